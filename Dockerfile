@@ -1,0 +1,45 @@
+# syntax=docker/dockerfile:1
+# Stages: base (Python and the locked packages) → wheel (Freshet itself) → models (ONNX files) → the image.
+ARG PYTHON=3.11-slim
+
+FROM python:${PYTHON} AS base
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    FRESHET_CACHE_DIR=/var/cache/freshet \
+    FRESHET_DATA_DIR=/var/lib/freshet
+# `gpu` instead of `runtime` adds CUDA and cuDNN (x86-64 only, some gigabytes).
+ARG LOCK=runtime
+COPY requirements/${LOCK}.txt requirements.txt
+RUN pip install --require-hashes -r requirements.txt && rm requirements.txt
+
+FROM python:${PYTHON} AS wheel
+COPY requirements/build.txt .
+RUN pip install --require-hashes -r build.txt
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY schemas schemas
+COPY encoders encoders
+COPY ranker ranker
+COPY streams streams
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+
+# Fetches the pretrained weights and needs the network; everything after it does not.
+FROM base AS models
+WORKDIR /src
+COPY requirements requirements
+COPY --from=wheel /src ./
+RUN python -m streams.cli export
+
+FROM base
+RUN useradd --system --create-home --uid 10001 freshet \
+    && install -d -o freshet -g freshet /var/cache/freshet /var/lib/freshet
+COPY --from=wheel /wheels /wheels
+RUN pip install --no-deps --no-index /wheels/*.whl && rm -r /wheels
+COPY --from=models --chown=freshet:freshet /var/cache/freshet /var/cache/freshet
+USER freshet
+WORKDIR /var/lib/freshet
+VOLUME /var/lib/freshet
+ENTRYPOINT ["freshet"]
+CMD ["--help"]

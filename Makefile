@@ -1,0 +1,95 @@
+# Every verb works from a fresh clone with Python 3.11+, make, and Java 17 with Maven (or Docker).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := schemas encoders ranker streams
+LOG ?=
+ARGS ?=
+
+OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+# The first interpreter that really starts and is new enough; PYTHON=… on the command line wins.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
+
+.PHONY: help setup tools models demo test check format bench up lock clean
+
+help:  ## Say what each verb does.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: tools $(STAMP) models  ## Make .venv from the lock, install Freshet, export the models; a second run does nothing.
+
+NO_PYTHON := missing: Python 3.11 or newer with venv. Install it (Debian, Ubuntu: apt-get install python3 python3-venv; \
+	macOS: brew install python@3.11), or name it: make setup PYTHON=python3.x
+HAS_PYTHON = $(PYTHON) -c '$(OLD_ENOUGH)' >/dev/null 2>&1
+
+tools:
+	@missing=0; \
+	{ [ -n "$(PYTHON)" ] && $(HAS_PYTHON); } || { missing=1; echo "$(NO_PYTHON)"; }; \
+	java=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1 || true); \
+	if [ "$${java:-0}" -lt 17 ] || ! command -v mvn >/dev/null; then \
+		if ! docker info >/dev/null 2>&1; then missing=1; \
+			[ "$${java:-0}" -ge 17 ] || echo "missing: Java 17 or newer, which runs the local Kafka (found: $${java:-none})." \
+				"Install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17), or start Docker."; \
+			command -v mvn >/dev/null || echo "missing: Maven, which fetches Kafka's jars." \
+				"Install it (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or start Docker."; fi; fi; \
+	exit $$missing
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@{ [ -n "$(PYTHON)" ] && $(HAS_PYTHON); } || { echo "$(NO_PYTHON)"; exit 1; }
+	@echo "making $(VENV) with $(PYTHON) from requirements/dev.txt"
+	@rm -f $@
+	@$(PYTHON) -m venv $(VENV)
+	@if [ -n "$(UV)" ]; then \
+		$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
+		$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+# `freshet export` says itself whether the cached models match their manifest, and is quick where they do.
+models: tools $(STAMP)
+	@$(BIN)/freshet export
+
+demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log.
+	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(ARGS)
+
+test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
+	@$(BIN)/python -m pytest -m "" $(ARGS)
+
+check: $(STAMP)  ## Lint, formatting, types and import arrows; changes nothing.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(STAMP)  ## Put the code into shape: formatting and the lint's safe fixes.
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+
+bench: setup  ## Measure on this machine; the figures in the README come from here.
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+up: setup  ## Run broker and all agents on this machine until Ctrl-C.
+	@$(BIN)/freshet up $(ARGS)
+
+COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgrade takes newer versions.
+	@[ -n "$(UV)" ] || { echo "missing: uv, which makes the locks. Install it with: pip install uv"; exit 1; }
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra gpu -c requirements/runtime.txt -o requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+
+clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

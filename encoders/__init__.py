@@ -1,0 +1,1 @@
+"""What a video is: text, image and audio to vectors, their fusion, and how the models are made."""

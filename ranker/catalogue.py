@@ -1,0 +1,220 @@
+"""The catalogue: every video that may be shown, as columns of arrays that a ranking process shares.
+
+A row is written once and never changes: a newer upload gets a new row and the old one dies. So neighbours
+that were found before stay right, and only what was added since needs a look.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.entry import Entry, entry_of, unit
+from ranker.state import video_code
+from ranker.trends import Popular
+from schemas.videos import Encoded, Features, Withdrawn
+
+Rows = NDArray[np.int32]
+Vectors = NDArray[np.float32]
+
+DIM = 256
+GROWTH = 2048  # capacity is a multiple of this many rows
+TOPS = 64  # length of each shared list: trending, newest, popular; a guess
+NOBODY = -1  # code of a creator, category or language that was not named
+
+COLUMNS = (
+    "vectors", "has_vector", "alive", "at_ms", "duration_ms", "creator", "category", "language", "code",
+    "order", "trend", "ever",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tops:
+    """The shared lists of one tick, best first, ties by id: rows, at most TOPS each."""
+
+    trending: Rows
+    newest: Rows
+    popular: Rows
+
+
+class Catalogue:
+    """Rows of videos; lookups of unknown or withdrawn ids give nothing. Zero rows pad it to its capacity."""
+
+    def __init__(self, dim: int = DIM) -> None:
+        self.dim = dim
+        self.size = 0
+        self.deaths = 0  # rows that may no longer be shown: neighbours found before need a look
+        self.now_ms = 0  # of the last tick
+        self.ids: list[str] = []  # by row, like all that follows
+        self.tags: list[tuple[str, ...]] = []
+        self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
+        self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
+        self.alive: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
+        self.at_ms: NDArray[np.int64] = np.zeros(GROWTH, np.int64)
+        self.duration_ms: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # 0: unknown
+        self.creator: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
+        self.category: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
+        self.language: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
+        self.code: NDArray[np.uint32] = np.zeros(GROWTH, np.uint32)  # as in Profile.seen
+        self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among all ids, sorted: breaks ties
+        self.trend: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + decayed people) at the last tick
+        self.ever: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
+        self.row_of: dict[str, int] = {}  # of videos that may be shown
+        self.withdrawn_ms: dict[str, int] = {}
+        self.creators: dict[str, int] = {}
+        self.categories: dict[str, int] = {}
+        self.languages: dict[str, int] = {}
+        self.by_creator: dict[int, list[int]] = {}
+        self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
+        self._sorted_rows: Rows = np.empty(0, np.int32)
+        self._tops: Tops | None = None
+
+    def __len__(self) -> int:
+        """How many videos may be shown."""
+        return len(self.row_of)
+
+    def apply(self, records: Iterable[Features]) -> int:
+        """Take in records of features.v1, in their order; returns how many changed something."""
+        before = self.size
+        changed = 0
+        for record in records:
+            match record:
+                case Encoded():
+                    changed += self._append(entry_of(record, self.dim))
+                case Withdrawn():
+                    changed += self._withdraw(record.video_id, record.at_ms)
+        self._settle(before)
+        return changed
+
+    def add(self, entries: Iterable[Entry]) -> int:
+        """Take in videos that do not come from features.v1; returns how many changed something."""
+        before = self.size
+        changed = sum(self._append(entry) for entry in entries)
+        self._settle(before)
+        return changed
+
+    def drop(self, video_ids: Iterable[str]) -> None:
+        """Take videos out without remembering when: any upload brings them back."""
+        for video_id in video_ids:
+            self._kill(video_id)
+        self._tops = None
+
+    def advance(self, now_ms: int, popular: Popular | None = None) -> None:
+        """Go on to a tick: from now on the shared lists are those of `now_ms` and these trends."""
+        self.now_ms = now_ms
+        self._tops = None
+        if popular is None:
+            return
+        pairs = [(i, self.row_of[v]) for i, v in enumerate(popular.video_ids) if v in self.row_of]
+        picks, rows = np.array(pairs, np.int64).reshape(-1, 2).T
+        self.trend[:] = self.ever[:] = 0.0
+        self.trend[rows] = np.log2(1.0 + popular.people(now_ms // 1000))[picks]
+        self.ever[rows] = np.log2(1.0 + popular.ever)[picks]
+
+    @property
+    def tops(self) -> Tops:
+        """The shared lists, made anew when the catalogue or the tick has changed."""
+        if self._tops is None:
+            rows = np.flatnonzero(self.alive).astype(np.int32)
+            here = rows[self.at_ms[rows] <= self.now_ms] if self.now_ms else rows
+            self._tops = Tops(
+                trending=self.best(rows[self.trend[rows] > 0], self.trend, TOPS),
+                newest=self.best(here, self.at_ms, TOPS),
+                popular=self.best(rows[self.ever[rows] > 0], self.ever, TOPS),
+            )
+        return self._tops
+
+    def best(self, rows: Rows, values: NDArray[Any], k: int) -> Rows:
+        """The k rows of the highest `values` [capacity], best first, ties by id."""
+        of_rows = values[rows]
+        if len(rows) > k:
+            kept = of_rows >= np.partition(of_rows, len(rows) - k)[len(rows) - k]
+            rows, of_rows = rows[kept], of_rows[kept]
+        return rows[np.lexsort((self.order[rows], -of_rows))][:k]
+
+    def rows(self, video_ids: Sequence[str]) -> Rows:
+        """Rows of those videos that may be shown, in the order asked for."""
+        return np.array([self.row_of[v] for v in video_ids if v in self.row_of], np.int32)
+
+    def newest_of(self, creator: int, k: int) -> Rows:
+        """The newest videos of one creator, of those that came last."""
+        rows = np.array(self.by_creator.get(creator, ())[-4 * k :], np.int32)
+        return self.best(rows[self.alive[rows]], self.at_ms, k)
+
+    def _append(self, entry: Entry) -> bool:
+        if self._is_old(entry) or self._is_repeat(entry):
+            return False
+        self._kill(entry.video_id)
+        self.withdrawn_ms.pop(entry.video_id, None)
+        if self.size == len(self.alive):
+            self._grow()
+        row, self.size = self.size, self.size + 1
+        self.ids.append(entry.video_id)
+        self.tags.append(entry.tags)
+        if entry.vector is not None:
+            self.vectors[row] = unit(entry.vector)
+            self.has_vector[row] = self.vectors[row].any()
+        self.alive[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
+        self.creator[row], self.category[row], self.language[row] = self._codes(entry)
+        self.code[row] = video_code(entry.video_id)
+        self.row_of[entry.video_id] = row
+        self.by_creator.setdefault(int(self.creator[row]), []).append(row)
+        return True
+
+    def _is_old(self, entry: Entry) -> bool:
+        row = self.row_of.get(entry.video_id)
+        known_ms = self.withdrawn_ms.get(entry.video_id, -1) if row is None else int(self.at_ms[row]) - 1
+        return entry.at_ms <= known_ms  # of two uploads at one time the later record counts, as in compaction
+
+    def _is_repeat(self, entry: Entry) -> bool:
+        row = self.row_of.get(entry.video_id)
+        if row is None or self.at_ms[row] != entry.at_ms or self.tags[row] != entry.tags:
+            return False
+        vector = np.zeros(self.dim, np.float32) if entry.vector is None else unit(entry.vector)
+        same = (self.creator[row], self.category[row], self.language[row]) == self._codes(entry)
+        same = same and self.duration_ms[row] == (entry.duration_ms or 0)
+        return bool(same and np.array_equal(vector, self.vectors[row]))
+
+    def _codes(self, entry: Entry) -> tuple[int, int, int]:
+        return (
+            _code(self.creators, entry.creator_id),
+            _code(self.categories, entry.category),
+            _code(self.languages, entry.language),
+        )
+
+    def _withdraw(self, video_id: str, at_ms: int) -> bool:
+        row = self.row_of.get(video_id)
+        if at_ms < (self.withdrawn_ms.get(video_id, -1) if row is None else self.at_ms[row]):
+            return False
+        self._kill(video_id)
+        self.withdrawn_ms[video_id] = at_ms
+        return True
+
+    def _kill(self, video_id: str) -> None:
+        row = self.row_of.pop(video_id, None)
+        if row is not None:
+            self.alive[row] = False
+            self.deaths += 1
+            self.trend[row] = self.ever[row] = 0.0
+
+    def _grow(self) -> None:
+        more = max(1, self.size // (4 * GROWTH)) * GROWTH
+        for name in COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
+
+    def _settle(self, before: int) -> None:
+        """Bring the order of ids and the shared lists up to date with rows from `before` on."""
+        self._tops = None
+        new = sorted(range(before, self.size), key=self.ids.__getitem__)
+        names = np.array([self.ids[row] for row in new], np.object_)
+        places = np.searchsorted(self._sorted_ids, names)
+        self._sorted_ids = np.insert(self._sorted_ids, places, names)
+        self._sorted_rows = np.insert(self._sorted_rows, places, np.array(new, np.int32))
+        self.order[self._sorted_rows] = np.arange(self.size, dtype=np.int32)
+
+
+def _code(codes: dict[str, int], name: str | None) -> int:
+    return NOBODY if name is None else codes.setdefault(name, len(codes))

@@ -1,0 +1,57 @@
+"""One video as the catalogue takes it in, and how a record of features.v1 becomes one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.videos import Encoded, Vector
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video to take in; `vector` is float32 [D] of any length but 0, or None."""
+
+    video_id: str
+    at_ms: int
+    vector: Vectors | None = None
+    creator_id: str | None = None
+    category: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    duration_ms: int | None = None
+
+
+def entry_of(record: Encoded, dim: int) -> Entry:
+    """What the catalogue keeps of a record; a vector of another length or not finite counts as none."""
+    return Entry(
+        record.video_id,
+        record.at_ms,
+        vector_of(record.vectors.get("retrieval"), dim),
+        record.creator_id,
+        record.category,
+        record.language,
+        tuple(record.tags),
+        record.duration_ms,
+    )
+
+
+def vector_of(vector: Vector | None, dim: int) -> Vectors | None:
+    """float32 [dim] from base64, or None."""
+    if vector is None or len(vector.data) != 4 * dim:
+        return None
+    values = np.frombuffer(vector.data, dtype="<f4").astype(np.float32)
+    return values if np.isfinite(values).all() else None
+
+
+def unit(vector: Vectors) -> Vectors:
+    """The vector at length 1; a zero vector stays zero.
+
+    >>> unit(np.array([3, 4], np.float32)).tolist()
+    [0.6000000238418579, 0.800000011920929]
+    """
+    wide = vector.astype(np.float64)
+    length = float(np.sqrt((wide * wide).sum()))
+    return (wide / length).astype(np.float32) if length > 0 else np.zeros(len(vector), np.float32)

@@ -1,0 +1,182 @@
+"""The port to a vector index, which the core owns, and the exact index that is the truth for all others."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.catalogue import Catalogue, Rows
+from ranker.entry import Entry
+
+Vectors = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BLOCK = 8  # query rows in one matrix product: one person's interests
+TILE = 256  # catalogue rows in one matrix product; from 384 on the bits depended on the place in the tile
+GROUP = 16
+NOWHERE = np.float32(-np.inf)
+
+
+class IndexUnavailable(Exception):
+    """An index did not answer; slates go out without it and say so."""
+
+
+@dataclass(frozen=True)
+class IndexedVideo:
+    """One video as an index keeps it; `vector` is float32 [D] of norm 1."""
+
+    video_id: str
+    vector: Vectors
+    at_ms: int
+    creator_id: str | None = None
+    category: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What is near one query, best first, ties by id; `scores` float32 [K] are inner products."""
+
+    video_ids: list[str]
+    scores: Vectors
+
+
+@dataclass(frozen=True)
+class Where:
+    """What may be found; an empty field asks nothing."""
+
+    languages: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    not_before_ms: int | None = None
+    exclude: frozenset[str] = frozenset()
+
+
+class VideoIndex(Protocol):
+    """Finds the videos nearest to a vector; raises IndexUnavailable when it cannot answer."""
+
+    name: str
+
+    async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
+        """Put videos in; may be repeated, and an older `at_ms` never overwrites a newer one."""
+
+    async def remove(self, video_ids: Sequence[str]) -> None:
+        """Take videos out; an unknown id is no error."""
+
+    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
+        """The k nearest videos of every row of `vectors` [Q, D], in one request."""
+
+    async def count(self) -> int:
+        """How many videos can be found."""
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+
+
+class ExactIndex:
+    """Every product with every video: the truth, replay's index, and the default without a server.
+
+    Its matrix is the catalogue's, so on a catalogue that is fed already `upsert` finds nothing new to do.
+    """
+
+    name = "exact"
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self.catalogue = Catalogue() if catalogue is None else catalogue
+
+    async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
+        """Put videos into the catalogue."""
+        for video in videos:
+            if video.vector.shape != (self.catalogue.dim,):
+                raise ValueError(
+                    f"upsert of {video.video_id!r}: the vector has shape {video.vector.shape}, the index"
+                    f" holds ({self.catalogue.dim},); encode it with the encoder that filled the index"
+                )
+        self.catalogue.add(
+            Entry(v.video_id, v.at_ms, v.vector, v.creator_id, v.category, v.language, v.tags) for v in videos
+        )
+
+    async def remove(self, video_ids: Sequence[str]) -> None:
+        """Take videos out of the catalogue."""
+        self.catalogue.drop(video_ids)
+
+    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
+        """The k nearest videos of every row of `vectors`; other tasks run between blocks of eight rows."""
+        catalogue, size = self.catalogue, self.catalogue.size
+        allowed = allows(catalogue, where)
+        hits: list[Hits] = []
+        for start in range(0, len(vectors), BLOCK):
+            if start:
+                await asyncio.sleep(0)
+            queries = vectors[start : start + BLOCK]
+            scores = products(queries, catalogue.vectors, 0, size)
+            np.copyto(scores, NOWHERE, where=~allowed)
+            hits.extend(
+                Hits([catalogue.ids[row] for row in rows], of_rows)
+                for rows, of_rows in top(scores[: len(queries)], k, catalogue.order)
+            )
+        return hits
+
+    async def count(self) -> int:
+        """How many videos can be found: those that may be shown and have a vector."""
+        return int((self.catalogue.alive & self.catalogue.has_vector).sum())
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def products(queries: Vectors, vectors: Vectors, start: int, stop: int) -> Vectors:
+    """Inner products of up to BLOCK queries [Q, D] with the tiles that hold rows start..stop − 1: [BLOCK, S].
+
+    Column 0 is the first row of the first tile. Each product has the shape [BLOCK, D] × [D, TILE] whatever is
+    asked, as the bits of a product may depend on its shape.
+    """
+    block = np.zeros((BLOCK, vectors.shape[1]), np.float32)
+    block[: len(queries)] = queries
+    first, last = start // TILE, -(-stop // TILE)
+    tiles = vectors[first * TILE : last * TILE].reshape(last - first, TILE, vectors.shape[1])
+    out = np.empty((BLOCK, last - first, TILE), np.float32)
+    np.matmul(block, tiles.transpose(0, 2, 1), out=out.transpose(1, 0, 2))
+    return out.reshape(BLOCK, -1)
+
+
+def top(scores: Vectors, k: int, order: Rows) -> list[tuple[Rows, Vectors]]:
+    """Columns and scores of the k highest finite scores of every row of [Q, S], best first, ties by `order`.
+
+    The k-th highest of the group maxima is a floor under the k-th highest score: k groups reach it.
+    """
+    floor = np.full(len(scores), NOWHERE, np.float32)
+    if scores.shape[1] >= k * GROUP > 0:
+        maxima = scores.reshape(len(scores), GROUP, -1).max(axis=1)
+        floor = np.partition(maxima, -k, axis=1)[:, -k]
+    which, columns = np.nonzero((scores >= floor[:, None]) & (scores > NOWHERE))
+    bounds = np.searchsorted(which, np.arange(len(scores) + 1))
+    best = []
+    for row, start, stop in zip(scores, bounds[:-1], bounds[1:], strict=True):
+        found = columns[start:stop].astype(np.int32)
+        found = found[np.lexsort((order[found], -row[found]))][:k]
+        best.append((found, row[found]))
+    return best
+
+
+def allows(catalogue: Catalogue, where: Where | None) -> Mask:
+    """Which rows may be found, up to the end of the last tile: bool [S]."""
+    stop = -(-catalogue.size // TILE) * TILE
+    mask = catalogue.alive[:stop] & catalogue.has_vector[:stop]
+    if where is None:
+        return mask
+    if where.languages:
+        mask &= _among(catalogue.language[:stop], where.languages, catalogue.languages)
+    if where.categories:
+        mask &= _among(catalogue.category[:stop], where.categories, catalogue.categories)
+    if where.not_before_ms is not None:
+        mask &= catalogue.at_ms[:stop] >= where.not_before_ms
+    mask[catalogue.rows(sorted(where.exclude))] = False
+    return mask
+
+
+def _among(column: Rows, names: Sequence[str], codes: Mapping[str, int]) -> Mask:
+    return np.isin(column, [codes[name] for name in names if name in codes])

@@ -1,0 +1,119 @@
+"""Marks: what a profile remembers of single videos, in short lists that forget the oldest.
+
+A list holds one mark a video, its newest, and the newest `limit` of them. Both choices are maxima over one
+total order, so a list is the same in whatever order its events arrived.
+"""
+
+from bisect import bisect
+from typing import Literal
+
+import msgspec
+
+from schemas.events import (
+    Comment,
+    Feedback,
+    Follow,
+    Hide,
+    Impression,
+    Like,
+    Rate,
+    Save,
+    Search,
+    Shared,
+    Skip,
+    Watch,
+)
+
+WATCHES, LIKES, SKIPS, HIDES, FOLLOWS = 32, 16, 32, 16, 16  # places of each list; guesses
+WHOLE_MS = 18_000  # longer videos count as watched after 18 s, as KuaiRand's long_view has it
+POSITIVE = 50  # percent of the whole from which a watch speaks for a video; a guess
+
+# How much each sign of liking says, in percent; guesses.
+LIKED, SAVED, SHARED, COMMENTED = 80, 90, 100, 70
+FOLLOWED = SKIPPED = 100
+RATED_GOOD, RATED_BAD = 0.75, 0.35  # from here a rating counts like a like, down to here like a skip; guesses
+
+Scope = Literal["video", "creator", "tag"]
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One remembered video; `weight` is in percent, 0 to 100."""
+
+    video_id: str
+    at_ms: int
+    weight: int
+
+
+class Hidden(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One remembered wish to see less of a video, of its creator or of its tags."""
+
+    video_id: str
+    at_ms: int
+    scope: Scope
+
+
+Marks = tuple[Mark, ...]
+Hides = tuple[Hidden, ...]
+
+
+def watch_weight(watched_ms: int, duration_ms: int | None) -> int:
+    """Percent of the whole that was watched: 100 for all of it or for 18 s; an unknown length counts as 18 s.
+
+    >>> watch_weight(9_000, 60_000), watch_weight(5_999, 6_000), watch_weight(6_000, 6_000)
+    (50, 99, 100)
+    """
+    whole_ms = duration_ms if duration_ms and duration_ms < WHOLE_MS else WHOLE_MS
+    return 100 if watched_ms >= whole_ms else 100 * watched_ms // whole_ms
+
+
+def is_positive(event: Feedback) -> bool:
+    """Say whether this event speaks for its video.
+
+    >>> is_positive(Watch(user_id="ana", video_id="v1", at_ms=1650000000000, watched_ms=9_000))
+    True
+    """
+    match event:
+        case Watch():
+            return watch_weight(event.watched_ms, event.duration_ms) >= POSITIVE
+        case Skip() | Impression() | Hide() | Search():
+            return False
+        case Like() | Shared() | Comment() | Save() | Follow():
+            return True
+        case Rate():
+            return event.value >= RATED_GOOD
+
+
+def keep(marks: Marks, new: Mark, limit: int, known: bool = True) -> Marks:
+    """Put a mark into a list that holds each video's newest mark, sorted by (at_ms, video_id), newest last.
+
+    Unless `known`, the caller answers for it that the list holds no mark of this video.
+
+    >>> keep((Mark("v1", 10, 100), Mark("v2", 20, 100)), Mark("v1", 30, 40), limit=2)
+    (Mark(video_id='v2', at_ms=20, weight=100), Mark(video_id='v1', at_ms=30, weight=40))
+    """
+    at_ms, video_id = new.at_ms, new.video_id
+    for old in marks if known else ():
+        if old.video_id == video_id:
+            if (old.at_ms, old.weight) >= (at_ms, new.weight):
+                return marks
+            marks = tuple([mark for mark in marks if mark is not old])
+            break
+    if not marks or marks[-1].at_ms < at_ms:
+        return (*marks[1 - limit :], new)
+    place = bisect(marks, (at_ms, video_id), key=lambda mark: (mark.at_ms, mark.video_id))
+    return (*marks[:place], new, *marks[place:])[-limit:]
+
+
+def hide(hides: Hides, new: Hidden, limit: int) -> Hides:
+    """Put a hide into a list that holds the newest of each (video_id, scope), sorted by time, newest last.
+
+    >>> hide((Hidden("v1", 10, "video"),), Hidden("v1", 5, "creator"), limit=4)[0].scope
+    'creator'
+    """
+    newest = {(old.video_id, old.scope): old for old in hides}
+    rival = newest.get((new.video_id, new.scope))
+    if rival is not None and rival.at_ms >= new.at_ms:
+        return hides
+    newest[(new.video_id, new.scope)] = new
+    kept = sorted(newest.values(), key=lambda one: (one.at_ms, one.video_id, one.scope))
+    return tuple(kept[-limit:])

@@ -1,0 +1,107 @@
+"""Feedback: what people do, one JSON object a record on feedback.v1 (keyed by user_id)."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.types import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
+
+Rank = Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """Who, and when it happened; the rest is optional context."""
+
+    user_id: UserId
+    at_ms: AtMs
+    event_id: Id | None = None  # makes a repeat harmless; without it topic, partition and offset do
+    recommendation_id: Id | None = None
+    rank: Rank | None = None
+    session_id: Word | None = None
+    surface: Word | None = None
+    country: Word | None = None
+    utc_offset_min: Annotated[int, Meta(ge=-900, le=900)] | None = None
+    domain: Word = "video"
+    duration_ms: SpanMs | None = None
+
+
+class Seen(Event, frozen=True, kw_only=True):
+    """An event about one video."""
+
+    video_id: VideoId
+
+
+class Watch(Seen, frozen=True, kw_only=True, tag="watch"):
+    """Somebody watched; `watched_ms` may exceed the video's length on a rewatch."""
+
+    watched_ms: SpanMs
+
+
+class Skip(Seen, frozen=True, kw_only=True, tag="skip"):
+    """Somebody swiped the video away."""
+
+    watched_ms: SpanMs | None = None
+
+
+class Like(Seen, frozen=True, kw_only=True, tag="like"):
+    """Somebody liked the video."""
+
+
+class Shared(Seen, frozen=True, kw_only=True, tag="share"):
+    """Somebody sent the video on."""
+
+
+class Comment(Seen, frozen=True, kw_only=True, tag="comment"):
+    """Somebody wrote below the video."""
+
+
+class Save(Seen, frozen=True, kw_only=True, tag="save"):
+    """Somebody kept the video for later."""
+
+
+class Follow(Seen, frozen=True, kw_only=True, tag="follow"):
+    """Somebody followed the creator of this video."""
+
+
+class Rate(Seen, frozen=True, kw_only=True, tag="rate"):
+    """Somebody rated the video, 0 worst to 1 best."""
+
+    value: Share
+
+
+class Hide(Seen, frozen=True, kw_only=True, tag="hide"):
+    """Somebody wants less of this video, its creator or its tags."""
+
+    scope: Literal["video", "creator", "tag"] = "video"
+
+
+class Impression(Seen, frozen=True, kw_only=True, tag="impression"):
+    """A video of a slate came on the screen."""
+
+    recommendation_id: Id
+    ranks: list[Rank] = []
+
+
+class Search(Event, frozen=True, kw_only=True, tag="search"):
+    """Somebody searched; names no video."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Forget a person: everything at or before `at_ms`."""
+
+    user_id: UserId
+    at_ms: AtMs
+
+
+Feedback = Watch | Like | Skip | Impression | Shared | Comment | Save | Follow | Rate | Hide | Search
+KINDS = frozenset(
+    ("watch", "like", "skip", "impression", "share", "comment", "save", "follow", "rate", "hide", "search")
+)
+
+decode: Callable[[bytes], Feedback] = msgspec.json.Decoder(Feedback).decode
+decode_erasure = msgspec.json.Decoder(Erasure).decode
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,63 @@
+"""Freshet's topics as data: name, key, cleanup and retention of each."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.types import DAY_MS
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024  # the largest record that the broker takes
+BLOCK_BYTES = 512 * 1024  # learned parameters go out in blocks below this
+
+Cleanup = Literal["delete", "compact", "compact,delete"]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic; its full name on the broker is the prefix and `name`."""
+
+    name: str
+    key: str
+    cleanup: Cleanup
+    carries: str
+    keyed_by_user: bool = False  # these have equal partition counts and may never grow: keys would move
+    retention_ms: int | None = None  # of what is not compacted away
+
+    def full(self, prefix: str) -> str:
+        """Name on the broker, e.g. `freshet.feedback.v1`."""
+        return prefix + self.name
+
+    def config(self) -> dict[str, str]:
+        """Topic configuration as the broker spells it."""
+        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_RECORD_BYTES)}
+        if self.retention_ms is not None:
+            config["retention.ms"] = str(self.retention_ms)
+        if "compact" in self.cleanup:
+            config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be put right before it is compacted
+        return config
+
+
+FEEDBACK = Topic("feedback.v1", "user_id", "delete", "what people do", True, 7 * DAY_MS)
+UPLOADS = Topic("uploads.v1", "video_id", "delete", "upload, withdraw", False, 30 * DAY_MS)
+PEOPLE = Topic("people.v1", "user_id", "compact", "declared interests, for a cold start", True)
+FEATURES = Topic("features.v1", "video_id", "compact", "what the encoders made of a video")
+PROFILES = Topic("profiles.v1", "user_id", "compact", "profiles (MessagePack), newest per person", True)
+TRENDS = Topic("trends.v1", "partition", "compact", "decayed counts of distinct people per video")
+WEIGHTS = Topic("weights.v1", "model/block", "compact", "learned parameters in blocks, a manifest last")
+RECOMMENDATIONS = Topic("recommendations.v1", "user_id", "compact,delete", "slates", True, 7 * DAY_MS)
+ERASURES = Topic("erasures.v1", "user_id", "delete", "forget a person", True, 30 * DAY_MS)
+DEAD_LETTERS = Topic(
+    "dead-letters.v1", "key of the original", "delete", "what could not be used, and why", False, 30 * DAY_MS
+)
+
+TOPICS = (
+    FEEDBACK,
+    UPLOADS,
+    PEOPLE,
+    FEATURES,
+    PROFILES,
+    TRENDS,
+    WEIGHTS,
+    RECOMMENDATIONS,
+    ERASURES,
+    DEAD_LETTERS,
+)

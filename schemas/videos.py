@@ -1,0 +1,83 @@
+"""Videos: uploads.v1 (what creators send) and features.v1 (what the encoders made of it), keyed by video_id."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.types import AtMs, Id, Share, SpanMs, Text, VideoId, Word
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="upload"):
+    """A new or changed video; at least one of title, description, tags, media_uri, thumbnail_uri is there."""
+
+    video_id: VideoId
+    at_ms: AtMs
+    creator_id: Id | None = None
+    title: Text | None = None
+    description: Text | None = None
+    tags: Annotated[list[Word], Meta(max_length=100)] = []
+    category: Word | None = None
+    language: Word | None = None
+    duration_ms: SpanMs | None = None
+    media_uri: Text | None = None
+    thumbnail_uri: Text | None = None
+    music_id: Id | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdraw"):
+    """A video that may not be shown again unless it is uploaded anew."""
+
+    video_id: VideoId
+    at_ms: AtMs
+    reason: Text = ""
+
+
+class Vector(msgspec.Struct, frozen=True):
+    """A float32 vector as base64 of its little-endian bytes."""
+
+    dim: int
+    encoder: str  # name@version
+    data: bytes  # msgspec writes bytes as base64
+
+
+class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="encoded"):
+    """What the encoders made of one upload; `at_ms` is the upload's."""
+
+    video_id: VideoId
+    at_ms: AtMs
+    creator_id: Id | None = None
+    title: Text | None = None
+    tags: list[Word] = []
+    category: Word | None = None
+    language: Word | None = None
+    duration_ms: SpanMs | None = None
+    music_id: Id | None = None
+    vectors: dict[str, Vector] = {}  # "text", "image", "audio" as present; "retrieval" always, unless all are missing
+    labels: dict[str, Share] = {}
+    source: dict[str, int] = {}  # partition, offset of the upload
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdrawn"):
+    """A withdrawal, kept so that an older upload that arrives later does not bring the video back."""
+
+    video_id: VideoId
+    at_ms: AtMs
+    reason: Text = ""
+
+
+Uploads = Upload | Withdraw
+Features = Encoded | Withdrawn
+KINDS = frozenset(("upload", "withdraw"))
+
+decode: Callable[[bytes], Uploads] = msgspec.json.Decoder(Uploads).decode
+decode_features: Callable[[bytes], Features] = msgspec.json.Decoder(Features).decode
+encode = msgspec.json.Encoder().encode
+
+
+def why_not_an_upload(video: Upload) -> str | None:
+    """Say in a sentence what an upload lacks, or None."""
+    if video.title or video.description or video.tags or video.media_uri or video.thumbnail_uri:
+        return None
+    return "$ needs at least one of title, description, tags, media_uri, thumbnail_uri"

@@ -1,0 +1,1 @@
+"""How it moves: Faust agents, Kafka, Qdrant, replay and the command line."""

@@ -1,0 +1,38 @@
+"""What was answered already: the tail of the recommendations topic says up to which changelog offset."""
+
+from typing import Any
+
+from schemas.settings import Settings
+from schemas.topics import PROFILES, RECOMMENDATIONS
+from streams.kafka import read_to_end
+
+SOURCE_OFFSET = "freshet-source-offset"  # header: offset of the profiles record that a slate answers
+TAIL = 50  # records of the tail that are looked at; a control record or a foreign one may stand last
+
+
+class Answered:
+    """Newest answered offset of the profiles changelog, per partition."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self._settings = settings
+        self._source = PROFILES.full(settings.prefix)
+        self._topic = RECOMMENDATIONS.full(settings.prefix)
+        self._upto: dict[int, int] = {}
+        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+
+    def has(self, record: Any) -> bool:
+        """Whether a slate that took this profile, or a newer one of its partition, into account is out."""
+        return bool(record.offset <= self._upto.get(record.partition, -1))
+
+    async def _on_assigned(self, app: Any, **_: Any) -> None:
+        owned = sorted(tp.partition for tp in app.consumer.assignment() if tp.topic == self._source)
+        self._upto = {}
+        async for batch in read_to_end(self._settings, self._topic, owned, back=TAIL):
+            for record in batch:
+                offset = int(dict(record.headers).get(SOURCE_OFFSET, b"-1"))
+                self._upto[record.partition] = max(offset, self._upto.get(record.partition, -1))
+
+
+def source_offset(record: Any) -> tuple[str, bytes]:
+    """The header that a slate carries for its profile's record."""
+    return SOURCE_OFFSET, str(record.offset).encode()

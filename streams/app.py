@@ -1,0 +1,134 @@
+"""Builds the Faust app of each agent from the settings; `faust -A streams.app:profiles worker` finds them here."""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from schemas.settings import Settings, load, settings_file
+from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, PROFILES
+from streams import runtime
+from streams.outbox import Outbox
+
+log = logging.getLogger("freshet")
+
+NAMES = ("profiles", "encoder", "ranker")
+BATCH_BYTES = 1024 * 1024  # of one produce request per partition
+
+
+def new_app(name: str, settings: Settings) -> Any:
+    """A batch-wise Faust app whose consumer group is prefix and name."""
+    datadir = settings.data_dir / "faust" / name
+    datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
+    app = faust.App(
+        f"{settings.prefix}{name}",
+        broker=[f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
+        datadir=datadir,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,  # Faust's own is open to everybody and serves state
+        topic_allow_declare=False,  # `freshet topics` makes topics
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        stream_wait_empty=True,  # revocation waits for the poll in hand
+        broker_commit_interval=1.0,
+        broker_max_poll_records=settings.poll_records,
+        broker_session_timeout=10.0,  # a killed worker's partitions are idle that long
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=40.0,
+        consumer_max_fetch_size=MAX_RECORD_BYTES,
+        consumer_auto_offset_reset="earliest",
+        producer_max_batch_size=BATCH_BYTES,
+        producer_max_request_size=MAX_RECORD_BYTES,
+        producer_request_timeout=40.0,
+        producer_linger=0.0,
+    )
+    runtime.install(app)
+    return app
+
+
+def profiles_app(settings: Settings) -> Any:
+    """Feedback to profiles and trends."""
+    from ranker.state import unpack
+    from streams.profiles import declare
+    from streams.state import OwnedState
+    from streams.trends import OwnedTrends
+
+    app = new_app("profiles", settings)
+    source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
+    state = OwnedState(app, settings, source, changelog, unpack)
+    declare(app, settings, state, OwnedTrends(app, settings), Outbox(app))
+    return app
+
+
+def encoder_app(settings: Settings) -> Any:
+    """Uploads to features, and to a Qdrant server where one is set."""
+    from encoders.describe import Describer
+    from encoders.manifest import folder_of
+    from streams.encoding import declare
+
+    app = new_app("encoder", settings)
+    describer = Describer.load(folder_of(settings.cache_dir), provider=settings.provider)
+    declare(app, settings, describer, _server_index(app, settings), Outbox(app))
+    return app
+
+
+def ranker_app(settings: Settings) -> Any:
+    """Changed profiles to slates."""
+    from encoders.describe import VERSION
+    from ranker.catalogue import Catalogue
+    from ranker.index import ExactIndex
+    from ranker.pipeline import home
+    from streams.answered import Answered
+    from streams.ranking import declare
+    from streams.shared import SharedState
+    from streams.slates import POLICY, RANKER
+
+    app = new_app("ranker", settings)
+    catalogue = Catalogue()
+    shared = SharedState(settings, catalogue)
+    index = _server_index(app, settings) or ExactIndex(catalogue)
+    models = {"ranker": RANKER, "encoder": VERSION, "policy": POLICY}
+    pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
+    declare(app, settings, shared, pipeline, models, Answered(app, settings), Outbox(app))
+    app.task(shared.follow)
+    return app
+
+
+BUILDERS = {"profiles": profiles_app, "encoder": encoder_app, "ranker": ranker_app}
+
+
+def run_worker(name: str, settings: Settings) -> None:
+    """Run one agent until a signal ends it; does not return (SystemExit 0, or 1 after a crash)."""
+    app = BUILDERS[name](settings)
+    worker = app.Worker(loglevel=settings.log_level, logfile=None, redirect_stdouts=False, quiet=True)
+    for noisy in ("faust", "mode", "aiokafka"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    worker.execute_from_commandline()
+
+
+def _server_index(app: Any, settings: Settings) -> Any:
+    """The Qdrant server that is set, or None; it is looked at before the first event."""
+    if not settings.qdrant_url:
+        return None
+    from encoders.describe import DIM, VERSION
+    from streams.qdrant import index_of
+
+    index = index_of(settings, DIM, VERSION)
+
+    async def start(*_: Any, **__: Any) -> None:
+        await index.start()
+
+    app.on_rebalance_complete.connect(start, weak=False)
+    return index
+
+
+def __getattr__(name: str) -> Any:
+    """The apps by name, built when asked for: Faust's command line asks for `profiles`, `encoder` or `ranker`."""
+    if name not in BUILDERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(NAMES)}")
+    app = globals()[name] = BUILDERS[name](load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)
+    return app

@@ -1,0 +1,89 @@
+"""What every command shares: the common options, the settings made from them, and how output is written."""
+
+import inspect
+import json
+import os
+import signal
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from schemas.settings import Loaded
+
+
+def _common(flag: str, text: str) -> Any:
+    variable = "FRESHET_" + flag.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(flag, help=f"{text} (environment: {variable})", show_default=False)
+
+
+COMMON = {
+    "bootstrap": Annotated[str | None, _common("--bootstrap", "Kafka addresses, host:port")],
+    "qdrant_url": Annotated[str | None, _common("--qdrant-url", "Qdrant server; none: the embedded index")],
+    "prefix": Annotated[str | None, _common("--prefix", "Prefix of topic names")],
+    "data_dir": Annotated[Path | None, _common("--data-dir", "Broker log and run files")],
+}
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def with_loaded(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options; its first parameter gets the settings with their sources."""
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    @wraps(command)
+    def with_options(**arguments: Any) -> None:
+        flags = {name: arguments.pop(name) for name in COMMON}
+        command(load_settings(flags), **arguments)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    common = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in COMMON.items()]
+    parameters = [*(parameter.replace(kind=keyword) for parameter in own), *common]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options; its first parameter gets the settings that they make.
+
+    The first parameter's annotation may be a string, so that `--help` need not import the settings:
+
+        @app.command()
+        @configured
+        def replay(settings: "Settings", file: Path, as_json: Json = False) -> None: ...
+    """
+
+    @wraps(command)
+    def with_settings(loaded: "Loaded", **arguments: Any) -> None:
+        command(loaded.settings, **arguments)
+
+    return with_loaded(with_settings)
+
+
+def load_settings(flags: dict[str, Any]) -> "Loaded":
+    """Settings from flags, this process's environment and the settings file."""
+    from schemas.settings import load, settings_file
+
+    return load(flags, os.environ, settings_file(os.environ, Path.cwd()))
+
+
+def tell(line: str) -> None:
+    """Write a line for people to stderr, so that stdout carries only data."""
+    typer.echo(line, err=True)
+
+
+def write_json(value: object) -> None:
+    """Write one JSON value as one line."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def treat_sigterm_as_ctrl_c() -> None:
+    """Make SIGTERM end a command the way Ctrl-C does: in order."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,86 @@
+"""The encoding agent: makes of each upload what the catalogue holds of it, and keeps a Qdrant server in step."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from encoders.describe import Describer, vector_of
+from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
+from schemas import videos
+from schemas.outputs import DeadLetter
+from schemas.settings import Settings
+from schemas.topics import FEATURES, UPLOADS
+from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
+from streams.guard import read_upload
+from streams.letters import put_letters
+from streams.outbox import Outbox, Outgoing
+from streams.runtime import Poll, Raw
+
+log = logging.getLogger("freshet.encoding")
+
+AT_ONCE = 256  # uploads between two confirmed sends; a guess
+PAUSE_S = 2.0  # before an index that did not answer is asked again
+
+
+def declare(app: Any, settings: Settings, describer: Describer, index: VideoIndex | None, out: Outbox) -> Any:
+    """Declare the agent on a batch-wise Faust app; without an index the ranking processes' own is fed by features."""
+    uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
+    features = FEATURES.full(settings.prefix)
+
+    @app.agent(uploads, name="encoder")
+    async def encode(polls: Any) -> None:
+        """Encode every upload; pass every withdrawal on."""
+        poll: Poll
+        async for poll in polls:
+            records = [record for _, batch in poll.items() for record in batch]
+            for start in range(0, len(records), AT_ONCE):
+                read = [read_upload(record) for record in records[start : start + AT_ONCE]]
+                await put_letters(out, settings, [one for one in read if isinstance(one, DeadLetter)])
+                made = await _described(describer, [one for one in read if not isinstance(one, DeadLetter)])
+                if index is not None:
+                    await _in_step(index, made)
+                await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
+                await out.confirmed()
+            poll.done()
+
+    return encode
+
+
+async def _described(describer: Describer, read: Sequence[Uploads]) -> list[Features]:
+    """Features in the order of the uploads; the models run beside the event loop."""
+    encoded = await asyncio.to_thread(describer.describe, [one for one in read if isinstance(one, Upload)])
+    ready = iter(encoded)
+    return [
+        next(ready) if isinstance(one, Upload) else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
+        for one in read
+    ]
+
+
+async def _in_step(index: VideoIndex, made: Sequence[Features]) -> None:
+    """Bring the index up to these features, however long it is away: the poll stays in hand."""
+    newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
+    while True:
+        try:
+            await index.upsert([video for one in newest.values() if (video := indexed(one))])
+            await index.remove([one.video_id for one in newest.values() if isinstance(one, Withdrawn)])
+            return
+        except IndexUnavailable as error:
+            log.warning("%d videos wait for the index: %s", len(newest), error)
+            await asyncio.sleep(PAUSE_S)
+
+
+def indexed(video: Features) -> IndexedVideo | None:
+    """What an index keeps of a video, or None where there is nothing to find it by."""
+    vector = vector_of(video) if isinstance(video, Encoded) else None
+    if not isinstance(video, Encoded) or vector is None:
+        return None
+    return IndexedVideo(
+        video_id=video.video_id,
+        vector=vector,
+        at_ms=video.at_ms,
+        creator_id=video.creator_id,
+        category=video.category,
+        language=video.language,
+        tags=tuple(video.tags),
+    )

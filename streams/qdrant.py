@@ -1,0 +1,283 @@
+"""The videos' vectors in a Qdrant server, behind the ranker's `VideoIndex`; REST through qdrant-client.
+
+Everything in the collection can be rebuilt from features.v1. A collection belongs to one encoder version, so
+two embeddings never mix. Every call can be repeated: 429, 5xx and silence are tried again until a deadline.
+"""
+
+import logging
+import math
+import re
+import uuid
+from asyncio import get_running_loop
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import groupby
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_client import AsyncQdrantClient, models
+
+from ranker.index import Hits, IndexedVideo, IndexUnavailable, Where
+from schemas.settings import Settings
+from streams.qdrant_call import READING, WRITING, IndexRefused, Patience, connect, patiently
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Floats = NDArray[np.float32]
+
+NAMESPACE = uuid.UUID("b9f11644-c0ad-5dd0-b956-1c1fc7a3e110")  # of point ids; a change orphans every point
+OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it without a word
+TESTED = (1, 19)
+UPSERT_POINTS = 256  # 1.3 MB of JSON at 256 dimensions
+QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
+TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
+REST_S = 2.0  # a guess: so long after an unanswered query no further one is tried
+FIELDS = {
+    "at_ms": models.PayloadSchemaType.INTEGER,
+    "video_id": models.PayloadSchemaType.KEYWORD,
+    "creator_id": models.PayloadSchemaType.KEYWORD,
+    "category": models.PayloadSchemaType.KEYWORD,
+    "language": models.PayloadSchemaType.KEYWORD,
+    "tags": models.PayloadSchemaType.KEYWORD,
+}
+
+
+def point_id(video_id: str) -> str:
+    """UUIDv5 of the video id, so that an upsert can be repeated.
+
+    >>> point_id("v7") == point_id("v7") != point_id("v8")
+    True
+    """
+    return str(uuid.uuid5(NAMESPACE, video_id))
+
+
+def collection_name(base: str, encoder: str, dim: int) -> str:
+    """One collection for each encoder version.
+
+    >>> collection_name("freshet-videos", "fused@3", 256)
+    'freshet-videos-fused-3-256'
+    """
+    return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}"
+
+
+class QdrantIndex:
+    """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine."""
+
+    name = "qdrant"
+
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        collection: str,
+        dim: int,
+        encoder: str,
+        *,
+        hnsw_ef: int = 128,
+        exact: bool = False,
+        reading: Patience = READING,
+        writing: Patience = WRITING,
+    ) -> None:
+        self._client, self._collection, self._dim, self._encoder = client, collection, dim, encoder
+        self._hnsw_ef, self._exact = hnsw_ef, exact
+        self._reading, self._writing = reading, writing
+        self._rests_until = -math.inf
+
+    async def start(self) -> None:
+        """Check the server's version, and see that the collection and its payload indexes are right."""
+        info = await self._write("say its version", self._client.info)
+        check_version(info.version)
+        if not await self._exists():
+            await self._create()
+        found = await self._write("describe it", lambda: self._client.get_collection(self._collection))
+        self._check(found)
+        # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
+        for field, kind in FIELDS.items():
+            if field not in (found.payload_schema or {}):
+                await self._make_index(field, kind)
+
+    async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
+        """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
+        latest: dict[str, IndexedVideo] = {}
+        for video in videos:
+            known = latest.get(video.video_id)
+            if known is None or video.at_ms >= known.at_ms:
+                latest[video.video_id] = video
+        ordered = sorted(latest.values(), key=lambda video: (video.at_ms, video.video_id))
+        for start in range(0, len(ordered), UPSERT_POINTS):
+            await self._store(ordered[start : start + UPSERT_POINTS])
+
+    async def remove(self, video_ids: Sequence[str]) -> None:
+        """Take videos out; an id that is not there is no error."""
+        points: list[models.ExtendedPointId] = [point_id(video_id) for video_id in dict.fromkeys(video_ids)]
+        if points:
+            selector = models.PointIdsList(points=points)
+            await self._write("remove videos", lambda: self._client.delete(self._collection, selector, wait=True))
+
+    async def near(self, vectors: Floats, k: int, where: Where | None = None) -> list[Hits]:
+        """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
+        if k < 1 or not len(vectors):
+            return [hits_of((), 0) for _ in vectors]
+        clock = get_running_loop().time
+        if clock() < self._rests_until:
+            raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {REST_S:g} s")
+        requests = self._requests(vectors, k, where)
+        found: list[Hits] = []
+        try:
+            for start in range(0, len(requests), QUERY_VECTORS):
+                answers = await self._query(requests[start : start + QUERY_VECTORS])
+                found += [hits_of(answer.points, k) for answer in answers]
+        except IndexRefused:
+            raise
+        except IndexUnavailable:
+            self._rests_until = clock() + REST_S
+            raise
+        return found
+
+    async def count(self) -> int:
+        """How many videos the collection holds, exactly."""
+        answer = await patiently(
+            "count videos", lambda: self._client.count(self._collection, exact=True), self._reading
+        )
+        return answer.count
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(what, call, self._writing)
+
+    async def _create(self) -> None:
+        try:
+            await self._write(
+                "create the collection",
+                lambda: self._client.create_collection(
+                    self._collection,
+                    vectors_config=models.VectorParams(size=self._dim, distance=models.Distance.COSINE),
+                    on_disk_payload=False,  # each hit reads its video id from there
+                    metadata={"encoder": self._encoder},
+                ),
+            )
+        except IndexRefused:
+            # Another process, or our own attempt whose answer was lost, may have made it in the meantime.
+            if not await self._exists():
+                raise
+
+    async def _exists(self) -> bool:
+        return await self._write("look for the collection", lambda: self._client.collection_exists(self._collection))
+
+    def _check(self, found: models.CollectionInfo) -> None:
+        vectors = found.config.params.vectors
+        holds = "named"
+        if isinstance(vectors, models.VectorParams):
+            holds = f"{vectors.size}-d {vectors.distance.value}"
+        encoder = (found.config.metadata or {}).get("encoder", self._encoder)
+        if holds != f"{self._dim}-d Cosine" or encoder != self._encoder:
+            raise IndexRefused(
+                f"Qdrant collection {self._collection} holds {holds} vectors of {encoder},"
+                f" but {self._encoder} needs {self._dim}-d Cosine; set qdrant_collection to"
+                " another name, or delete it and rebuild"
+            )
+
+    async def _make_index(self, field: str, kind: models.PayloadSchemaType) -> None:
+        await self._write(
+            f"index the field {field}",
+            lambda: self._client.create_payload_index(self._collection, field, kind, wait=True),
+        )
+
+    def _operation(self, at_ms: int, videos: Iterable[IndexedVideo]) -> models.UpdateOperation:
+        points = [self._point(video) for video in videos]
+        # The server compares and writes in one step: no other writer comes between a read and a write.
+        older = models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms))
+        upsert = models.PointsList(points=points, update_filter=models.Filter(must=[older]))
+        return models.UpsertOperation(upsert=upsert)
+
+    def _point(self, video: IndexedVideo) -> models.PointStruct:
+        if video.vector.shape != (self._dim,) or not np.isfinite(video.vector).all():
+            raise ValueError(
+                f"video {video.video_id}: a vector of shape {video.vector.shape} came, the index needs"
+                f" {self._dim} finite numbers; encode it again"
+            )
+        payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)}
+        return models.PointStruct(id=point_id(video.video_id), vector=video.vector.tolist(), payload=payload)
+
+    async def _store(self, videos: Sequence[IndexedVideo]) -> None:
+        by_time = groupby(videos, key=lambda video: video.at_ms)
+        operations = [self._operation(at_ms, group) for at_ms, group in by_time]
+        seconds = math.ceil(self._writing.attempt_s)  # the server gives up with us
+        await self._write(
+            "store videos",
+            lambda: self._client.batch_update_points(self._collection, operations, wait=True, timeout=seconds),
+        )
+
+    def _requests(self, vectors: Floats, k: int, where: Where | None) -> list[models.QueryRequest]:
+        if vectors.shape[1:] != (self._dim,) or not np.isfinite(vectors).all():
+            raise ValueError(f"queries of shape {vectors.shape}: the index needs finite rows of {self._dim}")
+        limit = k + TIE_MARGIN
+        params = models.SearchParams(hnsw_ef=max(self._hnsw_ef, limit), exact=self._exact)
+        wanted = filter_of(where)
+        return [
+            models.QueryRequest(query=row, filter=wanted, params=params, limit=limit, with_payload=["video_id"])
+            for row in vectors.tolist()
+        ]
+
+    async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
+        seconds = math.ceil(self._reading.attempt_s)  # the server gives up with us
+        return await patiently(
+            "answer a query",
+            lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),
+            self._reading,
+        )
+
+
+def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
+    """The best `k` of Qdrant's points; a point without a video id is not ours."""
+    ours = [(p.score, p.payload["video_id"]) for p in points if p.payload and "video_id" in p.payload]
+    named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
+    best = sorted(named)[:k]
+    return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
+
+
+def filter_of(where: Where | None) -> models.Filter | None:
+    """The ranker's conditions in Qdrant's words."""
+    if where is None:
+        return None
+    must: list[models.Condition] = []
+    for field, wanted in (("language", where.languages), ("category", where.categories)):
+        if wanted:
+            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(wanted))))
+    if where.not_before_ms is not None:
+        must.append(models.FieldCondition(key="at_ms", range=models.Range(gte=where.not_before_ms)))
+    ids: list[models.ExtendedPointId] = [point_id(video_id) for video_id in sorted(where.exclude)]
+    must_not: list[models.Condition] = [models.HasIdCondition(has_id=ids)] if ids else []
+    return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None
+
+
+def check_version(version: str) -> None:
+    """Refuse a server that would let an older upload win; say so where it is not one we were tested with."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST or numbers[:1] != TESTED[:1]:
+        oldest = ".".join(map(str, OLDEST))
+        raise IndexRefused(f"Qdrant {version} does not do: upsert's update_filter needs {oldest} or a later 1.x")
+    if abs(numbers[1] - TESTED[1]) > 1:
+        log.warning("Qdrant %s: the requests were checked against %d.%d, more than a minor away", version, *TESTED)
+
+
+def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
+    """The collection of this encoder, to be started before its first use."""
+    if not settings.qdrant_url:
+        raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
+    client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+    collection = collection_name(settings.qdrant_collection, encoder, dim)
+    return QdrantIndex(client, collection, dim, encoder, hnsw_ef=settings.qdrant_hnsw_ef)
+
+
+async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
+    """The collection of this encoder, ready to use; an IndexUnavailable says in a sentence why not."""
+    index = index_of(settings, dim, encoder)
+    try:
+        await index.start()
+    except BaseException:
+        await index.close()
+        raise
+    return index

@@ -1,0 +1,125 @@
+"""How Qdrant is called: who may be called with a key, and how long a call is tried again."""
+
+import ipaddress
+import math
+from asyncio import get_running_loop, sleep, timeout_at
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from qdrant_client import AsyncQdrantClient
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+
+from ranker.index import IndexUnavailable
+
+T = TypeVar("T")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+
+
+class IndexRefused(IndexUnavailable):
+    """Qdrant said no, or holds something else than was asked for: trying again is useless."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one attempt and all attempts together may take, in seconds."""
+
+    attempt_s: float
+    deadline_s: float
+
+
+READING = Patience(1.0, 2.0)  # guesses: a slate without this index is better than a late one
+WRITING = Patience(10.0, 30.0)  # guesses: an upload waits gladly
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "127.0.0.1.example.com")]
+    [True, True, True, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s) -> AsyncQdrantClient:
+    """A client for the server at `url`; ValueError where the URL is none or would show the key to others."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise ValueError("qdrant_url is not of the form http://host:6333 or https://host:6333; correct it")
+    if api_key and parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            f"qdrant_url http://{host} would carry the API key in the clear; use https, or leave qdrant_api_key empty"
+        )
+    return AsyncQdrantClient(
+        # The parts, not the URL: no second parser may read another host out of it than was checked.
+        host=f"[{host}]" if ":" in host else host,
+        port=parts.port or 6333,
+        https=parts.scheme == "https",
+        prefix=parts.path.rstrip("/") or None,
+        headers={"api-key": api_key} if api_key else None,
+        timeout=math.ceil(deadline_s),
+        check_compatibility=False,  # `start` does it, and can refuse
+        limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+        trust_env=not is_loopback(host),  # no proxy stands between us and ourselves
+    )
+
+
+def wait_before_retry(fault: Exception) -> float | None:
+    """Seconds that a fault asks us to wait before trying again; None where trying again is useless."""
+    match fault:
+        case ResourceExhaustedResponse():
+            return max(0.0, float(fault.retry_after_s))
+        case UnexpectedResponse():
+            passing = fault.status_code in (408, 429) or (fault.status_code or 0) >= 500
+            return 0.0 if passing else None
+        case ResponseHandlingException():
+            return 0.0 if isinstance(fault.source, httpx.TransportError) else None
+        case _:
+            return 0.0  # silence, or a Retry-After that the client cannot read
+
+
+def why(fault: Exception) -> str:
+    """A fault in a few words, on one line."""
+    match fault:
+        case ResourceExhaustedResponse():
+            return f"HTTP 429, retry after {fault.retry_after_s} s"
+        case UnexpectedResponse():
+            said = fault.content[:200].decode("utf-8", "replace").replace("\n", " ")
+            return f"HTTP {fault.status_code}: {said}"
+        case ResponseHandlingException():
+            return f"{type(fault.source).__name__}: {fault.source}".replace("\n", " ")[:200]
+        case TimeoutError():
+            return "no answer"
+        case _:
+            return str(fault)
+
+
+async def patiently(what: str, call: Callable[[], Awaitable[T]], patience: Patience) -> T:
+    """Make a repeatable call until it succeeds, is refused, or the deadline has come."""
+    clock = get_running_loop().time
+    ends, tries, pause = clock() + patience.deadline_s, 0, FIRST_PAUSE_S
+    while True:
+        tries += 1
+        try:
+            async with timeout_at(min(clock() + patience.attempt_s, ends)):
+                return await call()
+        except (TimeoutError, ApiException, QdrantException) as fault:
+            asked = wait_before_retry(fault)
+            if asked is None:
+                raise IndexRefused(f"Qdrant refused to {what}: {why(fault)}") from fault
+            wait = max(asked, SystemRandom().uniform(pause / 2, pause))
+            if clock() + wait >= ends:
+                raise IndexUnavailable(
+                    f"Qdrant did not {what} within {patience.deadline_s:g} s ({tries} attempts, the last:"
+                    f" {why(fault)}); check that it runs and can be reached"
+                ) from fault
+        await sleep(wait)
+        pause = min(pause * 2, LONGEST_PAUSE_S)

@@ -1,0 +1,188 @@
+"""Replay: the steps of the agents over a recorded log, without a broker, and the same bytes every time.
+
+Total order is the order of the lines. Each accepted event gets a slate, computed from its person's profile right
+after it and the shared state at the last tick (one second of event time). `batch` says only how many slates are
+computed together, `partitions` only where a person's profile lies.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from encoders.describe import VERSION, Describer
+from encoders.manifest import folder_of
+from ranker.candidates import Query
+from ranker.catalogue import Catalogue
+from ranker.index import ExactIndex
+from ranker.pipeline import Pipeline, home, may_show
+from ranker.profile import Accepted, Arrival, fold_all
+from ranker.state import Profile, pack, state_digest, unpack
+from ranker.trends import TrendCounts, merge
+from schemas import outputs, videos
+from schemas.outputs import Recommendation
+from schemas.settings import Settings
+from schemas.topics import FEEDBACK
+from schemas.videos import Features, Upload, Uploads, Withdraw, Withdrawn
+from streams.kafka import partition_of
+from streams.log_files import Fault, Line
+from streams.slates import POLICY, RANKER, Times, placeless, recommendation
+
+EVERYTHING = 1_000_000_000  # no cut in a trends record
+NO_TIMES = Times(0, 0.0)  # a replay has no clock
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+
+class Shared(NamedTuple):
+    """What of the shared state survives a restart: newest features per video, in the order of their last writing."""
+
+    features: dict[str, bytes]
+    waiting: list[Uploads]  # since the last tick
+    tick: int  # seconds of event time
+
+
+@dataclass
+class Outcome:
+    """What a replay did; the digests cover every slate and every profile."""
+
+    events: int = 0
+    uploads: int = 0
+    slates: int = 0
+    repeats: int = 0
+    dead_letters: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    state_digest: str = ""
+    slate_digest: str = ""
+
+
+class Replay:
+    """One run over a log."""
+
+    def __init__(self, settings: Settings, describer: Describer, models: Mapping[str, str], *, batch: int = 64) -> None:
+        self.outcome = Outcome()
+        self._settings, self._describer, self._models, self._batch = settings, describer, models, batch
+        self._profiles: dict[int, dict[str, Profile]] = {p: {} for p in range(settings.partitions)}
+        self._trends = {p: TrendCounts(p) for p in range(settings.partitions)}
+        self._shared = Shared({}, [], 0)
+        self._asked: list[tuple[Query, Profile]] = []
+        self._digests: dict[tuple[str, int], bytes] = {}
+        self._open_catalogue([])
+
+    async def run(self, lines: Iterable[Line | Fault], restart_at: int | None = None) -> AsyncIterator[Recommendation]:
+        """Take the lines in, give every slate in line order; at `restart_at` all state goes through its bytes."""
+        for line in lines:
+            if restart_at is not None and line.number >= restart_at:
+                restart_at = None
+                async for slate in self._answer():
+                    yield slate
+                self._restart()
+            if isinstance(line, Fault):
+                self._refuse(line)
+                continue
+            if self._moves_on(line.at_ms // 1000) or len(self._asked) >= self._batch:
+                async for slate in self._answer():
+                    yield slate
+            self._reach(line.at_ms // 1000)
+            self._take(line)
+        async for slate in self._answer():
+            yield slate
+        self._finish()
+
+    def profiles(self) -> Iterable[tuple[str, Profile]]:
+        """All profiles, by partition."""
+        return ((user, profile) for users in self._profiles.values() for user, profile in users.items())
+
+    def _refuse(self, fault: Fault) -> None:
+        self.outcome.dead_letters += 1
+        self.outcome.faults.append(fault)
+
+    def _take(self, line: Line) -> None:
+        if isinstance(line.message, Upload | Withdraw):
+            self.outcome.uploads += 1
+            self._shared.waiting.append(line.message)
+            return
+        self.outcome.events += 1
+        partition = partition_of(line.key, self._settings.partitions)
+        mine = self._profiles[partition]
+        arrival = Arrival(line.message, FEEDBACK.full(self._settings.prefix), partition, line.number)
+        folded = fold_all(mine, [arrival], self._settings.late_ms)
+        mine.update(folded.changed)
+        self._trends[partition].take(folded.accepted)
+        self.outcome.repeats += folded.repeats
+        self.outcome.dead_letters += len(folded.late)
+        self._asked.extend(map(self._question, folded.accepted))
+
+    def _question(self, one: Accepted) -> tuple[Query, Profile]:
+        user, profile = one.arrival.event.user_id, one.profile
+        return Query(user, profile.version, profile.newest_ms, profile, self._settings.seed), profile
+
+    async def _answer(self) -> AsyncIterator[Recommendation]:
+        asked, self._asked = self._asked, []
+        for start in range(0, len(asked), self._batch):
+            some = asked[start : start + self._batch]
+            slates = await self._pipeline.answer([query for query, _ in some])
+            for slate, (_, profile) in zip(slates, some, strict=True):
+                message = recommendation(may_show(slate, self._catalogue), profile, self._models, NO_TIMES)
+                self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(message))).digest()
+                self.outcome.slates += 1
+                yield message
+
+    def _moves_on(self, tick: int) -> bool:
+        return tick > self._shared.tick
+
+    def _reach(self, tick: int) -> None:
+        """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
+        if not self._moves_on(tick):
+            return
+        made = self._made(self._shared.waiting)
+        for one in made:
+            self._shared.features.pop(one.video_id, None)
+            self._shared.features[one.video_id] = videos.encode(one)
+        self._catalogue.apply(made)
+        self._shared = self._shared._replace(waiting=[], tick=tick)
+        self._advance()
+
+    def _advance(self) -> None:
+        self._catalogue.advance(self._shared.tick * 1000, merge([part for _, part in sorted(self._trends.items())]))
+
+    def _made(self, uploads: list[Uploads]) -> list[Features]:
+        ready = iter(self._describer.describe([one for one in uploads if isinstance(one, Upload)]))
+        return [
+            next(ready)
+            if isinstance(one, Upload)
+            else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
+            for one in uploads
+        ]
+
+    def _restart(self) -> None:
+        """Write all state as the agents write it to their topics, drop it, and read it back."""
+        for partition, users in self._profiles.items():
+            self._profiles[partition] = {
+                user: unpack(data) for user, data in {u: pack(p) for u, p in users.items()}.items()
+            }
+            record = outputs.encode(self._trends[partition].record(self._shared.tick, EVERYTHING))
+            self._trends[partition] = TrendCounts(partition)
+            self._trends[partition].restore(outputs.decode_trends(record))
+        self._open_catalogue(list(self._shared.features.values()))
+        self._advance()
+
+    def _open_catalogue(self, records: list[bytes]) -> None:
+        self._catalogue = Catalogue()
+        self._catalogue.apply(map(videos.decode_features, records))
+        self._pipeline: Pipeline = home(ExactIndex(self._catalogue), self._catalogue, size=self._settings.slate_size)
+
+    def _finish(self) -> None:
+        self.outcome.state_digest = state_digest(self.profiles())
+        digest = sha256()
+        for (user, version), one in sorted(self._digests.items()):
+            digest.update(f"{user}\0{version}\0".encode() + one)
+        self.outcome.slate_digest = digest.hexdigest()
+
+
+def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
+    """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
+    describer = Describer.load(folder_of(settings.cache_dir), provider="cpu", exact=True)
+    return describer, {"ranker": RANKER, "encoder": VERSION, "policy": POLICY}

@@ -1,0 +1,96 @@
+"""Shared state of a ranking process: the whole catalogue and the trends, read without a group from the start."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ranker.catalogue import Catalogue
+from ranker.trends import merge
+from schemas import outputs, videos
+from schemas.outputs import Trends
+from schemas.settings import Settings
+from schemas.topics import FEATURES, TRENDS
+from streams.kafka import groupless, partitions_of
+
+log = logging.getLogger("freshet.shared")
+
+SAY_EVERY_S = 5.0
+
+
+class SharedState:
+    """What every ranking process knows in full.
+
+    `ready` is set once it has caught up with the topics' ends and knows a video: before, no slate can be made.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.ready = asyncio.Event()
+        self._settings = settings
+        self._features = FEATURES.full(settings.prefix)
+        self._trends = TRENDS.full(settings.prefix)
+        self._parts: dict[int, Trends] = {}  # newest record by source partition
+        self._caught_up = False
+
+    async def follow(self) -> None:
+        """Read features.v1 and trends.v1 from the start, and go on for as long as the process lives."""
+        async with groupless(self._settings) as consumer:
+            topics = (self._features, self._trends)
+            places = [TopicPartition(t, p) for t in topics for p in await partitions_of(consumer, t)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            behind = {tp: end for tp, end in (await consumer.end_offsets(places)).items() if end}
+            await self._catch_up(consumer, behind)
+            while True:
+                self._take(await consumer.getmany(timeout_ms=1000))
+                self._open()
+
+    async def _catch_up(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> None:
+        started = said = time.monotonic()
+        while behind:
+            self._take(await consumer.getmany(timeout_ms=1000))
+            for tp, end in list(behind.items()):
+                if await consumer.position(tp) >= end:
+                    del behind[tp]
+            if behind and time.monotonic() - said > SAY_EVERY_S:
+                said = time.monotonic()
+                log.info(
+                    "reading the catalogue: %d videos so far, %d partitions to go",
+                    len(self.catalogue),
+                    len(behind),
+                )
+        log.info("catalogue of %d videos read in %.1f s", len(self.catalogue), time.monotonic() - started)
+        if not len(self.catalogue):
+            log.info("waiting for the first video")
+        self._caught_up = True
+        self._open()
+
+    def _open(self) -> None:
+        if self._caught_up and len(self.catalogue):
+            self.ready.set()
+
+    def _take(self, polled: dict[TopicPartition, list[Any]]) -> None:
+        records = [record for batch in polled.values() for record in batch if record.value]
+        features = [decoded for r in records if r.topic == self._features and (decoded := _features(r)) is not None]
+        if features:
+            self.catalogue.apply(features)
+        for record in records:
+            if record.topic == self._trends:
+                part = outputs.decode_trends(record.value)
+                self._parts[part.partition] = part
+        if any(record.topic == self._trends for record in records):
+            popular = merge([part for _, part in sorted(self._parts.items())])
+            self.catalogue.advance(popular.tick * 1000, popular)
+
+
+def _features(record: Any) -> videos.Features | None:
+    """Decode one record of features.v1; a damaged one is left out and said, for only our encoder writes there."""
+    try:
+        return videos.decode_features(record.value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error("%s[%d]@%d is damaged and left out: %s", record.topic, record.partition, record.offset, error)
+        return None

@@ -1,0 +1,57 @@
+"""A slate as it goes out on recommendations.v1."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ranker.candidates import Slate
+from ranker.state import Profile
+from schemas import outputs
+from schemas.outputs import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
+
+SCHEMA_VERSION = "1.0"
+RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/scorers.py
+POLICY = "home@1"  # raised with the stages of ranker/pipeline.py
+
+
+class Times(NamedTuple):
+    """Clock readings of one slate, in ms: when it was made, and how long its profile had waited before."""
+
+    now_ms: int
+    queued_ms: float
+
+
+def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], times: Times) -> Recommendation:
+    """The message for a slate; its profile says what triggered it."""
+    origin = profile.origin
+    if origin is None:
+        raise ValueError(
+            f"profile of {slate.user_id} at version {slate.version} has taken in no event: nothing triggered this slate"
+        )
+    spent = {name: round(ms, 3) for name, ms in slate.timings_ms.items()}
+    return Recommendation(
+        schema_version=SCHEMA_VERSION,
+        recommendation_id=recommendation_id(slate.user_id, slate.version),
+        user_id=slate.user_id,
+        version=slate.version,
+        generated_at_ms=times.now_ms,
+        expires_at_ms=origin.at_ms + SLATE_LIFE_MS,
+        trigger=Trigger(origin.event_id, origin.topic, origin.partition, origin.offset, origin.at_ms),
+        models=dict(models),
+        timings_ms={
+            "queued": round(times.queued_ms, 3),
+            **spent,
+            "total": round(times.queued_ms + sum(spent.values()), 3),
+        },
+        degraded=list(slate.degraded),
+        items=slate.items,
+        exhausted=slate.exhausted,
+    )
+
+
+def placeless(message: Recommendation) -> Any:
+    """What of a slate is the same wherever and whenever it is computed: the part that the slate digest covers."""
+    fields: dict[str, Any] = outputs.to_builtins(message)
+    for name in ("generated_at_ms", "expires_at_ms", "timings_ms"):
+        del fields[name]
+    del fields["trigger"]["partition"], fields["trigger"]["offset"]
+    return fields

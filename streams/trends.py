@@ -1,0 +1,52 @@
+"""Trends of the owned partitions: restored from trends.v1 when a partition is assigned, published once a tick."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ranker.profile import Accepted
+from ranker.trends import TrendCounts
+from schemas import outputs
+from schemas.settings import Settings
+from schemas.topics import FEEDBACK, TRENDS
+from streams.kafka import read_to_end
+from streams.outbox import Outgoing
+
+LIMIT = 2000  # videos in one record; about 60 KB
+
+
+class OwnedTrends:
+    """Counts of the profiles partitions that this worker owns."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self.topic = TRENDS.full(settings.prefix)
+        self._source = FEEDBACK.full(settings.prefix)
+        self._settings = settings
+        self._counts: dict[int, TrendCounts] = {}
+        self._ticks: dict[int, int] = {}
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+
+    def take(self, partition: int, accepted: list[Accepted]) -> None:
+        """Count the people of a folded batch."""
+        self._counts[partition].take(accepted)
+
+    def due(self, partition: int, newest_ms: int) -> Iterator[Outgoing]:
+        """The partition's record, if event time has reached a new tick since the last one."""
+        tick = newest_ms // 1000
+        if tick > self._ticks.get(partition, 0):
+            self._ticks[partition] = tick
+            yield Outgoing(str(partition).encode(), outputs.encode(self._counts[partition].record(tick, LIMIT)))
+
+    async def _on_revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
+        for tp in revoked:
+            self._counts.pop(tp.partition, None)
+
+    async def _on_assigned(self, app: Any, **_: Any) -> None:
+        owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == self._source}
+        missing = owned - self._counts.keys()
+        self._counts.update((partition, TrendCounts(partition)) for partition in missing)
+        if missing:
+            async for batch in read_to_end(self._settings, self.topic, range(self._settings.partitions)):
+                for record in batch:
+                    if record.value and int(record.key) in missing:
+                        self._counts[int(record.key)].restore(outputs.decode_trends(record.value))

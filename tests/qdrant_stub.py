@@ -1,0 +1,224 @@
+"""A Qdrant server for tests: REST on loopback over qdrant-client's local mode, with every request recorded.
+
+It can be told to misbehave: `stub.next(Answer(503), SILENCE)` are what the next two requests get.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from jsonschema import Draft202012Validator
+from qdrant_client import AsyncQdrantClient, models
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came over the wire."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any  # the JSON; None without a body
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request gets instead of its answer; `after` does the work first and then spoils the answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after: bool = False
+
+
+SILENCE = Answer(0)
+
+
+class QdrantStub:
+    """The server's memory and what it was asked."""
+
+    def __init__(self, version: str = "1.19.0") -> None:
+        self.version = version
+        self.asked: list[Asked] = []
+        self.plan: deque[Answer] = deque()
+        self.always: Answer | None = None
+        self.indexes: dict[str, Any] = {}
+        self.url = ""
+        self._store = AsyncQdrantClient(":memory:")
+
+    def next(self, *answers: Answer) -> None:
+        """Say what the next requests get."""
+        self.plan.extend(answers)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, kept alive."""
+        try:
+            while asked := await read_request(reader):
+                self.asked.append(asked)
+                planned = self.plan.popleft() if self.plan else self.always
+                if planned == SILENCE:
+                    await reader.read()  # until the client gives up
+                    return
+                status, result = await self._answer(asked) if planned is None or planned.after else (0, None)
+                status, headers = (planned.status, planned.headers) if planned else (status, {})
+                writer.write(response(status, headers, result))
+                await writer.drain()
+        except ConnectionError:
+            return  # the client hung up, as it may
+        finally:
+            writer.close()
+
+    async def _answer(self, asked: Asked) -> tuple[int, Any]:
+        if asked.path == "/":
+            return 200, {"title": "qdrant - vector search engine", "version": self.version}
+        name, _, rest = asked.path.removeprefix("/collections/").partition("/")
+        try:
+            result = await self._routes()[asked.method, rest](name, asked.body)
+        except KeyError:
+            return 404, {"status": {"error": f"no route {asked.method} {asked.path}"}, "time": 0.0}
+        except ValueError as error:
+            status = 404 if "not found" in str(error) else 409 if "already exists" in str(error) else 400
+            return status, {"status": {"error": str(error)}, "time": 0.0}
+        return 200, {"result": result, "status": "ok", "time": 0.0}
+
+    def _routes(self) -> dict[tuple[str, str], Callable[[str, Any], Awaitable[Any]]]:
+        return {
+            ("GET", "exists"): self._exists,
+            ("GET", ""): self._describe,
+            ("PUT", ""): self._create,
+            ("PUT", "index"): self._index,
+            ("POST", "points/batch"): self._update,
+            ("POST", "points/query/batch"): self._query,
+            ("POST", "points/delete"): self._delete,
+            ("POST", "points/count"): self._count,
+        }
+
+    async def _exists(self, name: str, _: Any) -> Any:
+        return {"exists": await self._store.collection_exists(name)}
+
+    async def _describe(self, name: str, _: Any) -> Any:
+        info = (await self._store.get_collection(name)).model_dump(mode="json", exclude_none=True)
+        return info | {"payload_schema": self.indexes}
+
+    async def _create(self, name: str, body: Any) -> Any:
+        wanted = models.CreateCollection.model_validate(body)
+        return await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
+
+    async def _index(self, name: str, body: Any) -> Any:
+        points = (await self._store.count(name)).count
+        self.indexes[body["field_name"]] = {"data_type": body["field_schema"], "points": points}
+        return {"operation_id": 0, "status": "completed"}
+
+    async def _update(self, name: str, body: Any) -> Any:
+        operations = models.UpdateOperations.model_validate(body).operations
+        await self._store.batch_update_points(name, operations)
+        return [{"operation_id": 0, "status": "completed"} for _ in operations]
+
+    async def _query(self, name: str, body: Any) -> Any:
+        searches = models.QueryRequestBatch.model_validate(body).searches
+        answers = await self._store.query_batch_points(name, searches)
+        return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
+
+    async def _delete(self, name: str, body: Any) -> Any:
+        await self._store.delete(name, models.PointIdsList.model_validate(body))
+        return {"operation_id": 0, "status": "completed"}
+
+    async def _count(self, name: str, _: Any) -> Any:
+        return {"count": (await self._store.count(name)).count}
+
+
+async def read_request(reader: asyncio.StreamReader) -> Asked | None:
+    """One HTTP/1.1 request, or None at the end of the connection."""
+    line = (await reader.readline()).decode().split()
+    if not line:
+        return None
+    headers = {}
+    while header := (await reader.readline()).decode().strip():
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    target = urlsplit(line[1])
+    query = dict(parse_qsl(target.query, keep_blank_values=True))
+    return Asked(line[0], unquote(target.path), query, headers, json.loads(body) if body else None)
+
+
+def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
+    """An HTTP/1.1 response with a JSON body."""
+    spoilt = {"status": {"error": f"told to say {status}"}, "time": 0.0}
+    body = json.dumps(spoilt if result is None else result)
+    all_headers = {"content-type": "application/json", "content-length": str(len(body.encode())), **headers}
+    head = "\r\n".join(f"{name}: {value}" for name, value in all_headers.items())
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n\r\n{body}".encode()
+
+
+@asynccontextmanager
+async def running(stub: QdrantStub) -> AsyncIterator[QdrantStub]:
+    """Serve a stub on a free port of 127.0.0.1."""
+    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0, limit=2**20)
+    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield stub
+    finally:
+        server.close()
+
+
+class Published:
+    """Qdrant's published OpenAPI 3.0 document as a judge of requests."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.paths = document["paths"]
+        self.definitions = as_json_schema(document["components"]["schemas"])
+
+    def faults(self, asked: Asked) -> list[str]:
+        """What is wrong with a request; nothing, if all is well."""
+        found = self._operation(asked)
+        if found is None:
+            return [f"{asked.method} {asked.path}: no such operation"]
+        operation, template = found
+        known = {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+        faults = [f"{template}: unknown query parameter {name}" for name in asked.query if name not in known]
+        faults += [
+            f"{template}?{name}={text}: {fault}"
+            for name, text in asked.query.items()
+            if name in known
+            for fault in self._against(known[name], json.loads(text))
+        ]
+        wanted = operation.get("requestBody")
+        if wanted is None:
+            return faults + ([f"{template}: a body where none belongs"] if asked.body is not None else [])
+        return faults + self._against(wanted["content"]["application/json"]["schema"], asked.body)
+
+    def _operation(self, asked: Asked) -> tuple[Any, str] | None:
+        parts = asked.path.split("/")
+        for template, operations in self.paths.items():
+            pieces = template.split("/")
+            fits = len(pieces) == len(parts) and all(
+                piece.startswith("{") or piece == part for piece, part in zip(pieces, parts, strict=True)
+            )
+            if fits and asked.method.lower() in operations:
+                return operations[asked.method.lower()], template
+        return None
+
+    def _against(self, schema: Any, value: Any) -> list[str]:
+        whole = {**as_json_schema(schema), "components": {"schemas": self.definitions}}
+        errors = Draft202012Validator(whole).iter_errors(value)
+        return [f"{error.json_path}: {error.message[:300]}" for error in errors]
+
+
+def as_json_schema(schema: Any) -> Any:
+    """OpenAPI 3.0's dialect as JSON Schema: `nullable` spelled out, unknown fields refused."""
+    if isinstance(schema, list):
+        return [as_json_schema(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: as_json_schema(value) for key, value in schema.items() if key != "nullable"}
+    if isinstance(schema.get("properties"), dict) and "type" in schema:
+        plain.setdefault("additionalProperties", False)
+    if schema.get("nullable") is not True:
+        return plain
+    return {"anyOf": [plain, {"type": "null"}]} if plain else {"type": "null"}

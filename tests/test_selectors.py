@@ -1,0 +1,114 @@
+"""Selectors: variety, the creator cap, ties, numbers that are not finite, and the exact chance of a draw."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.candidates import Candidates, Features, Picks, Query, Scores
+from ranker.catalogue import Catalogue
+from ranker.entry import Entry
+from ranker.scorers import logistic
+from ranker.selectors import PER_CREATOR, POOL, diverse, draw_two
+from ranker.state import EMPTY
+
+NOON = 1_650_000_000_000
+
+
+def axis(*place: int) -> NDArray[np.float32]:
+    vector = np.zeros(256, np.float32)
+    vector[list(place)] = 1
+    return vector
+
+
+def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) -> Catalogue:
+    catalogue = Catalogue()
+    catalogue.add(Entry(name, NOON, vector, creator) for name, vector, creator in videos)
+    return catalogue
+
+
+def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Picks:
+    count = catalogue.size
+    candidates = Candidates(np.arange(count, dtype=np.int32), np.full(count, int(fresh), np.uint8))
+    features = Features(np.zeros((8, count), np.float32), np.array([0, count]), np.full(count, -1, np.int32))
+    scores = Scores({}, np.array(score, np.float32))
+    (picks,) = diverse(catalogue, size)([Query(user_id, 1, NOON, EMPTY)], [candidates], features, scores)
+    return picks
+
+
+def names(catalogue: Catalogue, picks: Picks) -> list[str]:
+    return [catalogue.ids[row] for row in picks.at]
+
+
+def test_a_twin_of_the_best_waits_behind_something_new() -> None:
+    catalogue = catalogue_of(
+        ("a", axis(0), None), ("a-twin", axis(0), None), ("b", axis(1), None), ("c", axis(2), None)
+    )
+    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85, 0.0], 4)) == ["a", "b", "a-twin", "c"]
+
+
+def test_a_creator_has_two_places_while_there_are_others() -> None:
+    loud = [(f"loud-{i}", axis(i), "loud") for i in range(6)]
+    quiet = [(f"quiet-{i}", axis(10 + i), f"q{i}") for i in range(4)]
+    catalogue = catalogue_of(*loud, *quiet)
+    score = [1.0 - 0.01 * i for i in range(6)] + [0.1 - 0.01 * i for i in range(4)]
+    found = names(catalogue, select(catalogue, score, 8))
+    assert sum(name.startswith("loud") for name in found[:6]) == PER_CREATOR
+    assert len(found) == 8, "beyond the cap only when nothing else is left"
+
+
+def test_videos_of_nobody_do_not_share_a_cap() -> None:
+    catalogue = catalogue_of(*((f"v{i}", axis(i), None) for i in range(5)))
+    assert names(catalogue, select(catalogue, [5, 4, 3, 2, 1], 4)) == ["v0", "v1", "v2", "v3"]
+
+
+def test_equal_scores_come_in_the_order_of_ids() -> None:
+    order = ["v3", "v1", "v4", "v0", "v2"]
+    catalogue = catalogue_of(*((name, axis(i), None) for i, name in enumerate(order)))
+    assert names(catalogue, select(catalogue, [0.5] * 5, 5)) == sorted(order)
+
+
+def test_scores_that_are_not_finite_are_never_shown() -> None:
+    catalogue = catalogue_of(*((f"v{i}", axis(i), None) for i in range(5)))
+    found = names(catalogue, select(catalogue, [np.nan, 1.0, np.inf, -np.inf, 0.5], 5))
+    assert found == ["v1", "v4"]
+
+
+def test_only_the_best_of_many_compete() -> None:
+    catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(200)))
+    picks = select(catalogue, list(np.linspace(1, 0, 200)), 150)
+    assert len(picks.at) == POOL
+    assert set(picks.at) == set(range(POOL))
+
+
+def test_a_draw_says_its_exact_chance() -> None:
+    catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(40)))
+    score = list(np.linspace(1, 0, 40))
+    eighth: Counter[int] = Counter()
+    sixteenth: Counter[int] = Counter()
+    for i in range(1_200):
+        picks = select(catalogue, score, 20, fresh=True, user_id=f"u{i}")
+        assert picks.propensity[7] == picks.propensity[15] == 1 / 22
+        assert (np.delete(picks.propensity, [7, 15]) == 1).all()
+        assert len(set(picks.at.tolist())) == 20
+        eighth[int(picks.at[7])] += 1
+        sixteenth[int(picks.at[15])] += 1
+    for counts in (eighth, sixteenth):
+        assert sorted(counts) == list(range(18, 40))
+        assert all(abs(count - 1_200 / 22) < 5 * (1_200 / 22) ** 0.5 for count in counts.values())
+
+
+def test_two_draws_differ_and_every_pair_happens() -> None:
+    pairs = {draw_two(Query(f"u{i}", 1, 0, EMPTY), 4) for i in range(500)}
+    assert pairs == {(a, b) for a in range(4) for b in range(4) if a != b}
+
+
+def test_without_two_fresh_videos_to_draw_from_nothing_is_drawn() -> None:
+    catalogue = catalogue_of(*((f"v{i:03}", axis(i), "one" if i >= 18 else f"c{i}") for i in range(40)))
+    assert (select(catalogue, list(np.linspace(1, 0, 40)), 20).propensity == 1).all()
+
+
+def test_a_logistic_has_the_same_bits_at_every_place_of_an_array() -> None:
+    values = np.random.default_rng(0).standard_normal(1_000).astype(np.float32) * 5
+    alone = np.concatenate([logistic(values[i : i + 1]) for i in range(1_000)])
+    assert alone.tobytes() == logistic(values).tobytes()

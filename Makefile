@@ -79,7 +79,7 @@ bench: setup  ## Measure on this machine; the figures in the README come from he
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 up: setup  ## Run broker and all agents on this machine until Ctrl-C.
-	@$(BIN)/freshet up $(ARGS)
+	@$(BIN)/freshet up --broker $(ARGS)
 
 COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)

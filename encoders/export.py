@@ -15,13 +15,12 @@ import numpy as np
 import onnx
 import torch
 import transformers
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from encoders import manifest
 from encoders.base import ModelError
 from encoders.fuse import PROJECTION, RETRIEVAL_DIM, principal_directions
 from encoders.manifest import EXPORTER, WEIGHTS, Manifest
-from encoders.runtime import Model, open_model
+from encoders.runtime import Model, open_model, quantise
 from encoders.text import DIM, FILES, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
 
 OPSET = 18
@@ -75,7 +74,7 @@ def _build(folder: Path, weights_dir: Path, say: Callable[[str], None]) -> None:
     shutil.copyfile(weights_dir / TOKENIZER, folder / TOKENIZER)
     sentence = _sentence(weights_dir)
     _save_onnx(sentence, folder / fp32)
-    quantize_dynamic(folder / fp32, folder / int8, per_channel=True, weight_type=QuantType.QInt8)
+    quantise(folder / fp32, folder / int8)
     manifest.write(folder, _listed(folder, {}))  # a draft, so that the checks open the files as in service
 
     parity = {fp32: {"torch_max_abs": _difference(sentence, folder / fp32)}}

@@ -74,6 +74,13 @@ def open_model(
     raise ModelError(f"{path} runs nowhere: {REMEDY}.")
 
 
+def quantise(source: Path, target: Path) -> None:
+    """Write a model's int8 twin; for the export alone, since it needs the package onnx."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+
+
 def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
     if provider == "cpu":
         return (CPU,)

@@ -70,6 +70,7 @@ class Catalogue:
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self._sorted_rows: Rows = np.empty(0, np.int32)
         self._tops: Tops | None = None
+        self._newest_of: dict[tuple[int, int], Rows] = {}
 
     def __len__(self) -> int:
         """How many videos may be shown."""
@@ -99,19 +100,19 @@ class Catalogue:
         """Take videos out without remembering when: any upload brings them back."""
         for video_id in video_ids:
             self._kill(video_id)
-        self._tops = None
+        self._outdate()
 
     def advance(self, now_ms: int, popular: Popular | None = None) -> None:
         """Go on to a tick: from now on the shared lists are those of `now_ms` and these trends."""
         self.now_ms = now_ms
-        self._tops = None
+        self._outdate()
         if popular is None:
             return
-        pairs = [(i, self.row_of[v]) for i, v in enumerate(popular.video_ids) if v in self.row_of]
-        picks, rows = np.array(pairs, np.int64).reshape(-1, 2).T
+        found = np.array([self.row_of.get(video_id, -1) for video_id in popular.video_ids], np.int32)
+        known = found >= 0
         self.trend[:] = self.ever[:] = 0.0
-        self.trend[rows] = np.log2(1.0 + popular.people(now_ms // 1000))[picks]
-        self.ever[rows] = np.log2(1.0 + popular.ever)[picks]
+        self.trend[found[known]] = np.log2(1.0 + popular.people(now_ms // 1000))[known]
+        self.ever[found[known]] = np.log2(1.0 + popular.ever)[known]
 
     @property
     def tops(self) -> Tops:
@@ -139,18 +140,24 @@ class Catalogue:
         return np.array([self.row_of[v] for v in video_ids if v in self.row_of], np.int32)
 
     def newest_of(self, creator: int, k: int) -> Rows:
-        """The newest videos of one creator, of those that came last."""
-        rows = np.array(self.by_creator.get(creator, ())[-4 * k :], np.int32)
-        return self.best(rows[self.alive[rows]], self.at_ms, k)
+        """The newest videos of one creator, found once until something changes."""
+        found = self._newest_of.get((creator, k))
+        if found is None:
+            rows = np.array(self.by_creator.get(creator, ()), np.int32)
+            found = self._newest_of[creator, k] = self.best(rows[self.alive[rows]], self.at_ms, k)
+        return found
 
     def _append(self, entry: Entry) -> bool:
         if self._is_old(entry) or self._is_repeat(entry):
             return False
-        self._kill(entry.video_id)
-        self.withdrawn_ms.pop(entry.video_id, None)
         if self.size == len(self.alive):
             self._grow()
         row, self.size = self.size, self.size + 1
+        before = self.row_of.get(entry.video_id)
+        if before is not None:  # its people stay with it until the next tick counts them
+            self.trend[row], self.ever[row] = self.trend[before], self.ever[before]
+        self._kill(entry.video_id)
+        self.withdrawn_ms.pop(entry.video_id, None)
         self.ids.append(entry.video_id)
         self.tags.append(entry.tags)
         if entry.vector is not None:
@@ -197,7 +204,10 @@ class Catalogue:
         if row is not None:
             self.alive[row] = False
             self.deaths += 1
-            self.trend[row] = self.ever[row] = 0.0
+
+    def _outdate(self) -> None:
+        self._tops = None
+        self._newest_of.clear()
 
     def _grow(self) -> None:
         more = max(1, self.size // (4 * GROWTH)) * GROWTH
@@ -207,7 +217,7 @@ class Catalogue:
 
     def _settle(self, before: int) -> None:
         """Bring the order of ids and the shared lists up to date with rows from `before` on."""
-        self._tops = None
+        self._outdate()
         new = sorted(range(before, self.size), key=self.ids.__getitem__)
         names = np.array([self.ids[row] for row in new], np.object_)
         places = np.searchsorted(self._sorted_ids, names)

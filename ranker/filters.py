@@ -41,7 +41,10 @@ def not_skipped(catalogue: Catalogue) -> Filter:
 
 
 def not_hidden(catalogue: Catalogue) -> Filter:
-    """Not hidden, nor by a hidden creator, nor with a tag of a video whose tags were hidden."""
+    """Not hidden, nor by the creator or with a tag of a video that was hidden with this scope.
+
+    A hide of a video that was withdrawn since no longer tells its creator or its tags.
+    """
 
     def not_hidden(query: Query, rows: Rows) -> Mask:
         keep = np.ones(len(rows), np.bool_)

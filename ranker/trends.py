@@ -47,6 +47,7 @@ class TrendCounts:
         self.period = 0
         self.counts: dict[str, Slots] = {}
         self.applied: dict[int, int] = {}  # input partition → newest offset that is counted
+        self.touched: set[str] = set()  # videos counted since somebody cleared it
 
     def add(self, video_id: str, at_ms: int) -> None:
         """Count one more person for a video; what is older than the period before counts as `ever` alone."""
@@ -59,6 +60,7 @@ class TrendCounts:
         elif period == self.period - 1:
             before += increment(second)
         self.counts[video_id] = (this, before, ever + 1)
+        self.touched.add(video_id)
 
     def take(self, accepted: Iterable[Accepted]) -> None:
         """Count the people in a folded batch who said their first good word for a video."""
@@ -98,7 +100,7 @@ class TrendCounts:
 
 @dataclass(frozen=True, eq=False)
 class Popular:
-    """What is popular over all partitions, by video id: trend float64 [V], ever int64 [V]."""
+    """What is popular over all partitions, by video id: trend float64 [V], ever int64 [V]; all videos, or some."""
 
     tick: int  # seconds of event time: the newest of the records
     period: int
@@ -115,8 +117,8 @@ class Popular:
         return self.trend * (exp2(min(half_lives, 512.0)) / STEP)  # finite even for a tick that is far off
 
 
-def merge(parts: Sequence[Trends | TrendCounts]) -> Popular:
-    """Add up the partitions; any split of the same people gives the same numbers.
+def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = None) -> Popular:
+    """Add up the partitions, of all videos or of some; any split of the same people gives the same numbers.
 
     >>> one = TrendCounts()
     >>> one.add("v1", 0), one.add("v2", HALF_LIFE_S * 1000)
@@ -125,20 +127,21 @@ def merge(parts: Sequence[Trends | TrendCounts]) -> Popular:
     [256.0, 512.0]
     """
     period = max((part.period for part in parts), default=0)
-    total: dict[str, Slots] = {}
-    for part in parts:
-        for video_id, slots in part.counts.items():
-            this, before, ever = _shift(slots, period - part.period)
-            old = total.get(video_id, NOBODY)
-            total[video_id] = (old[0] + this, old[1] + before, old[2] + ever)
-    video_ids = sorted(total)
+    wanted = {video_id for part in parts for video_id in part.counts} if only is None else only
+    video_ids = sorted(wanted)
+    total = [_sum(parts, video_id, period) for video_id in video_ids]
     return Popular(
         tick=max((part.tick for part in parts if isinstance(part, Trends)), default=period * PERIOD_S),
         period=period,
         video_ids=video_ids,
-        trend=np.array([_trend(total[video_id]) for video_id in video_ids], dtype=np.float64),
-        ever=np.array([total[video_id][2] for video_id in video_ids], dtype=np.int64),
+        trend=np.array([_trend(slots) for slots in total], dtype=np.float64),
+        ever=np.array([slots[2] for slots in total], dtype=np.int64),
     )
+
+
+def _sum(parts: Sequence[Trends | TrendCounts], video_id: str, period: int) -> Slots:
+    shifted = [_shift(part.counts.get(video_id, NOBODY), period - part.period) for part in parts]
+    return (sum(s[0] for s in shifted), sum(s[1] for s in shifted), sum(s[2] for s in shifted))
 
 
 def _shift(slots: Slots, periods: int) -> Slots:

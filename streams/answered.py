@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from schemas.outputs import SOURCE_OFFSET
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.kafka import read_to_end
 
-SOURCE_OFFSET = "freshet-source-offset"  # header: offset of the profiles record that a slate answers
 TAIL = 50  # records of the tail that are looked at; a control record or a foreign one may stand last
 
 

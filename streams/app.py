@@ -105,7 +105,7 @@ def run_worker(name: str, settings: Settings) -> None:
     """Run one agent until a signal ends it; does not return (SystemExit 0, or 1 after a crash)."""
     app = BUILDERS[name](settings)
     worker = app.Worker(loglevel=settings.log_level, logfile=None, redirect_stdouts=False, quiet=True)
-    for noisy in ("faust", "mode", "aiokafka"):
+    for noisy in ("faust", "mode", "aiokafka", runtime.__name__):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     worker.execute_from_commandline()
 

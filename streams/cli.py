@@ -12,7 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from streams import commands_demo, commands_logs, commands_replay, commands_run, commands_setup, commands_topics
+from streams import (
+    commands_contract,
+    commands_demo,
+    commands_logs,
+    commands_replay,
+    commands_run,
+    commands_setup,
+    commands_topics,
+    convert,
+)
 from streams.trouble import Trouble
 
 app = typer.Typer(
@@ -28,6 +37,8 @@ app.command()(commands_setup.broker)
 app.command()(commands_demo.demo)
 app.add_typer(commands_topics.app, name="topics")
 app.add_typer(commands_setup.config, name="config")
+app.add_typer(commands_contract.app, name="contract")
+app.add_typer(convert.app, name="convert")
 app.command()(commands_setup.export)
 app.command()(commands_run.up)
 app.command()(commands_run.worker)
@@ -62,6 +73,7 @@ def report(error: Exception) -> int:
 
 def explain(error: Exception) -> tuple[str, str, int]:
     """Cause, remedy and exit status of an error."""
+    from encoders.base import ModelError
     from schemas.settings import SettingsError
 
     match error:
@@ -69,6 +81,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
             return error.cause, error.remedy, error.code
         case SettingsError():
             return str(error), "`freshet config show` lists every setting with its source.", 2
+        case ModelError():
+            return str(error), "", 2
         case OSError() if error.filename:
             return f"{error.filename}: {error.strerror}.", "Correct the path or its rights.", 1
         case _:

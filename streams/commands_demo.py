@@ -38,6 +38,7 @@ def demo(
     screen, began = Screen(as_json), time.monotonic()
     try:
         with run_folder(loaded.settings.data_dir, keep) as folder:
+            screen.say(f"reading {log or 'a made-up log'}")
             recorded = _log(loaded.settings, log, events, folder)
             settings, own_broker = _apart(loaded, folder)
             with stage(settings, folder, own_broker, keep, screen) as ready:

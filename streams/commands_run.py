@@ -23,8 +23,11 @@ class Agent(StrEnum):
 @configured
 def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
     """Run one agent in this process."""
+    from streams import admin
     from streams.app import run_worker
 
+    admin.wait_for_broker(settings.bootstrap, settings.broker_wait_s, tell)
+    admin.check(settings)
     run_worker(name.value, settings)
 
 

@@ -28,8 +28,13 @@ def check(stage: Stage, shift: Shift) -> tuple[str, tuple[Check, ...]]:
     """Compare the live state with a replay of what was published, and read every topic against the contract."""
     stage.screen.chapter("Checking: live against replay, and every message against the contract")
     live, people = live_digest(stage.settings)
+    stage.screen.say(f"  live: {people} profiles read from their topic")
     replayed, late = replay_state(stage.publisher.file, stage.settings)
-    topics = list(verified(stage.settings))
+    stage.screen.say(f"  replay: {stage.counts['events']} events folded again, without a broker")
+    topics = []
+    for topic in verified(stage.settings):
+        stage.screen.say(f"  {topic['topic']}: {topic['records']} records read, {topic['breaches']} breaches")
+        topics.append(topic)
     records, breaches = (sum(topic[what] for topic in topics) for what in ("records", "breaches"))
     answered, letters = stage.answered(), stage.seen.letters
     first = next((f"; {topic['topic']}: {topic['first'][0]['what']}" for topic in topics if topic["first"]), "")

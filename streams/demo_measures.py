@@ -54,14 +54,17 @@ def measure_events(stage: Stage, log: Recorded, now: Now) -> Milliseconds:
 def watches(seed: int, log: Recorded, now: Now) -> Iterator[Feedback]:
     """People of the log in turn, each watching a video drawn by chance."""
     chance, people, videos = np.random.default_rng(seed), cycle(log.people()), list(log.videos().values())
-    for number, person in enumerate(islice(people, LIVE_EVENTS)):
-        video = videos[int(chance.integers(len(videos)))]
+    for person in islice(people, LIVE_EVENTS):
+        video, at_ms = videos[int(chance.integers(len(videos)))], now()
         length_ms = video.duration_ms or 20_000
-        name = f"live-{number}"
         yield Watch(
-            user_id=person, video_id=video.video_id, at_ms=now(), event_id=name, watched_ms=length_ms,
+            user_id=person,
+            video_id=video.video_id,
+            at_ms=at_ms,
+            event_id=f"live-{person}-{at_ms}",
+            watched_ms=length_ms,
             duration_ms=length_ms,
-        )  # fmt: skip
+        )
 
 
 def paced(lines: Iterator[Line]) -> Iterator[Line]:

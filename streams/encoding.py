@@ -15,6 +15,7 @@ from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
 from streams.guard import read_upload
 from streams.letters import put_letters
 from streams.outbox import Outbox, Outgoing
+from streams.qdrant_call import IndexRefused
 from streams.runtime import Poll, Raw
 
 log = logging.getLogger("freshet.encoding")
@@ -65,6 +66,8 @@ async def _in_step(index: VideoIndex, made: Sequence[Features]) -> None:
             await index.upsert([video for one in newest.values() if (video := indexed(one))])
             await index.remove([one.video_id for one in newest.values() if isinstance(one, Withdrawn)])
             return
+        except IndexRefused:
+            raise  # a wrong key or collection does not mend itself
         except IndexUnavailable as error:
             log.warning("%d videos wait for the index: %s", len(newest), error)
             await asyncio.sleep(PAUSE_S)

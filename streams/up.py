@@ -26,10 +26,11 @@ def workers(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with the settings that flags may have changed."""
-    flags = ("bootstrap", "qdrant_url", "prefix", "data_dir")
-    values = {ENVIRONMENT_PREFIX + key.upper(): str(getattr(settings, key)) for key in flags}
-    return {**os.environ, **values, "PYTHONUNBUFFERED": "1"}
+    """This process's environment with these settings, wherever they came from."""
+    secret = settings.qdrant_api_key.get_secret_value()
+    values = {key: str(value) for key, value in settings} | {"qdrant_api_key": secret}
+    variables = {ENVIRONMENT_PREFIX + key.upper(): value for key, value in values.items()}
+    return {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
 
 
 def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Say, say: Say) -> None:

@@ -1,5 +1,6 @@
 """Whom a slate is computed with, what is remembered and how a catalogue came about never change a bit of it."""
 
+import asyncio
 import random
 
 import numpy as np
@@ -84,3 +85,25 @@ async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
         assert not (shown_before | hidden) & set(ids(slate))
         makers = [catalogue.creator[catalogue.row_of[name]] for name in ids(slate)]
         assert max(np.bincount(makers)) <= 2
+
+
+async def test_others_get_a_turn_between_two_batches() -> None:
+    catalogue, queries = crowd(48)
+    turns: list[int] = []
+
+    async def other() -> None:
+        for turn in range(50):
+            turns.append(turn)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await home(ExactIndex(catalogue), catalogue).answer(queries * 2)
+    assert len(turns) >= 2
+    await task
+
+
+def test_people_stay_with_a_video_that_is_uploaded_anew() -> None:
+    catalogue = catalogue_of(*kitchen_and_garden(10), watched_by_many=["cook-09"])
+    catalogue.apply([encoded("cook-09", LATER, title="new")])
+    assert [catalogue.ids[row] for row in catalogue.tops.trending] == ["cook-09"]
+    assert catalogue.alive[catalogue.tops.trending].all()

@@ -34,6 +34,8 @@ class Describer:
 
     def describe(self, uploads: Sequence[Upload]) -> list[Encoded]:
         """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh."""
+        if not uploads:
+            return []
         texts = [text_of(video.title, video.description, video.tags, video.category) for video in uploads]
         text = self.text.encode(texts)  # [N, 384]
         retrieval = self.projection(fuse(text=text))  # [N, 256]

@@ -6,6 +6,7 @@ that were found before stay right, and only what was added since needs a look.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from ranker.entry import Entry, entry_of, unit
 from ranker.state import video_code
-from ranker.trends import Popular
+from ranker.trends import Popular, people_per_unit
 from schemas.videos import Encoded, Features, Withdrawn
 
 Rows = NDArray[np.int32]
@@ -26,7 +27,7 @@ NOBODY = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
     "vectors", "has_vector", "alive", "at_ms", "duration_ms", "creator", "category", "language", "code",
-    "order", "trend", "ever",
+    "order", "trend", "ever", "units",
 )  # fmt: skip
 
 
@@ -61,6 +62,9 @@ class Catalogue:
         self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among all ids, sorted: breaks ties
         self.trend: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + decayed people) at the last tick
         self.ever: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
+        self.units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
+        self.period = 0
+        self.counted: dict[str, tuple[float, float]] = {}  # units and ever by video id
         self.row_of: dict[str, int] = {}  # of videos that may be shown
         self.withdrawn_ms: dict[str, int] = {}
         self.creators: dict[str, int] = {}
@@ -103,16 +107,20 @@ class Catalogue:
         self._outdate()
 
     def advance(self, now_ms: int, popular: Popular | None = None) -> None:
-        """Go on to a tick: from now on the shared lists are those of `now_ms` and these trends."""
+        """Go on to a tick: from now on the shared lists are those of `now_ms`; `popular` is what was counted since."""
         self.now_ms = now_ms
         self._outdate()
-        if popular is None:
-            return
-        found = np.array([self.row_of.get(video_id, -1) for video_id in popular.video_ids], np.int32)
-        known = found >= 0
-        self.trend[:] = self.ever[:] = 0.0
-        self.trend[found[known]] = np.log2(1.0 + popular.people(now_ms // 1000))[known]
-        self.ever[found[known]] = np.log2(1.0 + popular.ever)[known]
+        if popular is not None:
+            self._count(popular)
+        people = self.units[: self.size] * people_per_unit(self.period, now_ms // 1000)
+        self.trend[: self.size] = np.log2(1.0 + people)
+
+    def _count(self, popular: Popular) -> None:
+        self.period = popular.period
+        for video_id, trend, ever in zip(popular.video_ids, popular.trend, popular.ever, strict=True):
+            counted = self.counted[video_id] = (float(trend), log2(1.0 + ever))  # also of a video yet to come
+            if (row := self.row_of.get(video_id)) is not None:
+                self.units[row], self.ever[row] = counted
 
     @property
     def tops(self) -> Tops:
@@ -166,6 +174,7 @@ class Catalogue:
         self.alive[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
         self.creator[row], self.category[row], self.language[row] = self._codes(entry)
         self.code[row] = video_code(entry.video_id)
+        self.units[row], self.ever[row] = self.counted.get(entry.video_id, (0.0, 0.0))
         self.row_of[entry.video_id] = row
         self.by_creator.setdefault(int(self.creator[row]), []).append(row)
         return True
@@ -218,6 +227,8 @@ class Catalogue:
     def _settle(self, before: int) -> None:
         """Bring the order of ids and the shared lists up to date with rows from `before` on."""
         self._outdate()
+        if before == self.size:
+            return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)
         names = np.array([self.ids[row] for row in new], np.object_)
         places = np.searchsorted(self._sorted_ids, names)

@@ -72,7 +72,7 @@ KINDS: dict[str, Words] = {
             "The cup final that was decided by {x}",
             "Five football drills for {x}",
             "Why {x} wins more matches than talent",
-            "Our under-twelves practise {x} in the rain",
+            "Our under-twelves practise {x} on a muddy pitch",
         ),
         15,
         90,

@@ -110,11 +110,16 @@ class Popular:
 
     def people(self, tick: int | None = None) -> NDArray[np.float64]:
         """Trends as decayed counts of people at a tick: one at that second is 1, one a half-life before ½."""
-        if not self.video_ids:
-            return self.trend  # no period yet to count from
-        second = self.tick if tick is None else tick
-        half_lives = (self.period * PERIOD_S - second) / HALF_LIFE_S
-        return self.trend * (exp2(min(half_lives, 512.0)) / STEP)  # finite even for a tick that is far off
+        return self.trend * people_per_unit(self.period, self.tick if tick is None else tick)
+
+
+def people_per_unit(period: int, tick: int) -> float:
+    """What one unit of a period's trends is worth at a tick, in people; 0 where no period has begun.
+
+    >>> people_per_unit(1, PERIOD_S) * STEP, people_per_unit(1, PERIOD_S + HALF_LIFE_S) * STEP
+    (1.0, 0.5)
+    """
+    return exp2((period * PERIOD_S - tick) / HALF_LIFE_S) / STEP if period else 0.0
 
 
 def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = None) -> Popular:

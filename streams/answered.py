@@ -1,11 +1,14 @@
 """What was answered already: the tail of the recommendations topic says up to which changelog offset."""
 
+import logging
 from typing import Any
 
 from schemas.outputs import SOURCE_OFFSET
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.kafka import read_to_end
+
+log = logging.getLogger("freshet.answered")
 
 TAIL = 50  # records of the tail that are looked at; a control record or a foreign one may stand last
 
@@ -27,6 +30,7 @@ class Answered:
     async def _on_assigned(self, app: Any, **_: Any) -> None:
         owned = sorted(tp.partition for tp in app.consumer.assignment() if tp.topic == self._source)
         self._upto = {}
+        log.info("answering %d partitions of %s", len(owned), self._source)
         async for batch in read_to_end(self._settings, self._topic, owned, back=TAIL):
             for record in batch:
                 offset = int(dict(record.headers).get(SOURCE_OFFSET, b"-1"))

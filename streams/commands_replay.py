@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -14,6 +14,8 @@ from streams.commands import Json, configured, tell, write_json
 from streams.commands_logs import LogFile, send_log
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from schemas.settings import Settings
     from streams.log_files import Fault, Line
     from streams.replay import Outcome
@@ -36,31 +38,37 @@ def replay(
         send_log(settings, file, speed, as_json)
         return
     started = time.perf_counter()
-    outcome = asyncio.run(_replay(settings, file, out, batch, partitions, restart_at))
+    chosen = settings.model_copy(update={"partitions": partitions}) if partitions else settings
+    with ExitStack() as opened:
+        lines = opened.enter_context(file.open("rb"))
+        slates = opened.enter_context(out.open("wb")) if out else None
+        progress = opened.enter_context(progress_bar())
+        bar = progress.add_task("replayed", total=file.stat().st_size)
+        read = _advancing(lines, lambda size: progress.advance(bar, size))
+        outcome = asyncio.run(_replay(chosen, read, slates, batch, restart_at))
     _show(outcome, time.perf_counter() - started, as_json)
 
 
 async def _replay(
-    settings: "Settings", file: Path, out: Path | None, batch: int, partitions: int | None, restart_at: int | None
+    settings: "Settings", lines: "Iterator[Line | Fault]", out: "BinaryIO | None", batch: int, restart_at: int | None
 ) -> "Outcome":
-    from rich.console import Console
-    from rich.progress import Progress
-
     from schemas import outputs
     from streams.replay import Replay, replay_models
 
-    chosen = settings.model_copy(update={"partitions": partitions}) if partitions else settings
-    describer, models = replay_models(chosen)
-    run = Replay(chosen, describer, models, batch=batch)
-    with ExitStack() as open_files:
-        lines = open_files.enter_context(file.open("rb"))
-        slates = open_files.enter_context(out.open("wb")) if out else None
-        progress = open_files.enter_context(Progress(console=Console(stderr=True)))
-        bar = progress.add_task("replayed", total=file.stat().st_size)
-        async for slate in run.run(_advancing(lines, lambda size: progress.advance(bar, size)), restart_at):
-            if slates:
-                slates.write(outputs.encode(slate) + b"\n")
+    describer, models = replay_models(settings)
+    run = Replay(settings, describer, models, batch=batch)
+    async for slate in run.run(lines, restart_at):
+        if out:
+            out.write(outputs.encode(slate) + b"\n")
     return run.outcome
+
+
+def progress_bar() -> "Progress":
+    """A bar on stderr, so that stdout carries only data."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True))
 
 
 def _advancing(lines: Iterator[bytes], advance: Any) -> "Iterator[Line | Fault]":

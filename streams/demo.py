@@ -15,13 +15,12 @@ from schemas.outputs import Item, decode_recommendation
 from schemas.settings import Settings
 from schemas.videos import Upload
 from streams.demo_checks import Shift, check
-from streams.demo_log import Recorded, by_kind, kinds_of
+from streams.demo_log import LIKES, Recorded, by_kind, kinds_of
 from streams.demo_measures import Milliseconds, Now, measure_events, measure_uploads, usable
 from streams.demo_screen import Check, Screen, title_of
 from streams.demo_stage import Stage
 from streams.demo_wire import Arrival
 
-LIKES = 3
 KIND_VIDEOS = 20  # a kind has to have so many videos: her likes, and enough to fill a slate
 
 
@@ -30,6 +29,7 @@ class Report:
     """What the demo saw."""
 
     log: str
+    people: int
     events: int
     uploads: int
     slates: int
@@ -63,6 +63,7 @@ def play(stage: Stage, log: Recorded) -> Report:
     digest, checks = check(stage, shift)
     report = Report(
         log=log.name,
+        people=len(stage.profiles),
         events=stage.counts["events"],
         uploads=stage.counts["uploads"],
         slates=len(stage.seen.slates),
@@ -144,13 +145,15 @@ def least_shown(slate: Sequence[Item], catalogue: Mapping[str, Upload]) -> tuple
 
 def share(slate: Sequence[Item], catalogue: Mapping[str, Upload], kind: str) -> float:
     """Which part of a slate is of this kind."""
-    return sum(kind in kinds_of(catalogue[item.video_id]) for item in slate) / len(slate)
+    videos = (catalogue.get(item.video_id) for item in slate)
+    return sum(video is not None and kind in kinds_of(video) for video in videos) / len(slate)
 
 
 def show(screen: Screen, report: Report) -> None:
     """The table at the end."""
     screen.figures(
         {
+            "people": str(report.people),
             "events": str(report.events),
             "uploads": str(report.uploads),
             "slates": str(report.slates),

@@ -14,6 +14,7 @@ from streams.trouble import Trouble
 
 EVENTS, VIDEOS = 5000, 400  # of the made-up log; chosen so that a run ends within 90 s on two cores
 EVENTS_OF_FOLDER = 25_000
+LIKES = 3  # so many videos of one kind a person likes in the demo
 EVENTS_A_PERSON, FEWEST_PEOPLE = 25, 10
 
 
@@ -65,6 +66,10 @@ def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
         raise Trouble(f"{path} cannot be read: {error.strerror}.", "Name a JSONL log or a folder.") from error
     if not log.events or not log.videos():
         raise Trouble(f"{path} holds no upload and event that can be used.", f"`freshet validate {path}` says why.")
+    if not by_kind(log.videos(), LIKES):
+        raise Trouble(
+            f"No {LIKES} videos of {path} share a category or a tag.", "The demo needs them; use another log."
+        )
     return log._replace(events=log.events[: whole_exposures(log.events, events_limit)])
 
 

@@ -18,12 +18,13 @@ from schemas.settings import ENVIRONMENT_PREFIX, Settings
 from schemas.topics import FEEDBACK
 from streams import admin, children, up
 from streams.broker import local_broker
+from streams.commands_run import Agent
 from streams.demo_screen import Screen
 from streams.demo_wire import Follower, Publisher, Sent, following
 from streams.log_files import Line
 from streams.trouble import Trouble
 
-AGENTS = ("profiles", "encoder", "ranker")
+AGENTS = tuple(agent.value for agent in Agent)
 STALLED_S = 60.0  # a wait in which nothing moves for so long is given up; a guess
 STOP_S = 4.0  # agents, then by force; with the broker's 10 s, Ctrl-C ends within 15
 LOOK_S = 0.05
@@ -86,8 +87,9 @@ class Stage:
                 if now != reached:
                     reached, since = now, time.monotonic()
                 if time.monotonic() - since > STALLED_S:
+                    letters = ", ".join(f"{times} {reason}" for reason, times in sorted(self.seen.letters.items()))
                     cause = f"Still {total - now} of {total} to go for {what}, and nothing moved for {STALLED_S:g} s."
-                    raise Trouble(cause, "Is the machine very busy? A smaller --events may do.")
+                    raise Trouble(f"{cause} Dead letters: {letters or 'none'}.", "A smaller --events may do.")
                 self.agents.check()
                 self.seen.check()
                 moved(now)

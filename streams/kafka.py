@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from kafka.partitioner.default import murmur2
+from aiokafka.partitioner import murmur2
 
 from schemas.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES
@@ -58,7 +58,7 @@ async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
 async def read_to_end(
     settings: Settings, topic: str, partitions: Iterable[int], back: int | None = None
 ) -> AsyncIterator[list[Record]]:
-    """Batches of what the partitions hold at this moment, oldest first; with `back` only about the last so many offsets each."""
+    """Batches of what the partitions hold now, oldest first; with `back` only about the last so many offsets each."""
     places = [TopicPartition(topic, p) for p in partitions]
     if not places:
         return

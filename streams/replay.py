@@ -69,6 +69,7 @@ class Replay:
         self._shared = Shared({}, [], 0)
         self._asked: list[tuple[Query, Profile]] = []
         self._digests: dict[tuple[str, int], bytes] = {}
+        self._period = -1  # of the trends that the catalogue knows; none yet
         self._open_catalogue([])
 
     async def run(self, lines: Iterable[Line | Fault], restart_at: int | None = None) -> AsyncIterator[Recommendation]:
@@ -146,7 +147,13 @@ class Replay:
         self._advance()
 
     def _advance(self) -> None:
-        self._catalogue.advance(self._shared.tick * 1000, merge([part for _, part in sorted(self._trends.items())]))
+        parts = [part for _, part in sorted(self._trends.items())]
+        period = max(part.period for part in parts)
+        only = None if period != self._period else sorted(set().union(*(part.touched for part in parts)))
+        self._period = period
+        self._catalogue.advance(self._shared.tick * 1000, merge(parts, only))
+        for part in parts:
+            part.touched.clear()
 
     def _made(self, uploads: list[Uploads]) -> list[Features]:
         ready = iter(self._describer.describe([one for one in uploads if isinstance(one, Upload)]))
@@ -171,6 +178,7 @@ class Replay:
 
     def _open_catalogue(self, records: list[bytes]) -> None:
         self._catalogue = Catalogue()
+        self._period = -1
         self._catalogue.apply(map(videos.decode_features, records))
         self._pipeline: Pipeline = home(ExactIndex(self._catalogue), self._catalogue, size=self._settings.slate_size)
 

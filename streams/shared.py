@@ -78,13 +78,26 @@ class SharedState:
         features = [decoded for r in records if r.topic == self._features and (decoded := _features(r)) is not None]
         if features:
             self.catalogue.apply(features)
-        for record in records:
-            if record.topic == self._trends:
-                part = outputs.decode_trends(record.value)
-                self._parts[part.partition] = part
-        if any(record.topic == self._trends for record in records):
-            popular = merge([part for _, part in sorted(self._parts.items())])
-            self.catalogue.advance(popular.tick * 1000, popular)
+        trends = [outputs.decode_trends(record.value) for record in records if record.topic == self._trends]
+        if trends:
+            self._count({part.partition: part for part in trends})
+
+    def _count(self, newer: dict[int, Trends]) -> None:
+        """Go on to the tick of newer trends; only what changed since is added up anew."""
+        periods = {part.period for part in (*self._parts.values(), *newer.values())}
+        changed = {
+            video_id for partition, part in newer.items() for video_id in _differing(self._parts.get(partition), part)
+        }
+        self._parts.update(newer)
+        parts = [part for _, part in sorted(self._parts.items())]
+        popular = merge(parts, changed if len(periods) == 1 else None)
+        self.catalogue.advance(popular.tick * 1000, popular)
+
+
+def _differing(old: Trends | None, new: Trends) -> set[str]:
+    if old is None:
+        return set(new.counts)
+    return {video_id for video_id, _ in old.counts.items() ^ new.counts.items()}
 
 
 def _features(record: Any) -> videos.Features | None:

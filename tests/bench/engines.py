@@ -1,0 +1,75 @@
+"""The processes that are measured: Freshet's own workers, and the peer in two ways."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from schemas.settings import Settings
+from streams import children, up
+from streams.trouble import Trouble
+from tests.bench.ground import environment
+
+LAST_LINES = 8
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Something that folds feedback.v1 into profiles.v1, in one process."""
+
+    name: str
+    command: Callable[[Settings], Sequence[str]]
+
+
+def _worker(settings: Settings) -> Sequence[str]:
+    return up.workers(["profiles"])["profiles"]
+
+
+def _bare(sends: str) -> Callable[[Settings], Sequence[str]]:
+    module = "tests.bench.bare_aiokafka"
+    return lambda settings: [sys.executable, "-m", module, settings.bootstrap, settings.prefix, sends]
+
+
+FRESHET = Engine("Freshet", _worker)
+PEERS = (
+    Engine("aiokafka, a record an event", _bare("each")),
+    Engine("aiokafka, newest per person", _bare("newest")),
+)
+ENGINES = (FRESHET, *PEERS)
+
+
+class Running:
+    """A running process with its output in a file."""
+
+    def __init__(self, name: str, command: Sequence[str], settings: Settings) -> None:
+        self.name = name
+        self._output = settings.data_dir / f"{settings.prefix}{name.replace(' ', '-')}.log"
+        with self._output.open("wb") as output:
+            self._process = children.start(command, output, environment(settings))
+        self.pid = self._process.pid
+
+    def check(self) -> None:
+        """Raise Trouble, with its last lines, where it has ended."""
+        if (status := self._process.poll()) is not None:
+            said = self._output.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+            told = "\n".join(f"  | {line}" for line in said) or "  | nothing"
+            raise Trouble(f"{self.name} ended {children.exit_text(status)}, and said:\n{told}", "See to that.")
+
+    def kill(self) -> None:
+        """End it at once: what it leaves behind nobody reads."""
+        self._process.kill()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired as error:
+            raise Trouble(f"{self.name} cannot be ended.", f"End process {self.pid}.") from error
+
+
+@contextmanager
+def running(name: str, command: Sequence[str], settings: Settings) -> Iterator[Running]:
+    """A process for the time of a `with`."""
+    process = Running(name, command, settings)
+    try:
+        yield process
+    finally:
+        process.kill()

@@ -14,7 +14,7 @@ from encoders.base import ModelError
 from encoders.manifest import folder_of, verify
 from ranker.profile import Arrival, Profile, fold_all
 from schemas.events import Feedback
-from schemas.settings import ENVIRONMENT_PREFIX, Settings
+from schemas.settings import Settings
 from schemas.topics import FEEDBACK
 from streams import admin, children, up
 from streams.broker import local_broker
@@ -128,7 +128,7 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
         screen.say(f"Kafka answers at {settings.bootstrap}; {len(made)} topics made, {settings.partitions} partitions")
         agents = Agents(folder)
         running.callback(lambda: up.stop_all(agents.processes, screen.say, STOP_S))
-        agents.start(environment(settings))
+        agents.start(up.environment(settings))
         publisher = running.enter_context(Publisher(settings, folder / "published.jsonl"))
         seen = running.enter_context(following(settings))
         ready = Stage(settings, screen, agents, (publisher, seen))
@@ -148,15 +148,6 @@ def run_folder(data_dir: Path, keep: bool) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The agents' environment: as `freshet up` makes it, the collection, and one thread for numpy's products.
-
-    On two busy cores its threads wait for each other: p50 was 2.8 s with them and 0.1 s without, at 50 events a second.
-    """
-    collection = {ENVIRONMENT_PREFIX + "QDRANT_COLLECTION": settings.qdrant_collection}
-    return {"OPENBLAS_NUM_THREADS": "1", **up.environment(settings), **collection}
 
 
 def _assigned(asked: object, settings: Settings) -> int:

@@ -43,9 +43,7 @@ def ours(suffix: str = "") -> list[Path]:
     """Every file of the repository, in order, without what tools leave behind."""
     found: list[Path] = []
     for folder, folders, files in os.walk(ROOT):
-        folders[:] = [
-            name for name in folders if name == ".ci" or not (name in NOT_OURS or name.startswith("."))
-        ]
+        folders[:] = [name for name in folders if name == ".ci" or not (name in NOT_OURS or name.startswith("."))]
         found += [Path(folder, name) for name in files if name.endswith(suffix)]
     return sorted(found)
 

@@ -33,9 +33,7 @@ SETTINGS = {name.upper() for name in Settings.model_fields}
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m …` in the repository and keep what it says."""
-    return subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def with_defaults(value: object) -> str:
@@ -98,9 +96,7 @@ def test_the_broker_takes_the_largest_record_that_the_code_may_write() -> None:
 
 def test_the_broker_is_the_one_that_the_tests_start() -> None:
     local = server_properties(Path("kafka"), 9092, 9093)
-    here = {
-        name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value) for name, value in KAFKA.items()
-    }
+    here = {name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value) for name, value in KAFKA.items()}
     common = here.keys() & local.keys() - OF_ITS_PLACE
     assert {key: here[key] for key in common} == {key: local[key] for key in common}
     assert here["auto.create.topics.enable"] == "false"  # the broker's own would have another partition count

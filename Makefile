@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test check format bench up lock clean
+.PHONY: help setup tools models demo test check format bench up lock schemas clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,10 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) pyproject.toml --extra gpu -c requirements/runtime.txt -o requirements/gpu.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
+
+schemas: setup  ## Remake the JSON Schema files and docs/asyncapi.json from the message types.
+	@$(BIN)/python -m schemas.jsonschema
 
 clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

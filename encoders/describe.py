@@ -54,7 +54,7 @@ def _encoded(video: Upload, rows: dict[str, tuple["Encoder[str] | Describer", Ve
         at_ms=video.at_ms,
         creator_id=video.creator_id,
         title=video.title,
-        tags=video.tags,
+        tags=video.tags or [],
         category=video.category,
         language=video.language,
         duration_ms=video.duration_ms,

@@ -170,7 +170,7 @@ def _lists(state: Profile, event: Feedback, known: bool) -> Lists:
         case Follow():
             return watches, likes, skips, hides, keep(follows, _mark(event, FOLLOWED), FOLLOWS, known)
         case Hide():
-            hides = hide(hides, Hidden(event.video_id, event.at_ms, event.scope), HIDES)
+            hides = hide(hides, Hidden(event.video_id, event.at_ms, event.scope or "video"), HIDES)
             return watches, likes, skips, hides, follows
         case Rate():
             if event.value >= RATED_GOOD:

@@ -23,7 +23,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     surface: Word | None = None
     country: Word | None = None
     utc_offset_min: Annotated[int, Meta(ge=-900, le=900)] | None = None
-    domain: Word = "video"
+    domain: Word | None = "video"  # like every optional field, null says nothing
     duration_ms: SpanMs | None = None
 
 
@@ -74,14 +74,14 @@ class Rate(Seen, frozen=True, kw_only=True, tag="rate"):
 class Hide(Seen, frozen=True, kw_only=True, tag="hide"):
     """Somebody wants less of this video, its creator or its tags."""
 
-    scope: Literal["video", "creator", "tag"] = "video"
+    scope: Literal["video", "creator", "tag"] | None = "video"
 
 
 class Impression(Seen, frozen=True, kw_only=True, tag="impression"):
     """A video of a slate came on the screen."""
 
     recommendation_id: Id
-    ranks: list[Rank] = []
+    ranks: list[Rank] | None = None
 
 
 class Search(Event, frozen=True, kw_only=True, tag="search"):

@@ -17,7 +17,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     creator_id: Id | None = None
     title: Text | None = None
     description: Text | None = None
-    tags: Annotated[list[Word], Meta(max_length=100)] = []
+    tags: Annotated[list[Word], Meta(max_length=100)] | None = None
     category: Word | None = None
     language: Word | None = None
     duration_ms: SpanMs | None = None
@@ -31,7 +31,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     video_id: VideoId
     at_ms: AtMs
-    reason: Text = ""
+    reason: Text | None = None
 
 
 class Vector(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     video_id: VideoId
     at_ms: AtMs
-    reason: Text = ""
+    reason: Text | None = None
 
 
 Uploads = Upload | Withdraw
@@ -78,6 +78,6 @@ encode = msgspec.json.Encoder().encode
 
 def why_not_an_upload(video: Upload) -> str | None:
     """Say in a sentence what an upload lacks, or None."""
-    if video.title or video.description or video.tags or video.media_uri or video.thumbnail_uri:
+    if any((video.title, video.description, video.tags, video.media_uri, video.thumbnail_uri)):
         return None
     return "$ needs at least one of title, description, tags, media_uri, thumbnail_uri"

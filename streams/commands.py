@@ -1,7 +1,6 @@
 """What every command shares: the common options, the settings made from them, and how output is written."""
 
 import inspect
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -77,7 +76,9 @@ def tell(line: str) -> None:
 
 def write_json(value: object) -> None:
     """Write one JSON value as one line."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    import orjson
+
+    typer.echo(orjson.dumps(value))
 
 
 def treat_sigterm_as_ctrl_c() -> None:

@@ -105,7 +105,7 @@ def lines_of(messages: Iterable[Upload | Feedback]) -> Iterator[Line | Fault]:
 
 def kinds_of(video: Upload) -> Sequence[str]:
     """What kind of video it is, in the log's own words: its category, or else its tags."""
-    return (video.category,) if video.category else tuple(video.tags)
+    return (video.category,) if video.category else tuple(video.tags or ())
 
 
 def by_kind(catalogue: Mapping[str, Upload], least: int) -> dict[str, list[str]]:

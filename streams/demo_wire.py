@@ -23,7 +23,7 @@ from streams.trouble import Trouble
 
 UNCONFIRMED = 2000  # a guess: enough to keep the producer's batches full
 CONFIRM_S = 60.0
-POLL_MS = 200
+POLL_MS = 10  # a poll that waits longer was seen to hold records back for as long
 JOIN_S = 1.0
 
 

@@ -25,7 +25,7 @@ from tests.system import Agents, agents, everything, publish, slates, unanswered
 
 pytestmark = pytest.mark.connected
 
-WORDS = "harbour kitchen violin glacier saddle lantern orchard tunnel marble compass".split()
+WORDS = ["harbour", "kitchen", "violin", "glacier", "saddle", "lantern", "orchard", "tunnel", "marble", "compass"]
 PEOPLE = [f"person-{number}" for number in range(30)]
 VIDEOS = [f"video-{number}" for number in range(40)]
 

@@ -206,3 +206,18 @@ def test_an_id_holds_no_control_characters(value):
 
 def test_an_id_is_measured_in_bytes_of_utf8():
     assert why_not_an_id("user_id", "é" * 129) == "$.user_id is longer than 256 bytes"
+
+
+def test_a_null_says_as_little_as_a_missing_field() -> None:
+    """Clients in other languages write every field that they know, with null for what they do not."""
+    from schemas import events, videos
+
+    hide = {"kind": "hide", "user_id": "ana", "video_id": "v1", "at_ms": 1_650_000_000_000}
+    optional = ("scope", "domain", "event_id", "rank", "surface", "session_id", "country", "utc_offset_min")
+    with_nulls = hide | dict.fromkeys(optional)
+    assert events.decode(msgspec.json.encode(with_nulls)).user_id == "ana"
+    upload = {"kind": "upload", "video_id": "v1", "at_ms": 1_650_000_000_000, "title": "One"}
+    nothing = dict.fromkeys(("tags", "description", "category", "language", "duration_ms", "music_id", "thumbnail_uri"))
+    decoded = videos.decode(msgspec.json.encode(upload | nothing))
+    assert isinstance(decoded, videos.Upload)
+    assert decoded.tags is None

@@ -18,7 +18,7 @@ from schemas import events
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.trouble import Trouble
-from tests.bench.engines import ENGINES, FRESHET, PEERS, Engine, Running, running
+from tests.bench.engines import FRESHET, PEERS, Engine, Running, in_turns, running
 from tests.bench.ground import START_MS, Ground
 from tests.bench.machine import cpu_seconds
 from tests.bench.results import Result
@@ -59,14 +59,10 @@ class Drained:
 
 def backlog(ground: Ground) -> list[Result]:
     """CPU µs and events a second of Freshet and of the peer, side by side, in alternating order."""
-    count, rounds = ground.size(100_000, 5000), ground.size(2, 1)
+    count = ground.size(100_000, 5000)
     records = _records(count, ground.settings())
     right = records.digest(ground.settings())
-    runs: dict[str, list[Drained]] = {engine.name: [] for engine in ENGINES}
-    for number in range(rounds):
-        for engine in ENGINES if number % 2 == 0 else reversed(ENGINES):
-            settings = ground.with_topics(f"backlog-{number}-{ENGINES.index(engine)}.")
-            runs[engine.name].append(_drained(engine, settings, records))
+    runs = in_turns(ground, "backlog", lambda engine, settings: _drained(engine, settings, records))
     return [row for peer in PEERS for row in _rows(peer.name, runs, len(records.between), right, records)]
 
 
@@ -106,12 +102,12 @@ def _rows(peer: str, runs: dict[str, list[Drained]], count: int, right: str, rec
     wrong = [name for name, of_engine in runs.items() if any(run.digest != right for run in of_engine)]
     fault = f"the state of {', '.join(wrong)} differs from a fold of the same events" if wrong else ""
     size = sum(len(value) for _, value in records.between) // count
-    note = f"{count:,} events of {size} bytes, {PEOPLE:,} people, {len(mine)} rounds; states are equal"
+    note = f"{count:,} events of {size} bytes, {PEOPLE:,} people, runs of each: {len(mine)}; states are equal"
     at = f"{count:,} events"
     cpu = Result(
         NAME, _cost(mine, count), "cpu_us/event", at, peer, _cost(its, count),
-        more={f"round_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(mine)}
-        | {f"peer_round_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(its)},
+        more={f"run_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(mine)}
+        | {f"peer_run_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(its)},
         note="" if wrong else note, fault=fault,
     )  # fmt: skip
     pace = Result(NAME, _pace(mine, count), "events/s", at, peer, _pace(its, count), fault=fault)

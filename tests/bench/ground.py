@@ -10,12 +10,10 @@ from ranker.simulate import simulated_log
 from schemas import events, videos
 from schemas.events import Feedback
 from schemas.settings import ENVIRONMENT_PREFIX, Settings, load
-from schemas.topics import FEEDBACK
 from schemas.videos import Upload
 from streams import admin
 from streams.broker import local_broker
 from streams.convert import convert_kuairand
-from tests.bench.wire import ping
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("FRESHET_TEST_DATA") or ROOT.parent / "shared/data")
@@ -49,12 +47,9 @@ class Ground:
 
     @cached_property
     def bootstrap(self) -> str:
-        """Address of a local broker that ends with the run; warm, or whoever is measured first would pay for it."""
-        broker = self._running.enter_context(local_broker(self.folder, self.settings().cache_dir))
-        settings = self.settings(bootstrap=broker.bootstrap, prefix="warm-up.")
-        admin.apply(settings, lambda _: None)
-        ping(settings, FEEDBACK, self.size(3000, 300))
-        return broker.bootstrap
+        """Address of a local broker that ends with the run."""
+        broker = local_broker(self.folder, self.settings().cache_dir)
+        return self._running.enter_context(broker).bootstrap
 
     def settings(self, **flags: object) -> Settings:
         """The defaults with these changes: what the caller has set otherwise shall not be measured."""

@@ -4,11 +4,13 @@ The same traffic runs for some seconds before, unmeasured. CPU time counts from 
 every event is covered by a state on the changelog, so it holds what the engine spends on waiting, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
-from tests.bench.engines import ENGINES, FRESHET, PEERS, Engine, running
+from tests.bench.engines import FRESHET, PEERS, Engine, in_turns, running
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result, percentiles
 from tests.bench.traffic import Measured, Traffic, as_sent, measure
@@ -30,12 +32,9 @@ class Lived:
 
 
 def live(ground: Ground) -> list[Result]:
-    """CPU µs an event and event → state in ms, of Freshet and of the peer, one after the other."""
-    traffic = Traffic(WORLD, RATE, ground.size(20, 2), ground.size(5, 1), "live")
-    runs = {
-        engine.name: _lived(engine, ground.with_topics(f"live-{number}."), traffic)
-        for number, engine in enumerate(ENGINES)
-    }
+    """CPU µs an event and event → state in ms, of Freshet and of the peer, in turns."""
+    traffic = Traffic(WORLD, RATE, ground.size(10, 1), ground.size(3, 1), "live")
+    runs = in_turns(ground, "live", lambda engine, settings: _lived(engine, settings, traffic))
     return [row for peer in PEERS for row in _rows(peer.name, runs, traffic)]
 
 
@@ -55,14 +54,19 @@ def _fault(engine: Engine, traffic: Traffic, measured: Measured) -> str:
     return f"{engine.name}: {late}" if late else ""
 
 
-def _rows(peer: str, runs: dict[str, Lived], traffic: Traffic) -> list[Result]:
+def _rows(peer: str, runs: dict[str, list[Lived]], traffic: Traffic) -> list[Result]:
     mine, its = runs[FRESHET.name], runs[peer]
-    at, fault = f"{traffic.rate:,} events/s", mine.fault or its.fault
-    rows = [Result(NAME, mine.cpu_us, "cpu_us/event", at, peer, its.cpu_us, fault=fault)]
-    here, there = percentiles(mine.measured.delays_ms), percentiles(its.measured.delays_ms)
-    units = ("ms_p50", "ms_p99")
-    rows += [
-        Result(NAME, value, unit, at, peer, of_peer, fault=fault)
-        for unit, value, of_peer in zip(units, here, there, strict=True)
-    ]
-    return rows
+    at, fault = f"{traffic.rate:,} events/s", "; ".join(run.fault for run in (*mine, *its) if run.fault)
+    more = {f"run_{n}": run.cpu_us for n, run in enumerate(mine)}
+    more |= {f"peer_run_{n}": run.cpu_us for n, run in enumerate(its)}
+    cost = Result(NAME, _cost(mine), "cpu_us/event", at, peer, _cost(its), more=more, fault=fault)
+    figures = zip(("ms_p50", "ms_p99"), _delays(mine), _delays(its), strict=True)
+    return [cost, *(Result(NAME, here, unit, at, peer, there, fault=fault) for unit, here, there in figures)]
+
+
+def _cost(runs: Sequence[Lived]) -> float:
+    return mean(run.cpu_us for run in runs)
+
+
+def _delays(runs: Sequence[Lived]) -> tuple[float, float]:
+    return percentiles([ms for run in runs for ms in run.measured.delays_ms])

@@ -92,10 +92,10 @@ def show(console: Console, results: Sequence[Result]) -> None:
 
 def _shown(value: float | None) -> str:
     """
-    >>> _shown(12345.6), _shown(12.345), _shown(0.01234), _shown(None)
-    ('12,346', '12.3', '0.012', '')
+    >>> _shown(12345.6), _shown(12.345), _shown(0.1234), _shown(None)
+    ('12,346', '12.3', '0.12', '')
     """
     if value is None:
         return ""
     size = abs(value)
-    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"

@@ -32,7 +32,7 @@ def latency(ground: Ground) -> list[Result]:
         ]
         _warm_up(settings, world, ground.size(10_000, 300), agents)
         for rate in RATES:
-            rows += _at(settings, Traffic(world, rate, ground.size(20, 2), ground.size(3, 1), f"live-{rate}"), agents)
+            rows += _at(settings, Traffic(world, rate, ground.size(20, 1), ground.size(3, 1), f"live-{rate}"), agents)
     return rows
 
 

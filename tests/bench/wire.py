@@ -54,20 +54,6 @@ def publish(settings: Settings, topic: Topic, records: Iterable[Outgoing]) -> No
         raise Trouble(f"{name}: not all records were confirmed ({failed[:1]}).", "Is the machine very busy?")
 
 
-def ping(settings: Settings, topic: Topic, count: int) -> None:
-    """Send records one by one, each read back before the next is sent."""
-    sender, reader = producer(settings, linger_ms=0), consumer(settings, topic, from_end=False)
-    end_s = time.monotonic() + STALLED_S
-    for _ in range(count):
-        sender.produce(topic.full(settings.prefix), b"ping", b"ping")
-        while reader.poll(0.01) is None:
-            sender.poll(0)
-            if time.monotonic() > end_s:
-                raise Trouble(f"{settings.bootstrap} did not echo {count} records.", "Is the machine very busy?")
-    sender.flush(STALLED_S)
-    reader.close()
-
-
 def consumer(settings: Settings, topic: Topic, from_end: bool) -> Consumer:
     """A consumer of all partitions, from their beginning or from their present end, without a group."""
     name = topic.full(settings.prefix)

@@ -31,7 +31,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     video_id: VideoId
     at_ms: AtMs
-    reason: Text | None = None
+    reason: Text | None = ""
 
 
 class Vector(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     video_id: VideoId
     at_ms: AtMs
-    reason: Text | None = None
+    reason: Text | None = ""
 
 
 Uploads = Upload | Withdraw

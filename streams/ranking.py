@@ -1,8 +1,8 @@
 """The ranking agent: a changed profile is the request for a fresh slate."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from ranker.candidates import Query
@@ -39,12 +39,11 @@ def declare(
         poll: Poll
         async for poll in polls:
             await shared.ready.wait()
-            for tp, records in poll.items():
-                newest = newest_per_person(record for record in records if not answered.has(record))
-                for some in batches(newest, AT_ONCE):
-                    out.put(slates, tp.partition, await _answers(some))
-                    await asyncio.sleep(0)
-            await out.confirmed()
+            newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
+            for some in batches(in_turns(newest), AT_ONCE):
+                for record, slate in zip(some, await _answers(some), strict=True):
+                    out.put(slates, record.partition, [slate])
+                await out.confirmed()  # what is ready does not wait for the rest of a long poll
             poll.done()
 
     async def _answers(records: Sequence[Any]) -> list[Outgoing]:
@@ -69,6 +68,15 @@ def newest_per_person(records: Iterable[Any]) -> list[Any]:
     """Each person's newest record, in changelog order: so the last answered offset says what is answered."""
     newest = {record.key: record for record in records}
     return sorted(newest.values(), key=lambda record: record.offset)
+
+
+def in_turns(partitions: Sequence[Sequence[Any]]) -> list[Any]:
+    """One record of each partition after the other, so that no partition waits for all of another.
+
+    >>> in_turns([[1, 2, 3], [10]])
+    [1, 10, 2, 3]
+    """
+    return [record for turn in zip_longest(*partitions) for record in turn if record is not None]
 
 
 def batches(records: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

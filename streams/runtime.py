@@ -6,6 +6,7 @@ driver is extended at the places that Faust has for it (Transport, Consumer, Pro
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from faust.types.transports import ConsumerT, ProducerT, TransportT
 Record = Any  # aiokafka.ConsumerRecord: topic, partition, offset, timestamp, key, value, headers
 
 FETCH_SECONDS = 1.0  # how long a fetch waits for a first record; stopping waits for it too
+GATHER_SECONDS = 0.005  # least time between two fetches: a poll costs 1 to 2 ms of CPU, however little it brings
 
 
 class PollDropped(RuntimeError):
@@ -75,7 +77,9 @@ class Consumer(driver.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 poll = await self._next_poll()
                 if poll is not None:
+                    fetched = time.monotonic()
                     await self._hand_over(poll)
+                    await asyncio.sleep(max(0.0, fetched + GATHER_SECONDS - time.monotonic()))  # idle: nothing to wait
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise

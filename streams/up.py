@@ -27,8 +27,9 @@ def workers(names: Iterable[str]) -> dict[str, list[str]]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
-    secret = settings.qdrant_api_key.get_secret_value()
-    values = {key: str(value) for key, value in settings} | {"qdrant_api_key": secret}
+    values = {key: str(value) for key, value in settings if key != "qdrant_api_key"}
+    if secret := settings.qdrant_api_key.get_secret_value():
+        values["qdrant_api_key"] = secret
     variables = {ENVIRONMENT_PREFIX + key.upper(): value for key, value in values.items()}
     return {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
 

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from ranker.profile import Arrival, Profile, fold_all
 from ranker.state import state_digest, unpack
@@ -18,7 +19,7 @@ from schemas import events
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.trouble import Trouble
-from tests.bench.engines import FRESHET, PEERS, Engine, Running, in_turns, running
+from tests.bench.engines import FRESHET, PEERS, Engine, Running, by_run, in_turns, running
 from tests.bench.ground import START_MS, Ground
 from tests.bench.machine import cpu_seconds
 from tests.bench.results import Result
@@ -102,20 +103,18 @@ def _rows(peer: str, runs: dict[str, list[Drained]], count: int, right: str, rec
     wrong = [name for name, of_engine in runs.items() if any(run.digest != right for run in of_engine)]
     fault = f"the state of {', '.join(wrong)} differs from a fold of the same events" if wrong else ""
     size = sum(len(value) for _, value in records.between) // count
-    note = f"{count:,} events of {size} bytes, {PEOPLE:,} people, runs of each: {len(mine)}; states are equal"
+    costs, peers = ([1e6 * run.cpu_s / count for run in of_engine] for of_engine in (mine, its))
+    said = "" if wrong else "; all states are equal to a fold of the same events"
+    note = (
+        f"{count:,} events of {size} bytes, {PEOPLE:,} people; by run {by_run(FRESHET.name, costs)}, "
+        f"{by_run(peer, peers)}{said}"
+    )
     at = f"{count:,} events"
-    cpu = Result(
-        NAME, _cost(mine, count), "cpu_us/event", at, peer, _cost(its, count),
-        more={f"run_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(mine)}
-        | {f"peer_run_{n}": 1e6 * run.cpu_s / count for n, run in enumerate(its)},
-        note="" if wrong else note, fault=fault,
-    )  # fmt: skip
+    more = {f"run_{n}": cost for n, cost in enumerate(costs)}
+    more |= {f"peer_run_{n}": cost for n, cost in enumerate(peers)}
+    cpu = Result(NAME, mean(costs), "cpu_us/event", at, peer, mean(peers), more=more, note=note, fault=fault)
     pace = Result(NAME, _pace(mine, count), "events/s", at, peer, _pace(its, count), fault=fault)
     return cpu, pace
-
-
-def _cost(runs: Sequence[Drained], count: int) -> float:
-    return 1e6 * sum(run.cpu_s for run in runs) / (count * len(runs))
 
 
 def _pace(runs: Sequence[Drained], count: int) -> float:

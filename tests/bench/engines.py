@@ -58,6 +58,15 @@ def in_turns(ground: Ground, name: str, measure: Callable[[Engine, Settings], R]
     return results
 
 
+def by_run(name: str, costs: Sequence[float]) -> str:
+    """What each run cost, so that anybody sees how far apart they are.
+
+    >>> by_run("Freshet", [9.04, 10.6])
+    'Freshet 9.0 and 10.6 µs'
+    """
+    return f"{name} {' and '.join(f'{cost:.1f}' for cost in costs)} µs"
+
+
 class Running:
     """A running process with its output in a file."""
 

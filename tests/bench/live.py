@@ -10,7 +10,7 @@ from statistics import mean
 
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
-from tests.bench.engines import FRESHET, PEERS, Engine, in_turns, running
+from tests.bench.engines import FRESHET, PEERS, Engine, by_run, in_turns, running
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result, percentiles
 from tests.bench.traffic import Measured, Traffic, as_sent, measure
@@ -59,7 +59,8 @@ def _rows(peer: str, runs: dict[str, list[Lived]], traffic: Traffic) -> list[Res
     at, fault = f"{traffic.rate:,} events/s", "; ".join(run.fault for run in (*mine, *its) if run.fault)
     more = {f"run_{n}": run.cpu_us for n, run in enumerate(mine)}
     more |= {f"peer_run_{n}": run.cpu_us for n, run in enumerate(its)}
-    cost = Result(NAME, _cost(mine), "cpu_us/event", at, peer, _cost(its), more=more, fault=fault)
+    note = f"by run {by_run(FRESHET.name, [r.cpu_us for r in mine])}, {by_run(peer, [r.cpu_us for r in its])}"
+    cost = Result(NAME, _cost(mine), "cpu_us/event", at, peer, _cost(its), more=more, note=note, fault=fault)
     figures = zip(("ms_p50", "ms_p99"), _delays(mine), _delays(its), strict=True)
     return [cost, *(Result(NAME, here, unit, at, peer, there, fault=fault) for unit, here, there in figures)]
 

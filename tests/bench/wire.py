@@ -102,7 +102,7 @@ def one_of_each_partition(word: str, partitions: int) -> list[str]:
     """The first of `word-0`, `word-1`… that lies in each partition.
 
     >>> one_of_each_partition("u", 2)
-    ['u-1', 'u-0']
+    ['u-2', 'u-0']
     """
     found: dict[int, str] = {}
     number = 0

@@ -1,4 +1,5 @@
-# Every verb works from a fresh clone with Python 3.11+, make, and Java 17 with Maven (or Docker).
+# Every verb works from a fresh clone with Python 3.11+, make, and Java 17 with Maven. With Docker instead of Java, demo does:
+# docker compose up -d kafka; make demo ARGS="--bootstrap 127.0.0.1:29092". test, bench and up start Kafka from its jars.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

@@ -65,11 +65,12 @@ class TrendCounts:
     def take(self, accepted: Iterable[Accepted]) -> None:
         """Count the people in a folded batch who said their first good word for a video."""
         for one in accepted:
-            event = one.arrival.event
+            event, _, partition, offset = one.arrival
+            if offset <= self.applied.get(partition, -1):
+                continue  # counted before a restart
             if one.first_positive and not isinstance(event, Search):
                 self.add(event.video_id, event.at_ms)
-            partition, offset = one.arrival.partition, one.arrival.offset
-            self.applied[partition] = max(offset, self.applied.get(partition, -1))
+            self.applied[partition] = offset
 
     def roll(self, period: int) -> None:
         """Go on to a later period; an earlier one changes nothing. A far future time clears all trends."""

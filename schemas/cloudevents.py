@@ -39,7 +39,7 @@ def unwrap(value: bytes, headers: Mapping[str, bytes]) -> tuple[bytes, str | Non
     if "ce_specversion" in headers:
         _check(headers["ce_specversion"].decode(), headers.get("ce_type", b"").decode())
         return value, headers.get("ce_id", b"").decode() or None
-    if headers.get("content-type", b"").startswith(STRUCTURED) or b'"specversion"' in value:
+    if headers.get("content-type", b"").startswith(STRUCTURED) or (b'"specversion"' in value and b'"data"' in value):
         envelope = _decode(value)
         _check(envelope.specversion, envelope.type)
         return bytes(envelope.data), envelope.id

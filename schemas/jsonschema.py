@@ -156,8 +156,8 @@ def _channel(topic: Topic, prefix: str, partitions: int, replicas: int) -> Json:
 def _configuration(topic: Topic) -> Json:
     """The broker's topic configuration with the types that the bindings ask for."""
     config = topic.config()
-    numbers = {name: int(value) for name, value in config.items() if name != "cleanup.policy"}
-    return {"cleanup.policy": config["cleanup.policy"].split(",")} | numbers
+    typed = {name: int(value) if value.isdigit() else value for name, value in config.items()}
+    return typed | {"cleanup.policy": config["cleanup.policy"].split(",")}
 
 
 def _operation(topic: Topic) -> Json:

@@ -21,6 +21,7 @@ class Topic:
     carries: str
     keyed_by_user: bool = False  # these have equal partition counts and may never grow: keys would move
     retention_ms: int | None = None  # of what is not compacted away
+    stamped_by_broker: bool = False  # record time is the broker's, so that a client's clock can be held against it
 
     def full(self, prefix: str) -> str:
         """Name on the broker, e.g. `freshet.feedback.v1`."""
@@ -31,13 +32,15 @@ class Topic:
         config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_RECORD_BYTES)}
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+        if self.stamped_by_broker:
+            config["message.timestamp.type"] = "LogAppendTime"
         if "compact" in self.cleanup:
             config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be put right before it is compacted
         return config
 
 
-FEEDBACK = Topic("feedback.v1", "user_id", "delete", "what people do", True, 7 * DAY_MS)
-UPLOADS = Topic("uploads.v1", "video_id", "delete", "upload, withdraw", False, 30 * DAY_MS)
+FEEDBACK = Topic("feedback.v1", "user_id", "delete", "what people do", True, 7 * DAY_MS, True)
+UPLOADS = Topic("uploads.v1", "video_id", "delete", "upload, withdraw", False, 30 * DAY_MS, True)
 PEOPLE = Topic("people.v1", "user_id", "compact", "declared interests, for a cold start", True)
 FEATURES = Topic("features.v1", "video_id", "compact", "what the encoders made of a video")
 PROFILES = Topic("profiles.v1", "user_id", "compact", "profiles (MessagePack), newest per person", True)

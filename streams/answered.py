@@ -6,7 +6,7 @@ from typing import Any
 from schemas.outputs import SOURCE_OFFSET
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.kafka import read_to_end
+from streams.kafka import end_offsets, read_to_end
 
 log = logging.getLogger("freshet.answered")
 
@@ -33,8 +33,18 @@ class Answered:
         log.info("answering %d partitions of %s", len(owned), self._source)
         async for batch in read_to_end(self._settings, self._topic, owned, back=TAIL):
             for record in batch:
-                offset = int(dict(record.headers).get(SOURCE_OFFSET, b"-1"))
-                self._upto[record.partition] = max(offset, self._upto.get(record.partition, -1))
+                self._upto[record.partition] = max(_source(record), self._upto.get(record.partition, -1))
+        ends = await end_offsets(self._settings, self._source, owned)
+        for partition, offset in list(self._upto.items()):
+            if offset >= ends[partition]:
+                log.warning("%s[%d] was made anew: everything in it is answered again", self._source, partition)
+                del self._upto[partition]
+
+
+def _source(record: Any) -> int:
+    """Offset of the profile that a slate answers; -1 for a record that no ranker of ours wrote."""
+    value = dict(record.headers).get(SOURCE_OFFSET) or b""
+    return int(value) if value.isdigit() else -1
 
 
 def source_offset(record: Any) -> tuple[str, bytes]:

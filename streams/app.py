@@ -3,24 +3,26 @@
 import logging
 import os
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import faust
 
 from schemas.settings import Settings, load, settings_file
-from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, PROFILES
+from schemas.topics import FEATURES, FEEDBACK, MAX_RECORD_BYTES, PROFILES, UPLOADS
 from streams import runtime
 from streams.outbox import Outbox
 
 log = logging.getLogger("freshet")
 
 NAMES = ("profiles", "encoder", "ranker")
+ENCODER_POLL, RANKER_POLL = 1000, 2000  # a rebalance waits for the poll in hand: a few seconds of work
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
-def new_app(name: str, settings: Settings) -> Any:
-    """A batch-wise Faust app whose consumer group is prefix and name."""
+def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
+    """A batch-wise Faust app whose consumer group is prefix and name; a poll brings `at_most` records."""
     datadir = settings.data_dir / "faust" / name
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     app = faust.App(
@@ -35,7 +37,7 @@ def new_app(name: str, settings: Settings) -> Any:
         table_standby_replicas=0,
         stream_wait_empty=True,  # revocation waits for the poll in hand
         broker_commit_interval=1.0,
-        broker_max_poll_records=settings.poll_records,
+        broker_max_poll_records=min(settings.poll_records, at_most),
         broker_session_timeout=10.0,  # a killed worker's partitions are idle that long
         broker_heartbeat_interval=2.0,
         broker_request_timeout=40.0,
@@ -59,7 +61,7 @@ def profiles_app(settings: Settings) -> Any:
 
     app = new_app("profiles", settings)
     source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
-    state = OwnedState(app, settings, source, changelog, unpack)
+    state = OwnedState(app, settings, source, changelog, unpack, attrgetter("version"))
     declare(app, settings, state, OwnedTrends(app, settings), Outbox(app))
     return app
 
@@ -68,11 +70,15 @@ def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.describe import Describer
     from encoders.manifest import folder_of
+    from schemas import videos
     from streams.encoding import declare
+    from streams.state import OwnedState
 
-    app = new_app("encoder", settings)
+    app = new_app("encoder", settings, at_most=ENCODER_POLL)
     describer = Describer.load(folder_of(settings.cache_dir), provider=settings.provider)
-    declare(app, settings, describer, _server_index(app, settings), Outbox(app))
+    source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
+    known = OwnedState(app, settings, source, changelog, videos.decode_time, version_of=int)
+    declare(app, settings, describer, _server_index(app, settings), known, Outbox(app))
     return app
 
 
@@ -87,7 +93,7 @@ def ranker_app(settings: Settings) -> Any:
     from streams.shared import SharedState
     from streams.slates import POLICY, RANKER
 
-    app = new_app("ranker", settings)
+    app = new_app("ranker", settings, at_most=RANKER_POLL)
     catalogue = Catalogue()
     shared = SharedState(settings, catalogue)
     index = _server_index(app, settings) or ExactIndex(catalogue)

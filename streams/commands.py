@@ -82,9 +82,10 @@ def write_json(value: object) -> None:
 
 
 def treat_sigterm_as_ctrl_c() -> None:
-    """Make SIGTERM end a command the way Ctrl-C does: in order."""
+    """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)

@@ -84,7 +84,7 @@ def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Ite
     if at is None or history.at_ms[at] != trigger.at_ms:
         yield f"its trigger {trigger.partition}@{trigger.offset} is no event of {slate.user_id} that was taken in"
         return
-    if not slate.exhausted:  # with everything seen, what was seen longest ago comes back
+    if "unseen" not in slate.degraded:  # with everything seen, what was seen longest ago comes back
         seen = history.seen(trigger.offset, SEEN, facts.erased.get(slate.user_id, -1))
         yield from (f"{item.video_id} was seen before" for item in slate.items if item.video_id in seen)
     for item in slate.items:

@@ -2,10 +2,11 @@
 
 import asyncio
 
-from ranker.state import Profile, state_digest, unpack
+from ranker.state import EMPTY, Profile, state_digest, unpack
 from schemas.settings import Settings
 from schemas.topics import PROFILES
 from streams.kafka import groupless, partitions_of, read_to_end
+from streams.state import text_of
 
 
 def live_digest(settings: Settings) -> tuple[str, int]:
@@ -18,7 +19,12 @@ async def _profiles(settings: Settings) -> dict[str, Profile]:
     topic = PROFILES.full(settings.prefix)
     async with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
-    newest: dict[str, bytes | None] = {}
+    newest: dict[str, Profile] = {}
     async for batch in read_to_end(settings, topic, partitions):
-        newest.update((record.key.decode(), record.value) for record in batch)
-    return {user: unpack(value) for user, value in newest.items() if value is not None}
+        for record in batch:
+            user = text_of(record.key)
+            if record.value is None:
+                newest.pop(user, None)
+            elif (profile := unpack(record.value)).version >= newest.get(user, EMPTY).version:
+                newest[user] = profile
+    return newest

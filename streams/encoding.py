@@ -13,10 +13,12 @@ from schemas.settings import Settings
 from schemas.topics import FEATURES, UPLOADS
 from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
 from streams.guard import read_upload
+from streams.kafka import partition_of
 from streams.letters import put_letters
 from streams.outbox import Outbox, Outgoing
 from streams.qdrant_call import IndexRefused
 from streams.runtime import Poll, Raw
+from streams.state import OwnedState
 
 log = logging.getLogger("freshet.encoding")
 
@@ -24,8 +26,14 @@ AT_ONCE = 256  # uploads between two confirmed sends; a guess
 PAUSE_S = 2.0  # before an index that did not answer is asked again
 
 
-def declare(app: Any, settings: Settings, describer: Describer, index: VideoIndex | None, out: Outbox) -> Any:
-    """Declare the agent on a batch-wise Faust app; without an index the ranking processes' own is fed by features."""
+def declare(
+    app: Any, settings: Settings, describer: Describer, index: VideoIndex | None, known: OwnedState[int], out: Outbox
+) -> Any:
+    """Declare the agent on a batch-wise Faust app; without an index the ranking processes' own is fed by features.
+
+    `known` holds the newest event time of each video: what is older is passed over, since of a video only the last
+    record survives compaction.
+    """
     uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
     features = FEATURES.full(settings.prefix)
 
@@ -38,7 +46,9 @@ def declare(app: Any, settings: Settings, describer: Describer, index: VideoInde
             for start in range(0, len(records), AT_ONCE):
                 read = [read_upload(record) for record in records[start : start + AT_ONCE]]
                 await put_letters(out, settings, [one for one in read if isinstance(one, DeadLetter)])
-                made = await _described(describer, [one for one in read if not isinstance(one, DeadLetter)])
+                sound = [one for one in read if not isinstance(one, DeadLetter)]
+                newer = not_outdated(known, sound, settings.partitions)
+                made = await _described(describer, newer)
                 if index is not None:
                     await _in_step(index, made)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
@@ -46,6 +56,17 @@ def declare(app: Any, settings: Settings, describer: Describer, index: VideoInde
             poll.done()
 
     return encode
+
+
+def not_outdated(known: OwnedState[int], read: Sequence[Uploads], partitions: int) -> list[Uploads]:
+    """What is not older than what is known of its video; takes the times of the rest into `known`."""
+    newer = []
+    for one in read:
+        times = known.of(partition_of(one.video_id.encode(), partitions))
+        if one.at_ms >= times.get(one.video_id, 0):
+            times[one.video_id] = one.at_ms
+            newer.append(one)
+    return newer
 
 
 async def _described(describer: Describer, read: Sequence[Uploads]) -> list[Features]:

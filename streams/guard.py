@@ -117,7 +117,7 @@ def _decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[
     if value[0] == REGISTRY_MAGIC:
         raise Refused(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
     try:
-        data, event_id = cloudevents.unwrap(value, dict(record.headers))
+        data, event_id = cloudevents.unwrap(value, _headers(record))
         return decode(data), event_id
     except cloudevents.UnknownVersion as error:
         raise Refused(Reason.SCHEMA_VERSION, str(error)) from None
@@ -150,8 +150,12 @@ def _refuse_if(why: str | None, reason: Reason) -> None:
 
 
 def _header(record: Record, name: str) -> str | None:
-    values: Mapping[str, bytes] = dict(record.headers)
-    return values[name].decode("utf-8", "replace") if name in values else None
+    value = _headers(record).get(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _headers(record: Record) -> Mapping[str, bytes]:
+    return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
 
 
 def _is_astray(record: Record, user_id: str, partitions: int) -> bool:

@@ -55,6 +55,13 @@ async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
     return sorted(consumer.partitions_for_topic(topic) or ())
 
 
+async def end_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The offset behind the last record of each partition."""
+    async with groupless(settings) as consumer:
+        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
+    return {tp.partition: end for tp, end in ends.items()}
+
+
 async def read_to_end(
     settings: Settings, topic: str, partitions: Iterable[int], back: int | None = None
 ) -> AsyncIterator[list[Record]]:

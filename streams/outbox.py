@@ -51,7 +51,11 @@ class Outbox:
     async def confirmed(self) -> None:
         """Send all and wait for the broker's word on each; passing trouble is retried with everything in hand."""
         waiting, self._waiting = self._waiting, defaultdict(list)
-        await asyncio.gather(*(self._send(topic, p, records) for (topic, p), records in waiting.items()))
+        sends = (self._send(topic, p, records) for (topic, p), records in waiting.items())
+        outcomes = await asyncio.gather(*sends, return_exceptions=True)  # none may still run when this returns
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _send(self, topic: str, partition: int, records: list[Outgoing]) -> None:
         tries = 0

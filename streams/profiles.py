@@ -31,7 +31,7 @@ def declare(app: Any, settings: Settings, profiles: OwnedState[Profile], trends:
                 changed = [Outgoing(user.encode(), pack(profile)) for user, profile in folded.changed.items()]
                 out.put(profiles.changelog, tp.partition, changed)
                 if folded.accepted:
-                    newest_ms = max(one.arrival.event.at_ms for one in folded.accepted)
+                    newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
                     await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
                 await out.put_by_key(tp.topic, reading.astray)
                 await put_letters(out, settings, reading.letters + late_letters(records, folded.late))

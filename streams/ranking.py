@@ -5,17 +5,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from ranker.candidates import Query
+from ranker.candidates import Query, Slate
 from ranker.pipeline import Pipeline, may_show
 from ranker.state import Profile, unpack
 from schemas import outputs
+from schemas.outputs import DeadLetter, Reason
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.answered import Answered, source_offset
+from streams.guard import letter
+from streams.letters import put_letters
 from streams.outbox import Outbox, Outgoing
 from streams.runtime import Poll, Raw
 from streams.shared import SharedState
 from streams.slates import Times, recommendation
+from streams.state import text_of
 
 AT_ONCE = 64  # profiles that are ranked together; between two batches the event loop breathes
 
@@ -38,30 +42,51 @@ def declare(
         """Rank each person once per poll, by their newest profile."""
         poll: Poll
         async for poll in polls:
-            await shared.ready.wait()
+            if not await poll.unless_stopped(shared.ready.wait()):
+                continue  # it comes again, to whoever gets the partition
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
-                for record, slate in zip(some, await _answers(some), strict=True):
+                readable, letters = profiles_of(some)
+                for record, slate in await _answers(readable):
                     out.put(slates, record.partition, [slate])
+                await put_letters(out, settings, letters)
                 await out.confirmed()  # what is ready does not wait for the rest of a long poll
             poll.done()
 
-    async def _answers(records: Sequence[Any]) -> list[Outgoing]:
-        known = {record.key: unpack(record.value) for record in records if record.value is not None}
-        queries = [query(record, known[record.key], settings.seed) for record in records if record.key in known]
-        made = dict(zip(known, await pipeline.answer(queries), strict=True))
-        return [_outgoing(record, made.get(record.key), known.get(record.key)) for record in records]
+    async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:
+        asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]
+        made = {slate.user_id: slate for slate in await pipeline.answer(asked)}
+        ready = ((record, profile, made.get(text_of(record.key))) for record, profile in profiles)
+        return [(r, going) for r, profile, slate in ready if (going := _outgoing(r, profile, slate)) is not None]
 
-    def _outgoing(record: Any, slate: Any, profile: Profile | None) -> Outgoing:
-        if profile is None:  # the person was erased
-            return Outgoing(record.key, None, [source_offset(record)])
+    def _outgoing(record: Any, profile: Profile | None, slate: Slate | None) -> Outgoing | None:
+        if profile is None or slate is None:
+            return Outgoing(record.key, None, [source_offset(record)])  # the person was erased
+        shown = may_show(slate, shared.catalogue)
+        if not shown.items:
+            return None  # nothing at all may be shown to this person
         now_ms = time.time() * 1000
         spent_ms = sum(slate.timings_ms.values())
         times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
-        message = recommendation(may_show(slate, shared.catalogue), profile, models, times)
+        message = recommendation(shown, profile, models, times)
         return Outgoing(record.key, outputs.encode(message), [source_offset(record)])
 
     return answer
+
+
+def profiles_of(records: Sequence[Any]) -> tuple[list[tuple[Any, Profile | None]], list[DeadLetter]]:
+    """Each record with its profile, None for a person who was erased; damaged ones become dead letters."""
+    readable: list[tuple[Any, Profile | None]] = []
+    letters: list[DeadLetter] = []
+    for record in records:
+        try:
+            profile = None if record.value is None else unpack(record.value)
+            if profile is not None and profile.origin is None:
+                raise ValueError("the profile has taken in no event")
+            readable.append((record, profile))
+        except ValueError as error:
+            letters.append(letter(record, Reason.INTERNAL, str(error)))
+    return readable, letters
 
 
 def newest_per_person(records: Iterable[Any]) -> list[Any]:
@@ -86,4 +111,4 @@ def batches(records: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def query(record: Any, profile: Profile, seed: int) -> Query:
     """The question that a changed profile asks."""
-    return Query(record.key.decode(), profile.version, profile.newest_ms, profile, seed)
+    return Query(text_of(record.key), profile.version, profile.newest_ms, profile, seed)

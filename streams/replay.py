@@ -69,6 +69,7 @@ class Replay:
         self._shared = Shared({}, [], 0)
         self._asked: list[tuple[Query, Profile]] = []
         self._digests: dict[tuple[str, int], bytes] = {}
+        self._times: dict[str, int] = {}  # newest upload or withdrawal of each video
         self._period = -1  # of the trends that the catalogue knows; none yet
         self._open_catalogue([])
 
@@ -126,7 +127,10 @@ class Replay:
             some = asked[start : start + self._batch]
             slates = await self._pipeline.answer([query for query, _ in some])
             for slate, (_, profile) in zip(slates, some, strict=True):
-                message = recommendation(may_show(slate, self._catalogue), profile, self._models, NO_TIMES)
+                shown = may_show(slate, self._catalogue)
+                if not shown.items:
+                    continue  # nothing at all may be shown to this person
+                message = recommendation(shown, profile, self._models, NO_TIMES)
                 self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(message))).digest()
                 self.outcome.slates += 1
                 yield message
@@ -138,13 +142,20 @@ class Replay:
         """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
         if not self._moves_on(tick):
             return
-        made = self._made(self._shared.waiting)
+        made = self._made([one for one in self._shared.waiting if self._is_news(one)])
         for one in made:
             self._shared.features.pop(one.video_id, None)
             self._shared.features[one.video_id] = videos.encode(one)
         self._catalogue.apply(made)
         self._shared = self._shared._replace(waiting=[], tick=tick)
         self._advance()
+
+    def _is_news(self, one: Uploads) -> bool:
+        """Not older than what is known of its video, as the encoding agent has it."""
+        if one.at_ms < self._times.get(one.video_id, 0):
+            return False
+        self._times[one.video_id] = one.at_ms
+        return True
 
     def _advance(self) -> None:
         parts = [part for _, part in sorted(self._trends.items())]
@@ -173,6 +184,7 @@ class Replay:
             record = outputs.encode(self._trends[partition].record(self._shared.tick, EVERYTHING))
             self._trends[partition] = TrendCounts(partition)
             self._trends[partition].restore(outputs.decode_trends(record))
+        self._times = {video_id: videos.decode_time(one) for video_id, one in self._shared.features.items()}
         self._open_catalogue(list(self._shared.features.values()))
         self._advance()
 

@@ -7,13 +7,14 @@ driver is extended at the places that Faust has for it (Transport, Consumer, Pro
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.transports import ConsumerT, ProducerT, TransportT
+from mode.utils.futures import notify
 
 Record = Any  # aiokafka.ConsumerRecord: topic, partition, offset, timestamp, key, value, headers
 
@@ -28,8 +29,9 @@ class PollDropped(RuntimeError):
 class Poll:
     """What one fetch brought, by partition; the agent handles all of it and then says `done()`."""
 
-    def __init__(self, records: Mapping[TP, Sequence[Record]], generation: int) -> None:
+    def __init__(self, records: Mapping[TP, Sequence[Record]], generation: int, stopped: asyncio.Event) -> None:
         self._records = records
+        self._stopped = stopped  # set when the partitions are taken away or the worker ends
         self.generation = generation
         self.finished = False
         self.returned = asyncio.Event()  # done, or dropped by Faust or the agent
@@ -45,6 +47,14 @@ class Poll:
         """All that this poll causes is confirmed by the broker: its offsets may be committed."""
         self.finished = True
         self.returned.set()
+
+    async def unless_stopped(self, awaited: Coroutine[Any, Any, Any]) -> bool:
+        """Wait for something that may take for ever; False when the worker has to let go of this poll meanwhile."""
+        tasks = [asyncio.ensure_future(awaited), asyncio.ensure_future(self._stopped.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        return tasks[0].done() and not tasks[0].cancelled()
 
     def next_offsets(self) -> dict[TP, int]:
         """Per partition the offset behind the last record."""
@@ -85,14 +95,19 @@ class Consumer(driver.Consumer):
                 raise
 
     async def _next_poll(self) -> Poll | None:
-        generation = self.app.consumer_generation_id
         records, _ = await self._wait_next_records(FETCH_SECONDS)
-        if not self.flow_active:  # what was fetched is fetched again from the committed offset
+        fresh = {TP(tp.topic, tp.partition): batch for tp, batch in (records or {}).items() if batch}
+        if not fresh:
             return None
-        if not records or generation != self.app.consumer_generation_id:
+        if not self.flow_active:
+            await self._put_back(fresh)
             return None
-        fresh = {TP(tp.topic, tp.partition): batch for tp, batch in records.items() if batch}
-        return Poll(fresh, generation) if fresh else None
+        return Poll(fresh, self.app.consumer_generation_id, self.suspend_flow)
+
+    async def _put_back(self, records: Mapping[TP, Sequence[Record]]) -> None:
+        """Read these once more, later: the flow was stopped while they were on their way."""
+        for tp in records.keys() & self.assignment():
+            await self._seek(tp, records[tp][0].offset)
 
     async def _hand_over(self, poll: Poll) -> None:
         tp, records = next(poll.items())
@@ -134,7 +149,10 @@ class Consumer(driver.Consumer):
         if poll.finished and poll.generation == self.app.consumer_generation_id:
             self._done.update(poll.next_offsets())
         poll.returned.set()
-        return super().ack(message)
+        message.acked = True
+        self._unacked_messages.discard(message)  # what else Faust notes down of single messages only grows here
+        notify(self._waiting_for_ack)
+        return True
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised: Faust would commit and start it anew, here the fetch loop ends the process instead."""

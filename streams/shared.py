@@ -11,11 +11,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ranker.catalogue import Catalogue
 from ranker.trends import merge
-from schemas import outputs, videos
+from schemas import videos
 from schemas.outputs import Trends
 from schemas.settings import Settings
 from schemas.topics import FEATURES, TRENDS
 from streams.kafka import groupless, partitions_of
+from streams.trends import read_trends
 
 log = logging.getLogger("freshet.shared")
 
@@ -80,7 +81,7 @@ class SharedState:
         features = [decoded for r in records if r.topic == self._features and (decoded := _features(r)) is not None]
         if features:
             self.catalogue.apply(features)
-        trends = [outputs.decode_trends(record.value) for record in records if record.topic == self._trends]
+        trends = [part for r in records if r.topic == self._trends and (part := read_trends(r)) is not None]
         if trends:
             self._count({part.partition: part for part in trends})
 
@@ -92,7 +93,9 @@ class SharedState:
         }
         self._parts.update(newer)
         parts = [part for _, part in sorted(self._parts.items())]
-        popular = merge(parts, changed if len(periods) == 1 else None)
+        if len(periods) > 1:  # units change with the period, also of videos that no record names any more
+            changed = {*self.catalogue.counted, *(video_id for part in parts for video_id in part.counts)}
+        popular = merge(parts, changed)
         self.catalogue.advance(popular.tick * 1000, popular)
 
 

@@ -1,15 +1,21 @@
 """Trends of the owned partitions: restored from trends.v1 when a partition is assigned, published once a tick."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from ranker.profile import Accepted
 from ranker.trends import TrendCounts
 from schemas import outputs
+from schemas.outputs import Trends
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, TRENDS
 from streams.kafka import read_to_end
 from streams.outbox import Outgoing
+
+log = logging.getLogger("freshet.trends")
 
 LIMIT = 2000  # videos in one record; about 60 KB
 
@@ -43,10 +49,19 @@ class OwnedTrends:
 
     async def _on_assigned(self, app: Any, **_: Any) -> None:
         owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == self._source}
-        missing = owned - self._counts.keys()
-        self._counts.update((partition, TrendCounts(partition)) for partition in missing)
-        if missing:
-            async for batch in read_to_end(self._settings, self.topic, range(self._settings.partitions)):
-                for record in batch:
-                    if record.value and int(record.key) in missing:
-                        self._counts[int(record.key)].restore(outputs.decode_trends(record.value))
+        counts = {partition: TrendCounts(partition) for partition in owned}
+        async for batch in read_to_end(self._settings, self.topic, range(self._settings.partitions)):
+            for record in batch:
+                part = read_trends(record)
+                if part is not None and part.partition in owned:
+                    counts[part.partition].restore(part)
+        self._counts, self._ticks = counts, {}
+
+
+def read_trends(record: Any) -> Trends | None:
+    """Decode one record of trends.v1; a damaged one is left out and said, for only our profiles agent writes there."""
+    try:
+        return outputs.decode_trends(record.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error("%s[%d]@%d is damaged and left out: %s", record.topic, record.partition, record.offset, error)
+        return None

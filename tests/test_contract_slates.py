@@ -143,7 +143,9 @@ def test_an_erased_person_has_a_null_slate_and_starts_anew() -> None:
 def test_with_everything_seen_the_seen_may_come_back() -> None:
     seen = with_last_slate(first_item(video_id="v0"))
     record, slate = last_slate(seen)
-    seen[topics.RECOMMENDATIONS][-1] = record._replace(value=outputs.encode(replaced(exhausted=True)(slate)))
+    seen[topics.RECOMMENDATIONS][-1] = record._replace(
+        value=outputs.encode(replaced(exhausted=True, degraded=["unseen"])(slate))
+    )
     assert breaches(seen) == []
 
 

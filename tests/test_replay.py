@@ -89,7 +89,7 @@ def test_another_seed_draws_other_fresh_videos(plain: tuple[Outcome, list[Recomm
 
 def test_every_accepted_event_gets_one_slate_and_a_repeat_none() -> None:
     seen = [watched("ana", f"v{n}", minute(n), event_id=f"e{n}") for n in range(3)]
-    uploads = [uploaded(f"v{n}", title=f"Title {n}") for n in range(5)]
+    uploads = [uploaded(f"v{n}", title=f"Title {n}", at_ms=minute(-1)) for n in range(5)]
     outcome, slates = replayed(encoded(*uploads, *seen, seen[1]))
     assert [slate.version for slate in slates] == [1, 2, 3]
     assert (outcome.events, outcome.repeats, outcome.dead_letters) == (4, 1, 0)
@@ -129,6 +129,26 @@ def test_a_withdrawn_video_is_gone_at_the_next_tick() -> None:
     _, (first, second) = replayed(lines)
     assert {item.video_id for item in first.items} == {"a", "b"}
     assert {item.video_id for item in second.items} == {"b"}
+
+
+@pytest.mark.parametrize("restart_at", [None, 5, 6])
+def test_an_upload_older_than_the_withdrawal_does_not_bring_a_video_back(restart_at: int | None) -> None:
+    lines = encoded(
+        uploaded("a", title="One"),
+        uploaded("b", title="Two"),
+        withdrew("a", minute(5)),
+        uploaded("a", title="One, sent late", at_ms=minute(2)),
+        watched("ana", "x", minute(6), event_id="e1"),
+        watched("ana", "y", minute(7), event_id="e2"),
+    )
+    _, slates = replayed(lines, restart_at)
+    assert [{item.video_id for item in slate.items} for slate in slates] == [{"b"}, {"b"}]
+
+
+def test_where_nothing_may_be_shown_no_slate_is_made() -> None:
+    lines = encoded(uploaded("a", title="One"), withdrew("a", minute(1)), watched("ana", "x", minute(2)))
+    outcome, slates = replayed(lines)
+    assert (outcome.events, outcome.slates, slates) == (1, 0, [])
 
 
 def test_slates_do_not_depend_on_where_events_were_read() -> None:

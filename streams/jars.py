@@ -41,6 +41,7 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   </build>
 </project>
 """
+WITH_DOCKER = "or use Docker: docker compose up -d kafka, then --bootstrap 127.0.0.1:29092."
 
 
 def find_program(name: str, package: str) -> str:
@@ -49,7 +50,7 @@ def find_program(name: str, package: str) -> str:
         return path
     raise Trouble(
         f"The local Kafka needs `{name}`, which is not on the PATH.",
-        f"Debian, Ubuntu: apt-get install {package}; or use Docker: docker compose up -d kafka, then --bootstrap 127.0.0.1:29092.",
+        f"Debian, Ubuntu: apt-get install {package}; {WITH_DOCKER}",
     )
 
 
@@ -80,7 +81,7 @@ def _resolve(maven: str, pom: Path, made: Path) -> None:
     pom.write_text(POM, encoding="utf-8")
     command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={made}"]
     command.append("-DincludeScope=runtime")
-    remedy = "Check the network and Maven's settings.xml, then try again; or use Docker: docker compose up -d kafka, then --bootstrap 127.0.0.1:29092."
+    remedy = f"Check the network and Maven's settings.xml, then try again; {WITH_DOCKER}"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=RESOLVE_S, check=False)
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ from encoders.fuse import RETRIEVAL_DIM, Projection, fuse
 from encoders.manifest import EXPORTER, WEIGHTS, key_of
 from encoders.runtime import Provider
 from encoders.text import TextEncoder
-from schemas.videos import Encoded, Upload, Vector
+from schemas.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
 
 RETRIEVAL = "retrieval"  # name of the vector that the index holds
 DIM = RETRIEVAL_DIM
@@ -31,6 +31,16 @@ class Describer:
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
         return cls(text, Projection.load(folder))
+
+    def features(self, uploads: Sequence[Uploads]) -> list[Features]:
+        """What the catalogue is told of each upload and withdrawal, in their order."""
+        ready = iter(self.describe([one for one in uploads if isinstance(one, Upload)]))
+        return [
+            next(ready)
+            if isinstance(one, Upload)
+            else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
+            for one in uploads
+        ]
 
     def describe(self, uploads: Sequence[Upload]) -> list[Encoded]:
         """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh."""

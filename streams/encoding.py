@@ -11,7 +11,7 @@ from schemas import videos
 from schemas.outputs import DeadLetter
 from schemas.settings import Settings
 from schemas.topics import FEATURES, UPLOADS
-from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
+from schemas.videos import Encoded, Features, Uploads, Withdrawn
 from streams.guard import read_upload
 from streams.kafka import partition_of
 from streams.letters import put_letters
@@ -48,7 +48,7 @@ def declare(
                 await put_letters(out, settings, [one for one in read if isinstance(one, DeadLetter)])
                 sound = [one for one in read if not isinstance(one, DeadLetter)]
                 newer = not_outdated(known, sound, settings.partitions)
-                made = await _described(describer, newer)
+                made = await asyncio.to_thread(describer.features, newer)  # beside the event loop
                 if index is not None:
                     await _in_step(index, made)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
@@ -67,16 +67,6 @@ def not_outdated(known: OwnedState[int], read: Sequence[Uploads], partitions: in
             times[one.video_id] = one.at_ms
             newer.append(one)
     return newer
-
-
-async def _described(describer: Describer, read: Sequence[Uploads]) -> list[Features]:
-    """Features in the order of the uploads; the models run beside the event loop."""
-    encoded = await asyncio.to_thread(describer.describe, [one for one in read if isinstance(one, Upload)])
-    ready = iter(encoded)
-    return [
-        next(ready) if isinstance(one, Upload) else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
-        for one in read
-    ]
 
 
 async def _in_step(index: VideoIndex, made: Sequence[Features]) -> None:

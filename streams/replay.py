@@ -25,7 +25,7 @@ from schemas import outputs, videos
 from schemas.outputs import Recommendation
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK
-from schemas.videos import Features, Upload, Uploads, Withdraw, Withdrawn
+from schemas.videos import Upload, Uploads, Withdraw
 from streams.kafka import partition_of
 from streams.log_files import Fault, Line
 from streams.slates import POLICY, RANKER, Times, placeless, recommendation
@@ -142,7 +142,7 @@ class Replay:
         """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
         if not self._moves_on(tick):
             return
-        made = self._made([one for one in self._shared.waiting if self._is_news(one)])
+        made = self._describer.features([one for one in self._shared.waiting if self._is_news(one)])
         for one in made:
             self._shared.features.pop(one.video_id, None)
             self._shared.features[one.video_id] = videos.encode(one)
@@ -165,15 +165,6 @@ class Replay:
         self._catalogue.advance(self._shared.tick * 1000, merge(parts, only))
         for part in parts:
             part.touched.clear()
-
-    def _made(self, uploads: list[Uploads]) -> list[Features]:
-        ready = iter(self._describer.describe([one for one in uploads if isinstance(one, Upload)]))
-        return [
-            next(ready)
-            if isinstance(one, Upload)
-            else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
-            for one in uploads
-        ]
 
     def _restart(self) -> None:
         """Write all state as the agents write it to their topics, drop it, and read it back."""

@@ -8,6 +8,7 @@ from re import sub
 
 import pytest
 from confluent_kafka import Producer
+from msgspec.structs import replace
 
 from ranker.profile import Arrival, fold_all, unpack
 from ranker.state import state_digest
@@ -91,10 +92,12 @@ def test_a_withdrawn_video_leaves_the_slates(system: System) -> None:
     with agents(system.settings, system.folder, "profiles", "encoder", "ranker"):
         put_uploads(system.settings)
         all_answered(system.settings, put_events(system.settings, 30))
-        publish(system.settings, UPLOADS, [(VIDEOS[5], videos.encode(withdrew(VIDEOS[5], minute(10_000))))])
-        wait_until(
-            "it is withdrawn", lambda: any(b'"withdrawn"' in r.value for r in everything(system.settings, FEATURES))
-        )
+        again, sign = uploaded(VIDEOS[5], title="Sent late", at_ms=minute(5)), uploaded("sign", title="Read by now")
+        withdrawal = withdrew(VIDEOS[5], minute(10_000))
+        changes = [(VIDEOS[5], videos.encode(one)) for one in (withdrawal, again)]
+        publish(system.settings, UPLOADS, [*changes, *same_partition(changes[0][0], sign)])
+        wait_until("the sign is encoded", lambda: newest_features(system.settings).get("sign") == "encoded")
+        assert newest_features(system.settings)[VIDEOS[5]] == "withdrawn"
         all_answered(system.settings, put_events(system.settings, 1, start=100))  # a moment for the ranker to read it
         sent = put_events(system.settings, 30, start=200)
         all_answered(system.settings, sent)
@@ -103,6 +106,23 @@ def test_a_withdrawn_video_leaves_the_slates(system: System) -> None:
         ]
     assert late
     assert all(item.video_id != VIDEOS[5] for slate in late for item in slate.items)
+
+
+def same_partition(key: str, upload: videos.Upload) -> list[tuple[str, bytes]]:
+    """An upload that the encoder reads after what has this key: on any other partition it might come before."""
+    names = (f"{upload.video_id}-{n}" for n in range(1000))
+    name = next(n for n in names if partition_of(n.encode(), 4) == partition_of(key.encode(), 4))
+    return [(name, videos.encode(replace(upload, video_id=name)))]
+
+
+def newest_features(settings: Settings) -> dict[str, str]:
+    """Kind of the newest record of each video; the sign under its short name."""
+    newest = {r.key.decode(): videos.decode_features(r.value) for r in everything(settings, FEATURES)}
+    return {key.split("-")[0] if key.startswith("sign") else key: kind_of(one) for key, one in newest.items()}
+
+
+def kind_of(one: videos.Features) -> str:
+    return str(one.__struct_config__.tag)
 
 
 def test_hostile_records_become_dead_letters_and_their_neighbours_go_on(system: System) -> None:

@@ -73,7 +73,7 @@ def test_a_missing_program_is_told_with_the_package_that_brings_it(
         pass
     assert f"needs `{missing}`" in caught.value.cause
     assert f"apt-get install {package}" in caught.value.remedy
-    assert "docker compose up kafka" in caught.value.remedy
+    assert "docker compose up -d kafka" in caught.value.remedy
 
 
 def test_what_maven_says_is_passed_on_and_nothing_half_made_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

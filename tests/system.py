@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from re import sub
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -12,7 +13,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from schemas.outputs import Recommendation, decode_recommendation
 from schemas.settings import Settings
 from schemas.topics import RECOMMENDATIONS, Topic
-from streams import children, up
+from streams import admin, children, up
+from tests.brokers import CACHE
 
 LIMIT_S = 60.0
 
@@ -56,6 +58,14 @@ def agents(settings: Settings, folder: Path, *names: str) -> Iterator[Agents]:
         yield started
     finally:
         started.stop()
+
+
+def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
+    """Settings with topics of the test's own on a broker that it shares; the topics are made."""
+    prefix = sub("[^a-z0-9]", "-", test) + "."
+    settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+    admin.apply(settings, print)
+    return settings
 
 
 def wait_until(what: str, holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from re import sub
 
 import pytest
 from confluent_kafka import Producer
@@ -15,14 +14,13 @@ from ranker.state import state_digest
 from schemas import events, videos
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams import admin
 from streams.digest import live_digest
 from streams.guard import ORIGIN
 from streams.kafka import partition_of
-from tests.brokers import CACHE, broker_in
+from tests.brokers import broker_in
 from tests.hostile import RECORDS
 from tests.stories import minute, uploaded, watched, withdrew
-from tests.system import Agents, agents, everything, publish, slates, unanswered, wait_until
+from tests.system import Agents, agents, everything, own_topics, publish, slates, unanswered, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -48,10 +46,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def system(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> System:
     """Topics of the test's own on the module's broker."""
-    values = {"bootstrap": kafka, "prefix": f"{sub('[^a-z0-9]', '-', request.node.name)}.", "data_dir": tmp_path}
-    settings = Settings(**values, cache_dir=CACHE.settings.cache_dir)
-    admin.apply(settings, print)
-    return System(settings, tmp_path)
+    return System(own_topics(kafka, tmp_path, request.node.name), tmp_path)
 
 
 def put_uploads(settings: Settings) -> None:

@@ -11,9 +11,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
-from streams import admin, children, up
-from tests.brokers import CACHE, broker_in
-from tests.system import everything, publish, wait_until
+from streams import children, up
+from tests.brokers import broker_in
+from tests.system import everything, own_topics, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -28,10 +28,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    prefix = request.node.name.replace("_", "-") + "."
-    made = Settings(bootstrap=kafka, prefix=prefix, data_dir=tmp_path, cache_dir=CACHE.settings.cache_dir)
-    admin.apply(made, print)
-    return made
+    return own_topics(kafka, tmp_path, request.node.name)
 
 
 def copier(settings: Settings) -> subprocess.Popen[bytes]:

@@ -19,10 +19,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test check format bench up lock schemas clean
+.PHONY: help setup tools models demo test fuzz check format bench chaos chaos-long up lock schemas clean
 
 help:  ## Say what each verb does.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: tools $(STAMP) models  ## Make .venv from the lock, install Freshet, export the models; a second run does nothing.
 
@@ -48,7 +48,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
 	@if [ -n "$(UV)" ]; then \
-		$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
+		$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
 		$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
@@ -66,6 +66,9 @@ demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays
 test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
 	@$(BIN)/python -m pytest -m "" $(ARGS)
 
+fuzz: $(STAMP)  ## Hand a million damaged messages to everything that reads bytes; ARGS="--seed 7" draws others.
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 check: $(STAMP)  ## Lint, formatting, types and import arrows; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -76,8 +79,24 @@ format: $(STAMP)  ## Put the code into shape: formatting and the lint's safe fix
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-bench: setup  ## Measure on this machine; the figures in the README come from here.
+# Quix Streams, a peer in the benchmark, asks for older versions than ours: it has an environment of its own.
+PEERS := $(VENV)/peers
+$(PEERS)/.installed: requirements/bench.txt | $(STAMP)
+	@echo "making $(PEERS) from requirements/bench.txt"
+	@rm -f $@
+	@$(PYTHON) -m venv $(PEERS)
+	@if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(PEERS)/bin/python --require-hashes -r requirements/bench.txt; \
+		else $(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt; fi
+	@touch $@
+
+bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: setup  ## Break things on purpose and check what is promised, in 5 minutes; ARGS="--only K1,K5" for some alone.
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-long: setup  ## The same with 200 kills, 20 rounds of rebalances and long outages, in 25 minutes.
+	@$(BIN)/python -m tests.chaos --long $(ARGS)
 
 up: setup  ## Run broker and all agents on this machine until Ctrl-C.
 	@$(BIN)/freshet up --broker $(ARGS)
@@ -90,6 +109,7 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) pyproject.toml --extra gpu -c requirements/runtime.txt -o requirements/gpu.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 
 schemas: setup  ## Remake the JSON Schema files and docs/asyncapi.json from the message types.

@@ -1,20 +1,23 @@
 """What the stages hand on: queries, candidates, slates, and the aliases that are the whole framework.
 
-A stage is a callable with a name (`__name__`). Candidates are arrays of catalogue rows, not one object each.
+A stage is a callable with a name (`__name__`) over a batch of queries. The candidates of a batch are columns of
+arrays, one query after another, not one object each.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.pairs import Keys
 from ranker.state import Profile
-from ranker.taste import NO_TASTE, Taste
+from ranker.taste import Taste
 from schemas.outputs import Item
 
 Rows = NDArray[np.int32]
+Places = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Heads = dict[str, Floats]
@@ -31,32 +34,51 @@ class Query:
     now_ms: int
     profile: Profile
     seed: int = 0
-    taste: Taste = NO_TASTE  # filled in by the pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A batch of B queries, and what the catalogue makes of their profiles."""
+
+    queries: Sequence[Query]
+    taste: Taste
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one source found for one query: rows, possibly twice; `missing` names what did not answer."""
+    """What one source found: rows, possibly twice, for the queries at the places `of`."""
 
     rows: Rows  # [C]
-    missing: str = ""  # as in Recommendation.degraded, e.g. vector_index
+    of: Places  # [C]
+    missing: Mapping[int, str] = field(default_factory=dict)  # query → what did not answer, as in `degraded`
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidates of one query, no row twice, sorted by row; bit i of `sources` is the pipeline's source i."""
+    """Candidates of a batch, N in all: those of query q lie at bounds[q] to bounds[q + 1], no row twice, by id.
 
-    rows: Rows  # [C]
-    sources: NDArray[np.uint8]  # [C]
+    As they are in the order of their ids, of equal ones the first counts.
+    """
+
+    keys: Keys  # [N] sorted pairs of query and place of the id among all ids
+    rows: Rows  # [N]
+    of: Places  # [N] places of their queries
+    sources: NDArray[np.uint8]  # [N] bit i is the pipeline's source i
+    bounds: Places  # [B + 1]
+
+    def spans(self) -> Iterator[tuple[int, slice]]:
+        """Each query's place, and that of its candidates."""
+        bounds = self.bounds.tolist()
+        return enumerate(map(slice, bounds[:-1], bounds[1:]))
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of a batch's candidates, one after another: query q has columns bounds[q] to bounds[q + 1]."""
+    """Features of a batch's candidates."""
 
     values: Floats  # [F, N], rows as in features.NAMES
-    bounds: NDArray[np.int64]  # [B + 1]
-    similar_to: NDArray[np.int32]  # [N] row of the interest that is nearest, −1: none
+    nearness: Floats  # [I, N] cosines to the interests, times their strengths
+    interests: Rows  # [B, I], −1: none
 
 
 @dataclass(frozen=True)
@@ -69,10 +91,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Picks:
-    """One slate in rank order: `at` indexes the query's candidates, `propensity` is each place's chance."""
+    """Slates in rank order: `at` are places among the batch's candidates, `propensity` is each one's chance."""
 
-    at: NDArray[np.int64]
-    propensity: NDArray[np.float64]
+    at: Places  # [B, size], −1: none
+    propensity: NDArray[np.float64]  # [B, size]
 
 
 class Dropped(NamedTuple):
@@ -82,16 +104,17 @@ class Dropped(NamedTuple):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drops:
-    """What the filters took out of one query, kept as rows until somebody asks."""
+class Drops(NamedTuple):
+    """What became of one query's candidates, kept as rows until somebody asks."""
 
     ids: Sequence[str]  # the catalogue's, by row
-    by: tuple[tuple[str, Rows], ...]
+    filters: Sequence[str]  # names
+    rows: Rows = NONE  # [C]
+    by: NDArray[np.int8] = np.empty(0, np.int8)  # [C] place of the first filter that said no, −1: none did
 
     def named(self) -> list[Dropped]:
         """One Dropped a candidate, in the filters' order."""
-        return [Dropped(self.ids[row], name) for name, rows in self.by for row in rows]
+        return [Dropped(self.ids[row], name) for i, name in enumerate(self.filters) for row in self.rows[self.by == i]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +128,7 @@ class Slate:
     degraded: tuple[str, ...] = ()
     exhausted: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch it was computed in
+    deaths: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -112,8 +136,9 @@ class Slate:
         return self.drops.named()
 
 
-Source = Callable[[Sequence[Query]], Awaitable[list[Found]]]  # for a whole batch; the only stage that may wait
-Filter = Callable[[Query, Rows], Mask]  # True keeps
-Featurize = Callable[[Sequence[Query], Sequence[Candidates]], Features]
-Scorer = Callable[[Features], Scores]  # one call for the whole batch
-Selector = Callable[[Sequence[Query], Sequence[Candidates], Features, Scores], list[Picks]]
+Source = Callable[[Asked], Awaitable[Found]]  # the only stage that may wait
+Filter = Callable[[Asked, Candidates], Mask]  # True keeps
+Featurize = Callable[[Asked, Candidates], Features]
+Scorer = Callable[[Features], Scores]
+Selector = Callable[[Asked, Candidates, Scores], Picks]
+Explain = Callable[[Candidates, Features, Scores, Picks], list[list[Item]]]

@@ -72,7 +72,7 @@ class Catalogue:
         self.languages: dict[str, int] = {}
         self.by_creator: dict[int, list[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
-        self._sorted_rows: Rows = np.empty(0, np.int32)
+        self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: `order` the other way round
         self._tops: Tops | None = None
         self._newest_of: dict[tuple[int, int], Rows] = {}
 
@@ -233,8 +233,8 @@ class Catalogue:
         names = np.array([self.ids[row] for row in new], np.object_)
         places = np.searchsorted(self._sorted_ids, names)
         self._sorted_ids = np.insert(self._sorted_ids, places, names)
-        self._sorted_rows = np.insert(self._sorted_rows, places, np.array(new, np.int32))
-        self.order[self._sorted_rows] = np.arange(self.size, dtype=np.int32)
+        self.by_id = np.insert(self.by_id, places, np.array(new, np.int32))
+        self.order[self.by_id] = np.arange(self.size, dtype=np.int32)
 
 
 def _code(codes: dict[str, int], name: str | None) -> int:

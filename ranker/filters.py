@@ -1,17 +1,17 @@
-"""Filters: what may be shown to a person. Each says True for the rows to keep; the pipeline keeps the names."""
+"""Filters: what may be shown to a person. Each says True for the candidates to keep; the pipeline keeps the names."""
 
 import numpy as np
 
-from ranker.candidates import Filter, Mask, Query, Rows
+from ranker.candidates import Asked, Candidates, Filter, Mask, Rows
 from ranker.catalogue import Catalogue
-from ranker.state import seen_codes
+from ranker.marks import Hidden
 
 
 def alive(catalogue: Catalogue) -> Filter:
     """Not withdrawn, nor replaced by a newer upload."""
 
-    def alive(query: Query, rows: Rows) -> Mask:
-        return catalogue.alive[rows]
+    def alive(asked: Asked, candidates: Candidates) -> Mask:
+        return catalogue.alive[candidates.rows]
 
     return alive
 
@@ -19,25 +19,21 @@ def alive(catalogue: Catalogue) -> Filter:
 def unseen(catalogue: Catalogue) -> Filter:
     """Not among the last 512 videos that the person saw."""
 
-    def unseen(query: Query, rows: Rows) -> Mask:
-        seen = np.sort(seen_codes(query.profile))
-        if not len(seen):
-            return np.ones(len(rows), np.bool_)
-        codes = catalogue.code[rows]
-        keep: Mask = seen.take(seen.searchsorted(codes), mode="clip") != codes
-        return keep
+    def unseen(asked: Asked, candidates: Candidates) -> Mask:
+        return ~asked.taste.seen.hold(candidates.of, catalogue.code[candidates.rows])
 
     return unseen
 
 
-def not_skipped(catalogue: Catalogue) -> Filter:
+def not_skipped(asked: Asked, candidates: Candidates) -> Mask:
     """Not skipped lately."""
-
-    def not_skipped(query: Query, rows: Rows) -> Mask:
-        skipped: Mask = (rows[:, None] == query.taste.skipped).any(axis=1)
-        return ~skipped
-
-    return not_skipped
+    keep = np.ones(len(candidates.rows), np.bool_)
+    skipped = asked.taste.skipped
+    places = candidates.keys.searchsorted(skipped)
+    there = places < len(keep)
+    places = places[there][candidates.keys[places[there]] == skipped[there]]
+    keep[places] = False
+    return keep
 
 
 def not_hidden(catalogue: Catalogue) -> Filter:
@@ -46,17 +42,12 @@ def not_hidden(catalogue: Catalogue) -> Filter:
     A hide of a video that was withdrawn since no longer tells its creator or its tags.
     """
 
-    def not_hidden(query: Query, rows: Rows) -> Mask:
-        keep = np.ones(len(rows), np.bool_)
-        for hide in query.profile.hides:
-            row = catalogue.row_of.get(hide.video_id)
-            if row is None:
-                continue
-            keep &= rows != row
-            if hide.scope == "creator" and catalogue.creator[row] >= 0:
-                keep &= catalogue.creator[rows] != catalogue.creator[row]
-            elif hide.scope == "tag":
-                keep &= _without(catalogue, rows, frozenset(catalogue.tags[row]))
+    def not_hidden(asked: Asked, candidates: Candidates) -> Mask:
+        keep = np.ones(len(candidates.rows), np.bool_)
+        for place, span in candidates.spans():
+            for hide in asked.queries[place].profile.hides:
+                if hide.video_id in catalogue.row_of:
+                    keep[span] &= not_like(hide, candidates.rows[span], catalogue)
         return keep
 
     return not_hidden
@@ -65,12 +56,24 @@ def not_hidden(catalogue: Catalogue) -> Filter:
 def not_own(catalogue: Catalogue) -> Filter:
     """Not made by the person."""
 
-    def not_own(query: Query, rows: Rows) -> Mask:
-        own = catalogue.creators.get(query.user_id)
-        return np.ones(len(rows), np.bool_) if own is None else catalogue.creator[rows] != own
+    def not_own(asked: Asked, candidates: Candidates) -> Mask:
+        keep = np.ones(len(candidates.rows), np.bool_)
+        for place, span in candidates.spans():
+            own = catalogue.creators.get(asked.queries[place].user_id)
+            if own is not None:
+                keep[span] = catalogue.creator[candidates.rows[span]] != own
+        return keep
 
     return not_own
 
 
-def _without(catalogue: Catalogue, rows: Rows, tags: frozenset[str]) -> Mask:
-    return np.array([tags.isdisjoint(catalogue.tags[row]) for row in rows], np.bool_)
+def not_like(hide: Hidden, rows: Rows, catalogue: Catalogue) -> Mask:
+    """Which rows are not what a person hid."""
+    hidden = catalogue.row_of[hide.video_id]
+    keep: Mask = rows != hidden
+    if hide.scope == "creator" and catalogue.creator[hidden] >= 0:
+        keep &= catalogue.creator[rows] != catalogue.creator[hidden]
+    elif hide.scope == "tag":
+        tags = frozenset(catalogue.tags[hidden])
+        keep &= np.array([tags.isdisjoint(catalogue.tags[row]) for row in rows], np.bool_)
+    return keep

@@ -14,10 +14,11 @@ from ranker.entry import Entry
 Vectors = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-BLOCK = 8  # query rows in one matrix product: one person's interests
+BLOCK = 8  # query rows in one matrix product; from 12 on the bits depended on the place in the block
 TILE = 256  # catalogue rows in one matrix product; from 384 on the bits depended on the place in the tile
 GROUP = 16
 NOWHERE = np.float32(-np.inf)
+LOWEST = np.finfo(np.float32).min  # of what is somewhere
 
 
 class IndexUnavailable(Exception):
@@ -104,7 +105,7 @@ class ExactIndex:
         self.catalogue.drop(video_ids)
 
     async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
-        """The k nearest videos of every row of `vectors`; other tasks run between blocks of eight rows."""
+        """The k nearest videos of every row of `vectors`; other tasks run between two blocks."""
         catalogue, size = self.catalogue, self.catalogue.size
         allowed = allows(catalogue, where)
         hits: list[Hits] = []
@@ -148,12 +149,13 @@ def top(scores: Vectors, k: int, order: Rows) -> list[tuple[Rows, Vectors]]:
 
     The k-th highest of the group maxima is a floor under the k-th highest score: k groups reach it.
     """
-    floor = np.full(len(scores), NOWHERE, np.float32)
+    floor = np.full(len(scores), LOWEST, np.float32)
     if scores.shape[1] >= k * GROUP > 0:
         maxima = scores.reshape(len(scores), GROUP, -1).max(axis=1)
-        floor = np.partition(maxima, -k, axis=1)[:, -k]
-    which, columns = np.nonzero((scores >= floor[:, None]) & (scores > NOWHERE))
-    bounds = np.searchsorted(which, np.arange(len(scores) + 1))
+        np.maximum(floor, np.partition(maxima, -k, axis=1)[:, -k], out=floor)
+    places = (scores >= floor[:, None]).ravel().nonzero()[0]
+    bounds = places.searchsorted(np.arange(len(scores) + 1) * scores.shape[1])
+    columns = places - (np.arange(len(scores)) * scores.shape[1]).repeat(bounds[1:] - bounds[:-1])
     best = []
     for row, start, stop in zip(scores, bounds[:-1], bounds[1:], strict=True):
         found = columns[start:stop].astype(np.int32)

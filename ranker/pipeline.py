@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from msgspec.structs import replace as changed
 
 from ranker import filters, sources
-from ranker.candidates import Drops, Featurize, Filter, Query, Scorer, Selector, Slate, Source
+from ranker.candidates import Asked, Explain, Featurize, Filter, Query, Scorer, Selector, Slate, Source
 from ranker.catalogue import Catalogue
-from ranker.explain import Explain, explain
+from ranker.explain import explain
 from ranker.features import featurize
 from ranker.index import VideoIndex
 from ranker.neighbours import Neighbours
@@ -19,7 +19,7 @@ from ranker.sift import name_of, sift
 from ranker.taste import taste
 
 SIZE = 20
-BATCH = 32  # queries ranked together; other tasks run between two batches
+BATCH = 64  # queries ranked together; other tasks run between two batches
 
 Clock = Callable[[], float]  # seconds; only differences count
 
@@ -52,21 +52,17 @@ class Pipeline:
             slates += await self._answer(queries[start : start + BATCH])
         return slates
 
-    async def _answer(self, asked: Sequence[Query]) -> list[Slate]:
-        began = self.clock()
-        queries = [replace(query, taste=taste(query.profile, self.catalogue)) for query in asked]
-        found = [await source(queries) for source in self.sources]  # in turn: only one of them ever waits
+    async def _answer(self, queries: Sequence[Query]) -> list[Slate]:
+        began, deaths = self.clock(), self.catalogue.deaths
+        asked = Asked(queries, taste([query.profile for query in queries], self.catalogue))
+        found = [await source(asked) for source in self.sources]  # in turn: only one of them ever waits
         retrieved = self.clock()
-        sifted = [
-            sift(query, of_query, self.filters, self.catalogue, self.size)
-            for query, of_query in zip(queries, zip(*found, strict=True), strict=True)
-        ]
-        candidates = [one.candidates for one in sifted]
-        features = self.features(queries, candidates)
+        sifted = sift(asked, found, self.filters, self.catalogue, self.size)
+        features = self.features(asked, sifted.candidates)
         scores = self.scorer(features)
         scored = self.clock()
-        picks = self.select(queries, candidates, features, scores)
-        slates = self.explain(candidates, features, scores, picks)
+        picks = self.select(asked, sifted.candidates, scores)
+        items = self.explain(sifted.candidates, features, scores, picks)
         done = self.clock()
         timings_ms = {
             "retrieve": 1000 * (retrieved - began),
@@ -74,16 +70,10 @@ class Pipeline:
             "select": 1000 * (done - scored),
         }
         return [
-            Slate(
-                query.user_id,
-                query.version,
-                items,
-                Drops(self.catalogue.ids, one.dropped),
-                one.degraded,
-                exhausted=one.exhausted,
-                timings_ms=timings_ms,
+            Slate(query.user_id, query.version, shown, drops, degraded, exhausted, timings_ms, deaths)
+            for query, shown, drops, degraded, exhausted in zip(
+                queries, items, sifted.drops, sifted.degraded, sifted.exhausted, strict=True
             )
-            for query, one, items in zip(queries, sifted, slates, strict=True)
         ]
 
 
@@ -109,7 +99,7 @@ def home(
         filters=(
             filters.alive(catalogue),
             filters.unseen(catalogue),
-            filters.not_skipped(catalogue),
+            filters.not_skipped,
             filters.not_hidden(catalogue),
             filters.not_own(catalogue),
         ),
@@ -124,6 +114,8 @@ def home(
 
 def may_show(slate: Slate, catalogue: Catalogue) -> Slate:
     """Take what was withdrawn since out of a ready slate and close the ranks: the last filter before it leaves."""
+    if slate.deaths == catalogue.deaths:
+        return slate
     shown = [item for item in slate.items if item.video_id in catalogue.row_of]
     if len(shown) == len(slate.items):
         return slate

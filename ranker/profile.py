@@ -6,33 +6,23 @@ none is late. `origin`, `applied`, `recent_ids` and the order of `seen` follow a
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Literal
+from zlib import crc32
 
 import msgspec
 
 from ranker.marks import (
-    COMMENTED,
-    FOLLOWED,
     FOLLOWS,
     HIDES,
-    LIKED,
     LIKES,
     POSITIVE,
-    RATED_BAD,
-    RATED_GOOD,
-    SAVED,
-    SHARED,
-    SKIPPED,
     SKIPS,
     WATCHES,
     Hidden,
-    Hides,
     Mark,
-    Marks,
     hide,
-    is_positive,
     keep,
-    watch_weight,
+    weight_of,
 )
 from ranker.state import (
     EMPTY,
@@ -47,22 +37,10 @@ from ranker.state import (
     seen_codes,
     state_digest,
     unpack,
+    version_of,
     video_code,
 )
-from schemas.events import (
-    Comment,
-    Feedback,
-    Follow,
-    Hide,
-    Impression,
-    Like,
-    Rate,
-    Save,
-    Search,
-    Shared,
-    Skip,
-    Watch,
-)
+from schemas.events import Feedback, Follow, Hide, Watch
 
 __all__ = [
     "EMPTY",
@@ -72,27 +50,32 @@ __all__ = [
     "Hidden",
     "Mark",
     "Origin",
+    "Packed",
     "Profile",
     "ProfileError",
     "Verdict",
     "fold",
     "fold_all",
+    "fold_and_pack",
     "is_first_positive",
     "pack",
     "seen_codes",
     "state_digest",
     "unpack",
     "verdict",
+    "version_of",
     "video_code",
 ]
 
 KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
 
+new_digest = blake2b(digest_size=RECENT_BYTES).copy  # half of what making one costs
+ALL_SEEN, ALL_RECENT = SEEN * SEEN_BYTES, RECENT * RECENT_BYTES
+
 Verdict = Literal["new", "repeat", "late"]
-Lists = tuple[Marks, Marks, Marks, Hides, Marks]
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An event with the place at which it was read."""
 
     event: Feedback
@@ -118,20 +101,59 @@ class Folded(msgspec.Struct, frozen=True):
     accepted: list[Accepted]
 
 
+class Packed(msgspec.Struct):
+    """What a batch did, for who stores it: packed profiles, and no profile in between."""
+
+    changed: dict[str, bytes]  # in order of first arrival
+    late: list[Arrival]
+    repeats: int
+    first_positives: list[Arrival]  # person by person, each person's in their order
+    reached: dict[int, int]  # partition → newest offset that was taken in
+    newest_ms: int  # event time of the newest that was taken in; 0 where none was
+
+
 def fold(state: Profile, event: Feedback, origin: Origin) -> Profile:
     """Take one event into the state. Pure; whether the event is new is for `verdict` to say."""
-    return _fold(state, event, origin, _id_digest(event), _known(state, event))
+    return _fold(state, event, origin, _id_digest(event.event_id))[0]
 
 
-def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes | None, known: bool) -> Profile:
-    watches, likes, skips, hides, follows = _lists(state, event, known)
-    applied, counts, kind = state.applied.copy(), state.counts.copy(), KIND_OF[type(event)]
+def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> tuple[Profile, bool]:
+    """The profile after an event, and whether it is a first good word for its video.
+
+    It is one long function because calls between short ones would be a third of its time.
+    """
+    watches, likes, skips, follows = state.watches, state.likes, state.skips, state.follows
+    hides, seen, newest_ms = state.hides, state.seen, state.newest_ms
+    video_id, at_ms, kind = event.video_id, event.at_ms, type(event)
+    entry, at, known = b"", -1, False
+    if video_id:
+        entry = crc32(video_id.encode()).to_bytes(SEEN_BYTES, "little")
+        at = seen.find(entry)
+        if at > 0:
+            at = _aligned(seen, entry, at)
+        # A video that is not among the seen is in no list, unless it was seen long ago and is forgotten there. To read
+        # through the lists for each event would cost more than all else: their marks lie all over the memory.
+        known = at >= 0 or len(seen) == ALL_SEEN
+    weight = weight_of(event)
+    first = weight >= POSITIVE and not (known and _speaks_for(state, video_id))
+    if kind is Watch:
+        if weight:  # a watch of nothing is no more than an impression
+            watches = keep(watches, Mark(video_id, at_ms, weight), WATCHES, known)
+    elif kind is Follow:
+        follows = keep(follows, Mark(video_id, at_ms, weight), FOLLOWS, known)
+    elif weight > 0:
+        likes = keep(likes, Mark(video_id, at_ms, weight), LIKES, known)
+    elif weight:
+        skips = keep(skips, Mark(video_id, at_ms, -weight), SKIPS, known)
+    elif type(event) is Hide:
+        hides = hide(hides, Hidden(video_id, at_ms, event.scope or "video"), HIDES)
+    applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
     if origin.offset > applied.get(origin.partition, -1):
         applied[origin.partition] = origin.offset
-    counts[kind] = counts.get(kind, 0) + 1
-    return Profile(
+    counts[name] = counts.get(name, 0) + 1
+    after = Profile(
         state.version + 1,
-        event.at_ms if event.at_ms > state.newest_ms else state.newest_ms,
+        at_ms if at_ms > newest_ms else newest_ms,
         origin,
         applied,
         watches,
@@ -139,99 +161,42 @@ def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes | No
         skips,
         hides,
         follows,
-        state.seen if isinstance(event, Search) else _saw(state.seen, event.video_id, known),
-        state.recent_ids if id_digest is None else (state.recent_ids + id_digest)[-RECENT * RECENT_BYTES :],
+        (seen + entry if at < 0 else seen[:at] + seen[at + SEEN_BYTES :] + entry)[-ALL_SEEN:],
+        (state.recent_ids + id_digest)[-ALL_RECENT:],
         counts,
     )
+    return after, first
 
 
-def _lists(state: Profile, event: Feedback, known: bool) -> Lists:
-    """The five lists after this event; a new kind of event does not type-check until it is named here."""
-    watches, likes, skips = state.watches, state.likes, state.skips
-    hides, follows = state.hides, state.follows
-    match event:
-        case Watch():
-            weight = watch_weight(event.watched_ms, event.duration_ms)
-            if weight:  # a watch of nothing is no more than an impression
-                watches = keep(watches, Mark(event.video_id, event.at_ms, weight), WATCHES, known)
-            return watches, likes, skips, hides, follows
-        case Skip():
-            return watches, likes, keep(skips, _mark(event, SKIPPED), SKIPS, known), hides, follows
-        case Like():
-            return watches, keep(likes, _mark(event, LIKED), LIKES, known), skips, hides, follows
-        case Impression() | Search():
-            return watches, likes, skips, hides, follows
-        case Shared():
-            return watches, keep(likes, _mark(event, SHARED), LIKES, known), skips, hides, follows
-        case Comment():
-            return watches, keep(likes, _mark(event, COMMENTED), LIKES, known), skips, hides, follows
-        case Save():
-            return watches, keep(likes, _mark(event, SAVED), LIKES, known), skips, hides, follows
-        case Follow():
-            return watches, likes, skips, hides, keep(follows, _mark(event, FOLLOWED), FOLLOWS, known)
-        case Hide():
-            hides = hide(hides, Hidden(event.video_id, event.at_ms, event.scope or "video"), HIDES)
-            return watches, likes, skips, hides, follows
-        case Rate():
-            if event.value >= RATED_GOOD:
-                likes = keep(likes, _mark(event, round(100 * event.value)), LIKES, known)
-            elif event.value <= RATED_BAD:
-                skips = keep(skips, _mark(event, round(100 * (1 - event.value))), SKIPS, known)
-            return watches, likes, skips, hides, follows
+def _id_digest(event_id: str | None) -> bytes:
+    """The id as `Profile.recent_ids` has it; empty where there is none."""
+    if event_id is None:
+        return b""
+    digest = new_digest()
+    digest.update(event_id.encode())
+    return digest.digest()
 
 
-def _mark(event: Skip | Like | Shared | Comment | Save | Follow | Rate, weight: int) -> Mark:
-    return Mark(event.video_id, event.at_ms, weight)
-
-
-def _known(state: Profile, event: Feedback) -> bool:
-    """Say whether a list may hold this video: not if it is unseen and nothing seen was ever forgotten.
-
-    Reading through the lists for each event would cost most of the fold: their marks lie all over the memory.
-    """
-    if isinstance(event, Search):
-        return False
-    return len(state.seen) == SEEN * SEEN_BYTES or _place(state.seen, _entry(event.video_id)) >= 0
-
-
-def _saw(seen: bytes, video_id: str, known: bool) -> bytes:
-    entry = _entry(video_id)
-    at = _place(seen, entry) if known else -1
-    if at >= 0:
-        return seen[:at] + seen[at + SEEN_BYTES :] + entry
-    return (seen + entry)[-SEEN * SEEN_BYTES :]
-
-
-def _entry(video_id: str) -> bytes:
-    return video_code(video_id).to_bytes(SEEN_BYTES, "little")
-
-
-def _place(entries: bytes, entry: bytes) -> int:
-    """Byte offset of an entry in a row of entries of its length, or -1."""
-    at = entries.find(entry)
+def _aligned(entries: bytes, entry: bytes, at: int) -> int:
+    """Where an entry lies in a row of entries of its length, found at `at` or later; -1 if nowhere."""
     while at > 0 and at % len(entry):  # a match across two entries is none
         at = entries.find(entry, at + 1)
     return at
 
 
-def _id_digest(event: Feedback) -> bytes | None:
-    if event.event_id is None:
-        return None
-    return blake2b(event.event_id.encode(), digest_size=RECENT_BYTES).digest()
-
-
 def verdict(state: Profile, arrival: Arrival, late_ms: int) -> Verdict:
     """Say whether an event is new, a repeat, or older than the person's newest by more than `late_ms`."""
-    event, _, partition, offset = arrival
-    return _verdict(state, event.at_ms, partition, offset, late_ms, _id_digest(event))
+    return _verdict(state, arrival, late_ms, _id_digest(arrival.event.event_id))
 
 
-def _verdict(state: Profile, at_ms: int, partition: int, offset: int, late_ms: int, id_digest: bytes | None) -> Verdict:
-    if offset <= state.applied.get(partition, -1):
+def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes) -> Verdict:
+    if arrival.offset <= state.applied.get(arrival.partition, -1):
         return "repeat"
-    if id_digest is not None and _place(state.recent_ids, id_digest) >= 0:
-        return "repeat"
-    return "late" if at_ms < state.newest_ms - late_ms else "new"
+    if id_digest:
+        at = state.recent_ids.find(id_digest)
+        if at >= 0 and _aligned(state.recent_ids, id_digest, at) >= 0:
+            return "repeat"
+    return "late" if arrival.event.at_ms < state.newest_ms - late_ms else "new"
 
 
 def fold_all(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms: int) -> Folded:
@@ -239,17 +204,13 @@ def fold_all(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms:
     folded = Folded({}, [], 0, [])
     changed, repeats = folded.changed, 0
     for arrival in arrivals:
-        event, topic, partition, offset = arrival
-        user_id = event.user_id
+        event = arrival.event
+        user_id, id_digest = event.user_id, _id_digest(event.event_id)
         state = changed.get(user_id) or users.get(user_id, EMPTY)
-        id_digest = _id_digest(event)
-        found = _verdict(state, event.at_ms, partition, offset, late_ms, id_digest)
+        found = _verdict(state, arrival, late_ms, id_digest)
         if found == "new":
-            known = _known(state, event)
-            origin = Origin(event.event_id, topic, partition, offset, event.at_ms)
-            changed[user_id] = after = _fold(state, event, origin, id_digest, known)
-            first = is_positive(event) and not (known and _speaks_for(state, event))
-            folded.accepted.append(Accepted(arrival, after, first))
+            changed[user_id], first = _fold(state, event, _origin(arrival), id_digest)
+            folded.accepted.append(Accepted(arrival, changed[user_id], first))
         elif found == "late":
             folded.late.append(arrival)
         else:
@@ -257,17 +218,64 @@ def fold_all(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms:
     return msgspec.structs.replace(folded, repeats=repeats)
 
 
+def fold_and_pack(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms: int) -> Packed:
+    """`fold_all` for who stores what comes of it: person after person, each packed while still in the cache.
+
+    A profile is many small objects all over the memory: to open it from its bytes, fold and pack it again at once is
+    cheaper than to come back to it. So `users` does best to open a profile when it is asked for it, and to keep none.
+    """
+    packed = Packed({}, [], 0, [], {}, 0)
+    reached, newest_ms = packed.reached, 0
+    for user_id, theirs in _by_person(arrivals).items():
+        state = before = users.get(user_id, EMPTY)
+        for arrival in theirs:
+            event = arrival.event
+            id_digest = _id_digest(event.event_id)
+            found = _verdict(state, arrival, late_ms, id_digest)
+            if found == "new":
+                state, first = _fold(state, event, _origin(arrival), id_digest)
+                if first:
+                    packed.first_positives.append(arrival)
+                if event.at_ms > newest_ms:
+                    newest_ms = event.at_ms
+                if arrival.offset > reached.get(arrival.partition, -1):
+                    reached[arrival.partition] = arrival.offset
+            elif found == "late":
+                packed.late.append(arrival)
+            else:
+                packed.repeats += 1
+        if state is not before:
+            packed.changed[user_id] = pack(state)
+    packed.newest_ms = newest_ms
+    return packed
+
+
+def _origin(arrival: Arrival) -> Origin:
+    event = arrival.event
+    return Origin(event.event_id, arrival.topic, arrival.partition, arrival.offset, event.at_ms)
+
+
+def _by_person(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
+    people: dict[str, list[Arrival]] = {}
+    for arrival in arrivals:
+        user_id = arrival.event.user_id
+        if (theirs := people.get(user_id)) is None:
+            people[user_id] = [arrival]
+        else:
+            theirs.append(arrival)
+    return people
+
+
 def is_first_positive(state: Profile, event: Feedback) -> bool:
     """Say whether this event speaks for a video of which `state` remembers nothing positive."""
-    return is_positive(event) and not _speaks_for(state, event)
+    return weight_of(event) >= POSITIVE and not _speaks_for(state, event.video_id)
 
 
-def _speaks_for(state: Profile, event: Feedback) -> bool:
-    if isinstance(event, Search):
-        return False
-    video_id = event.video_id
-    return (
-        any(mark.video_id == video_id and mark.weight >= POSITIVE for mark in state.watches)
-        or any(mark.video_id == video_id for mark in state.likes)
-        or any(mark.video_id == video_id for mark in state.follows)
-    )
+def _speaks_for(state: Profile, video_id: str) -> bool:
+    for mark in state.watches:
+        if mark.video_id == video_id and mark.weight >= POSITIVE:
+            return True
+    for mark in state.likes:
+        if mark.video_id == video_id:
+            return True
+    return any(mark.video_id == video_id for mark in state.follows)

@@ -1,103 +1,117 @@
-"""Sifting: from what the sources found for a person to what may be shown, with a reason for the rest."""
+"""Sifting: from what the sources found for a batch to what may be shown, with a reason for the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Filter, Found, Query, Rows
+from ranker.candidates import Asked, Candidates, Drops, Filter, Found, Rows
 from ranker.catalogue import Catalogue
+from ranker.pairs import Keys, is_first, keys_of, parts_of
 from ranker.state import seen_codes
 
 FILL = "fill"  # source of what was taken from the whole catalogue because the sources gave too little
 FILL_BIT = 7
+BITS = 8  # of a candidate's sources
 AGAIN = "unseen"  # in `degraded`: nothing unseen is left, the oldest-seen videos come back
+PASSED = -1  # no filter said no
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """Candidates of one query, what was dropped by which filter, and what was missing."""
+    """Candidates of a batch; and of each query what was dropped, what was missing, and whether that was all."""
 
     candidates: Candidates
-    dropped: tuple[tuple[str, Rows], ...]
-    degraded: tuple[str, ...]
-    exhausted: bool  # the whole catalogue holds too little for this person
+    drops: list[Drops]
+    degraded: list[tuple[str, ...]]
+    exhausted: list[bool]  # the whole catalogue holds too little for this person
 
 
-def sift(query: Query, found: Sequence[Found], filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Sifted:
-    """Filter what was found; fill up from the whole catalogue when that leaves fewer than `size`."""
-    merged = merge(found)
-    kept, dropped = keep(query, merged, filters)
-    degraded = tuple(dict.fromkeys(one.missing for one in found if one.missing))
-    if len(kept.rows) < size:
-        kept = join(kept, fill(query, kept.rows, filters, catalogue, size))
-    exhausted = len(kept.rows) < size
-    if not len(kept.rows):
-        kept = seen_again(query, filters, catalogue, size)
-        degraded += (AGAIN,) if len(kept.rows) else ()
-    return Sifted(kept, dropped, degraded, exhausted)
+def sift(asked: Asked, found: Sequence[Found], filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Sifted:
+    """Filter what was found; fill up from the whole catalogue where that leaves fewer than `size`."""
+    merged = merge(found, len(asked.queries), catalogue)
+    by = judged(asked, merged, filters)
+    names = [name_of(one) for one in filters]
+    drops = [Drops(catalogue.ids, names, merged.rows[span], by[span]) for _, span in merged.spans()]
+    degraded = [tuple(dict.fromkeys(one.missing[q] for one in found if q in one.missing)) for q in range(len(drops))]
+    exhausted = [False] * len(drops)
+    passed, more = by == PASSED, []
+    kept = candidates_of(merged.keys[passed], merged.sources[passed], len(drops), catalogue)
+    for q, span in kept.spans():
+        there = kept.rows[span]
+        if len(there) < size:
+            rows = fill(asked, q, there, filters, catalogue, size)
+            exhausted[q] = len(there) + len(rows) < size
+            if not len(there) + len(rows):
+                rows = seen_again(asked, q, filters, catalogue, size)
+                degraded[q] += (AGAIN,) if len(rows) else ()
+            more.append(Found(rows, np.full(len(rows), q)))
+    return Sifted(join(kept, more, catalogue) if more else kept, drops, degraded, exhausted)
 
 
-def merge(found: Sequence[Found]) -> Candidates:
-    """All rows once, sorted; bit i of their sources says that source i found them."""
-    rows = np.sort(np.concatenate([one.rows for one in found]))
-    first = np.ones(len(rows), np.bool_)
-    np.not_equal(rows[1:], rows[:-1], out=first[1:])
-    rows = rows[first]
-    sources = np.zeros(len(rows), np.uint8)
-    for i, one in enumerate(found):
-        sources[rows.searchsorted(one.rows)] |= np.uint8(1 << i)
-    return Candidates(rows, sources)
+def merge(found: Sequence[Found], count: int, catalogue: Catalogue) -> Candidates:
+    """What was found for each query, no row twice; bit i of its sources says that source i found it."""
+    rows, of = np.concatenate([one.rows for one in found]), np.concatenate([one.of for one in found])
+    source = np.arange(len(found)).repeat([len(one.rows) for one in found])
+    keys = keys_of(of, catalogue.order[rows]) * BITS + source
+    keys.sort()
+    bits = np.left_shift(np.uint8(1), (keys % BITS).astype(np.uint8))
+    first = is_first(keys // BITS).nonzero()[0]
+    sources = np.bitwise_or.reduceat(bits, first) if len(first) else bits
+    return candidates_of(keys[first] // BITS, sources, count, catalogue)
 
 
-def keep(
-    query: Query, candidates: Candidates, filters: Sequence[Filter]
-) -> tuple[Candidates, tuple[tuple[str, Rows], ...]]:
-    """One filter after another; the first that says no is the reason."""
-    rows, sources = candidates.rows, candidates.sources
-    dropped = []
-    for one in filters:
-        mask = one(query, rows)
-        if not mask.all():
-            dropped.append((name_of(one), rows[~mask]))
-            rows, sources = rows[mask], sources[mask]
-    return Candidates(rows, sources), tuple(dropped)
+def judged(asked: Asked, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int8]:
+    """The place of the first filter that says no to each candidate; PASSED where none does."""
+    by = np.full(len(candidates.rows), PASSED, np.int8)
+    for i, one in reversed([*enumerate(filters)]):
+        by[~one(asked, candidates)] = i
+    return by
 
 
-def fill(query: Query, but: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Candidates:
+def fill(asked: Asked, q: int, but: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
     """What is popular, then what is newest, of all that may be shown and is not there yet."""
-    rows = everything(query, filters, catalogue)
+    rows = everything(asked, q, filters, catalogue)
     rows = rows[~np.isin(rows, but)]
     best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -catalogue.ever[rows]))
-    return filled(rows[best[: size - len(but)]])
+    chosen: Rows = rows[best[: size - len(but)]]
+    return chosen
 
 
-def seen_again(query: Query, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Candidates:
+def seen_again(asked: Asked, q: int, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
     """The videos whose last sight is longest ago, when nothing unseen may be shown; still none of the skipped."""
-    rows = everything(query, [one for one in filters if name_of(one) != AGAIN], catalogue)
-    seen = seen_codes(query.profile)
+    rows = everything(asked, q, [one for one in filters if name_of(one) != AGAIN], catalogue)
+    seen = seen_codes(asked.queries[q].profile)
     sorter = np.argsort(seen, kind="stable")
     at = np.minimum(seen[sorter].searchsorted(catalogue.code[rows]), len(seen) - 1)
     oldest = np.lexsort((catalogue.order[rows], sorter[at] if len(seen) else at))
-    return filled(rows[oldest[:size]])
+    chosen: Rows = rows[oldest[:size]]
+    return chosen
 
 
-def everything(query: Query, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
-    """All rows that the filters let through."""
-    rows = np.flatnonzero(catalogue.alive).astype(np.int32)
-    return keep(query, Candidates(rows, np.zeros(len(rows), np.uint8)), filters)[0].rows
+def everything(asked: Asked, q: int, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
+    """All rows that the filters let through for one query."""
+    alive = catalogue.alive[catalogue.by_id].nonzero()[0]
+    keys, sources = keys_of(np.full(len(alive), q), alive), np.zeros(len(alive), np.uint8)
+    all_alive = candidates_of(keys, sources, len(asked.queries), catalogue)
+    passed: Rows = all_alive.rows[judged(asked, all_alive, filters) == PASSED]
+    return passed
 
 
-def filled(rows: Rows) -> Candidates:
-    """Candidates whose source is the whole catalogue."""
-    return Candidates(np.sort(rows), np.full(len(rows), 1 << FILL_BIT, np.uint8))
+def join(kept: Candidates, more: Sequence[Found], catalogue: Catalogue) -> Candidates:
+    """Candidates together with others, whose source is the whole catalogue."""
+    keys = np.concatenate([kept.keys, *(keys_of(one.of, catalogue.order[one.rows]) for one in more)])
+    sources = np.full(len(keys), 1 << FILL_BIT, np.uint8)
+    sources[: len(kept.keys)] = kept.sources
+    order = keys.argsort()
+    return candidates_of(keys[order], sources[order], len(kept.bounds) - 1, catalogue)
 
 
-def join(one: Candidates, other: Candidates) -> Candidates:
-    """Both, sorted by row."""
-    rows = np.concatenate([one.rows, other.rows])
-    order = np.argsort(rows)
-    return Candidates(rows[order], np.concatenate([one.sources, other.sources])[order])
+def candidates_of(keys: Keys, sources: NDArray[np.uint8], count: int, catalogue: Catalogue) -> Candidates:
+    """Candidates of so many queries from their sorted keys."""
+    of, order = parts_of(keys)
+    return Candidates(keys, catalogue.by_id[order], of, sources, of.searchsorted(np.arange(count + 1)))
 
 
 def name_of(stage: object) -> str:

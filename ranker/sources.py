@@ -1,35 +1,30 @@
 """Sources: where candidates come from. Each answers a whole batch; only `near_recent` ever waits."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ranker.candidates import NONE, Found, Query, Rows, Source
+from ranker.candidates import NONE, Asked, Found, Rows, Source
 from ranker.catalogue import Catalogue
 from ranker.index import IndexUnavailable
 from ranker.neighbours import Neighbours
 
 NEAR = 32  # neighbours of each interest; a guess
-CREATORS, OF_CREATOR = 4, 8  # creators of a person, and newest videos of each; guesses
-OFTEN = 2.0  # from so many whole watches on, a creator is one of a person's own; a guess
+OF_CREATOR = 8  # newest videos of each creator; a guess
 
 
 def near_recent(neighbours: Neighbours) -> Source:
     """Videos near what a person watched or liked lately, each interest on its own."""
 
-    async def near_recent(queries: Sequence[Query]) -> list[Found]:
-        wanted = dict.fromkeys(row for query in queries for row in query.taste.interests.tolist())
+    async def near_recent(asked: Asked) -> Found:
+        of, place = np.nonzero(asked.taste.interests >= 0)
+        interests = asked.taste.interests[of, place]
+        missing = {}
         try:
-            near, missing = await neighbours.find(list(wanted)), ""
+            near = await neighbours.find(interests)
         except IndexUnavailable:
-            near, missing = neighbours.known(list(wanted)), "vector_index"
-        found = []
-        for query in queries:
-            interests = query.taste.interests.tolist()
-            rows = [near[row].rows for row in interests if row in near]
-            lacks = missing if len(rows) < len(interests) else ""
-            found.append(Found(np.concatenate(rows) if rows else NONE, lacks))
-        return found
+            near, known = neighbours.known(interests)
+            missing = dict.fromkeys(of[~known].tolist(), "vector_index")
+        there = near >= 0
+        return Found(near[there], of.repeat(there.sum(axis=1)), missing)
 
     return near_recent
 
@@ -37,8 +32,8 @@ def near_recent(neighbours: Neighbours) -> Source:
 def trending(catalogue: Catalogue) -> Source:
     """What many people turn to right now."""
 
-    async def trending(queries: Sequence[Query]) -> list[Found]:
-        return [Found(catalogue.tops.trending)] * len(queries)
+    async def trending(asked: Asked) -> Found:
+        return for_all(catalogue.tops.trending, asked)
 
     return trending
 
@@ -46,8 +41,8 @@ def trending(catalogue: Catalogue) -> Source:
 def fresh(catalogue: Catalogue) -> Source:
     """The newest uploads; exploration draws from these."""
 
-    async def fresh(queries: Sequence[Query]) -> list[Found]:
-        return [Found(catalogue.tops.newest)] * len(queries)
+    async def fresh(asked: Asked) -> Found:
+        return for_all(catalogue.tops.newest, asked)
 
     return fresh
 
@@ -55,8 +50,8 @@ def fresh(catalogue: Catalogue) -> Source:
 def popular(catalogue: Catalogue) -> Source:
     """What most people turned to, ever: the floor."""
 
-    async def popular(queries: Sequence[Query]) -> list[Found]:
-        return [Found(catalogue.tops.popular)] * len(queries)
+    async def popular(asked: Asked) -> Found:
+        return for_all(catalogue.tops.popular, asked)
 
     return popular
 
@@ -64,12 +59,15 @@ def popular(catalogue: Catalogue) -> Source:
 def creators(catalogue: Catalogue) -> Source:
     """The newest videos of creators whom a person follows or often watches."""
 
-    def of_one(query: Query) -> Rows:
-        own = [creator for creator, strength in query.taste.creators.items() if strength >= OFTEN]
-        rows = [catalogue.newest_of(creator, OF_CREATOR) for creator in own[:CREATORS]]
-        return np.concatenate(rows) if rows else NONE
-
-    async def creators(queries: Sequence[Query]) -> list[Found]:
-        return [Found(of_one(query)) for query in queries]
+    async def creators(asked: Asked) -> Found:
+        of, place = np.nonzero(asked.taste.own >= 0)
+        rows = [catalogue.newest_of(one, OF_CREATOR) for one in asked.taste.own[of, place].tolist()]
+        return Found(np.concatenate(rows or [NONE]), of.repeat([*map(len, rows)]))
 
     return creators
+
+
+def for_all(rows: Rows, asked: Asked) -> Found:
+    """The same rows for every query of a batch."""
+    count = len(asked.queries)
+    return Found(rows[None].repeat(count, axis=0).ravel(), np.arange(count).repeat(len(rows)))

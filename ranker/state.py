@@ -3,6 +3,7 @@
 It holds ids, counts and times only; what a video is gets looked up when ranking.
 """
 
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from zlib import crc32
@@ -53,9 +54,23 @@ class ProfileError(ValueError):
     """Stored bytes that are no profile of this format."""
 
 
+class UnknownFormat(RuntimeError):
+    """A profile of another format than this one: written by another release, not damaged."""
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _encode_in_order = msgspec.msgpack.Encoder(order="deterministic").encode  # takes no int keys that are there
 _decode = msgspec.msgpack.Decoder(Profile).decode
+
+
+class _Head(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
+    """A packed profile's first field; the others are passed over."""
+
+    version: int
+
+
+OTHER_TAG = re.compile(rb"[\x91-\x9f][\xa2\xa3](p[0-9]{1,2})(?![0-9])")  # an array that begins with a tag like ours
+_decode_head = msgspec.msgpack.Decoder(_Head).decode
 
 
 def pack(profile: Profile) -> bytes:
@@ -72,14 +87,33 @@ def unpack(data: bytes) -> Profile:
     try:
         profile = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProfileError(
-            f"profile of {len(data)} bytes: {error}; rebuild it from the feedback log or erase the person"
-        ) from error
+        raise _unreadable(data, error) from error
     if len(profile.seen) % SEEN_BYTES or len(profile.recent_ids) % RECENT_BYTES:
         raise ProfileError(
             f"profile of {len(data)} bytes: seen or recent_ids ends inside an entry; rebuild it from the log"
         )
     return profile
+
+
+def version_of(data: bytes) -> int:
+    """Read the version alone out of a packed profile, in a fifth of the time; what comes after is not checked.
+
+    >>> version_of(pack(EMPTY))
+    0
+    """
+    try:
+        return _decode_head(data).version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if (other := OTHER_TAG.match(data)) and other[1] != b"p1":
+            raise UnknownFormat(
+                f"a stored profile has format {other[1].decode()}, this release reads p1: run the release that wrote "
+                "it, or empty the profiles topic and let the feedback log be read from its start"
+            ) from error
+        raise _unreadable(data, error) from error
+
+
+def _unreadable(data: bytes, why: Exception) -> ProfileError:
+    return ProfileError(f"profile of {len(data)} bytes: {why}; rebuild it from the feedback log or erase the person")
 
 
 def video_code(video_id: str) -> int:

@@ -1,91 +1,137 @@
-"""Taste: what the catalogue makes of a profile, looked up once per query and used by every stage."""
+"""Taste: what the catalogue makes of a batch of profiles, looked up once and used by every stage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp2
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue import NOBODY, Catalogue, Rows
-from ranker.marks import POSITIVE, Marks
-from ranker.state import Profile
+from ranker.marks import POSITIVE
+from ranker.pairs import Keys, Mask, Pairs, Places, is_first, keys_of, turns
+from ranker.state import Profile, seen_codes
 
-INTERESTS, LIKES, SKIPS = 8, 16, 7  # videos that speak for a person, most; guesses
+INTERESTS, SKIPS, LIKES = 8, 7, 16  # videos that speak for a person, most; guesses
+AT_SKIPS, AT_LIKES, VIDEOS = INTERESTS, INTERESTS + SKIPS, INTERESTS + SKIPS + LIKES  # columns of Taste.videos
 HALF_LIFE_MS = 3 * 86_400_000  # after this an interest counts half; a guess
-FOLLOW = 2.0  # a follow speaks for a creator like two whole watches; a guess
+FOLLOW = 2  # a follow speaks for a creator like so many whole watches; a guess
+CREATORS, OFTEN = 4, 200  # creators of one's own, most, and from how many percent of a watch on; guesses
+LISTS = ("follows", "watches", "likes", "skips")  # of a profile
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taste:
-    """Rows and weights; videos that are unknown, withdrawn or without a vector are left out."""
+    """What B people like. Videos that are unknown or withdrawn are left out; −1 stands where there is none."""
 
-    interests: Rows  # strongest first, at most 8, each an interest of its own
-    strengths: NDArray[np.float32]  # of the interests, the strongest is 1
-    likes: Rows  # newest last, at most 16
-    skips: Rows  # newest last, at most 7
-    skipped: Rows  # all remembered skips, with or without a vector
-    creators: dict[int, float]  # code → whole watches of their videos; strongest first
+    videos: Rows  # [B, 31] with a vector: interests, strongest first; skips, newest first; likes, newest first
+    strengths: Floats  # [B, 8] of the interests, the strongest is 1; 0 where there is none
+    skipped: Keys  # pairs of person and place of the id among all ids: all remembered skips, with or without a vector
+    seen: Pairs  # person and code: videos that do not come back
+    creators: Pairs  # person and creator
+    watched: Floats  # [K] how many whole videos of theirs, place by place of `creators`
+    own: Rows  # [B, 4] creators whom a person follows or often watches, strongest first
 
-
-def _rows(*rows: int) -> Rows:
-    return np.array(rows, np.int32)
-
-
-NO_TASTE = Taste(_rows(), np.empty(0, np.float32), _rows(), _rows(), _rows(), {})
-
-
-def taste(profile: Profile, catalogue: Catalogue) -> Taste:
-    """Look up what a profile remembers."""
-    strengths = _interests(profile, catalogue)
-    strongest = max(strengths.values(), default=1.0)
-    skipped = known(profile.skips, catalogue)
-    return Taste(
-        _rows(*strengths),
-        np.array([strength / strongest for strength in strengths.values()], np.float32),
-        with_vector(known(profile.likes, catalogue), catalogue)[-LIKES:],
-        with_vector(skipped, catalogue)[-SKIPS:],
-        skipped,
-        _creators(profile, catalogue),
-    )
+    @property
+    def interests(self) -> Rows:
+        """The videos near which to look, each on its own [B, 8]."""
+        return self.videos[:, :INTERESTS]
 
 
-def known(marks: Marks, catalogue: Catalogue) -> Rows:
-    """Rows of those marked videos that may be shown."""
-    row_of = catalogue.row_of
-    return np.array([row_of[mark.video_id] for mark in marks if mark.video_id in row_of], np.int32)
+@dataclass(frozen=True, slots=True, eq=False)
+class Marked:
+    """Marks of videos that may be shown, of one or more lists: in each one person after another, newest last."""
+
+    of: Places  # [M] place of the person
+    rows: Rows  # [M]
+    at_ms: NDArray[np.int64]  # [M]
+    weights: NDArray[np.int64]  # [M] percent
+
+    def __getitem__(self, which: slice | Mask) -> "Marked":
+        """Some of them."""
+        return Marked(self.of[which], self.rows[which], self.at_ms[which], self.weights[which])
 
 
-def with_vector(rows: Rows, catalogue: Catalogue) -> Rows:
-    """Those rows that have a vector."""
-    return rows[catalogue.has_vector[rows]]
+def taste(profiles: Sequence[Profile], catalogue: Catalogue) -> Taste:
+    """Look up what the profiles remember."""
+    marks, (followed, watched, liked) = marked(profiles, catalogue)
+    newest_ms = np.array([profile.newest_ms for profile in profiles], np.int64)
+    videos = np.full((len(profiles), VIDEOS), -1, np.int32)
+    strengths = put_interests(videos, marks[followed:liked], newest_ms, catalogue)
+    put_newest(videos[:, AT_SKIPS:AT_LIKES], marks[liked:], catalogue)
+    put_newest(videos[:, AT_LIKES:], marks[watched:liked], catalogue)
+    creators, wholes, own = creators_of(marks[:watched], followed, len(profiles), catalogue)
+    skipped = keys_of(marks.of[liked:], catalogue.order[marks.rows[liked:]])
+    return Taste(videos, strengths, skipped, seen(profiles), creators, wholes, own)
 
 
-def _interests(profile: Profile, catalogue: Catalogue) -> dict[int, float]:
-    """Row → strength of the strongest interests, strongest first, ties by id."""
-    newest_ms = profile.newest_ms
-    strengths: dict[str, float] = {}
-    for mark in profile.watches + profile.likes:
-        strength = mark.weight * exp2((mark.at_ms - newest_ms) / HALF_LIFE_MS)
-        if strength > strengths.get(mark.video_id, 0.0):
-            strengths[mark.video_id] = strength
-    best: dict[int, float] = {}
-    for video_id in sorted(strengths, key=lambda video_id: (-strengths[video_id], video_id)):
-        row = catalogue.row_of.get(video_id)
-        if row is not None and catalogue.has_vector[row]:
-            best[row] = strengths[video_id]
-            if len(best) == INTERESTS:
-                break
-    return best
+def marked(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Marked, list[int]]:
+    """What the profiles' LISTS hold, one list after another, and where all but the first begin."""
+    lists = [getattr(profile, name) for name in LISTS for profile in profiles]
+    marks = [*chain.from_iterable(lists)]
+    row_of = catalogue.row_of.get
+    rows = np.array([row_of(mark.video_id, -1) for mark in marks], np.int32)
+    at_ms = np.array([mark.at_ms for mark in marks], np.int64)
+    weights = np.array([mark.weight for mark in marks], np.int64)
+    known = rows >= 0
+    places = np.arange(len(lists)).repeat([*map(len, lists)])[known]
+    begins = places.searchsorted(np.arange(len(profiles), len(lists), len(profiles)))
+    return Marked(places % len(profiles), rows[known], at_ms[known], weights[known]), begins.tolist()
 
 
-def _creators(profile: Profile, catalogue: Catalogue) -> dict[int, float]:
-    """Creator → how much they were watched or followed; equally strong ones in the profile's order."""
-    row_of, creators = catalogue.row_of, catalogue.creator
-    strengths: dict[int, float] = {}
-    for marks, worth in ((profile.follows, FOLLOW / 100), (profile.watches, 0.01)):
-        for mark in marks:
-            if mark.weight >= POSITIVE and mark.video_id in row_of:
-                creator = int(creators[row_of[mark.video_id]])
-                strengths[creator] = strengths.get(creator, 0.0) + worth * mark.weight
-    strengths.pop(NOBODY, None)
-    return dict(sorted(strengths.items(), key=lambda pair: -pair[1]))
+def put_interests(videos: Rows, marks: Marked, newest_ms: NDArray[np.int64], catalogue: Catalogue) -> Floats:
+    """Put the strongest videos of each person into a table, ties by id; of two marks of a video the stronger counts.
+
+    Returns the strengths [B, 8].
+    """
+    strength = marks.weights * np.exp2((marks.at_ms - newest_ms[marks.of]) / HALF_LIFE_MS)
+    strength[~catalogue.has_vector[marks.rows]] = 0
+    pairs = keys_of(marks.of, catalogue.order[marks.rows])
+    best = np.lexsort((-strength, pairs))
+    best = best[is_first(pairs[best]) & (strength[best] > 0)]
+    best = best[np.lexsort((-strength[best], marks.of[best]))]
+    turn = turns(marks.of[best])
+    best, turn = best[turn < INTERESTS], turn[turn < INTERESTS]
+    of, strengths = marks.of[best], np.zeros((len(videos), INTERESTS))
+    videos[of, turn], strengths[of, turn] = marks.rows[best], strength[best]
+    strongest = strengths[:, :1]
+    return (strengths / np.where(strongest > 0, strongest, 1)).astype(np.float32)
+
+
+def put_newest(videos: Rows, marks: Marked, catalogue: Catalogue) -> None:
+    """Put the newest videos of each person that have a vector into a table, newest first; `marks` are of one list."""
+    marks = marks[catalogue.has_vector[marks.rows]]
+    age = marks.of.searchsorted(marks.of, "right") - np.arange(1, len(marks.of) + 1)
+    fits = age < videos.shape[1]
+    videos[marks.of[fits], age[fits]] = marks.rows[fits]
+
+
+def creators_of(marks: Marked, followed: int, count: int, catalogue: Catalogue) -> tuple[Pairs, Floats, Rows]:
+    """Creators whose videos were followed (the first marks) or watched, how much, and each person's own [B, 4].
+
+    Equally strong ones come in the order of the marks.
+    """
+    creators, worth = catalogue.creator[marks.rows], marks.weights.copy()
+    worth[:followed] *= FOLLOW
+    counts = ((marks.weights >= POSITIVE) & (creators != NOBODY)).nonzero()[0]
+    pairs = keys_of(marks.of[counts], creators[counts])
+    order = pairs.argsort(kind="stable")
+    pairs, counts = pairs[order], counts[order]
+    starts = is_first(pairs).nonzero()[0]
+    first = counts[starts]  # mark of each pair
+    total = np.add.reduceat(worth[counts], starts) if len(starts) else worth[:0]
+    often = (total >= OFTEN).nonzero()[0]
+    often = often[np.lexsort((first[often], -total[often], marks.of[first[often]]))]
+    of, own = marks.of[first[often]], np.full((count, CREATORS), NOBODY, np.int32)
+    turn = turns(of)
+    fits = turn < CREATORS
+    own[of[fits], turn[fits]] = creators[first[often]][fits]
+    return Pairs(pairs[starts]), (total / 100).astype(np.float32), own
+
+
+def seen(profiles: Sequence[Profile]) -> Pairs:
+    """Person and code of the last videos that each person saw."""
+    codes = [seen_codes(profile) for profile in profiles]
+    return Pairs(keys_of(np.arange(len(codes)).repeat([*map(len, codes)]), np.concatenate(codes)))

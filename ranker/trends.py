@@ -12,8 +12,7 @@ from math import exp2
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.profile import Accepted
-from schemas.events import Search
+from ranker.profile import Accepted, Packed
 from schemas.outputs import Trends
 
 HALF_LIFE_S = 6 * 3600  # a guess
@@ -65,12 +64,22 @@ class TrendCounts:
     def take(self, accepted: Iterable[Accepted]) -> None:
         """Count the people in a folded batch who said their first good word for a video."""
         for one in accepted:
-            event, _, partition, offset = one.arrival
+            event, partition, offset = one.arrival.event, one.arrival.partition, one.arrival.offset
             if offset <= self.applied.get(partition, -1):
                 continue  # counted before a restart
-            if one.first_positive and not isinstance(event, Search):
+            if one.first_positive:
                 self.add(event.video_id, event.at_ms)
             self.applied[partition] = offset
+
+    def take_packed(self, packed: Packed) -> None:
+        """`take` for a batch whose profiles were packed; first good words come alone, and person by person."""
+        counted = self.applied.copy()  # before the batch
+        for arrival in packed.first_positives:
+            if arrival.offset > counted.get(arrival.partition, -1):
+                self.add(arrival.event.video_id, arrival.event.at_ms)
+        for partition, offset in packed.reached.items():
+            if offset > counted.get(partition, -1):
+                self.applied[partition] = offset
 
     def roll(self, period: int) -> None:
         """Go on to a later period; an earlier one changes nothing. A far future time clears all trends."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 STRUCTURED = b"application/cloudevents+json"
+MARK = b'"specversion"'  # stands in every structured-mode event
 VERSION = re.compile(r"\.v(\d+)$")  # the major version at the end of a type
 
 
@@ -39,7 +40,7 @@ def unwrap(value: bytes, headers: Mapping[str, bytes]) -> tuple[bytes, str | Non
     if "ce_specversion" in headers:
         _check(headers["ce_specversion"].decode(), headers.get("ce_type", b"").decode())
         return value, headers.get("ce_id", b"").decode() or None
-    if headers.get("content-type", b"").startswith(STRUCTURED) or (b'"specversion"' in value and b'"data"' in value):
+    if headers.get("content-type", b"").startswith(STRUCTURED) or (MARK in value and b'"data"' in value):
         envelope = _decode(value)
         _check(envelope.specversion, envelope.type)
         return bytes(envelope.data), envelope.id

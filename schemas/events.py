@@ -1,7 +1,7 @@
 """Feedback: what people do, one JSON object a record on feedback.v1 (keyed by user_id)."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, final
 
 import msgspec
 from msgspec import Meta
@@ -11,7 +11,7 @@ from schemas.types import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
 Rank = Annotated[int, Meta(ge=1, le=10_000)]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="kind"):
     """Who, and when it happened; the rest is optional context."""
 
     user_id: UserId
@@ -33,50 +33,60 @@ class Seen(Event, frozen=True, kw_only=True):
     video_id: VideoId
 
 
+@final
 class Watch(Seen, frozen=True, kw_only=True, tag="watch"):
     """Somebody watched; `watched_ms` may exceed the video's length on a rewatch."""
 
     watched_ms: SpanMs
 
 
+@final
 class Skip(Seen, frozen=True, kw_only=True, tag="skip"):
     """Somebody swiped the video away."""
 
     watched_ms: SpanMs | None = None
 
 
+@final
 class Like(Seen, frozen=True, kw_only=True, tag="like"):
     """Somebody liked the video."""
 
 
+@final
 class Shared(Seen, frozen=True, kw_only=True, tag="share"):
     """Somebody sent the video on."""
 
 
+@final
 class Comment(Seen, frozen=True, kw_only=True, tag="comment"):
     """Somebody wrote below the video."""
 
 
+@final
 class Save(Seen, frozen=True, kw_only=True, tag="save"):
     """Somebody kept the video for later."""
 
 
+@final
 class Follow(Seen, frozen=True, kw_only=True, tag="follow"):
     """Somebody followed the creator of this video."""
 
 
+@final
 class Rate(Seen, frozen=True, kw_only=True, tag="rate"):
     """Somebody rated the video, 0 worst to 1 best."""
 
     value: Share
 
 
+@final
 class Hide(Seen, frozen=True, kw_only=True, tag="hide"):
     """Somebody wants less of this video, its creator or its tags."""
 
     scope: Literal["video", "creator", "tag"] | None = "video"
 
 
+@final
 class Impression(Seen, frozen=True, kw_only=True, tag="impression"):
     """A video of a slate came on the screen."""
 
@@ -84,9 +94,11 @@ class Impression(Seen, frozen=True, kw_only=True, tag="impression"):
     ranks: list[Rank] | None = None
 
 
+@final
 class Search(Event, frozen=True, kw_only=True, tag="search"):
     """Somebody searched; names no video."""
 
+    video_id: ClassVar[str] = ""  # so that whoever asks for an event's video need not ask for its kind
     query: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 

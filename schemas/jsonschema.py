@@ -30,6 +30,7 @@ VALUES: dict[Topic, Any] = {
     topics.TRENDS: outputs.Trends,
     topics.RECOMMENDATIONS: outputs.Recommendation,
     topics.ERASURES: events.Erasure,
+    topics.ERASED: outputs.Floor,
 }
 BYTES: dict[Topic, tuple[str, str]] = {
     topics.PEOPLE: ("application/json", "declared interests, age band, language"),

@@ -1,5 +1,6 @@
 """What Freshet answers: slates on recommendations.v1, trends on trends.v1, dead letters on dead-letters.v1."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha1
 from typing import Annotated
@@ -14,6 +15,9 @@ SLATE_LIFE_MS = 30 * 60 * 1000  # expires_at_ms = trigger.at_ms + this
 SOURCE_OFFSET = "freshet-source-offset"  # header of a slate: offset of the profiles.v1 record that it answers
 NAMESPACE = UUID("33f208e2-48f1-5424-9e1a-adf8ff447818")  # of recommendation ids; never changes
 LETTER_BYTES = 65_536  # a dead letter carries this much of the original
+ATTEMPTS = "freshet-attempts"  # header of a record that was sent again: how often it is tried by that
+KEPT = ("content-type", "ce_specversion", "ce_type", "ce_id")  # headers without which a value reads differently
+KEPT_BYTES = 1024  # of each
 
 
 class Reason(StrEnum):
@@ -34,7 +38,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+class Because(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One reason for an item: a code, what it refers to, and its share of the score."""
 
     code: str
@@ -42,7 +46,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True):
     video_id: VideoId | None = None
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One place of a slate; `score` compares inside one slate only."""
 
     rank: Annotated[int, Meta(ge=1)]
@@ -54,7 +58,7 @@ class Item(msgspec.Struct, frozen=True):
     reasons: list[Because]
 
 
-class Trigger(msgspec.Struct, frozen=True):
+class Trigger(msgspec.Struct, frozen=True, gc=False):
     """The newest event that a slate takes into account."""
 
     event_id: Id | None
@@ -64,7 +68,7 @@ class Trigger(msgspec.Struct, frozen=True):
     at_ms: AtMs
 
 
-class Recommendation(msgspec.Struct, frozen=True):
+class Recommendation(msgspec.Struct, frozen=True, gc=False):
     """A slate as consumers read it; an unknown field is no error."""
 
     schema_version: str
@@ -95,6 +99,13 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
     applied: dict[int, int] = {}  # input partition → offset that is counted
 
 
+class Floor(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of an erased person, under a keyed hash of their id; a new life's versions are above `version`."""
+
+    at_ms: AtMs
+    version: Annotated[int, Meta(ge=1)]
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that could not be used, with its place and the reason."""
 
@@ -106,16 +117,19 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     key: bytes | None
     value: bytes
+    headers: Sequence[tuple[str, bytes | None]] = ()  # of the original
 
 
 decode_recommendation = msgspec.json.Decoder(Recommendation).decode
 decode_trends = msgspec.json.Decoder(Trends).decode
+decode_floor = msgspec.json.Decoder(Floor).decode
 encode = msgspec.json.Encoder().encode
 to_builtins = msgspec.to_builtins
 
 
-def letter_headers(letter: DeadLetter, freshet_version: str, attempts: int = 1) -> list[tuple[str, bytes]]:
-    """Kafka headers of a dead letter, as contracts name them."""
+def letter_headers(letter: DeadLetter, freshet_version: str) -> list[tuple[str, bytes]]:
+    """Kafka headers of a dead letter, as contracts name them; behind them those of the original that it needs."""
+    original = {name: value for name, value in letter.headers if value is not None}
     fields = {
         "reason": letter.reason.value,
         "detail": letter.detail[:1000],
@@ -123,10 +137,22 @@ def letter_headers(letter: DeadLetter, freshet_version: str, attempts: int = 1) 
         "partition": letter.partition,
         "offset": letter.offset,
         "at_ms": letter.at_ms,
-        "attempts": attempts,
+        "attempts": attempts_of(original.get(ATTEMPTS, b"")),
         "freshet_version": freshet_version,
     }
-    return [(name, str(value).encode("utf-8", "replace")) for name, value in fields.items()]
+    ours = [(name, str(value).encode("utf-8", "replace")) for name, value in fields.items()]
+    if letter.reason is Reason.ERASED:
+        return ours  # an id may name the person
+    return ours + [(name, value) for name in KEPT if 0 < len(value := original.get(name, b"")) <= KEPT_BYTES]
+
+
+def attempts_of(header: bytes) -> int:
+    """How often a record has been tried, by its header.
+
+    >>> [attempts_of(header) for header in (b"3", b"", b"-3", b"9" * 5000)]
+    [3, 1, 1, 1]
+    """
+    return int(header) if header.isdigit() and len(header) <= 9 else 1
 
 
 _NAMED = sha1(NAMESPACE.bytes, usedforsecurity=False)

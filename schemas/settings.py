@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas import access
 
 ENVIRONMENT_PREFIX = "FRESHET_"
 FILE_NAME = "freshet.toml"
@@ -16,6 +18,7 @@ OTHER_VARIABLES = frozenset(("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DA
 
 Source = Literal["flag", "environment", "file", "default"]
 Whole = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SettingsError(ValueError):
@@ -25,9 +28,21 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Everything that can be set; made by `load`, then passed down."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, with commas between")
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="how Kafka is spoken to"
+    )
+    kafka_sasl: Literal["", "plain", "scram-sha-256", "scram-sha-512"] = Field(
+        "", description="how the password is shown to Kafka"
+    )
+    kafka_user: str = Field("", description="user at Kafka")
+    kafka_password: SecretStr = Field(SecretStr(""), description="the user's password at Kafka")
+    kafka_ca: str = Field("", description="PEM file of the authority that signed the brokers' certificates")
+    kafka_certificate: str = Field("", description="PEM file with our own certificate")
+    kafka_key: str = Field("", description="PEM file with our certificate's key")
+    kafka_key_password: SecretStr = Field(SecretStr(""), description="what the key file is encrypted with")
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("freshet-videos", min_length=1, description="collection of the videos")
@@ -42,7 +57,10 @@ class Settings(BaseSettings):
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
     late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
+    erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
+    letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
     poll_records: Whole = Field(5000, description="records that one fetch may bring")
+    stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
@@ -61,6 +79,22 @@ class Settings(BaseSettings):
     def _from_home(cls, value: Path) -> Path:
         return value.expanduser()
 
+    @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
+    @classmethod
+    def _is_there(cls, value: str) -> str:
+        if not value:
+            return value
+        file = Path(value).expanduser()
+        if not file.is_file():
+            raise ValueError("there is no such file")
+        return str(file)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if fault := access.fault(self):
+            raise ValueError(fault)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -72,6 +106,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take values from the caller alone: `load` is handed the environment and knows every source."""
         return (init_settings,)
+
+
+SECRETS = frozenset(key for key, field in Settings.model_fields.items() if field.annotation is SecretStr)
 
 
 @dataclass(frozen=True)
@@ -133,8 +170,8 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         if key in Settings.model_fields:
             yield key, environ[variable]
-        elif key == "qdrant_api_key_file":
-            yield "qdrant_api_key", _read(Path(environ[variable]), variable).strip()
+        elif (secret := key.removesuffix("_file")) in SECRETS:
+            yield secret, _read(Path(environ[variable]), variable).strip()
         else:
             nearest = ENVIRONMENT_PREFIX + _nearest(key).upper()
             raise SettingsError(f"{variable} is no setting; the nearest one is {nearest}. Rename it.")
@@ -166,6 +203,8 @@ def _nearest(key: str) -> str:
 def _sentence(error: ValidationError, sources: Mapping[str, Source], file: Path | None) -> str:
     """Say for the first bad value where it stands, what it is and what is needed; never a secret's value."""
     first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
     key = str(first["loc"][0])
     if key not in Settings.model_fields:
         return f"{key} is no setting; the nearest one is {_nearest(key)}."
@@ -175,6 +214,6 @@ def _sentence(error: ValidationError, sources: Mapping[str, Source], file: Path 
         "file": f"{key} in {file}",
         "default": f"the default of {key}",
     }[sources[key]]
-    value = "the value" if "key" in key else repr(first["input"])
+    value = "the value" if key in SECRETS else repr(first["input"])
     need = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."

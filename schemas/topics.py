@@ -32,10 +32,16 @@ class Topic:
         config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_RECORD_BYTES)}
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+            config["segment.ms"] = str(DAY_MS)  # Kafka deletes whole segments: a record outlives its time by this
         if self.stamped_by_broker:
             config["message.timestamp.type"] = "LogAppendTime"
         if "compact" in self.cleanup:
             config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be put right before it is compacted
+        if "compact" in self.cleanup and self.keyed_by_user:
+            # What an erased person left goes within a day, whatever share of the log it is. The tombstone, which
+            # carries the id, goes a day later: so long an agent that reads it may be away.
+            config["max.compaction.lag.ms"] = str(DAY_MS)
+            config["delete.retention.ms"] = str(DAY_MS)
         return config
 
 
@@ -47,7 +53,8 @@ PROFILES = Topic("profiles.v1", "user_id", "compact", "profiles (MessagePack), n
 TRENDS = Topic("trends.v1", "partition", "compact", "decayed counts of distinct people per video")
 WEIGHTS = Topic("weights.v1", "model/block", "compact", "learned parameters in blocks, a manifest last")
 RECOMMENDATIONS = Topic("recommendations.v1", "user_id", "compact,delete", "slates", True, 7 * DAY_MS)
-ERASURES = Topic("erasures.v1", "user_id", "delete", "forget a person", True, 30 * DAY_MS)
+ERASURES = Topic("erasures.v1", "user_id", "delete", "forget a person", True, 30 * DAY_MS, True)
+ERASED = Topic("erased.v1", "keyed hash of user_id", "compact", "until when an erased person is forgotten", True)
 DEAD_LETTERS = Topic(
     "dead-letters.v1", "key of the original", "delete", "what could not be used, and why", False, 30 * DAY_MS
 )
@@ -62,5 +69,6 @@ TOPICS = (
     WEIGHTS,
     RECOMMENDATIONS,
     ERASURES,
+    ERASED,
     DEAD_LETTERS,
 )

@@ -15,10 +15,10 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic
-from streams.reach import wait_for_broker
+from streams.security import kafka_python_options, wait_until_let_in
 from streams.trouble import Trouble
 
-__all__ = ["Difference", "apply", "check", "connected", "plan", "wait_for_broker"]
+__all__ = ["Difference", "apply", "check", "connected", "plan", "wait_until_let_in"]
 
 Action = Literal["create", "alter", "grow", "refuse"]
 SETTLE_S = 10.0  # a guess: tens of milliseconds were seen
@@ -83,9 +83,9 @@ def apply(settings: Settings, say: Callable[[str], None]) -> list[Difference]:
 @contextmanager
 def connected(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Iterator[KafkaAdminClient]:
     """An admin client; what Kafka answers with an error becomes Trouble."""
-    wait_for_broker(settings.bootstrap, settings.broker_wait_s, say)
+    wait_until_let_in(settings, say)
     try:
-        with KafkaAdminClient(bootstrap_servers=settings.bootstrap.split(",")) as admin:
+        with KafkaAdminClient(**kafka_python_options(settings)) as admin:
             yield admin
     except KafkaError as error:
         said = " ".join(str(error).split())[:300]

@@ -3,21 +3,36 @@
 import logging
 from typing import Any
 
+import msgspec
+
 from schemas.outputs import SOURCE_OFFSET
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.kafka import end_offsets, read_to_end
+from streams.kafka import end_offsets, read_between, read_to_end
+from streams.outbox import Outbox
+from streams.state import outdated_last
 
 log = logging.getLogger("freshet.answered")
 
 TAIL = 50  # records of the tail that are looked at; a control record or a foreign one may stand last
+BACK = 10_000  # records before a stranger's among which newer slates of the same people are looked for
+
+
+class _Version(msgspec.Struct):
+    """All that is read of a slate to tell which of two is newer."""
+
+    version: int
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
 
 
 class Answered:
     """Newest answered offset of the profiles changelog, per partition."""
 
-    def __init__(self, app: Any, settings: Settings) -> None:
+    def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
         self._settings = settings
+        self._out = out
         self._source = PROFILES.full(settings.prefix)
         self._topic = RECOMMENDATIONS.full(settings.prefix)
         self._upto: dict[int, int] = {}
@@ -34,11 +49,25 @@ class Answered:
         async for batch in read_to_end(self._settings, self._topic, owned, back=TAIL):
             for record in batch:
                 self._upto[record.partition] = max(_source(record), self._upto.get(record.partition, -1))
+        self._out.alone(self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right)
         ends = await end_offsets(self._settings, self._source, owned)
         for partition, offset in list(self._upto.items()):
             if offset >= ends[partition]:
                 log.warning("%s[%d] was made anew: everything in it is answered again", self._source, partition)
                 del self._upto[partition]
+
+    async def _put_right(self, partition: int, start: int, end: int) -> None:
+        """Another worker's slates lie among ours: where one is older than what the person had, put the newer again."""
+        log.warning("%s[%d]: another worker wrote between %d and %d", self._topic, partition, start, end)
+        records = await read_between(self._settings, self._topic, partition, max(0, start - BACK), end)
+        people = {record.key for record in records if record.offset >= start}
+        again = outdated_last([record for record in records if record.key in people], _version_of)
+        self._out.put(self._topic, partition, again)
+        await self._out.confirmed()
+
+
+def _version_of(slate: bytes) -> int:
+    return _decode_version(slate).version
 
 
 def _source(record: Any) -> int:

@@ -3,16 +3,16 @@
 import logging
 import os
 import time
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import faust
 
 from schemas.settings import Settings, load, settings_file
-from schemas.topics import FEATURES, FEEDBACK, MAX_RECORD_BYTES, PROFILES, UPLOADS
-from streams import runtime
+from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
+from streams.driver import Transport
 from streams.outbox import Outbox
+from streams.security import librdkafka_options
 
 log = logging.getLogger("freshet")
 
@@ -38,31 +38,25 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
         stream_wait_empty=True,  # revocation waits for the poll in hand
         broker_commit_interval=1.0,
         broker_max_poll_records=min(settings.poll_records, at_most),
-        broker_session_timeout=10.0,  # a killed worker's partitions are idle that long
-        broker_heartbeat_interval=2.0,
         broker_request_timeout=40.0,
         consumer_max_fetch_size=MAX_RECORD_BYTES,
         consumer_auto_offset_reset="earliest",
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=MAX_RECORD_BYTES,
-        producer_request_timeout=40.0,
-        producer_linger=0.0,
     )
-    runtime.install(app)
+    app.transport = app.producer_transport = Transport(app, librdkafka_options(settings))
     return app
 
 
 def profiles_app(settings: Settings) -> Any:
     """Feedback to profiles and trends."""
-    from ranker.state import unpack
+    from streams.people import People
     from streams.profiles import declare
-    from streams.state import OwnedState
     from streams.trends import OwnedTrends
 
     app = new_app("profiles", settings)
-    source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
-    state = OwnedState(app, settings, source, changelog, unpack, attrgetter("version"))
-    declare(app, settings, state, OwnedTrends(app, settings), Outbox(app))
+    out = Outbox(app)
+    declare(app, settings, People(app, settings, out), OwnedTrends(app, settings), out)
     return app
 
 
@@ -77,8 +71,9 @@ def encoder_app(settings: Settings) -> Any:
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
     describer = Describer.load(folder_of(settings.cache_dir), provider=settings.provider)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
-    known = OwnedState(app, settings, source, changelog, videos.decode_time, version_of=int)
-    declare(app, settings, describer, _server_index(app, settings), known, Outbox(app))
+    out = Outbox(app)
+    known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)
+    declare(app, settings, describer, _server_index(app, settings), known, out)
     return app
 
 
@@ -99,21 +94,13 @@ def ranker_app(settings: Settings) -> Any:
     index = _server_index(app, settings) or ExactIndex(catalogue)
     models = {"ranker": RANKER, "encoder": VERSION, "policy": POLICY}
     pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
-    declare(app, settings, shared, pipeline, models, Answered(app, settings), Outbox(app))
+    out = Outbox(app)
+    declare(app, settings, shared, pipeline, models, Answered(app, settings, out), out)
     app.task(shared.follow)
     return app
 
 
 BUILDERS = {"profiles": profiles_app, "encoder": encoder_app, "ranker": ranker_app}
-
-
-def run_worker(name: str, settings: Settings) -> None:
-    """Run one agent until a signal ends it; does not return (SystemExit 0, or 1 after a crash)."""
-    app = BUILDERS[name](settings)
-    worker = app.Worker(loglevel=settings.log_level, logfile=None, redirect_stdouts=False, quiet=True)
-    for noisy in ("faust", "mode", "aiokafka", runtime.__name__):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
-    worker.execute_from_commandline()
 
 
 def _server_index(app: Any, settings: Settings) -> Any:

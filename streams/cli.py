@@ -15,6 +15,9 @@ import typer
 from streams import (
     commands_contract,
     commands_demo,
+    commands_dlq,
+    commands_forget,
+    commands_health,
     commands_logs,
     commands_replay,
     commands_run,
@@ -38,15 +41,18 @@ app.command()(commands_demo.demo)
 app.add_typer(commands_topics.app, name="topics")
 app.add_typer(commands_setup.config, name="config")
 app.add_typer(commands_contract.app, name="contract")
+app.add_typer(commands_dlq.app, name="dlq")
 app.add_typer(convert.app, name="convert")
 app.command()(commands_setup.export)
 app.command()(commands_run.up)
 app.command()(commands_run.worker)
+app.command()(commands_health.health)
 app.command()(commands_logs.validate)
 app.command()(commands_logs.send)
 app.command()(commands_logs.watch)
 app.command()(commands_replay.replay)
 app.command()(commands_replay.digest)
+app.command()(commands_forget.forget)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

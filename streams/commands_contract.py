@@ -96,11 +96,11 @@ def _consumer(settings: "Settings") -> Any:
     from kafka import KafkaConsumer
 
     from schemas.topics import MAX_RECORD_BYTES
-    from streams.kafka import client_options
+    from streams.security import kafka_python_options
 
     return closing(
         KafkaConsumer(
-            **client_options(settings),
+            **kafka_python_options(settings),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -66,11 +66,15 @@ def _log(settings: "Settings", log: Path | None, events: int | None, folder: Pat
 
 def _apart(loaded: "Loaded", folder: Path) -> "tuple[Settings, bool]":
     """Settings under which the demo meets nobody else's data, and whether it runs a broker of its own."""
+    from streams.security import without_security
+
     settings, sources = loaded.settings, loaded.sources
     own_broker = sources["bootstrap"] != "flag"
     name = f"demo-{folder.name.removeprefix('run-')}."
     changes: dict[str, object] = {"data_dir": folder}
-    if not own_broker:
+    if own_broker:
+        settings = without_security(settings)
+    else:
         changes["prefix"] = settings.prefix + name
     if sources["qdrant_url"] != "flag":
         changes["qdrant_url"] = ""  # the embedded index

@@ -24,9 +24,9 @@ class Agent(StrEnum):
 def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
     """Run one agent in this process."""
     from streams import admin
-    from streams.app import run_worker
+    from streams.worker import run_worker
 
-    admin.wait_for_broker(settings.bootstrap, settings.broker_wait_s, tell)
+    admin.wait_until_let_in(settings, tell)
     admin.check(settings)
     run_worker(name.value, settings)
 
@@ -44,7 +44,7 @@ def up(
         with ExitStack() as running:
             if with_broker:
                 running.enter_context(up.broker_if_none_answers(settings, tell))
-            admin.wait_for_broker(settings.bootstrap, settings.broker_wait_s, tell)
+            admin.wait_until_let_in(settings, tell)
             admin.apply(settings, tell)
             admin.check(settings)
             up.run(up.workers(tuple(Agent)), up.environment(settings), typer.echo, tell)

@@ -3,19 +3,22 @@
 `check` reads one topic and remembers in `Facts` what the rules of later topics need; `RULES` has that order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
 
 from ranker.catalogue import DIM
-from ranker.profile import EMPTY, Profile, ProfileError, fold_all, unpack
-from schemas import events, outputs, topics, videos
+from ranker.erasure import CODE_BYTES
+from ranker.profile import EMPTY, Arrival, Profile, ProfileError, fold_all, unpack
+from schemas import outputs, topics, videos
 from schemas.outputs import LETTER_BYTES, DeadLetter, Reason
 from schemas.topics import Topic
 from streams.contract_facts import UNREADABLE, Breach, Facts, History, Record, Showing, breach, misplaced, unanswered
 from streams.contract_slates import slates
+from streams.erasure import read_erasures
 from streams.guard import ORIGIN, read_feedback, read_upload
+from streams.outbox import Outgoing
 
 LETTER_NUMBERS = ("partition", "offset", "at_ms", "attempts")
 LETTER_WORDS = ("reason", "detail", "topic", "freshet_version")
@@ -50,15 +53,29 @@ def letter_faults(headers: dict[str, str], value: bytes | None) -> Iterator[str]
 
 
 def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, or a dead letter says why not; keyed by the person."""
+    """Decoded, or a dead letter says why not; on the person's partition, or sent on to it."""
+    sending = SentOn()
     for record in records:
+        sending.see(record)
+        reading = read_erasures([record], facts.partitions[topics.ERASURES])
+        for letter in reading.letters:
+            yield from unanswered(record, facts, letter.detail)
+        for erasure in reading.erasures:
+            facts.erased.setdefault(erasure.user_id, []).append((record.timestamp, erasure.at_ms))
+        sending.expect(reading.astray, {record.offset: record})
+    yield from sending.missing()
+
+
+def floors(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
+    """A keyed hash, under it a time and a version; the partition is the person's, which nobody can tell from it."""
+    for record in records:
+        key = (record.key or b"").decode("ascii", "replace")
+        if len(key) != 2 * CODE_BYTES or not set(key) <= set("0123456789abcdef"):
+            yield breach(record, f"its key is not {2 * CODE_BYTES} hexadecimal digits")
         try:
-            erasure = events.decode_erasure(record.value or b"")
+            outputs.decode_floor(record.value or b"")
         except UNREADABLE as error:
-            yield from unanswered(record, facts, str(error))
-            continue
-        facts.erased[erasure.user_id] = max(erasure.at_ms, facts.erased.get(erasure.user_id, 0))
-        yield from misplaced(record, topics.ERASURES, facts, erasure.user_id)
+            yield breach(record, f"does not decode: {error}")
 
 
 def uploads(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -105,31 +122,54 @@ def vector_faults(video: videos.Encoded) -> Iterator[str]:
 
 def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded or answered by a dead letter; on the person's partition, or sent on to it."""
-    people: dict[str, Profile] = {}
-    astray: dict[bytes, Record] = {}
-    sent_on: set[bytes] = set()
+    lives: tuple[dict[str, Profile], dict[str, Profile]] = {}, {}  # up to people's last erasure, and since
+    sending = SentOn()
     for batch in batches(records):
         for record in batch:
             facts.first.setdefault(record.partition, record.offset)
-            sent_on.update(value for name, value in record.headers if name == ORIGIN)
+            sending.see(record)
         for partition in sorted({record.partition for record in batch}):
             mine = [record for record in batch if record.partition == partition]
             by_offset = {record.offset: record for record in mine}
             reading = read_feedback(mine, facts.partitions[topics.FEEDBACK])
-            folded = fold_all(people, reading.arrivals, facts.late_ms)
-            people.update(folded.changed)
             for letter in reading.letters:
                 yield from unanswered(by_offset[letter.offset], facts, letter.detail)
-            for late in folded.late:
-                yield from unanswered(by_offset[late.offset], facts, "it came too late")
-            for one in folded.accepted:
-                event, written_ms = one.arrival.event, by_offset[one.arrival.offset].timestamp
-                facts.people.setdefault(event.user_id, History()).add(one.arrival.offset, written_ms, event)
-            for sent in reading.astray:
-                place = dict(sent.headers)[ORIGIN]
-                astray[place] = by_offset[int(place.rpartition(b"/")[2])]
-    lost = (record for place, record in astray.items() if place not in sent_on)
-    yield from (breach(record, "is on the wrong partition and was not sent on") for record in lost)
+            sending.expect(reading.astray, by_offset)
+            told: list[Arrival] = []
+            for since, people in enumerate(lives):
+                some = [one for one in reading.arrivals if facts.is_since(one) == bool(since)]
+                folded = fold_all(people, some, facts.late_ms)
+                people.update(folded.changed)
+                told += [one.arrival for one in folded.accepted]
+                for late in folded.late:
+                    yield from unanswered(by_offset[late.offset], facts, "it came too late")
+            for one in sorted(told, key=lambda arrival: arrival.offset):
+                history = facts.people.setdefault(one.event.user_id, History())
+                history.add(one.offset, by_offset[one.offset].timestamp, one.event)
+    yield from sending.missing()
+
+
+class SentOn:
+    """Records on a wrong partition, each of which has to come again on the right one."""
+
+    def __init__(self) -> None:
+        self._astray: dict[bytes, Record] = {}
+        self._came: set[bytes | None] = set()
+
+    def see(self, record: Record) -> None:
+        """Note whether this is one that was sent on."""
+        self._came.update(value for name, value in record.headers if name == ORIGIN)
+
+    def expect(self, astray: Iterable[Outgoing], by_offset: Mapping[int, Record]) -> None:
+        """Note what should come again."""
+        for sent in astray:
+            place = dict(sent.headers)[ORIGIN] or b""
+            self._astray[place] = by_offset[int(place.rpartition(b"/")[2])]
+
+    def missing(self) -> Iterator[Breach]:
+        """Breaches of what never came."""
+        lost = (record for place, record in self._astray.items() if place not in self._came)
+        yield from (breach(record, "is on the wrong partition and was not sent on") for record in lost)
 
 
 def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -172,6 +212,7 @@ def batches(records: Iterable[Record]) -> Iterator[Sequence[Record]]:
 RULES: dict[Topic, Callable[[Iterable[Record], Facts], Iterator[Breach]]] = {
     topics.DEAD_LETTERS: dead_letters,
     topics.ERASURES: erasures,
+    topics.ERASED: floors,
     topics.UPLOADS: uploads,
     topics.FEATURES: features,
     topics.FEEDBACK: feedback,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ranker.profile import Arrival
 from schemas import events
 from schemas.topics import Topic
 from streams.kafka import partition_of
@@ -80,12 +81,22 @@ class Facts:
     size: int  # of a slate
     partitions: dict[Topic, int]  # how many each topic has
     letters: set[Place] = field(default_factory=set)
-    erased: dict[str, int] = field(default_factory=dict)  # person → newest erasure
+    erased: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
+    gone: dict[str, int] = field(default_factory=dict)  # person with a null slate → until when all is forgotten
     showings: dict[str, list[Showing]] = field(default_factory=dict)
     people: dict[str, History] = field(default_factory=dict)
     first: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
     versions: dict[str, tuple[int, int]] = field(default_factory=dict)  # person → version, trigger's offset
     repeats: int = 0  # slates that came again with their version, as they may after a crash
+
+    def forgotten_ms(self, user_id: str, written_ms: int | None = None) -> int:
+        """Until when everything of a person is forgotten, by the erasures written up to a moment; -1: nothing is."""
+        erasures = self.erased.get(user_id, ())
+        return max((at_ms for said_ms, at_ms in erasures if written_ms is None or said_ms <= written_ms), default=-1)
+
+    def is_since(self, arrival: Arrival) -> bool:
+        """Whether an event is newer than its person's last erasure."""
+        return arrival.event.at_ms > self.forgotten_ms(arrival.event.user_id)
 
     def full(self, topic: Topic) -> str:
         """Name on the broker."""

@@ -21,6 +21,8 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     for record in records:
         if record.value is None:
             yield from misplaced(record, topics.RECOMMENDATIONS, facts)
+            user_id = (record.key or b"").decode("utf-8", "replace")
+            facts.gone[user_id] = facts.forgotten_ms(user_id, record.timestamp)
             continue
         try:
             slate = decode_recommendation(record.value)
@@ -74,6 +76,8 @@ def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Ite
     """The trigger is there, and no item was seen, is unknown or had been withdrawn."""
     yield from (f"{item.video_id} is not in features.v1" for item in slate.items if item.video_id not in facts.showings)
     trigger = slate.trigger
+    if trigger.at_ms <= facts.gone.get(slate.user_id, -1):
+        yield "it answers an event from before its person's erasure, after the null slate"
     if trigger.topic != facts.full(topics.FEEDBACK):
         yield f"its trigger is on {trigger.topic}"
         return
@@ -85,7 +89,7 @@ def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Ite
         yield f"its trigger {trigger.partition}@{trigger.offset} is no event of {slate.user_id} that was taken in"
         return
     if "unseen" not in slate.degraded:  # with everything seen, what was seen longest ago comes back
-        seen = history.seen(trigger.offset, SEEN, facts.erased.get(slate.user_id, -1))
+        seen = history.seen(trigger.offset, SEEN, facts.forgotten_ms(slate.user_id))
         yield from (f"{item.video_id} was seen before" for item in slate.items if item.video_id in seen)
     for item in slate.items:
         states = facts.showings.get(item.video_id, ())

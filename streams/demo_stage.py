@@ -121,7 +121,7 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
             if not keep:
                 running.callback(broker.kill)  # its data go anyway
             settings = settings.model_copy(update={"bootstrap": broker.bootstrap})
-        admin.wait_for_broker(settings.bootstrap, settings.broker_wait_s, screen.say)
+        admin.wait_until_let_in(settings, screen.say)
         made: list[str] = []
         admin.apply(settings, made.append)
         admin.check(settings)

@@ -17,8 +17,8 @@ from schemas import videos
 from schemas.outputs import Trigger
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, MAX_RECORD_BYTES, RECOMMENDATIONS
-from streams.kafka import client_options
 from streams.log_files import Line
+from streams.security import kafka_python_options
 from streams.trouble import Trouble
 
 UNCONFIRMED = 2000  # a guess: enough to keep the producer's batches full
@@ -44,7 +44,7 @@ class Publisher:
         self._prefix = settings.prefix
         self._out: IO[bytes] = file.open("wb")
         self._producer = KafkaProducer(
-            **client_options(settings),
+            **kafka_python_options(settings),
             acks="all",
             linger_ms=0,
             max_request_size=MAX_RECORD_BYTES,
@@ -120,7 +120,7 @@ class Follower(Thread):
             DEAD_LETTERS.full(settings.prefix): self._letter,
         }
         self._consumer = KafkaConsumer(
-            **client_options(settings),
+            **kafka_python_options(settings),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

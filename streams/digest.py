@@ -17,7 +17,7 @@ def live_digest(settings: Settings) -> tuple[str, int]:
 
 async def _profiles(settings: Settings) -> dict[str, Profile]:
     topic = PROFILES.full(settings.prefix)
-    async with groupless(settings) as consumer:
+    with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
     newest: dict[str, Profile] = {}
     async for batch in read_to_end(settings, topic, partitions):

@@ -14,7 +14,7 @@ from schemas.topics import FEATURES, UPLOADS
 from schemas.videos import Encoded, Features, Uploads, Withdrawn
 from streams.guard import read_upload
 from streams.kafka import partition_of
-from streams.letters import put_letters
+from streams.letters import Letters
 from streams.outbox import Outbox, Outgoing
 from streams.qdrant_call import IndexRefused
 from streams.runtime import Poll, Raw
@@ -35,7 +35,7 @@ def declare(
     record survives compaction.
     """
     uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
-    features = FEATURES.full(settings.prefix)
+    features, dead = FEATURES.full(settings.prefix), Letters(settings, out, "encoder")
 
     @app.agent(uploads, name="encoder")
     async def encode(polls: Any) -> None:
@@ -45,12 +45,13 @@ def declare(
             records = [record for _, batch in poll.items() for record in batch]
             for start in range(0, len(records), AT_ONCE):
                 read = [read_upload(record) for record in records[start : start + AT_ONCE]]
-                await put_letters(out, settings, [one for one in read if isinstance(one, DeadLetter)])
+                await dead.put([one for one in read if isinstance(one, DeadLetter)], read=len(read))
                 sound = [one for one in read if not isinstance(one, DeadLetter)]
                 newer = not_outdated(known, sound, settings.partitions)
                 made = await asyncio.to_thread(describer.features, newer)  # beside the event loop
                 if index is not None:
-                    await _in_step(index, made)
+                    with app.transport.waits.waiting("the index"):
+                        await _in_step(index, made)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
                 await out.confirmed()
             poll.done()

@@ -1,6 +1,7 @@
 """From raw bytes to a message or a dead letter with its reason. Nothing here raises on what a record holds."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ FEEDBACK_BYTES = 64 * 1024
 UPLOAD_BYTES = 1024 * 1024
 FUTURE_MS = 5 * 60 * 1000  # a clock may run ahead of the broker's by this much
 ORIGIN = "freshet-origin"  # header of a record that was sent again to its right partition: topic/partition/offset
+HOMES = 200_000  # people whose partition is remembered; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
 
 
@@ -29,6 +31,23 @@ class Refused(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class _Homes(dict[str, int]):
+    """The partition at which each person is at home, remembered: murmur2 takes longer than decoding an event."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__()
+        self._partitions = partitions
+
+    def __missing__(self, user_id: str) -> int:
+        if len(self) >= HOMES:
+            self.clear()
+        self[user_id] = home = partition_of(user_id.encode(), self._partitions)
+        return home
+
+
+_homes = lru_cache(maxsize=4)(_Homes)
 
 
 class Reading(NamedTuple):
@@ -42,13 +61,15 @@ class Reading(NamedTuple):
 def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
     """Read a batch of feedback.v1; the topic has so many partitions."""
     reading = Reading([], [], [])
+    arrivals, homes = reading.arrivals, _homes(partitions)
     for record in records:
         try:
             event = _feedback(record)
-            if _is_astray(record, event.user_id, partitions):
-                reading.astray.append(_again(record, event.user_id))
+            partition = record.partition
+            if homes[event.user_id] == partition:
+                arrivals.append(Arrival(event, record.topic, partition, record.offset))
             else:
-                reading.arrivals.append(Arrival(event, record.topic, record.partition, record.offset))
+                reading.astray.append(sent_again(record, event.user_id))
         except Refused as why:
             reading.letters.append(letter(record, why.reason, why.detail))
     return reading
@@ -57,9 +78,9 @@ def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
 def read_upload(record: Record) -> videos.Uploads | DeadLetter:
     """Read one record of uploads.v1."""
     try:
-        video, _ = _decoded(record, videos.decode, UPLOAD_BYTES)
-        _check_ids(video_id=video.video_id)
-        _check_time(record, video.at_ms)
+        video, _ = decoded(record, videos.decode, UPLOAD_BYTES)
+        check_ids(video_id=video.video_id)
+        check_time(record, video.at_ms)
         if isinstance(video, videos.Upload):
             _refuse_if(videos.why_not_an_upload(video), Reason.SCHEMA)
         if record.key is not None and record.key != video.video_id.encode():
@@ -89,25 +110,27 @@ def letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
         at_ms=record.timestamp,
         key=record.key,
         value=record.value or b"",
+        headers=record.headers,
     )
 
 
 def _feedback(record: Record) -> events.Feedback:
-    event, event_id = _decoded(record, events.decode, FEEDBACK_BYTES)
-    _check_ids(
-        user_id=event.user_id,
-        video_id=getattr(event, "video_id", ""),
-        event_id=event.event_id or event_id or "",
-    )
-    _check_time(record, event.at_ms)
-    if record.key is not None and record.key != event.user_id.encode():
+    event, event_id = decoded(record, events.decode, FEEDBACK_BYTES)
+    user_id, video_id = event.user_id, event.video_id
+    ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one look at all: nearly always there is nothing to say
+    if not (ids.isascii() and ids.isprintable()):
+        check_ids(user_id=user_id, video_id=video_id, event_id=event.event_id or event_id or "")
+    if event.at_ms > record.timestamp + FUTURE_MS:
+        check_time(record, event.at_ms)
+    key = record.key
+    if key != user_id.encode() and key is not None:
         raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
     if event.event_id is None and (event_id := event_id or _header(record, ORIGIN)):
         return msgspec.structs.replace(event, event_id=event_id)
     return event
 
 
-def _decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M, str | None]:
+def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M, str | None]:
     """Decode a record's value, CloudEvents unwrapped; every way in which this fails has its reason."""
     value = record.value
     if not value:
@@ -117,6 +140,8 @@ def _decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[
     if value[0] == REGISTRY_MAGIC:
         raise Refused(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
     try:
+        if not record.headers and value.find(cloudevents.MARK) < 0:
+            return decode(value), None  # plain JSON, as nearly all is
         data, event_id = cloudevents.unwrap(value, _headers(record))
         return decode(data), event_id
     except cloudevents.UnknownVersion as error:
@@ -134,12 +159,14 @@ def _reason_of(error: str) -> Reason:
     return Reason.TIMESTAMP if error.endswith("`$.at_ms`") else Reason.RANGE
 
 
-def _check_ids(**ids: str) -> None:
+def check_ids(**ids: str) -> None:
+    """Refuse an id that no message may carry, by its field's name."""
     for name, value in ids.items():
         _refuse_if(why_not_an_id(name, value), Reason.SCHEMA)
 
 
-def _check_time(record: Record, at_ms: int) -> None:
+def check_time(record: Record, at_ms: int) -> None:
+    """Refuse a time further ahead of the broker's than clocks may differ."""
     if at_ms > record.timestamp + FUTURE_MS:
         raise Refused(Reason.TIMESTAMP, f"$.at_ms is {at_ms - record.timestamp} ms after the broker's time")
 
@@ -158,14 +185,9 @@ def _headers(record: Record) -> Mapping[str, bytes]:
     return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
 
 
-def _is_astray(record: Record, user_id: str, partitions: int) -> bool:
-    if partition_of(user_id.encode(), partitions) == record.partition:
-        return False
+def sent_again(record: Record, user_id: str) -> Outgoing:
+    """A record on its way to its person's partition; one that was sent there already is refused."""
     if _header(record, ORIGIN):
         raise Refused(Reason.KEY_MISMATCH, "sent again already, and still on the wrong partition")
-    return True
-
-
-def _again(record: Record, user_id: str) -> Outgoing:
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])

@@ -1,18 +1,75 @@
-"""Kafka at hand: client options from the settings, the partitioner, and reading a topic up to its end."""
+"""Kafka at hand: records, the partitioner, groupless consumers, and reading a topic up to its end."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.settings import Settings
-from schemas.topics import MAX_RECORD_BYTES
+from streams.security import librdkafka_options
 
-Record = Any  # aiokafka.ConsumerRecord
-POLL_MS = 1000
+log = logging.getLogger("freshet.kafka")
+
+AT_ONCE = 10_000  # records that one call fetches while a topic is read to its end
+FETCH_S = 0.2  # the longest wait for that many
+ASK_S = 10.0  # for the broker's answer about a topic
+PAUSE_S = 1.0  # before a broker that did not answer is asked again
+
+CLIENT = {
+    "reconnect.backoff.max.ms": 2000,
+    "socket.keepalive.enable": True,
+    "log.connection.close": False,
+    "logger": logging.getLogger("freshet.librdkafka"),
+}
+CONSUMER = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "queued.max.messages.kbytes": 32 * 1024,  # bounds the memory of what is fetched ahead
+}
+
+Message = Any  # confluent_kafka.Message; its stubs allow None for everything
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Record(NamedTuple):
+    """One record as the agents see it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int  # milliseconds
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def record_of(message: Message) -> Record:
+    """A client's message as a record."""
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+def by_place(messages: Iterable[Message]) -> dict[tuple[str, int], list[Record]]:
+    """Records by topic and partition, each partition's in offset order."""
+    found: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for message in messages:
+        record = record_of(message)
+        found[record[:2]].append(record)
+    return found
 
 
 @lru_cache(maxsize=200_000)
@@ -25,60 +82,114 @@ def partition_of(key: bytes, count: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % count)
 
 
-def client_options(settings: Settings) -> dict[str, Any]:
-    """Options that every aiokafka and kafka-python client takes alike."""
-    return {"bootstrap_servers": settings.bootstrap.split(",")}
-
-
-@asynccontextmanager
-async def groupless(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+@contextmanager
+def groupless(settings: Settings) -> Iterator[Consumer]:
     """A consumer without a group: it reads what it is told to and commits nothing."""
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        **options,
-    )
-    await consumer.start()
-    try:
+    unused = {"group.id": f"{settings.prefix}groupless"}  # librdkafka asks for one; nothing is ever committed under it
+    ends = {"enable.partition.eof": True}
+    with closing(Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, **ends})) as consumer:
         yield consumer
-    finally:
-        await consumer.stop()
 
 
-async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+async def partitions_of(consumer: Consumer, topic: str) -> list[int]:
     """Partition numbers of a topic, asked from the broker; an empty list when there is no such topic."""
-    await consumer._client.force_metadata_update()
-    await consumer._client._wait_on_metadata(topic)
-    return sorted(consumer.partitions_for_topic(topic) or ())
+    found = (await patiently(consumer.list_topics, topic, ASK_S)).topics[topic]
+    return [] if found.error else sorted(found.partitions)
 
 
 async def end_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """The offset behind the last record of each partition."""
-    async with groupless(settings) as consumer:
-        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
-    return {tp.partition: end for tp, end in ends.items()}
+    with groupless(settings) as consumer:
+        return {p: (await _bounds(consumer, topic, p))[1] for p in partitions}
 
 
 async def read_to_end(
     settings: Settings, topic: str, partitions: Iterable[int], back: int | None = None
 ) -> AsyncIterator[list[Record]]:
     """Batches of what the partitions hold now, oldest first; with `back` only about the last so many offsets each."""
-    places = [TopicPartition(topic, p) for p in partitions]
-    if not places:
+    with groupless(settings) as consumer:
+        bounds = {p: await _bounds(consumer, topic, p) for p in partitions}
+        starts = {p: start if back is None else max(start, end - back) for p, (start, end) in bounds.items()}
+        async for batch in _between(consumer, topic, starts, {p: end for p, (_, end) in bounds.items()}):
+            yield [record_of(message) for message in batch]
+
+
+async def read_between(settings: Settings, topic: str, partition: int, start: int, end: int) -> list[Record]:
+    """The records of one partition from offset `start` to before `end`, as far as they are still there."""
+    with groupless(settings) as consumer:
+        found = _between(consumer, topic, {partition: start}, {partition: end})
+        return [record_of(message) async for batch in found for message in batch]
+
+
+async def messages_to(settings: Settings, topic: str, ends: dict[int, int]) -> AsyncIterator[list[Message]]:
+    """Batches of everything before these ends by partition: the client's own messages, which are read faster."""
+    with groupless(settings) as consumer:
+        async for batch in _between(consumer, topic, {p: (await _bounds(consumer, topic, p))[0] for p in ends}, ends):
+            yield batch
+
+
+async def _between(
+    consumer: Consumer, topic: str, starts: dict[int, int], ends: dict[int, int]
+) -> AsyncIterator[list[Message]]:
+    left = {p for p, start in starts.items() if start < ends[p]}
+    if not left:
         return
-    async with groupless(settings) as consumer:
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        begins = await consumer.beginning_offsets(places)
-        left = {tp for tp in places if ends[tp] > begins[tp]}
-        for tp in places:
-            consumer.seek(tp, begins[tp] if back is None else max(begins[tp], ends[tp] - back))
-        while left:
-            for tp, batch in (await consumer.getmany(*left, timeout_ms=POLL_MS)).items():
-                yield [record for record in batch if record.offset < ends[tp]]
-            for tp in list(left):
-                if await consumer.position(tp) >= ends[tp]:  # also past what compaction took away
-                    left.discard(tp)
+    consumer.assign([TopicPartition(topic, p, starts[p]) for p in sorted(left)])
+    while left:
+        batch: list[Message] = await asyncio.to_thread(consumer.consume, AT_ONCE, FETCH_S)
+        at_end = {message.partition() for message in batch if is_end(message)}
+        yield [m for m in batch if not raise_for(m.error()) and m.offset() < ends[m.partition()]]
+        reached = consumer.position([TopicPartition(topic, p) for p in left])
+        left -= at_end | {place.partition for place in reached if place.offset >= ends[place.partition]}
+
+
+async def _bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    return await patiently(consumer.get_watermark_offsets, TopicPartition(topic, partition), ASK_S)  # type: ignore[no-any-return]
+
+
+async def patiently(ask: Any, *given: Any) -> Any:
+    """Ask the broker in a thread, and again for as long as it cannot be reached."""
+    while True:
+        try:
+            return await asyncio.to_thread(ask, *given)
+        except KafkaException as error:
+            if not is_passing(error.args[0]):
+                raise
+            log.warning("the broker does not answer, asking again: %s", error.args[0].str())
+            await asyncio.sleep(PAUSE_S)
+
+
+PASSING = frozenset(
+    (
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError._PARTITION_EOF,
+    )
+)
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether an error may go away by itself."""
+    return bool(not error.fatal() and (error.retriable() or error.code() in PASSING))
+
+
+def is_end(message: Message) -> bool:
+    """Whether a message says that its partition has been read to the end, whatever compaction took away."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
+
+
+def raise_for(error: KafkaError | None) -> bool:
+    """Whether a message is no record; raises KafkaException for an error that does not pass by itself."""
+    if error is None:
+        return False
+    if not is_passing(error):
+        raise KafkaException(error)
+    if error.code() != KafkaError._PARTITION_EOF:
+        log.warning("Kafka: %s", error.str())
+    return True

@@ -1,19 +1,21 @@
-"""What an agent has to say, sent in whole batches per partition and confirmed before it acknowledges."""
+"""What an agent has to say, handed over in whole batches and confirmed before it acknowledges."""
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
-from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
-from streams.kafka import partition_of
+from streams.kafka import ASK_S, Headers, Message, partition_of, patiently
 
 log = logging.getLogger("freshet.outbox")
 
-Headers = Sequence[tuple[str, bytes]]
-PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between tries; the last one repeats until the broker answers
+PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between tries; the last one repeats until the broker takes everything
+ROOM_S = 0.005  # wait for room in the client's queue
+LOOK_EVERY_S = 60.0  # for strangers in partitions where nothing is sent; compaction leaves ten minutes
+
+Strangers = Callable[[int, int, int], Awaitable[None]]  # partition, first and next offset that somebody else may own
 
 
 class Outgoing(NamedTuple):
@@ -24,64 +26,126 @@ class Outgoing(NamedTuple):
     headers: Headers = ()
 
 
+class Batch:
+    """Records of one partition on their way; the first refusal ends what is sure, and the rest goes out again."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic, self.partition = topic, partition
+        self.left: list[Outgoing] = []
+        self.sure = 0
+        self.last = -1  # offset of the last sure record
+        self.error: KafkaError | None = None
+
+    def heard(self, error: KafkaError | None, message: Message) -> None:
+        """The broker's word on the next record: the client keeps their order."""
+        if error is None and self.error is None:
+            self.sure += 1
+            self.last = message.offset()
+        elif self.error is None:
+            self.error = error
+
+
 class Outbox:
-    """Collects records and sends each partition's as one batch; `confirmed()` returns when the broker has all."""
+    """Collects records and hands them over together; `confirmed()` returns when the broker has all of them."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._waiting: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        self._waiting: dict[tuple[str, int], Batch] = {}
         self._counts: dict[str, int] = {}
+        self._next: dict[tuple[str, int], int] = {}  # the offset that our next record gets if nobody else writes
+        self._strangers: dict[str, Strangers] = {}
+        self._one_at_a_time = asyncio.Lock()
+        app.timer(LOOK_EVERY_S)(self._look)
 
     def put(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
         """Add records for one partition."""
-        self._waiting[topic, partition].extend(records)
+        self._batch(topic, partition).left.extend(records)
 
     async def put_by_key(self, topic: str, records: Iterable[Outgoing]) -> None:
         """Add records each to its key's partition (murmur2, as Java and kafka-python do)."""
         for record in records:
             partition = partition_of(record.key or b"", await self.partitions(topic))
-            self._waiting[topic, partition].append(record)
+            self._batch(topic, partition).left.append(record)
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         if topic not in self._counts:
-            self._counts[topic] = len(await self._kafka().partitions_for(topic))
+            found = (await patiently(self._app.producer.client.list_topics, topic, ASK_S)).topics[topic]
+            if found.error:
+                raise KafkaException(found.error)
+            self._counts[topic] = len(found.partitions)
         return self._counts[topic]
 
+    def alone(self, topic: str, ends: dict[int, int], strangers: Strangers) -> None:
+        """From these offsets on only this worker should write; records of others are reported to `strangers`."""
+        self._strangers[topic] = strangers
+        for place in [place for place in self._next if place[0] == topic]:
+            del self._next[place]
+        self._next.update({(topic, partition): end for partition, end in ends.items()})
+
     async def confirmed(self) -> None:
-        """Send all and wait for the broker's word on each; passing trouble is retried with everything in hand."""
-        waiting, self._waiting = self._waiting, defaultdict(list)
-        sends = (self._send(topic, p, records) for (topic, p), records in waiting.items())
-        outcomes = await asyncio.gather(*sends, return_exceptions=True)  # none may still run when this returns
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Hand all over and wait for the broker's word on each; what it does not take is tried again, in order."""
+        async with self._one_at_a_time:
+            batches, self._waiting = list(self._waiting.values()), {}
+            gaps = await self._sent(batches)
+        for topic, *gap in gaps:
+            await self._strangers[topic](*gap)
 
-    async def _send(self, topic: str, partition: int, records: list[Outgoing]) -> None:
-        tries = 0
-        while records:
-            try:
-                records = await self._send_once(topic, partition, records)
-            except KafkaError as error:
-                if not getattr(error, "retriable", False):
-                    raise
-                pause = PAUSES_S[min(tries, len(PAUSES_S) - 1)]
-                log.warning("%s[%d]: %d records wait %.1f s: %s", topic, partition, len(records), pause, error)
-                await asyncio.sleep(pause)
-            tries += 1
+    async def _look(self) -> None:
+        async with self._one_at_a_time:
+            ends = {place: await self._app.consumer.end_of(*place) for place in list(self._next)}
+            gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
+            self._next.update(ends)
+        for topic, *gap in gaps:
+            await self._strangers[topic](*gap)
 
-    async def _send_once(self, topic: str, partition: int, records: list[Outgoing]) -> list[Outgoing]:
-        """One batch of the first records that fit; returns the rest once the broker has it."""
-        producer = self._kafka()
-        batch = producer.create_batch()
-        taken = 0
-        for key, value, headers in records:
-            if not batch.append(key=key, value=value, timestamp=None, headers=list(headers)):
-                break
-            taken += 1
-        batch.close()
-        await (await producer.send_batch(batch, topic, partition=partition))
-        return records[taken:]
+    async def _sent(self, batches: list[Batch]) -> list[tuple[str, int, int, int]]:
+        gaps, tries = [], 0
+        while batches := [batch for batch in batches if batch.left]:
+            for batch in batches:
+                await self._hand_over(batch)
+            await self._app.producer.flush()
+            for batch in batches:
+                gaps += self._gap(batch)
+                del batch.left[: batch.sure]
+            if refused := [batch for batch in batches if batch.left]:
+                await self._wait(refused[0], PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+                tries += 1
+        return gaps
 
-    def _kafka(self) -> Any:
-        return self._app.producer._ensure_producer()  # Faust's producer speaks only of single messages
+    async def _hand_over(self, batch: Batch) -> None:
+        produce, heard = self._app.producer.client.produce, batch.heard
+        batch.sure, batch.error = 0, None
+        for key, value, headers in batch.left:
+            while True:
+                try:
+                    produce(batch.topic, value, key, batch.partition, heard, headers=list(headers) or None)
+                    break
+                except BufferError:
+                    self._app.producer.client.poll(ROOM_S)
+                    await asyncio.sleep(0)
+                except KafkaException as error:  # the client itself refuses: too large, for one
+                    batch.heard(error.args[0], None)
+                    return
+
+    def _gap(self, batch: Batch) -> list[tuple[str, int, int, int]]:
+        """Where records of others lie among ours."""
+        place = batch.topic, batch.partition
+        if batch.sure == 0 or place not in self._next:
+            return []
+        start, self._next[place] = self._next[place], batch.last + 1
+        return [(*place, start, batch.last + 1)] if batch.last + 1 > start + batch.sure else []
+
+    async def _wait(self, batch: Batch, pause_s: float) -> None:
+        if batch.error is None or batch.error.fatal():
+            raise KafkaException(batch.error)
+        what = f"{batch.topic}[{batch.partition}] does not take {len(batch.left)} records"
+        log.error("%s, nothing is acknowledged; again in %.1f s: %s", what, pause_s, batch.error.str())
+        with self._app.transport.waits.waiting(f"{batch.topic} to take records"):
+            await asyncio.sleep(pause_s)
+
+    def _batch(self, topic: str, partition: int) -> Batch:
+        place = topic, partition
+        if place not in self._waiting:
+            self._waiting[place] = Batch(topic, partition)
+        return self._waiting[place]

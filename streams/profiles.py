@@ -2,39 +2,46 @@
 
 from typing import Any
 
-from ranker.profile import Profile, fold_all, pack
+from ranker.profile import fold_all
 from schemas.settings import Settings
-from schemas.topics import FEEDBACK
+from schemas.topics import ERASURES, FEEDBACK
+from streams.erasure import erased_letters, forget
 from streams.guard import late_letters, read_feedback
-from streams.letters import put_letters
-from streams.outbox import Outbox, Outgoing
+from streams.letters import Letters
+from streams.outbox import Outbox
+from streams.people import People
 from streams.runtime import Poll, Raw
-from streams.state import OwnedState
 from streams.trends import OwnedTrends
 
 
-def declare(app: Any, settings: Settings, profiles: OwnedState[Profile], trends: OwnedTrends, out: Outbox) -> Any:
+def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends, out: Outbox) -> Any:
     """Declare the agent on a batch-wise Faust app."""
-    feedback = app.topic(FEEDBACK.full(settings.prefix), schema=Raw())
+    feedback = FEEDBACK.full(settings.prefix)
+    both = app.topic(feedback, ERASURES.full(settings.prefix), schema=Raw())
+    dead = Letters(settings, out, "profiles")
 
-    @app.agent(feedback, name="profiles")
+    @app.agent(both, name="profiles")
     async def remember(polls: Any) -> None:
         """Fold every feedback event into its person's profile."""
         poll: Poll
         async for poll in polls:
+            await forget(poll, profiles, settings, out)
             for tp, records in poll.items():
-                mine = profiles[tp.partition]
+                if tp.topic != feedback:
+                    continue
+                mine = profiles.rows(tp.partition)
                 reading = read_feedback(records, await out.partitions(tp.topic))
-                folded = fold_all(mine, reading.arrivals, settings.late_ms)
-                mine.update(folded.changed)
+                admitted = profiles.floors.admit(tp.partition, mine, reading.arrivals)
+                mine.begin(admitted.starts)
+                folded = fold_all(mine, admitted.kept, settings.late_ms)
                 trends.take(tp.partition, folded.accepted)
-                changed = [Outgoing(user.encode(), pack(profile)) for user, profile in folded.changed.items()]
-                out.put(profiles.changelog, tp.partition, changed)
+                out.put(profiles.changelog, tp.partition, mine.take(folded.changed))
                 if folded.accepted:
                     newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
                     await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
                 await out.put_by_key(tp.topic, reading.astray)
-                await put_letters(out, settings, reading.letters + late_letters(records, folded.late))
+                late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
+                await dead.put(reading.letters + erased + late, read=len(records))
             await out.confirmed()
             poll.done()
 

@@ -1,6 +1,5 @@
 """How Qdrant is called: who may be called with a key, and how long a call is tried again."""
 
-import ipaddress
 import math
 from asyncio import get_running_loop, sleep, timeout_at
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from ranker.index import IndexUnavailable
+from schemas.access import is_loopback
 
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
@@ -34,18 +34,6 @@ class Patience:
 
 READING = Patience(1.0, 2.0)  # guesses: a slate without this index is better than a late one
 WRITING = Patience(10.0, 30.0)  # guesses: an upload waits gladly
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name means this machine.
-
-    >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "127.0.0.1.example.com")]
-    [True, True, True, False]
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s) -> AsyncQdrantClient:

@@ -14,7 +14,7 @@ from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.answered import Answered, source_offset
 from streams.guard import letter
-from streams.letters import put_letters
+from streams.letters import Letters
 from streams.outbox import Outbox, Outgoing
 from streams.runtime import Poll, Raw
 from streams.shared import SharedState
@@ -35,21 +35,22 @@ def declare(
 ) -> Any:
     """Declare the agent on a batch-wise Faust app."""
     profiles = app.topic(PROFILES.full(settings.prefix), schema=Raw())
-    slates = RECOMMENDATIONS.full(settings.prefix)
+    slates, dead = RECOMMENDATIONS.full(settings.prefix), Letters(settings, out, "ranker")
 
     @app.agent(profiles, name="ranker")
     async def answer(polls: Any) -> None:
         """Rank each person once per poll, by their newest profile."""
         poll: Poll
         async for poll in polls:
-            if not await poll.unless_stopped(shared.ready.wait()):
-                continue  # it comes again, to whoever gets the partition
+            with app.transport.waits.waiting("the first video"):
+                if not await poll.unless_stopped(shared.ready.wait()):
+                    continue  # it comes again, to whoever gets the partition
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
                 readable, letters = profiles_of(some)
                 for record, slate in await _answers(readable):
                     out.put(slates, record.partition, [slate])
-                await put_letters(out, settings, letters)
+                await dead.put(letters, read=len(some))
                 await out.confirmed()  # what is ready does not wait for the rest of a long poll
             poll.done()
 
@@ -57,21 +58,29 @@ def declare(
         asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]
         made = {slate.user_id: slate for slate in await pipeline.answer(asked)}
         ready = ((record, profile, made.get(text_of(record.key))) for record, profile in profiles)
-        return [(r, going) for r, profile, slate in ready if (going := _outgoing(r, profile, slate)) is not None]
-
-    def _outgoing(record: Any, profile: Profile | None, slate: Slate | None) -> Outgoing | None:
-        if profile is None or slate is None:
-            return Outgoing(record.key, None, [source_offset(record)])  # the person was erased
-        shown = may_show(slate, shared.catalogue)
-        if not shown.items:
-            return None  # nothing at all may be shown to this person
-        now_ms = time.time() * 1000
-        spent_ms = sum(slate.timings_ms.values())
-        times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
-        message = recommendation(shown, profile, models, times)
-        return Outgoing(record.key, outputs.encode(message), [source_offset(record)])
+        return [
+            (r, going)
+            for r, profile, slate in ready
+            if (going := outgoing(r, profile, slate, shared, models)) is not None
+        ]
 
     return answer
+
+
+def outgoing(
+    record: Any, profile: Profile | None, slate: Slate | None, shared: SharedState, models: Mapping[str, str]
+) -> Outgoing | None:
+    """What leaves for a profile's record: a slate without what was withdrawn or erased meanwhile, or a null."""
+    if profile is None or profile.origin is None or slate is None:
+        return Outgoing(record.key, None, [source_offset(record)])  # the person was erased
+    shown = may_show(slate, shared.catalogue)
+    if not shown.items or shared.erased.refuses(slate.user_id, profile.origin.at_ms):
+        return None  # nothing may be shown to this person, or their erasure is on its way here
+    now_ms = time.time() * 1000
+    spent_ms = sum(slate.timings_ms.values())
+    times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
+    message = recommendation(shown, profile, models, times)
+    return Outgoing(record.key, outputs.encode(message), [source_offset(record)])
 
 
 def profiles_of(records: Sequence[Any]) -> tuple[list[tuple[Any, Profile | None]], list[DeadLetter]]:

@@ -11,6 +11,7 @@ from schemas.settings import Settings
 from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, UPLOADS
 from streams import admin
 from streams.log_files import Line
+from streams.security import kafka_python_options
 from streams.trouble import Trouble
 
 UNCONFIRMED = 5000  # a guess: enough to keep the producer's batches full
@@ -25,7 +26,7 @@ def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], 
     """
     _refuse_missing_topics(settings)
     producer = KafkaProducer(
-        bootstrap_servers=settings.bootstrap.split(","),
+        **kafka_python_options(settings),
         linger_ms=LINGER_MS,
         max_request_size=MAX_RECORD_BYTES,
         allow_auto_create_topics=False,

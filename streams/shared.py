@@ -7,20 +7,23 @@ import time
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from ranker.catalogue import Catalogue
+from ranker.erasure import Erased
 from ranker.trends import merge
 from schemas import videos
 from schemas.outputs import Trends
 from schemas.settings import Settings
-from schemas.topics import FEATURES, TRENDS
-from streams.kafka import groupless, partitions_of
+from schemas.topics import ERASURES, FEATURES, TRENDS
+from streams.erasure import read_erasures
+from streams.kafka import AT_ONCE, Message, groupless, is_end, partitions_of, raise_for, record_of
 from streams.trends import read_trends
 
 log = logging.getLogger("freshet.shared")
 
 SAY_EVERY_S = 5.0
+LOOK_S = 0.1  # how long something new may wait before it is taken in
 
 
 class SharedState:
@@ -31,39 +34,38 @@ class SharedState:
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+        self.erased = Erased(ERASURES.retention_ms or 0)
         self.ready = asyncio.Event()
         self._settings = settings
         self._features = FEATURES.full(settings.prefix)
         self._trends = TRENDS.full(settings.prefix)
+        self._erasures = ERASURES.full(settings.prefix)
         self._parts: dict[int, Trends] = {}  # newest record by source partition
         self._caught_up = False
 
     async def follow(self) -> None:
-        """Read features.v1 and trends.v1 from the start, and go on for as long as the process lives."""
-        async with groupless(self._settings) as consumer:
-            topics = (self._features, self._trends)
-            places = [TopicPartition(t, p) for t in topics for p in await partitions_of(consumer, t)]
+        """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
+        with groupless(self._settings) as consumer:
+            topics = (self._features, self._trends, self._erasures)
+            places = [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
             consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            behind = {tp: end for tp, end in (await consumer.end_offsets(places)).items() if end}
-            await self._catch_up(consumer, behind)
+            await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
             while True:
-                self._take(await consumer.getmany(timeout_ms=1000))
-                self._open()
+                if messages := consumer.consume(AT_ONCE, 0):
+                    self._take(messages)
+                    self._open()
+                await asyncio.sleep(LOOK_S)
 
-    async def _catch_up(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> None:
+    async def _catch_up(self, consumer: Consumer, behind: set[tuple[str, int]]) -> None:
         started = said = time.monotonic()
         while behind:
-            self._take(await consumer.getmany(timeout_ms=1000))
-            for tp, end in list(behind.items()):
-                if await consumer.position(tp) >= end:
-                    del behind[tp]
+            messages = await asyncio.to_thread(consumer.consume, AT_ONCE, LOOK_S)
+            self._take(messages)
+            behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - said > SAY_EVERY_S:
                 said = time.monotonic()
                 log.info(
-                    "reading the catalogue: %d videos so far, %d partitions to go",
-                    len(self.catalogue),
-                    len(behind),
+                    "reading the catalogue: %d videos so far, %d partitions to go", len(self.catalogue), len(behind)
                 )
         log.info("catalogue of %d videos read in %.1f s", len(self.catalogue), time.monotonic() - started)
         if not len(self.catalogue):
@@ -76,8 +78,12 @@ class SharedState:
             gc.freeze()  # the collector need not walk the catalogue again and again: about a fifth of a slate's cost
             self.ready.set()
 
-    def _take(self, polled: dict[TopicPartition, list[Any]]) -> None:
-        records = [record for batch in polled.values() for record in batch if record.value]
+    def _take(self, messages: list[Message]) -> None:
+        records = [record_of(message) for message in messages if not raise_for(message.error()) and message.value()]
+        for record in records:
+            if record.topic == self._erasures:  # what is wrong with others is said by the profiles agent
+                for erasure in read_erasures([record], self._settings.partitions).erasures:
+                    self.erased.take(erasure.user_id, erasure.at_ms, record.timestamp)
         features = [decoded for r in records if r.topic == self._features and (decoded := _features(r)) is not None]
         if features:
             self.catalogue.apply(features)

@@ -6,19 +6,27 @@ whole batches (streams/outbox.py) and recovery reads them in whole batches, befo
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from schemas.settings import Settings
-from streams.kafka import read_to_end
+from streams.kafka import end_offsets, messages_to, read_between, read_to_end
+from streams.outbox import Outbox, Outgoing
 
 log = logging.getLogger("freshet.state")
+
+SAY_EVERY_S = 5.0
 
 V = TypeVar("V")
 
 
 class OwnedState(Generic[V]):
-    """State of the partitions that this worker owns, changed by nobody else."""
+    """State of the partitions that this worker owns, changed by nobody else.
+
+    `keep` makes of a record's value what is held in memory, and `version_of` says which of two is newer. A worker that
+    was stopped and woke up may write an older value late: of every key the highest version counts, and where an older
+    one stands behind it in the log the newer is put again, before compaction takes it for the last word.
+    """
 
     def __init__(
         self,
@@ -26,14 +34,16 @@ class OwnedState(Generic[V]):
         settings: Settings,
         source: str,
         changelog: str,
-        unpack: Callable[[bytes], V],
+        keep: Callable[[bytes], V],
         version_of: Callable[[V], int],
+        out: Outbox,
     ) -> None:
         self.changelog = changelog
+        self._keep = keep
         self._version_of = version_of
         self._source = source
         self._settings = settings
-        self._unpack = unpack
+        self._out = out
         self._values: dict[int, dict[str, V]] = {}
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
         app.on_rebalance_complete.connect(self._on_assigned, weak=False)
@@ -57,35 +67,82 @@ class OwnedState(Generic[V]):
 
     async def recover(self, partitions: set[int]) -> None:
         """Read the newest value of every key of these partitions."""
-        started = time.monotonic()
+        started = said = time.monotonic()
         values: dict[int, dict[str, V]] = {p: {} for p in partitions}
-        async for batch in read_to_end(self._settings, self.changelog, sorted(partitions)):
-            self._take(values, batch)
+        outdated: dict[int, set[str]] = {p: set() for p in partitions}
+        ends = await end_offsets(self._settings, self.changelog, sorted(partitions))
+        async for batch in messages_to(self._settings, self.changelog, ends):
+            self._take(values, outdated, batch)
+            if time.monotonic() - said > SAY_EVERY_S:
+                said = time.monotonic()
+                log.info("%s: %d keys so far", self.changelog, sum(map(len, values.values())))
         self._values = values
-        count = sum(map(len, values.values()))
-        log.info(
-            "%s: %d keys of %d partitions recovered in %.1f s",
-            self.changelog,
-            count,
-            len(values),
-            time.monotonic() - started,
-        )
+        self._out.alone(self.changelog, ends, self._put_right)
+        for partition, keys in outdated.items():
+            await self._put_again(partition, keys)
+        count, spent_s = sum(map(len, values.values())), time.monotonic() - started
+        log.info("%s: %d keys of %d partitions recovered in %.1f s", self.changelog, count, len(values), spent_s)
 
-    def _take(self, values: dict[int, dict[str, V]], batch: list[Any]) -> None:
-        """Keep of every key the highest version: a worker that was stopped and woke up may write an older one late."""
-        for record in batch:
-            key = text_of(record.key)
-            mine = values[record.partition]
-            if record.value is None:
+    def _take(self, values: dict[int, dict[str, V]], outdated: dict[int, set[str]], batch: list[Any]) -> None:
+        keep, version_of = self._keep, self._version_of
+        for message in batch:
+            key, mine = text_of(message.key()), values[message.partition()]
+            if (data := message.value()) is None:
                 mine.pop(key, None)
                 continue
             try:
-                value = self._unpack(record.value)
+                value = keep(data)
+                known = mine.get(key)
+                if known is None or version_of(value) >= version_of(known):
+                    mine[key] = value
+                    outdated[message.partition()].discard(key)
+                else:
+                    outdated[message.partition()].add(key)
             except ValueError as error:  # what comes after it counts; before it, the value before
-                log.error("%s[%d]@%d is damaged: %s", record.topic, record.partition, record.offset, error)
-                continue
-            if key not in mine or self._version_of(value) >= self._version_of(mine[key]):
-                mine[key] = value
+                place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+                log.error("%s is damaged and passed over: %s", place, error)
+
+    async def _put_right(self, partition: int, start: int, end: int) -> None:
+        """Somebody else wrote among our records: put again what is newer here."""
+        log.warning("%s[%d]: another worker wrote between %d and %d", self.changelog, partition, start, end)
+        records = await read_between(self._settings, self.changelog, partition, start, end)
+        await self._put_again(partition, {text_of(record.key) for record in records})
+
+    async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
+        """Put the highest version of these keys behind whatever else the log holds of them."""
+        if not (wanted := {key.encode() for key in keys}):
+            return
+        found: list[Any] = []
+        async for batch in read_to_end(self._settings, self.changelog, [partition]):
+            found += [record for record in batch if record.key in wanted]
+        again = outdated_last(found, lambda data: self._version_of(self._keep(data)))
+        log.warning(
+            "%s[%d]: %d keys stood older than they are and are put again", self.changelog, partition, len(again)
+        )
+        self._out.put(self.changelog, partition, again)
+        await self._out.confirmed()
+
+
+def outdated_last(records: Iterable[Any], version_of: Callable[[bytes], int]) -> list[Outgoing]:
+    """Of every key whose last record is not its highest version: that highest one, to be sent again.
+
+    A tombstone is the last word on what stands before it; what cannot be read is passed over.
+    """
+    highest: dict[bytes, tuple[int, Outgoing]] = {}
+    last: dict[bytes, int] = {}
+    for record in records:
+        if record.value is None:
+            highest.pop(record.key, None)
+            last.pop(record.key, None)
+            continue
+        try:
+            version = version_of(record.value)
+        except ValueError:
+            continue
+        last[record.key] = version
+        if record.key not in highest or version >= highest[record.key][0]:
+            highest[record.key] = version, Outgoing(record.key, record.value, record.headers)
+    return [going for key, (version, going) in highest.items() if last[key] < version]
 
 
 def text_of(key: bytes | None) -> str:

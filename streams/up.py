@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from schemas.settings import ENVIRONMENT_PREFIX, Settings
+from schemas.settings import ENVIRONMENT_PREFIX, SECRETS, Settings
 from streams import children
 from streams.reach import addresses, answers
 from streams.trouble import Trouble
@@ -27,11 +27,11 @@ def workers(names: Iterable[str]) -> dict[str, list[str]]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
-    values = {key: str(value) for key, value in settings if key != "qdrant_api_key"}
-    if secret := settings.qdrant_api_key.get_secret_value():
-        values["qdrant_api_key"] = secret
+    values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
     variables = {ENVIRONMENT_PREFIX + key.upper(): value for key, value in values.items()}
-    return {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
+    files = {f"{ENVIRONMENT_PREFIX}{key.upper()}_FILE" for key in SECRETS}  # already read
+    kept = {name: value for name, value in os.environ.items() if name not in files}
+    return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
 
 
 def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Say, say: Say) -> None:
@@ -73,6 +73,9 @@ def broker_if_none_answers(settings: Settings, say: Say) -> Iterator[None]:
     """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
     from streams.broker import HOST, local_broker
 
+    if settings.kafka_security != "plaintext":
+        cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
+        raise Trouble(cause, "Leave --broker out, or that setting.")
     (host, port), *_ = addresses(settings.bootstrap)
     if answers(host, port):
         yield

@@ -9,7 +9,7 @@ from schemas.outputs import Item, Recommendation
 from schemas.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
 from streams.kafka import partition_of
-from streams.reach import wait_for_broker
+from streams.security import kafka_python_options, wait_until_let_in
 from streams.trouble import Trouble
 
 POLL_MS = 500
@@ -24,10 +24,10 @@ class Answer(NamedTuple):
 
 def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[Answer]:
     """Follow recommendations.v1, of one person or of all, without end."""
-    wait_for_broker(settings.bootstrap, settings.broker_wait_s, lambda _: None)
+    wait_until_let_in(settings, lambda _: None)
     topic = RECOMMENDATIONS.full(settings.prefix)
     consumer = KafkaConsumer(
-        bootstrap_servers=settings.bootstrap.split(","),
+        **kafka_python_options(settings),
         group_id=None,
         enable_auto_commit=False,
         max_partition_fetch_bytes=MAX_RECORD_BYTES,

@@ -15,7 +15,7 @@ settings = Settings(
     prefix=os.environ["FRESHET_PREFIX"],
     data_dir=Path(os.environ["FRESHET_DATA_DIR"]),
 )
-trap = settings.data_dir / "raise"  # while this file is there, the agent raises after it has sent half of a poll
+trap = settings.data_dir / "raise"  # while this file is there, the agent raises with a poll in hand
 app = new_app("copier", settings)
 out = Outbox(app)
 
@@ -25,10 +25,10 @@ async def copy(polls: Any) -> None:
     """Copy every record to the same partition of another topic."""
     poll: Poll
     async for poll in polls:
-        for number, (tp, records) in enumerate(poll.items()):
-            if number and trap.exists():
-                raise RuntimeError("the agent was asked to raise")
+        for tp, records in poll.items():
             copies = [Outgoing(record.key, record.value) for record in records]
             out.put(RECOMMENDATIONS.full(settings.prefix), tp.partition, copies)
+            if trap.exists():
+                raise RuntimeError("the agent was asked to raise")
         await out.confirmed()
         poll.done()

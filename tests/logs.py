@@ -24,7 +24,8 @@ from schemas.topics import Topic
 from schemas.types import DAY_MS
 from streams.contract import RULES, check
 from streams.contract_facts import Breach, Facts
-from streams.kafka import client_options, partition_of
+from streams.kafka import partition_of
+from streams.security import kafka_python_options
 from tests import stories
 from tests.stories import NOON, minute
 
@@ -138,7 +139,7 @@ def said(log: Log, **changed: Any) -> list[str]:
 
 def send(settings: Settings, log: Log) -> None:
     """Put a log's records on a broker as they stand."""
-    producer = KafkaProducer(**client_options(settings))
+    producer = KafkaProducer(**kafka_python_options(settings))
     for topic, records in log.items():
         for one in records:
             producer.send(

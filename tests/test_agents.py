@@ -73,6 +73,7 @@ def all_answered(settings: Settings, sent: list[tuple[str, object]]) -> None:
 def test_every_event_is_answered_by_a_slate_of_unseen_videos(system: System) -> None:
     with agents(system.settings, system.folder, "profiles", "encoder", "ranker"):
         put_uploads(system.settings)
+        wait_until("the videos are encoded", lambda: len(everything(system.settings, FEATURES)) == len(VIDEOS))
         sent = put_events(system.settings, 120)
         all_answered(system.settings, sent)
     for slate in slates(system.settings):

@@ -125,21 +125,38 @@ def test_a_product_does_not_depend_on_the_tiles_around_it() -> None:
 async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_catalogue_grows_and_shrinks() -> None:
     catalogue = filled(1_000)
     warm = Neighbours(ExactIndex(catalogue), catalogue, k=10)
-    asked = list(range(60))
+    asked = np.arange(60, dtype=np.int32)
     for step in range(6):
         if step:
             catalogue.add(entries(300, seed=0, start=1_000 + 300 * (step - 1)))
             catalogue.drop(f"v{i}" for i in range(60 + 10 * step, 70 + 10 * step))
         cold = Neighbours(ExactIndex(catalogue), catalogue, k=10)
-        remembered, fresh = await warm.find(asked), await cold.find(asked)
+        assert (await warm.find(asked)).tolist() == (await cold.find(asked)).tolist()
         for row in asked:
-            assert remembered[row].rows.tolist() == fresh[row].rows.tolist()
-            assert remembered[row].scores.tobytes() == fresh[row].scores.tobytes()
+            there, here = warm.place_of[row], cold.place_of[row]
+            assert warm.scores[there].tobytes() == cold.scores[here].tobytes()
 
 
 async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     catalogue = filled(100)
     small = Neighbours(ExactIndex(catalogue), catalogue, k=5, remembered=4)
-    found = await small.find(list(range(10)))
-    assert list(found) == list(range(10))
-    assert list(small.near) == [6, 7, 8, 9]
+    asked = np.arange(10, dtype=np.int32)
+    assert (await small.find(asked)).tolist() == (await Neighbours(small.index, catalogue, k=5).find(asked)).tolist()
+    assert np.flatnonzero(small.known(asked)[1]).tolist() == [6, 7, 8, 9]
+    await small.find(np.array([0, 7], np.int32))
+    assert np.flatnonzero(small.known(asked)[1]).tolist() == [0, 7, 8, 9]
+    assert (small.whose >= 0).sum() == 4
+
+
+async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() -> None:
+    catalogue = filled(600)
+    catalogue.drop(["v1"])
+    warm, cold = (Neighbours(ExactIndex(catalogue), catalogue, k=5) for _ in range(2))
+    everything = np.arange(600, dtype=np.int32)
+    await warm.find(everything[10:11])
+    assert np.flatnonzero(warm.known(everything)[1]).tolist() == [0, *range(2, 8), 10]
+    for row in range(11, 100):  # each finds the next ones too
+        await warm.find(everything[row : row + 1])
+    assert warm.known(everything)[1].sum() == 599
+    alive = np.delete(everything, 1)
+    assert (await warm.find(alive)).tolist() == (await cold.find(alive)).tolist()

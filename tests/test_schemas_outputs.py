@@ -8,6 +8,7 @@ import pytest
 
 from schemas import outputs
 from schemas.outputs import (
+    ATTEMPTS,
     LETTER_BYTES,
     Because,
     DeadLetter,
@@ -86,9 +87,9 @@ def test_a_slate_without_an_event_id_is_a_slate():
 def test_a_dead_letter_says_why_and_where_in_its_headers():
     letter = DeadLetter(
         reason=Reason.RANGE, detail="é" * 2_000, topic="freshet.feedback.v1", partition=3, offset=991, at_ms=NOON,
-        key=b"u42", value=b"{}",
+        key=b"u42", value=b"{}", headers=[(ATTEMPTS, b"2")],
     )  # fmt: skip
-    headers = dict(letter_headers(letter, "0.1.0", attempts=2))
+    headers = dict(letter_headers(letter, "0.1.0"))
     assert headers.pop("detail").decode() == "é" * 1_000
     assert headers == {
         "reason": b"range", "topic": b"freshet.feedback.v1", "partition": b"3", "offset": b"991",

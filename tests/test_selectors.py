@@ -1,18 +1,27 @@
 """Selectors: variety, the creator cap, ties, numbers that are not finite, and the exact chance of a draw."""
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Features, Picks, Query, Scores
+from ranker.candidates import Asked, Candidates, Query, Scores
 from ranker.catalogue import Catalogue
 from ranker.entry import Entry
 from ranker.scorers import logistic
 from ranker.selectors import PER_CREATOR, POOL, diverse, draw_two
 from ranker.state import EMPTY
+from ranker.taste import taste
 
 NOON = 1_650_000_000_000
+
+
+class Slate(NamedTuple):
+    """Rows in rank order and the chance of each."""
+
+    rows: NDArray[np.int32]
+    propensity: NDArray[np.float64]
 
 
 def axis(*place: int) -> NDArray[np.float32]:
@@ -27,17 +36,18 @@ def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) ->
     return catalogue
 
 
-def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Picks:
+def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Slate:
     count = catalogue.size
-    candidates = Candidates(np.arange(count, dtype=np.int32), np.full(count, int(fresh), np.uint8))
-    features = Features(np.zeros((8, count), np.float32), np.array([0, count]), np.full(count, -1, np.int32))
-    scores = Scores({}, np.array(score, np.float32))
-    (picks,) = diverse(catalogue, size)([Query(user_id, 1, NOON, EMPTY)], [candidates], features, scores)
-    return picks
+    sources = np.full(count, int(fresh), np.uint8)
+    candidates = Candidates(catalogue.by_id, np.zeros(count, np.int64), sources, np.array([0, count]))
+    asked = Asked([Query(user_id, 1, NOON, EMPTY)], taste([EMPTY], catalogue))
+    picks = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
+    there = picks.at[0] >= 0
+    return Slate(catalogue.by_id[picks.at[0][there]], picks.propensity[0][there])
 
 
-def names(catalogue: Catalogue, picks: Picks) -> list[str]:
-    return [catalogue.ids[row] for row in picks.at]
+def names(catalogue: Catalogue, slate: Slate) -> list[str]:
+    return [catalogue.ids[row] for row in slate.rows]
 
 
 def test_a_twin_of_the_best_waits_behind_something_new() -> None:
@@ -76,9 +86,9 @@ def test_scores_that_are_not_finite_are_never_shown() -> None:
 
 def test_only_the_best_of_many_compete() -> None:
     catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(200)))
-    picks = select(catalogue, list(np.linspace(1, 0, 200)), 150)
-    assert len(picks.at) == POOL
-    assert set(picks.at) == set(range(POOL))
+    slate = select(catalogue, list(np.linspace(1, 0, 200)), 150)
+    assert len(slate.rows) == POOL
+    assert set(slate.rows) == set(range(POOL))
 
 
 def test_a_draw_says_its_exact_chance() -> None:
@@ -87,12 +97,12 @@ def test_a_draw_says_its_exact_chance() -> None:
     eighth: Counter[int] = Counter()
     sixteenth: Counter[int] = Counter()
     for i in range(1_200):
-        picks = select(catalogue, score, 20, fresh=True, user_id=f"u{i}")
-        assert picks.propensity[7] == picks.propensity[15] == 1 / 22
-        assert (np.delete(picks.propensity, [7, 15]) == 1).all()
-        assert len(set(picks.at.tolist())) == 20
-        eighth[int(picks.at[7])] += 1
-        sixteenth[int(picks.at[15])] += 1
+        slate = select(catalogue, score, 20, fresh=True, user_id=f"u{i}")
+        assert slate.propensity[7] == slate.propensity[15] == 1 / 22
+        assert (np.delete(slate.propensity, [7, 15]) == 1).all()
+        assert len(set(slate.rows.tolist())) == 20
+        eighth[int(slate.rows[7])] += 1
+        sixteenth[int(slate.rows[15])] += 1
     for counts in (eighth, sixteenth):
         assert sorted(counts) == list(range(18, 40))
         assert all(abs(count - 1_200 / 22) < 5 * (1_200 / 22) ** 0.5 for count in counts.values())

@@ -78,4 +78,4 @@ def test_agents_get_the_settings_that_flags_have_changed(tmp_path: Path):
     settings = CACHE.settings.model_copy(update={"prefix": "mine.", "data_dir": tmp_path})
     environ = up.environment(settings)
     assert (environ["FRESHET_PREFIX"], environ["FRESHET_DATA_DIR"]) == ("mine.", str(tmp_path))
-    assert "FRESHET_QDRANT_API_KEY" not in {key for key in environ if key not in os.environ}
+    assert environ["FRESHET_QDRANT_API_KEY"] == ""  # whatever stands around us

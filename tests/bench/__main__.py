@@ -26,9 +26,13 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "encode.text": "encoding:encode",
     "ranker.slates": "ranking:slates",
     "replay.events": "replaying:replay",
-    "profiles.backlog": "backlog:backlog",
-    "profiles.live": "live:live",
+    "reference.backlog": "backlog:reference",
+    "profiles.backlog": "backlog:profiles",
+    "recovery": "recovery:recovery",
+    "scale": "scale:scale",
+    "reference.live": "live:live",
     "slate.latency": "slates:latency",
+    "slate.rate": "slates:highest_rate",
 }
 WIDTH = 150  # where the output is no terminal
 
@@ -37,6 +41,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m tests.bench", description="Measure on this machine.")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run? The figures say little")
+    parser.add_argument("--long", action="store_true", help="five minutes of steady traffic for slate.latency")
     parser.add_argument("--only", type=_names, default=list(MEASUREMENTS), metavar="NAME,NAME", help="only these")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="PATH", help="where figures go")
     return parser.parse_args(given)
@@ -50,19 +55,19 @@ def _names(text: str) -> list[str]:
     return [name for name in MEASUREMENTS if name in names]
 
 
-def run(names: Sequence[str], quick: bool, file: Path, console: Console) -> int:
+def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, show, write; returns the exit status."""
     from tests.bench.ground import Ground
     from tests.bench.machine import machine, told
     from tests.bench.results import as_json, show
 
-    here = machine() | {"quick": quick}
+    here = machine() | {"quick": asked.quick}
     results: list[Result] = []
     failed: dict[str, str] = {}
     with ExitStack() as running:
         folder = running.enter_context(tempfile.TemporaryDirectory(prefix="freshet-bench-"))
-        ground = Ground(quick, Path(folder), running)
-        for name in names:
+        ground = Ground(asked.quick, asked.long, Path(folder), running)
+        for name in asked.only:
             began_s = time.monotonic()
             found = measured(name, ground)
             if isinstance(found, str):
@@ -71,12 +76,12 @@ def run(names: Sequence[str], quick: bool, file: Path, console: Console) -> int:
                 results += found
             how = "failed" if name in failed else "done"
             print(f"{name}: {how} in {time.monotonic() - began_s:.0f} s", file=sys.stderr)
-    console.print(told(here) + ("; quick: the figures say little" if quick else ""), highlight=False)
+    console.print(told(here) + ("; quick: the figures say little" if asked.quick else ""), highlight=False)
     show(console, results)
     for name, cause in failed.items():
         console.print(f"{name} failed: {cause}", style="red", highlight=False)
     written = as_json(here, results) | {"failed": failed}
-    file.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    asked.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return int(bool(failed) or any(result.fault for result in results))
 
 
@@ -96,11 +101,14 @@ def measured(name: str, ground: "Ground") -> "list[Result] | str":
 
 
 def main() -> int:
-    """One thread for what is measured inside this process; workers get an environment of their own."""
+    """Two cores for everything, one thread for what is measured inside this process."""
+    from tests.bench.machine import on_two_cores
+
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is loaded, so before everything else
     asked = arguments()
+    on_two_cores()
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    return run(asked.only, asked.quick, asked.json, console)
+    return run(asked, console)
 
 
 if __name__ == "__main__":

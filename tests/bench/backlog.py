@@ -1,4 +1,4 @@
-"""profiles.backlog: what an event costs when very many are waiting.
+"""reference.backlog and profiles.backlog: what an event costs when very many are waiting.
 
 Each engine is started on empty topics of its own, folds one event of each partition, and so is ready: imports,
 joining the group and recovery are over. Then it is halted (SIGSTOP), the backlog is published, and it goes on
@@ -8,26 +8,26 @@ subtracted. What the engines wrote is compared with a fold of the same events in
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from ranker.profile import Arrival, Profile, fold_all
-from ranker.state import state_digest, unpack
 from schemas import events
 from schemas.settings import Settings
-from schemas.topics import FEEDBACK, PROFILES
+from streams.kafka import partition_of
 from streams.trouble import Trouble
-from tests.bench.engines import FRESHET, PEERS, Engine, Running, by_run, in_turns, running
-from tests.bench.ground import START_MS, Ground
+from tests.bench.engines import ENGINES, FRESHET, QUIX, Engine, Running, in_turns, running, source_of
+from tests.bench.ground import DATA, KUAIRAND, START_MS, Ground
 from tests.bench.machine import cpu_seconds
-from tests.bench.results import Result
-from tests.bench.wire import Outgoing, keys, marks, newest_until, publish
+from tests.bench.results import Goal, Result, percentiles
+from tests.bench.wire import Found, Outgoing, marks, newest_until, of_mark, publish
+from tests.bench.work import PROFILES, REFERENCE, Work, user_of
 from tests.bench.world import World
 
-NAME = "profiles.backlog"
-PEOPLE, VIDEOS = 5000, 10_000
+WORLD = World(videos=10_000, people=5000, zipf=False)
+BATCH = 5000  # of the fold alone: each person's newest state is packed once a batch
 HALT_S = 8.0  # longer than that, and the group may give its partitions away: its sessions last 10 s
 
 
@@ -35,87 +35,155 @@ HALT_S = 8.0  # longer than that, and the group may give its partitions away: it
 class Backlog:
     """Records in the order of their publishing: the first make ready, the last are waited for."""
 
+    name: str
+    work: Work
     first: list[Outgoing]
     between: list[Outgoing]
     last: list[Outgoing]
-
-    def digest(self, settings: Settings) -> str:
-        """The state digest that is right."""
-        everything = [events.decode(value) for _, value in (*self.first, *self.between, *self.last)]
-        arrivals = [Arrival(event, "", 0, offset) for offset, event in enumerate(everything)]
-        profiles: dict[str, Profile] = {}
-        for start in range(0, len(arrivals), 500):
-            profiles.update(fold_all(profiles, arrivals[start : start + 500], settings.late_ms).changed)
-        return state_digest(profiles.items())
 
 
 @dataclass(frozen=True)
 class Drained:
     """One engine's run over the backlog."""
 
-    cpu_s: float
-    wall_s: float
+    cpu_us: float  # an event
+    pace: float  # events a second
+    coalesced: float  # share of the events that have no state of their own on the changelog
+    bytes: tuple[float, float]  # of a person's packed state at the end, p50 and p99
     digest: str
+    events: int  # that the states hold
 
 
-def backlog(ground: Ground) -> list[Result]:
-    """CPU µs and events a second of Freshet and of the peer, side by side, in alternating order."""
-    count = ground.size(100_000, 5000)
-    records = _records(count, ground.settings())
-    right = records.digest(ground.settings())
-    runs = in_turns(ground, "backlog", lambda engine, settings: _drained(engine, settings, records))
-    return [row for peer in PEERS for row in _rows(peer.name, runs, len(records.between), right, records)]
+def reference(ground: Ground, engines: Sequence[Engine] = ENGINES) -> list[Result]:
+    """The reference fold: events of 165 bytes, 5,000 people, a state of about 190 bytes."""
+    count = ground.size(200_000, 5000)
+    records = _around(ground, "reference.backlog", REFERENCE, reference_events(count), START_MS + count)
+    return _compared(ground, records, engines)
 
 
-def _records(count: int, settings: Settings) -> Backlog:
-    clock = iter(range(START_MS, START_MS + count))  # a thousand events to a second of event time
-    world = World(VIDEOS, PEOPLE, zipf=False)
-    made = world.events(count, "e", lambda: next(clock))
-    between = [Outgoing(event.user_id.encode(), events.encode(event)) for event in made]
-    return Backlog(marks(settings, "first", START_MS), between, marks(settings, "last", START_MS + count))
+def reference_events(count: int) -> list[Outgoing]:
+    """So many events of 165 bytes, a thousand to a second of event time."""
+    clock = iter(range(START_MS, START_MS + count))
+    made = WORLD.events(count, "reference-row", lambda: next(clock))
+    return [Outgoing(event.user_id.encode(), events.encode(event)) for event in made]
+
+
+def profiles(ground: Ground, engines: Sequence[Engine] = ENGINES) -> list[Result]:
+    """Freshet's profiles agent, and its peers with the same fold, on the KuaiRand log."""
+    if ground.log.name != KUAIRAND:
+        print(f"profiles.backlog: left out, as there is no KuaiRand log in {DATA}", file=sys.stderr)
+        return []
+    log = ground.log.feedback()
+    between = [Outgoing(event.user_id.encode(), events.encode(event)) for event in log]
+    end_ms = max(event.at_ms for event in log)
+    return _compared(ground, _around(ground, "profiles.backlog", PROFILES, between, end_ms), engines)
+
+
+def _around(ground: Ground, name: str, work: Work, between: list[Outgoing], end_ms: int) -> Backlog:
+    settings = ground.settings()
+    return Backlog(name, work, marks(settings, "first", START_MS), between, marks(settings, "last", end_ms))
+
+
+def _compared(ground: Ground, records: Backlog, engines: Sequence[Engine]) -> list[Result]:
+    runs = in_turns(ground, records.name, engines, lambda engine, settings: _drained(engine, settings, records))
+    alone = _alone(records, ground.settings())
+    what = "made-up" if records.work is REFERENCE else ground.log.name
+    size = sum(len(value) for _, value in records.between) // len(records.between)
+    people = len({one.key for one in records.between})
+    note = f"{what} events of {size} bytes, {people:,} people; the pace of Quix Streams holds its wait for a checkpoint"
+    rows = [row(records, name, of_engine, alone, note) for name, of_engine in runs.items()]
+    return [*rows, row(records, "the fold alone", [alone], alone, note, _goals(records, runs))]
 
 
 def _drained(engine: Engine, settings: Settings, records: Backlog) -> Drained:
-    with running(engine.name, engine.command(settings), settings) as process:
-        publish(settings, FEEDBACK, records.first)
-        newest_until(settings, PROFILES, keys(records.first), process.check)
+    output = engine.output(settings)
+    with running(engine.name, engine.command(settings, records.work), settings) as process:
+        publish(settings, source_of(settings), records.first)
+        newest_until(settings, output, of_mark("first"), process.check)
         _publish_halted(process, settings, records)
         cpu_s, began_s = cpu_seconds(process.pid), time.monotonic()
         os.kill(process.pid, signal.SIGCONT)
-        newest = newest_until(settings, PROFILES, keys(records.last), process.check)
+        found = newest_until(settings, output, of_mark("last"), process.check)
         wall_s = time.monotonic() - began_s
         cpu_s = cpu_seconds(process.pid) - cpu_s
-    return Drained(cpu_s, wall_s, state_digest((key.decode(), unpack(value)) for key, value in newest.items()))
+    return _made_of(found, records, cpu_s, wall_s)
 
 
 def _publish_halted(process: Running, settings: Settings, records: Backlog) -> None:
     os.kill(process.pid, signal.SIGSTOP)
     began_s = time.monotonic()
-    publish(settings, FEEDBACK, records.between)
-    publish(settings, FEEDBACK, records.last)
+    publish(settings, source_of(settings), records.between)
+    publish(settings, source_of(settings), records.last)
     if (halted_s := time.monotonic() - began_s) > HALT_S:
         cause = f"Publishing took {halted_s:.1f} s, during which {process.name} was halted: it may have lost its place."
         raise Trouble(cause, "Measure again on a quiet machine.")
 
 
-def _rows(peer: str, runs: dict[str, list[Drained]], count: int, right: str, records: Backlog) -> Sequence[Result]:
-    mine, its = runs[FRESHET.name], runs[peer]
-    wrong = [name for name, of_engine in runs.items() if any(run.digest != right for run in of_engine)]
-    fault = f"the state of {', '.join(wrong)} differs from a fold of the same events" if wrong else ""
-    size = sum(len(value) for _, value in records.between) // count
-    costs, peers = ([1e6 * run.cpu_s / count for run in of_engine] for of_engine in (mine, its))
-    said = "" if wrong else "; all states are equal to a fold of the same events"
-    note = (
-        f"{count:,} events of {size} bytes, {PEOPLE:,} people; by run {by_run(FRESHET.name, costs)}, "
-        f"{by_run(peer, peers)}{said}"
+def _made_of(found: Found, records: Backlog, cpu_s: float, wall_s: float) -> Drained:
+    work, count = records.work, len(records.between) + len(records.last)
+    states = [(user_of(key), work.unpack(value)) for key, value in found.newest.items()]
+    return Drained(
+        cpu_us=1e6 * cpu_s / count,
+        pace=count / wall_s,
+        coalesced=1 - (found.records - len(records.first)) / count,
+        bytes=percentiles([len(value) for value in found.newest.values()]),
+        digest=work.digest(states),
+        events=sum(work.events_in(state) for _, state in states),
     )
-    at = f"{count:,} events"
-    more = {f"run_{n}": cost for n, cost in enumerate(costs)}
-    more |= {f"peer_run_{n}": cost for n, cost in enumerate(peers)}
-    cpu = Result(NAME, mean(costs), "cpu_us/event", at, peer, mean(peers), more=more, note=note, fault=fault)
-    pace = Result(NAME, _pace(mine, count), "events/s", at, peer, _pace(its, count), fault=fault)
-    return cpu, pace
 
 
-def _pace(runs: Sequence[Drained], count: int) -> float:
-    return count * len(runs) / sum(run.wall_s for run in runs)
+def _alone(records: Backlog, settings: Settings) -> Drained:
+    """The fold in this process, without any transport; its states are what the engines' have to be equal to."""
+    states: dict[bytes, object] = {}
+    packed: dict[bytes, bytes] = {}
+    changed: set[bytes] = set()
+    work, sent, source = records.work, len(records.first), source_of(settings)
+    cpu_s, began_s = time.process_time(), time.monotonic()
+    for number, (key, value) in enumerate((*records.first, *records.between, *records.last)):
+        after = work.apply(states.get(key), value, source, partition_of(key, settings.partitions), number)
+        if after is not None:
+            states[key] = after
+            changed.add(key)
+        if not number % BATCH:
+            packed |= {user: work.pack(states[user]) for user in changed}
+            sent += len(changed)
+            changed.clear()
+    packed |= {user: work.pack(states[user]) for user in changed}
+    cpu_s, wall_s = time.process_time() - cpu_s, time.monotonic() - began_s
+    return _made_of(Found(packed, sent + len(changed)), records, cpu_s, wall_s)
+
+
+def row(
+    records: Backlog, engine: str, runs: Sequence[Drained], right: Drained, note: str, goals: Sequence[Goal] = ()
+) -> Result:
+    """What one engine's runs came to; a fault where its states are not the fold's."""
+    wrong = [run for run in runs if (run.digest, run.events) != (right.digest, right.events)]
+    fault = (
+        f"{engine}: {wrong[0].events} of {right.events} events, or their states differ from the fold's" if wrong else ""
+    )
+    more = {
+        "events/s": mean(run.pace for run in runs),
+        "coalesced": mean(run.coalesced for run in runs),
+        "bytes_p50": runs[0].bytes[0],
+        "bytes_p99": runs[0].bytes[1],
+    }
+    more |= {f"run_{number}": run.cpu_us for number, run in enumerate(runs, 1) if len(runs) > 1}
+    at = f"{len(records.between):,} events"
+    return Result(records.name, _cpu(runs), "cpu_us/event", at, engine, more, note, fault, goals)
+
+
+def _goals(records: Backlog, runs: dict[str, list[Drained]]) -> Sequence[Goal]:
+    if not {FRESHET.name, QUIX.name} <= runs.keys():
+        return ()
+    mine = _cpu(runs[FRESHET.name])
+    share = mine / _cpu(runs[QUIX.name])
+    if records.work is PROFILES:
+        return [Goal(f"{share:.2f} of Quix State's CPU with the same fold, at most 0.5", share <= 0.5)]
+    return [
+        Goal(f"{mine:.1f} µs CPU an event, at most 6 (and never above 10)", mine <= 6),
+        Goal(f"{share:.2f} of Quix State's CPU, under a third", share < 1 / 3),
+    ]
+
+
+def _cpu(runs: Sequence[Drained]) -> float:
+    return mean(run.cpu_us for run in runs)

@@ -1,80 +1,58 @@
-"""The peer: profiles by a plain loop over aiokafka, without Faust, recovery, dead letters or trends.
+"""A peer: a plain loop over aiokafka, without Faust, recovery or dead letters.
 
-`each` sends a record an event; `newest` sends each person's newest state once a fetch, as Freshet does. Either
-way a fetch is committed only after the broker has confirmed all that it caused, with Freshet's client options.
+Each person's newest state goes out once a fetch, and a fetch is committed only after the broker has confirmed all
+that it caused: as Freshet does, and with the same client options.
 """
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ranker.profile import Arrival, Folded, Profile, fold_all, pack
-from schemas import events
-from schemas.settings import Settings, load
-from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, PROFILES
-from streams.app import BATCH_BYTES
+from tests.bench.bare_confluent import GATHER_S, GROUP, POLL_RECORDS, changed_by
+from tests.bench.work import WORKS, Work
 
-Sends = Literal["each", "newest"]
+FETCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 1024 * 1024
 
 
-async def follow(settings: Settings, sends: Sends) -> None:
+async def follow(bootstrap: str, source: str, changelog: str, work: Work) -> None:
     """Fetch, fold, send, commit, until the process is ended."""
-    servers = settings.bootstrap.split(",")
     consumer = AIOKafkaConsumer(
-        FEEDBACK.full(settings.prefix),
-        bootstrap_servers=servers,
-        group_id=f"{settings.prefix}bare",
+        source,
+        bootstrap_servers=bootstrap,
+        group_id=GROUP + source,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        max_partition_fetch_bytes=FETCH_BYTES,
     )
     producer = AIOKafkaProducer(
-        bootstrap_servers=servers,
+        bootstrap_servers=bootstrap,
         acks="all",
         enable_idempotence=True,
         max_batch_size=BATCH_BYTES,
-        max_request_size=MAX_RECORD_BYTES,
+        max_request_size=FETCH_BYTES,
     )
     async with consumer, producer:
-        await _loop(settings, consumer, producer, sends)
+        await _loop(consumer, producer, changelog, work)
 
 
-async def _loop(settings: Settings, consumer: Any, producer: Any, sends: Sends) -> None:
-    changelog = PROFILES.full(settings.prefix)
-    profiles: dict[str, Profile] = {}
+async def _loop(consumer: Any, producer: Any, changelog: str, work: Work) -> None:
+    states: dict[bytes, Any] = {}
     while True:
-        polled = await consumer.getmany(timeout_ms=1000, max_records=settings.poll_records)
+        polled = await consumer.getmany(timeout_ms=1000, max_records=POLL_RECORDS)
         waiting = []
         for place, records in polled.items():
-            folded = fold_all(profiles, _arrivals(records), settings.late_ms)
-            profiles.update(folded.changed)
-            for user, profile in _states(folded, sends):
-                sent = producer.send(changelog, pack(profile), user.encode(), partition=place.partition)
-                waiting.append(await sent)
+            read = ((one.key, one.value, one.topic, one.partition, one.offset) for one in records)
+            for key, state in changed_by(states, read, work).items():
+                waiting.append(await producer.send(changelog, work.pack(state), key, partition=place.partition))
         await asyncio.gather(*waiting)
         if polled:
             await consumer.commit()
-
-
-def _arrivals(records: Iterable[Any]) -> Iterator[Arrival]:
-    return (Arrival(events.decode(one.value), one.topic, one.partition, one.offset) for one in records)
-
-
-def _states(folded: Folded, sends: Sends) -> Iterable[tuple[str, Profile]]:
-    if sends == "newest":
-        return folded.changed.items()
-    return ((one.arrival.event.user_id, one.profile) for one in folded.accepted)
-
-
-def main(bootstrap: str, prefix: str, sends: Sends) -> None:
-    """Run it with the default settings but for these."""
-    settings = load({"bootstrap": bootstrap, "prefix": prefix}, {}, None).settings
-    asyncio.run(follow(settings, sends))
+            await asyncio.sleep(GATHER_S)
 
 
 if __name__ == "__main__":
-    _, address, prefix, how = sys.argv
-    main(address, prefix, next(one for one in get_args(Sends) if one == how))
+    _, address, topic, output, name = sys.argv
+    asyncio.run(follow(address, topic, output, WORKS[name]))

@@ -1,4 +1,4 @@
-"""The processes that are measured: Freshet's own workers, and the peer in two ways."""
+"""The processes that are measured: Freshet's own workers, and its peers doing the same work."""
 
 import subprocess
 import sys
@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from schemas.settings import Settings
+from schemas.topics import FEEDBACK, PROFILES
 from streams import children, up
 from streams.trouble import Trouble
+from tests.bench import faust_app, quix_app
 from tests.bench.ground import Ground, environment
+from tests.bench.machine import PEERS
+from tests.bench.wire import make_changelog
+from tests.bench.work import REFERENCE, Work
 
+PEERS_PYTHON = PEERS / "bin/python"
+SHORT_S = 0.1  # between checkpoints, where the delay is measured
 LAST_LINES = 8
 
 R = TypeVar("R")
@@ -19,52 +26,88 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Engine:
-    """Something that folds feedback.v1 into profiles.v1, in one process."""
+    """Something that folds feedback.v1 into a changelog of states, in one process."""
 
     name: str
-    command: Callable[[Settings], Sequence[str]]
+    command: Callable[[Settings, Work], Sequence[str]]
+    changelog: Callable[[str], str] | None = None  # by source topic; None: it writes to profiles.v1
+
+    def output(self, settings: Settings) -> str:
+        """The full name of its changelog."""
+        return self.changelog(source_of(settings)) if self.changelog else PROFILES.full(settings.prefix)
 
 
-def _worker(settings: Settings) -> Sequence[str]:
+def source_of(settings: Settings) -> str:
+    """The full name of the topic that every engine reads."""
+    return FEEDBACK.full(settings.prefix)
+
+
+def _freshet(settings: Settings, work: Work) -> Sequence[str]:
+    if work is REFERENCE:
+        return [sys.executable, "-m", "faust", "-A", "tests.bench.freshet_app:app", "worker", "-l", "warn"]
     return up.workers(["profiles"])["profiles"]
 
 
-def _bare(sends: str) -> Callable[[Settings], Sequence[str]]:
-    module = "tests.bench.bare_aiokafka"
-    return lambda settings: [sys.executable, "-m", module, settings.bootstrap, settings.prefix, sends]
+def _faust(settings: Settings, work: Work) -> Sequence[str]:
+    given = (settings.bootstrap, source_of(settings), str(settings.data_dir), str(settings.partitions), work.name)
+    return [sys.executable, "-m", "tests.bench.faust_app", *given]
 
 
-FRESHET = Engine("Freshet", _worker)
-PEERS = (
-    Engine("aiokafka, a record an event", _bare("each")),
-    Engine("aiokafka, newest per person", _bare("newest")),
-)
-ENGINES = (FRESHET, *PEERS)
+def _quix(checkpoint_s: float) -> Callable[[Settings, Work], Sequence[str]]:
+    def command(settings: Settings, work: Work) -> Sequence[str]:
+        given = (settings.bootstrap, source_of(settings), str(settings.data_dir), work.name, str(checkpoint_s))
+        return [str(PEERS_PYTHON), "-m", "tests.bench.quix_app", *given]
+
+    return command
 
 
-def in_turns(ground: Ground, name: str, measure: Callable[[Engine, Settings], R]) -> dict[str, list[R]]:
+def _bare(module: str) -> Callable[[Settings, Work], Sequence[str]]:
+    def command(settings: Settings, work: Work) -> Sequence[str]:
+        given = (settings.bootstrap, source_of(settings), PROFILES.full(settings.prefix), work.name)
+        return [sys.executable, "-m", f"tests.bench.{module}", *given]
+
+    return command
+
+
+FRESHET = Engine("Freshet", _freshet)
+FAUST = Engine("Faust, table", _faust, faust_app.changelog_of)
+QUIX = Engine("Quix Streams, State", _quix(quix_app.AS_SHIPPED_S), quix_app.changelog_of)
+QUIX_SHORT = Engine(f"Quix Streams, checkpoints every {SHORT_S:g} s", _quix(SHORT_S), quix_app.changelog_of)
+AIOKAFKA = Engine("bare aiokafka", _bare("bare_aiokafka"))
+CONFLUENT = Engine("bare confluent-kafka", _bare("bare_confluent"))
+ENGINES = (FRESHET, FAUST, QUIX, AIOKAFKA, CONFLUENT)
+
+
+def in_turns(
+    ground: Ground, name: str, engines: Sequence[Engine], measure: Callable[[Engine, Settings], R]
+) -> dict[str, list[R]]:
     """Measure each engine twice, in alternating order, on topics of its own; gives the results by engine.
 
-    A first run of a peer is thrown away: whoever came first on a broker just started was seen to pay two to
+    A first run of the cheapest is thrown away: whoever came first on a broker just started was seen to pay two to
     three times the CPU, and seconds of delay. A quick run measures each once, and throws nothing away.
     """
+    _refuse_without_peers(engines)
+    short = "".join(word[0] for word in name.split("."))  # a profile names its topic, so this shows in its size
     if not ground.quick:
-        measure(PEERS[-1], ground.with_topics(f"{name}-warm-up."))
-    results: dict[str, list[R]] = {engine.name: [] for engine in ENGINES}
+        _on_own_topics(ground, f"{short}-warm.", CONFLUENT, measure)
+    results: dict[str, list[R]] = {engine.name: [] for engine in engines}
     for number in range(ground.size(2, 1)):
-        for place, engine in enumerate(ENGINES if number % 2 == 0 else reversed(ENGINES)):
-            settings = ground.with_topics(f"{name}-{number}-{place}.")
-            results[engine.name].append(measure(engine, settings))
+        for place, engine in enumerate(engines if number % 2 == 0 else reversed(engines)):
+            results[engine.name].append(_on_own_topics(ground, f"{short}-{number}-{place}.", engine, measure))
     return results
 
 
-def by_run(name: str, costs: Sequence[float]) -> str:
-    """What each run cost, so that anybody sees how far apart they are.
+def _refuse_without_peers(engines: Sequence[Engine]) -> None:
+    """Nobody is left out in silence."""
+    if QUIX in engines and not PEERS_PYTHON.exists():
+        cause = f"There is no {PEERS_PYTHON}, which runs Quix Streams."
+        raise Trouble(cause, "`make bench` makes it from requirements/bench.txt.")
 
-    >>> by_run("Freshet", [9.04, 10.6])
-    'Freshet 9.0 and 10.6 µs'
-    """
-    return f"{name} {' and '.join(f'{cost:.1f}' for cost in costs)} µs"
+
+def _on_own_topics(ground: Ground, prefix: str, engine: Engine, measure: Callable[[Engine, Settings], R]) -> R:
+    settings = ground.with_topics(prefix)
+    make_changelog(settings, engine.output(settings))
+    return measure(engine, settings)
 
 
 class Running:
@@ -80,9 +123,12 @@ class Running:
     def check(self) -> None:
         """Raise Trouble, with its last lines, where it has ended."""
         if (status := self._process.poll()) is not None:
-            said = self._output.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
-            told = "\n".join(f"  | {line}" for line in said) or "  | nothing"
+            told = "\n".join(f"  | {line}" for line in self.said()[-LAST_LINES:]) or "  | nothing"
             raise Trouble(f"{self.name} ended {children.exit_text(status)}, and said:\n{told}", "See to that.")
+
+    def said(self) -> list[str]:
+        """Its output so far, by lines."""
+        return self._output.read_text("utf-8", "replace").splitlines()
 
     def kill(self) -> None:
         """End it at once: what it leaves behind nobody reads."""

@@ -18,6 +18,7 @@ from streams.convert import convert_kuairand
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("FRESHET_TEST_DATA") or ROOT.parent / "shared/data")
 FOLDERS = ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")  # all that is taken from the caller's settings
+KUAIRAND = "KuaiRand"
 START_MS = 1_650_000_000_000  # of made-up logs
 
 T = TypeVar("T")
@@ -38,8 +39,8 @@ class Log(NamedTuple):
 class Ground:
     """Made once a run; broker and log are made when they are first asked for."""
 
-    def __init__(self, quick: bool, folder: Path, running: ExitStack) -> None:
-        self.quick, self.folder, self._running = quick, folder, running
+    def __init__(self, quick: bool, long: bool, folder: Path, running: ExitStack) -> None:
+        self.quick, self.long, self.folder, self._running = quick, long, folder, running
 
     def size(self, full: T, quick: T) -> T:
         """The one for this run."""
@@ -51,10 +52,15 @@ class Ground:
         broker = local_broker(self.folder, self.settings().cache_dir)
         return self._running.enter_context(broker).bootstrap
 
-    def settings(self, **flags: object) -> Settings:
+    @staticmethod
+    def defaults(**flags: object) -> Settings:
         """The defaults with these changes: what the caller has set otherwise shall not be measured."""
         environ = {key: os.environ[key] for key in FOLDERS if key in os.environ}
-        return load({"data_dir": self.folder, **flags}, environ, None).settings
+        return load(flags, environ, None).settings
+
+    def settings(self, **flags: object) -> Settings:
+        """The defaults, but in the run's folder, with these changes."""
+        return self.defaults(**{"data_dir": self.folder, **flags})
 
     def with_topics(self, prefix: str) -> Settings:
         """Settings of a system of its own on the broker, its topics made."""
@@ -69,7 +75,7 @@ class Ground:
         source = DATA / "kuairand-pure"
         if source.is_dir():
             convert_kuairand(source, path, count)
-            return Log("KuaiRand", path)
+            return Log(KUAIRAND, path)
         made = simulated_log(0, self.size(2000, 200), self.size(2000, 200), count or 50_000, START_MS)
         with path.open("wb") as file:
             encode = {True: videos.encode, False: events.encode}

@@ -1,12 +1,20 @@
 """What a measurement found, as JSON and as a table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure should be, in words, and whether it is."""
+
+    text: str
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -17,20 +25,11 @@ class Result:
     value: float
     unit: str
     at: str = ""
-    peer: str | None = None
-    peer_value: float | None = None
+    engine: str = ""  # where several do the same work
     more: Mapping[str, float] = field(default_factory=dict)  # what else was measured along with it
     note: str = ""
     fault: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        """Value over the peer's value.
-
-        >>> Result("fold", 3.0, "cpu_us/event", peer="a bare loop", peer_value=2.0).ratio
-        1.5
-        """
-        return self.value / self.peer_value if self.peer_value else None
+    goals: Sequence[Goal] = ()
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float]:
@@ -54,14 +53,13 @@ def _row(result: Result) -> dict[str, Any]:
     return {
         "name": result.name,
         "at": result.at,
+        "engine": result.engine,
         "value": _rounded(result.value),
         "unit": result.unit,
-        "peer": result.peer,
-        "peer_value": _rounded(result.peer_value),
-        "ratio": _rounded(result.ratio),
         "more": {key: _rounded(value) for key, value in result.more.items()},
         "note": result.note,
         "fault": result.fault,
+        "goals": [asdict(goal) for goal in result.goals],
     }
 
 
@@ -70,32 +68,42 @@ def _rounded(value: float | None) -> float | None:
 
 
 def show(console: Console, results: Sequence[Result]) -> None:
-    """Print the table, and below it what has to be said about its rows."""
+    """Print a row for each engine and condition, and below the table what has to be said about them."""
     table = Table()
-    for header in ("measured", "at", "value", "unit", "peer", "peer's", "ratio"):
-        number = header in ("value", "peer's", "ratio")
-        table.add_column(header, justify="right" if number else "left", no_wrap=True)
-    before = ""
-    for result in results:
-        if before and result.name != before:
+    for header in ("measured", "at", "engine", "figures"):
+        table.add_column(header, no_wrap=header != "figures")
+    before = ("", "")
+    for (name, at, engine), figures in _by_row(results).items():
+        if before[0] and name != before[0]:
             table.add_section()
-        shown = "" if result.name == before else result.name
-        figures = (_shown(result.value), result.unit, result.peer or "", _shown(result.peer_value))
-        table.add_row(shown, result.at, *figures, _shown(result.ratio))
-        before = result.name
+        shown = ("" if name == before[0] else name, "" if (name, at) == before else at)
+        table.add_row(*shown, engine, " · ".join(figures))
+        before = (name, at)
     console.print(table)
     for note in dict.fromkeys(f"{result.name}: {result.note}" for result in results if result.note):
         console.print(note, highlight=False)
+    for name, goal in ((result.name, goal) for result in results for goal in result.goals):
+        style, word = ("green", "met") if goal.met else ("yellow", "missed")
+        console.print(f"goal {word}: {name}: {goal.text}", style=style, highlight=False)
     for fault in dict.fromkeys(f"{result.name}: {result.fault}" for result in results if result.fault):
         console.print(fault, style="red", highlight=False)
 
 
-def _shown(value: float | None) -> str:
+def _by_row(results: Sequence[Result]) -> dict[tuple[str, str, str], list[str]]:
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for result in results:
+        row = rows.setdefault((result.name, result.at, result.engine), [])
+        row += [f"{_shown(result.value)} {result.unit}"]
+        row += [figure for key, value in result.more.items() if (figure := f"{_shown(value)} {key}") not in row]
+    return rows
+
+
+def _shown(value: float) -> str:
     """
-    >>> _shown(12345.6), _shown(12.345), _shown(0.1234), _shown(None)
-    ('12,346', '12.3', '0.12', '')
+    >>> _shown(12345.6), _shown(12.345), _shown(0.1234), _shown(float("nan"))
+    ('12,346', '12.3', '0.12', '–')
     """
-    if value is None:
-        return ""
+    if not np.isfinite(value):
+        return "–"
     size = abs(value)
     return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"

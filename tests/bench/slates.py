@@ -1,48 +1,86 @@
-"""slate.latency: from an event to the slate that takes it into account, through Kafka and both agents."""
+"""slate.latency and slate.rate: from an event to the slate that takes it into account, through both agents."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from schemas import events, videos
 from schemas.settings import Settings
 from schemas.topics import FEATURES, FEEDBACK, RECOMMENDATIONS
 from streams import up
+from tests.bench.answers import Measured, Traffic
 from tests.bench.engines import Running, running
 from tests.bench.ground import Ground
-from tests.bench.results import Result, percentiles
-from tests.bench.traffic import ANSWER_S, Measured, Traffic, as_sent, measure, per_second
-from tests.bench.wire import Outgoing, keys, marks, newest_until, publish
+from tests.bench.results import Goal, Result, percentiles
+from tests.bench.traffic import ANSWER_S, measure
+from tests.bench.wire import Outgoing, marks, newest_until, of_mark, publish
 from tests.bench.world import World
 
-NAME = "slate.latency"
-RATES = (200, 1000)  # events a second
+RATE = 1000  # events a second
+STEPS = (1000, 2000, 3000, 5000, 7000)
+P50_MS, P99_MS, HELD = 20, 60, 5000  # goals
 
 
 def latency(ground: Ground) -> list[Result]:
-    """Event → slate in ms at two rates; people have a history, and neighbours are as warm as that makes them."""
+    """Event → slate in ms at a steady rate; people have a history, and neighbours are as warm as that makes them."""
+    seconds = ground.size(300 if ground.long else 40, 2)
+    with _system(ground, "slates.") as (settings, world, agents):
+        traffic = Traffic(world, RATE, seconds, ground.size(3, 1), "steady")
+        measured = _measured(settings, traffic, agents)
+    p50, p99 = percentiles(measured.delays_ms)
+    goals = [
+        Goal(f"p50 {p50:.1f} ms, at most {P50_MS}", p50 <= P50_MS),
+        Goal(f"p99 {p99:.1f} ms, at most {P99_MS}", p99 <= P99_MS),
+        Goal(
+            f"backlog grows by {measured.backlog.growth:.1f} events a second over {seconds} s, that is not",
+            measured.held,
+        ),
+    ]
+    more = {"ms_p99": p99, **_more(measured)}
+    fault = measured.fault or _unanswered(measured)
+    note = f"{traffic.count:,} events of {world.people:,} people (Zipf 1), {world.videos:,} videos, broker included"
+    return [Result("slate.latency", p50, "ms_p50", f"{RATE:,} events/s", "", more, note, fault, goals)]
+
+
+def highest_rate(ground: Ground) -> list[Result]:
+    """The highest of some rates at which every event is answered and the backlog does not grow."""
+    held, rows = 0, []
+    with _system(ground, "rates.") as (settings, world, agents):
+        for rate in ground.size(STEPS, STEPS[:1]):
+            traffic = Traffic(world, rate, ground.size(15, 2), ground.size(3, 1), f"step-{rate}")
+            measured = _measured(settings, traffic, agents)
+            p50, p99 = percentiles(measured.delays_ms)
+            more = {"ms_p99": p99, "held": float(measured.held), **_more(measured)}
+            rows.append(Result("slate.rate", p50, "ms_p50", f"{rate:,} events/s", "", more, fault=measured.fault))
+            if not measured.held or measured.fault:
+                break
+            held = rate
+    goal = Goal(f"{held:,} events a second held, at least {HELD:,}", held >= HELD)
+    return [*rows, Result("slate.rate", held, "events/s held", "the highest of the steps", goals=[goal])]
+
+
+@contextmanager
+def _system(ground: Ground, prefix: str) -> Iterator[tuple[Settings, World, list[Running]]]:
+    """Both agents over a catalogue, warm: people have a history, and all of it has its slates."""
     world = World(videos=ground.size(10_000, 2000), people=ground.size(5000, 500))
-    settings, now_ms = ground.with_topics("slates."), int(time.time() * 1000)
+    settings, now_ms = ground.with_topics(prefix), int(time.time() * 1000)
     features = (Outgoing(one.video_id.encode(), videos.encode(one)) for one in world.encoded(now_ms))
-    publish(settings, FEATURES, features)
-    rows = []
+    publish(settings, FEATURES.full(settings.prefix), features)
     with ExitStack() as stack:
         agents = [
             stack.enter_context(running(name, command, settings))
             for name, command in up.workers(("profiles", "ranker")).items()
         ]
         _warm_up(settings, world, ground.size(10_000, 300), agents)
-        for rate in RATES:
-            rows += _at(settings, Traffic(world, rate, ground.size(20, 1), ground.size(3, 1), f"live-{rate}"), agents)
-    return rows
+        yield settings, world, agents
 
 
 def _warm_up(settings: Settings, world: World, count: int, agents: list[Running]) -> None:
-    """Give people a history, and return when all of it has its slates."""
+    source = FEEDBACK.full(settings.prefix)
     made = world.events(count, "before", lambda: int(time.time() * 1000))
-    publish(settings, FEEDBACK, (Outgoing(one.user_id.encode(), events.encode(one)) for one in made))
-    last = marks(settings, "last", int(time.time() * 1000))
-    publish(settings, FEEDBACK, last)
-    newest_until(settings, RECOMMENDATIONS, keys(last), lambda: _check(agents))
+    publish(settings, source, (Outgoing(one.user_id.encode(), events.encode(one)) for one in made))
+    publish(settings, source, marks(settings, "last", int(time.time() * 1000)))
+    newest_until(settings, RECOMMENDATIONS.full(settings.prefix), of_mark("last"), lambda: _check(agents))
 
 
 def _check(agents: list[Running]) -> None:
@@ -50,34 +88,23 @@ def _check(agents: list[Running]) -> None:
         agent.check()
 
 
-def _at(settings: Settings, traffic: Traffic, agents: list[Running]) -> list[Result]:
-    measured = measure(settings, traffic, RECOMMENDATIONS, agents)
-    more = {
-        "slates_per_s": per_second(measured),
-        "coalesced": 1 - measured.answers / traffic.count,
+def _measured(settings: Settings, traffic: Traffic, agents: list[Running]) -> Measured:
+    return measure(settings, traffic, RECOMMENDATIONS.full(settings.prefix), "slate", agents)
+
+
+def _more(measured: Measured) -> dict[str, float]:
+    profiles_s, ranker_s = measured.cpu_s
+    return {
+        "slates/s": measured.answers / measured.sent_s,
+        "coalesced": measured.coalesced,
         "unanswered": measured.unanswered,
-        "profiles_cpu_us_per_event": 1e6 * measured.cpu_s[0] / traffic.count,
-        "ranker_cpu_us_per_slate": 1e6 * measured.cpu_s[1] / max(1, measured.answers),
+        "growth/s": measured.backlog.growth,
+        "profiles_cpu_us/event": 1e6 * profiles_s / measured.traffic.count,
+        "ranker_cpu_us/slate": 1e6 * ranker_s / max(1, measured.answers),
     }
-    at, note = f"{traffic.rate:,} events/s", _said(traffic, more)
-    units = zip(("ms_p50", "ms_p99"), percentiles(measured.delays_ms), strict=True)
-    fault = _fault(traffic, measured)
-    return [Result(NAME, value, unit, at, more=more, note=note, fault=fault) for unit, value in units]
 
 
-def _said(traffic: Traffic, more: dict[str, float]) -> str:
-    return (
-        f"at {traffic.rate:,} events/s {more['slates_per_s']:.0f} slates/s, {more['coalesced']:.0%} of the events "
-        f"share a slate with a later one, {more['unanswered']} unanswered; CPU: profiles "
-        f"{more['profiles_cpu_us_per_event']:.0f} µs an event, ranker {more['ranker_cpu_us_per_slate']:.0f} µs a slate"
-    )
-
-
-def _fault(traffic: Traffic, measured: Measured) -> str:
-    if measured.unanswered:
-        return (
-            f"at {traffic.rate:,} events/s {measured.unanswered} of {traffic.count} events had no slate "
-            f"{ANSWER_S:g} s after the last one"
-        )
-    late = as_sent(traffic, measured)
-    return f"at {traffic.rate:,} events/s {late}" if late else ""
+def _unanswered(measured: Measured) -> str:
+    if not measured.unanswered:
+        return ""
+    return f"{measured.unanswered} of {measured.traffic.count} events had no slate {ANSWER_S:g} s after the last one"

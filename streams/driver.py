@@ -1,0 +1,292 @@
+"""Faust's consumer on librdkafka: single-threaded, a few milliseconds of the event loop at a time.
+
+Faust hands an agent one record at a time and acknowledges what an agent dropped by an exception. This driver extends
+it at the places that it has for that (Transport, Consumer, Producer): each event's value is a `Poll`, the next fetch
+waits until the poll in hand is done, and only done polls move the committed offset. Since the group's rebalances
+happen inside a fetch, no partition moves while a poll of it is in hand.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import confluent_kafka as kafka
+from faust.transport import base
+from faust.transport import consumer as faust_consumer
+from faust.types import TP, ConsumerMessage
+from faust.types.transports import ConsumerT, ProducerT
+from mode import Service
+from mode.utils.futures import notify
+
+from streams.health import Waits
+from streams.kafka import ASK_S, CLIENT, CONSUMER, by_place, patiently, raise_for
+from streams.producer import Producer
+from streams.runtime import Poll, PollDropped
+
+log = logging.getLogger("freshet.runtime")
+
+SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
+GATHER_S = 0.005  # least time between two fetches: a poll costs about 1 ms, however little it brings
+STOP_S = 5.0  # for a last commit, and for leaving the group
+LONGEST_POLL_S = 900.0  # then the group takes a worker for dead; the watchdog ends it long before
+
+GROUP = {
+    "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
+    "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long
+    "heartbeat.interval.ms": 2_000,
+    "max.poll.interval.ms": int(1000 * LONGEST_POLL_S),
+    "queued.min.messages": 1,  # with the next line: no fetch request while the last one's records are unread
+    "fetch.queue.backoff.ms": 5,
+}
+Places = Sequence[kafka.TopicPartition]
+
+
+class Consumer(faust_consumer.Consumer):
+    """Exactly one poll in hand; rebalances are told to Faust between two polls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client: Any = None
+        self._reads: list[str] = []
+        self._assigned: set[TP] = set()
+        self._news: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
+        self._done: dict[TP, int] = {}  # next offset to read behind everything that is done
+        self._in_hand: Poll | None = None
+        self._fetched_s = 0.0
+        self.polls = 0  # done so far
+
+    async def on_start(self) -> None:
+        """Make the client; it connects by itself."""
+        settings = self.transport.options  # type: ignore[attr-defined]
+        group = {"group.id": self.app.conf.id, "client.id": self.app.conf.broker_client_id}
+        size = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size}
+        self._client = kafka.Consumer(
+            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, "on_commit": self._on_commit}
+        )
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group for these topics."""
+        self._reads = sorted(topics)
+        self._client.subscribe(self._reads, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    @Service.task
+    async def _serve(self) -> None:
+        """Fetch, tell Faust what the group decided, hand over, wait; for as long as the worker runs."""
+        while not (self.should_stop or self.app.should_stop):
+            if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
+                await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
+            elif await self._fetch_and_hand_over():
+                await asyncio.sleep(max(0.0, self._fetched_s + GATHER_S - time.monotonic()))
+            else:
+                await asyncio.sleep(0)
+
+    async def _fetch_and_hand_over(self) -> bool:
+        first = self._client.poll(SLICE_S)
+        messages = [] if first is None else [first, *self._client.consume(self.app.conf.broker_max_poll_records, 0)]
+        self._fetched_s = time.monotonic()
+        if self._news:
+            await self._tell()  # these messages come again from the committed offsets, to whom it may concern
+            return False
+        records = by_place(message for message in messages if not raise_for(message.error()))
+        if records:
+            poll = Poll({TP(*place): batch for place, batch in records.items()}, self._generation, self.suspend_flow)
+            await self._hand_over(poll)
+        return bool(records)
+
+    @property
+    def _generation(self) -> int:
+        return self.app.consumer_generation_id
+
+    def _on_assign(self, client: Any, places: Places) -> None:
+        client.assign(places)  # each begins at its committed offset
+        client.pause(places)  # until Faust's recovery is over
+        self._news.append(("assigned", _tps(places)))
+
+    def _on_revoke(self, client: Any, places: Places) -> None:
+        """Commit what is done before the partitions go: nothing is in hand during a fetch."""
+        try:
+            if offsets := [_place(tp, self._done.pop(tp)) for tp in _tps(places) if tp in self._done]:
+                client.commit(offsets=offsets, asynchronous=False)
+        except kafka.KafkaException as error:
+            log.warning("not committed, so these come again: %s", error.args[0].str())
+        self._news.append(("revoked", _tps(places)))
+
+    def _on_lost(self, client: Any, places: Places) -> None:
+        log.warning("the group gave %d partitions away without asking: this worker was silent too long", len(places))
+        for tp in _tps(places):
+            self._done.pop(tp, None)
+        self._news.append(("revoked", _tps(places)))
+
+    def _on_commit(self, error: kafka.KafkaError | None, places: Places) -> None:
+        for place in places:
+            if error is not None or place.error is not None:
+                log.warning("offset of %s[%d] not committed: %s", place.topic, place.partition, error or place.error)
+                self._committed_offset.pop(TP(place.topic, place.partition), None)  # to be committed again
+
+    async def _tell(self) -> None:
+        """Tell Faust of revoked and assigned partitions, in the order in which the group decided."""
+        while self._news:
+            what, tps = self._news.pop(0)
+            if what == "revoked":
+                self.app.on_rebalance_start()
+                await self.on_partitions_revoked(tps)
+                self._assigned -= tps
+            else:
+                if not self.app.rebalancing:
+                    self.app.on_rebalance_start()
+                self._assigned = tps
+                self.stop_flow()  # until Faust's recovery resumes it
+                self.app.consumer_generation_id += 1
+                await self.on_partitions_assigned(tps, self._generation)
+
+    async def perform_seek(self) -> None:
+        """Faust's recovery is over: let the partitions begin, at the committed offsets where librdkafka has them."""
+        self._client.resume([_place(tp) for tp in self._assigned])
+
+    async def _hand_over(self, poll: Poll) -> None:
+        tp, records = next(poll.items())
+        self._in_hand = poll
+        await self.callback(self._as_message(poll, tp, records[-1]))
+        await poll.returned.wait()
+        self._in_hand = None
+        if poll.finished:
+            self._done.update(poll.next_offsets())
+            self.polls += 1
+        elif self.flow_active and not self.app.should_stop:
+            raise PollDropped(
+                f"the agent dropped a poll of {len(poll)} records from {tp.topic}[{tp.partition}]; "
+                "nothing of it is acknowledged, it comes again after a restart"
+            )
+
+    def _as_message(self, poll: Poll, tp: TP, last: Any) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            0,
+            [],
+            None,
+            poll,  # type: ignore[arg-type]  # Faust hands on what its Schema makes of it
+            None,
+            0,
+            0,
+            tp,
+            generation_id=poll.generation,
+        )
+
+    def ack(self, message: Any) -> bool:
+        """Faust gives an event back: done if its poll is, dropped otherwise."""
+        poll = message.value
+        if poll.finished:
+            self._done.update(poll.next_offsets())
+        poll.returned.set()
+        message.acked = True
+        self._unacked_messages.discard(message)  # what else Faust notes down of single messages only grows here
+        notify(self._waiting_for_ack)
+        return True
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """An agent raised: Faust would commit and start it anew, here the fetch loop ends the process instead."""
+        if self._in_hand is not None:
+            self._in_hand.returned.set()
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._done.get(tp)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        places = [_place(tp, offset) for tp, offset in offsets.items()]
+        if not self.app.should_stop:
+            self._client.commit(offsets=places, asynchronous=True)  # _on_commit hears how it went
+            return True
+        try:
+            commit = asyncio.to_thread(self._client.commit, offsets=places, asynchronous=False)
+            await asyncio.wait_for(commit, STOP_S)
+        except (kafka.KafkaException, TimeoutError) as error:
+            log.warning("what was done last is not committed, so it comes again: %s", error)
+            return False
+        return True
+
+    async def on_stop(self) -> None:
+        """Commit, then leave the group so that its others need not wait for the session's end."""
+        await super().on_stop()
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_S)
+        except TimeoutError:
+            log.warning("the group was not left in order: the broker does not answer")
+
+    def assignment(self) -> set[TP]:
+        """The partitions that this worker owns."""
+        return self._assigned
+
+    def highwater(self, tp: TP) -> int:
+        """The offset behind the last record of a partition, as of the last fetch; -1001 where it is not known."""
+        _, end = self._client.get_watermark_offsets(_place(tp), cached=True)
+        return int(end)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has given this worker its partitions, be they none."""
+        return self._generation > 0
+
+    @property
+    def flowing(self) -> bool:
+        """Whether recovery is over and records come."""
+        return self.joined and self.flow_active and not self.app.rebalancing
+
+    @property
+    def in_hand(self) -> int:
+        """Records of the poll in hand."""
+        poll = self._in_hand
+        return 0 if poll is None else len(poll)
+
+    def lag(self) -> dict[str, int]:
+        """Records between what is done and the partition's end as of the last fetch, by topic[partition]."""
+        done = self._done.copy()
+        return {f"{tp.topic}[{tp.partition}]": max(0, self.highwater(tp) - done[tp]) for tp in sorted(done)}
+
+    async def end_of(self, topic: str, partition: int) -> int:
+        """The offset behind the last record of any partition, asked from the broker."""
+        _, end = await patiently(self._client.get_watermark_offsets, kafka.TopicPartition(topic, partition), ASK_S)
+        return int(end)
+
+    def answers(self, limit_s: float) -> bool:
+        """Whether the broker answers; raises KafkaException where it does not."""
+        return not self._reads or bool(self._client.list_topics(self._reads[0], timeout=limit_s).brokers)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        await fetcher._stopped.wait()  # Faust's fetcher begins after a first assignment, and only a fetch finds one
+
+    async def _unused(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError("no Faust table lies on this driver: owned state is in streams/state.py")
+
+    _getmany = _seek = seek_wait = seek_to_committed = position = create_topic = _unused
+    earliest_offsets = highwaters = key_partition = _new_topicpartition = topic_partitions = _unused  # type: ignore[assignment]
+    _to_message = _unused  # type: ignore[assignment]
+
+
+class Transport(base.Transport):
+    """Our consumer and producer as a Faust transport, with the client's options for this broker."""
+
+    Consumer: type[ConsumerT] = Consumer  # type: ignore[misc]
+    Producer: type[ProducerT] = Producer  # type: ignore[misc]
+
+    driver_version = f"confluent_kafka={kafka.__version__}"
+
+    def __init__(self, app: Any, options: Mapping[str, Any]) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.options = dict(options)
+        self.waits = Waits()
+
+
+def _tps(places: Places) -> set[TP]:
+    return {TP(place.topic, place.partition) for place in places}
+
+
+def _place(tp: TP, offset: int = kafka.OFFSET_INVALID) -> kafka.TopicPartition:
+    return kafka.TopicPartition(tp.topic, tp.partition, offset)

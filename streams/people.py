@@ -1,0 +1,111 @@
+"""The profiles that a worker owns: packed as they are stored, opened as they are touched."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ranker.state import EMPTY, Profile, ProfileError, pack, unpack, version_of
+from schemas.settings import Settings
+from schemas.topics import FEEDBACK, PROFILES
+from streams.erasure import Floors
+from streams.outbox import Outbox, Outgoing
+from streams.state import OwnedState
+
+log = logging.getLogger("freshet.people")
+
+OPENED = 20_000  # profiles of a partition that stay opened; all are closed when there are more. A guess
+
+
+class Rows(Mapping[str, Profile]):
+    """One partition's profiles by user id."""
+
+    def __init__(self, packed: dict[str, bytes]) -> None:
+        self.packed = packed
+        self._opened: dict[str, Profile] = {}
+
+    def __getitem__(self, user_id: str) -> Profile:
+        profile = self._opened.get(user_id)
+        if profile is None:
+            profile = self._opened[user_id] = _opened(user_id, self.packed[user_id])
+        return profile
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.packed)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def take(self, changed: Mapping[str, Profile]) -> list[Outgoing]:
+        """Take changed profiles in; returns them as records of the changelog."""
+        if len(self._opened) > OPENED:
+            self._opened.clear()
+        packed = {user_id: pack(profile) for user_id, profile in changed.items()}
+        self._opened.update(changed)
+        self.packed.update(packed)
+        return [Outgoing(user_id.encode(), data) for user_id, data in packed.items()]
+
+    def begin(self, starts: Mapping[str, Profile]) -> None:
+        """Let people who come back start from these; whoever is begun is taken in with the same batch."""
+        self._opened.update(starts)
+
+    def drop(self, user_id: str) -> None:
+        """Forget a person."""
+        self._opened.pop(user_id, None)
+        self.packed.pop(user_id, None)
+
+
+class People(OwnedState[bytes]):
+    """Owned profiles; their changelog is what the ranking agent reads."""
+
+    def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
+        source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
+        super().__init__(app, settings, source, changelog, _sound, version_of, out)
+        self.floors = Floors(app, settings, out)
+        self._rows: dict[int, Rows] = {}
+
+    def rows(self, partition: int) -> Rows:
+        """Profiles of one owned partition."""
+        packed = self[partition]
+        rows = self._rows.get(partition)
+        if rows is None or rows.packed is not packed:  # recovered anew since
+            rows = self._rows[partition] = Rows(packed)
+        return rows
+
+    async def recover(self, partitions: set[int]) -> None:
+        """Read the floors and the profiles back; what lies below its floor is no longer anybody's profile."""
+        await self.floors.recover(partitions)
+        await super().recover(partitions)
+        for partition in sorted(partitions):
+            await self._bury(partition, self.floors.below(partition, self[partition], version_of))
+
+    async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
+        wanted = set(keys)
+        await super()._put_again(partition, wanted)
+        gone = (user_id for user_id in wanted if user_id not in self[partition])
+        await self._bury(partition, [user_id for user_id in gone if self.floors.of_person(partition, user_id)])
+
+    async def _bury(self, partition: int, people: Iterable[str]) -> None:
+        """Put the tombstones again of erased people of whom a worker that was cut off wrote late."""
+        if not (people := sorted(people)):
+            return
+        log.warning("%s[%d]: %d profiles from before an erasure are dropped", self.changelog, partition, len(people))
+        for user_id in people:
+            self[partition].pop(user_id, None)
+        self._out.put(self.changelog, partition, [Outgoing(user_id.encode(), None) for user_id in people])
+        await self._out.confirmed()
+
+
+def _sound(data: bytes) -> bytes:
+    version_of(data)  # raises ProfileError for what is no profile; the rest is checked when it is opened
+    return data
+
+
+def _opened(user_id: str, data: bytes) -> Profile:
+    """A stored profile; a damaged one begins anew, above the versions that were given out."""
+    try:
+        return unpack(data)
+    except ProfileError as error:
+        log.error("the profile of a person is damaged and begins anew: %s", error)
+        return msgspec.structs.replace(EMPTY, version=version_of(data))

@@ -1,0 +1,72 @@
+"""The reference fold as a Freshet agent: a Faust app on the batch-wise runtime, with owned state.
+
+`faust -A tests.bench.freshet_app:app worker` starts it; the settings come from the environment.
+"""
+
+import os
+from typing import Any
+
+from schemas.settings import Settings, load
+from schemas.topics import FEEDBACK, PROFILES
+from streams.app import new_app
+from streams.outbox import Outbox, Outgoing
+from streams.runtime import Poll, Raw
+from streams.state import OwnedState, text_of
+from tests.bench.work import REFERENCE, State
+
+
+def owned(app: Any, settings: Settings, out: Outbox) -> OwnedState[bytes | State]:
+    """States of the partitions that this worker owns: packed as they are stored, opened as they are touched."""
+    source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
+    return OwnedState(app, settings, source, changelog, bytes, _version, out)
+
+
+def _version(state: bytes | State) -> int:
+    return REFERENCE.events_in(REFERENCE.unpack(state) if isinstance(state, bytes) else state)
+
+
+def declare(app: Any, settings: Settings, states: OwnedState[bytes | State], out: Outbox) -> Any:
+    """Declare the agent on a batch-wise Faust app."""
+
+    @app.agent(app.topic(FEEDBACK.full(settings.prefix), schema=Raw()), name="reference")
+    async def remember(polls: Any) -> None:
+        """Fold every event into its person's state."""
+        poll: Poll
+        async for poll in polls:
+            for tp, records in poll.items():
+                changed = _changed(states[tp.partition], records)
+                packed = [Outgoing(user.encode(), REFERENCE.pack(state)) for user, state in changed.items()]
+                out.put(states.changelog, tp.partition, packed)
+            await out.confirmed()
+            poll.done()
+
+    return remember
+
+
+def _changed(states: dict[str, bytes | State], records: Any) -> dict[str, State]:
+    changed: dict[str, State] = {}
+    for record in records:
+        user = text_of(record.key)
+        before = states.get(user)
+        if isinstance(before, bytes):
+            before = REFERENCE.unpack(before)
+        after = REFERENCE.apply(before, record.value, record.topic, record.partition, record.offset)
+        if after is not None:
+            states[user] = changed[user] = after
+    return changed
+
+
+def build(settings: Settings) -> Any:
+    """The app, ready to be started."""
+    app = new_app("reference", settings)
+    out = Outbox(app)
+    declare(app, settings, owned(app, settings, out), out)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """The app, built when Faust's command line asks for it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; ask for app")
+    app = globals()[name] = build(load({}, os.environ, None).settings)
+    return app

@@ -1,0 +1,160 @@
+"""K8, K9: the vector index is down, slow, silent or wrong now and then; and it is wiped."""
+
+import asyncio
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from encoders.describe import DIM, VERSION
+from ranker.index import IndexedVideo
+from schemas import videos
+from schemas.settings import Settings
+from schemas.topics import FEATURES, RECOMMENDATIONS
+from streams.encoding import indexed
+from streams.qdrant import collection_name, open_index
+from tests.chaos.check import encoder_faults
+from tests.chaos.load import fill
+from tests.chaos.proxy import HOST, Proxy
+from tests.chaos.rig import Rig, System, judged, wait
+from tests.chaos.topics import ends, read_all
+from tests.qdrant_stub import Answer, QdrantStub, running
+
+RATE = 20.0  # the stub is Python, too
+FILLED = 200  # videos in the index from the start
+
+
+class Server:
+    """The Qdrant stub in a thread of its own, with a proxy before it."""
+
+    def __init__(self) -> None:
+        self.stub = QdrantStub()
+        self.loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    async def _serve(self) -> None:
+        async with running(self.stub):
+            self._ready.set()
+            await self._end.wait()
+
+    @contextmanager
+    def proxied(self) -> Iterator[Proxy]:
+        """Serve for the time of a `with`."""
+        self._thread.start()
+        self._ready.wait()
+        with Proxy(urlsplit(self.stub.url).port or 0) as proxy:
+            yield proxy
+        self.loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    def ids(self, collection: str) -> set[str]:
+        """Ids of all videos that it holds."""
+        scroll = self.stub._store.scroll(collection, limit=100_000)
+        points, _ = asyncio.run_coroutine_threadsafe(scroll, self.loop).result(30)
+        return {str((point.payload or {})["video_id"]) for point in points}
+
+    def wipe(self, collection: str) -> None:
+        """Delete the collection."""
+        asyncio.run_coroutine_threadsafe(self.stub._store.delete_collection(collection), self.loop).result(30)
+
+
+def troubled(rig: Rig) -> dict[str, Any]:
+    """K8: slates go on with `degraded` while the index is away, uploads wait and none is lost."""
+    broken: list[str] = []
+    seconds = rig.size(4.0, 30.0)
+    server = Server()
+    with server.proxied() as proxy, rig.system("k8", encoder=True, qdrant_url=f"http://{HOST}:{proxy.port}") as system:
+        collection = collection_name(system.settings.qdrant_collection, VERSION, DIM)
+        asyncio.run(put(system.settings, some(system, FILLED)))
+        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder")]
+        system.begin(RATE, rig.seed)
+        wait("all work", lambda: all(one.mark("confirmed") is not None for one in agents), 90)
+        system.keep_up(2.0)
+        for mode, value in (("refuse", 0), ("delay", 2000), ("blackhole", 0)):
+            before = ends(system.settings, RECOMMENDATIONS)
+            with proxy.broken(mode, value):  # type: ignore[arg-type]
+                system.keep_up(seconds)
+                if ends(system.settings, RECOMMENDATIONS) == before:
+                    broken.append(f"no slate went out while the index was at {mode}")
+            system.keep_up(1.0)
+        for _ in range(round(seconds / 0.2)):  # now and then an error
+            server.loop.call_soon_threadsafe(server.stub.next, Answer(503))
+            system.keep_up(0.2)
+        figures = system.finish(limit_s=90)
+        wanted, held = live_videos(system), server.ids(collection)
+    if not figures["degraded"].get("vector_index"):
+        broken.append("no slate said degraded: vector_index")
+    if missing := wanted - held:
+        broken.append(f"{len(missing)} uploads are not in the index")
+    return judged(figures | {"indexed": len(held)}, *broken)
+
+
+def some(system: System, count: int) -> list[IndexedVideo]:
+    """Videos that were there before the encoder came."""
+    found: list[IndexedVideo] = []
+
+    def take(record: Any) -> None:
+        if len(found) < count and (video := indexed(videos.decode_features(record.value))):
+            found.append(video)
+
+    read_all(system.settings, FEATURES, take)
+    return found
+
+
+async def put(settings: Settings, shelf: list[IndexedVideo]) -> None:
+    """Put videos into the index of these settings."""
+    index = await open_index(settings, DIM, VERSION)
+    await index.upsert(shelf)
+    await index.close()
+
+
+def live_videos(system: System) -> set[str]:
+    """Videos that the encoder has encoded and nobody has withdrawn."""
+    last: dict[str, videos.Features] = {}
+
+    def take(record: Any) -> None:
+        one = videos.decode_features(record.value)
+        last[one.video_id] = one
+
+    read_all(system.settings, FEATURES, take)
+    return {name for name, one in last.items() if isinstance(one, videos.Encoded) and VERSION in versions(one)}
+
+
+def versions(video: videos.Encoded) -> set[str]:
+    """Which encoders have seen it."""
+    return {vector.encoder for vector in video.vectors.values()}
+
+
+def wiped(rig: Rig) -> dict[str, Any]:
+    """K9: the embedded index is gone with its process; a restart makes it again from features.v1, with the same ids."""
+    count = rig.size(2000, 10_000)
+    broken: list[str] = []
+    with rig.system("k9") as system:
+        fill(system.settings, count)
+        system.start("profiles")
+        first = system.start("ranker")
+        system.begin(RATE, rig.seed)
+        wait("it works", lambda: first.mark("confirmed") is not None)
+        system.keep_up(1.0)
+        system.asked_to_end(first)
+        first.kill(signal.SIGKILL)
+        began = time.monotonic()
+        second = system.start("ranker")
+        wait("it works again", lambda: second.mark("confirmed") is not None)
+        again_s = round(time.monotonic() - began, 1)
+        figures = system.finish()
+        lost, _ = encoder_faults(system.settings)
+    read = [re.search(r"catalogue of (\d+) videos read in ([\d.]+) s", one.said()) for one in (first, second)]
+    counts = [int(found[1]) for found in read if found]
+    if len(counts) != 2 or abs(counts[0] - counts[1]) > 2 * again_s + 20:  # some were withdrawn or came meanwhile
+        broken.append(f"the catalogue held {counts} videos before and after")
+    seconds = [float(found[2]) for found in read if found]
+    return judged(
+        figures | {"videos": counts, "read_s": seconds, "recovery_s": again_s}, *broken, *[f"{lost}"] * bool(lost)
+    )

@@ -1,0 +1,87 @@
+"""Reading topics from outside: all that a topic holds, where its end is, and how far a group has committed."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.settings import Settings
+from schemas.topics import MAX_RECORD_BYTES, Topic
+from streams.kafka import Record, record_of
+
+AT_ONCE = 5000
+
+
+@contextmanager
+def consumer(settings: Settings, group: str = "chaos-reader") -> Iterator[Consumer]:
+    """A consumer that commits nothing; with a group's name it can ask what the group has committed."""
+    made = Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.message.max.bytes": MAX_RECORD_BYTES,
+            "log_level": 0,  # that the broker is away is what we wanted
+        }
+    )
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def bounds(asking: Consumer, place: TopicPartition, limit_s: float = 10) -> tuple[int, int]:
+    """First and next offset of a partition; a broker that has just come back is asked again."""
+    end = time.monotonic() + limit_s
+    while True:
+        try:
+            found = asking.get_watermark_offsets(place, limit_s)
+        except KafkaException:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return int(found[0]), int(found[1])
+
+
+def ends(settings: Settings, topic: Topic, limit_s: float = 30) -> dict[int, int]:
+    """Partition → offset behind its last record."""
+    name = topic.full(settings.prefix)
+    with consumer(settings) as asking:
+        places = [TopicPartition(name, p) for p in range(settings.partitions)]
+        return {tp.partition: bounds(asking, tp, limit_s)[1] for tp in places}
+
+
+def committed(settings: Settings, agent: str, topic: Topic, limit_s: float = 10) -> dict[int, int]:
+    """Partition → the agent's committed offset, 0 where there is none."""
+    name = topic.full(settings.prefix)
+    with consumer(settings, f"{settings.prefix}{agent}") as asking:
+        found = asking.committed([TopicPartition(name, p) for p in range(settings.partitions)], limit_s)
+    return {tp.partition: max(0, tp.offset) for tp in found}
+
+
+def lag(settings: Settings, agent: str, topic: Topic) -> int:
+    """Records that the agent has not acknowledged."""
+    done = committed(settings, agent, topic)
+    return sum(max(0, end - done[partition]) for partition, end in ends(settings, topic).items())
+
+
+def read_all(settings: Settings, topic: Topic, take: Callable[[Record], Any]) -> None:
+    """Hand every record that the topic holds now to `take`, each partition in offset order."""
+    name = topic.full(settings.prefix)
+    with consumer(settings) as reading:
+        for partition in range(settings.partitions):
+            place = TopicPartition(name, partition)
+            at, end = bounds(reading, place)
+            reading.assign([TopicPartition(name, partition, at)])
+            while at < end:
+                for message in reading.consume(AT_ONCE, 1.0):
+                    if message.error() is not None:
+                        raise RuntimeError(f"{name}[{partition}]: {message.error()}")
+                    record = record_of(message)
+                    at = record.offset + 1
+                    take(record)
+                at = max(at, reading.position([place])[0].offset)  # past what was compacted away

@@ -1,0 +1,148 @@
+"""A worker that kills or stops itself at a chosen step; the agents themselves know nothing of it.
+
+`python -m tests.chaos.worker profiles` runs the agent as `freshet worker` does, with some functions wrapped:
+CHAOS_STEP at its CHAOS_CALL-th call ends the process with SIGKILL (or stops it, CHAOS_SIGNAL=SIGSTOP), and CHAOS_MARKS
+names a file that gets a line with the monotonic clock when the first poll comes, when it is confirmed, and at the end.
+"""
+
+import asyncio
+import inspect
+import os
+import random
+import signal
+import sys
+import time
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+STEPS = ("read", "apply", "state", "produce", "flush", "ack", "commit")
+RECOVER = "recover"  # a step of its own: the state is being read back
+SENDING_S = 0.004  # a guess: within this time after the first byte some of a poll's records are out, others not
+
+
+class Trap:
+    """Counts the calls of one step and springs at the wanted one."""
+
+    def __init__(self, step: str, call: int, sign: signal.Signals, marks: Path | None) -> None:
+        self.step, self.call, self.sign = step, call, sign
+        self._file = os.open(marks, os.O_WRONLY | os.O_APPEND | os.O_CREAT) if marks else None
+        self._seen: set[str] = set()
+
+    def mark(self, what: str) -> None:
+        """Write down when something happened for the first time."""
+        if self._file is not None and what not in self._seen:
+            self._seen.add(what)
+            os.write(self._file, f"{time.monotonic():.4f} {what}\n".encode())
+
+    def reached(self, step: str) -> bool:
+        """Whether this call is the one."""
+        if step == self.step:
+            self.call -= 1
+        return step == self.step and self.call == 0
+
+    def spring(self) -> None:
+        """Die, or stop, here and now."""
+        self.mark(f"end {self.step}")
+        os.kill(os.getpid(), self.sign)
+
+
+def before(owner: Any, name: str, trap: Trap, step: str) -> None:
+    """Spring when the function is called."""
+    inner = getattr(owner, name)
+
+    @wraps(inner)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if trap.reached(step):
+            trap.spring()
+        return inner(*args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+def after(owner: Any, name: str, trap: Trap, step: str, mark: str = "") -> None:
+    """Spring when the function, plain or async, has returned."""
+    inner = getattr(owner, name)
+
+    def returned() -> None:
+        if mark:
+            trap.mark(mark)
+        if trap.reached(step):
+            trap.spring()
+
+    @wraps(inner)
+    async def wrapped_async(*args: Any, **kwargs: Any) -> Any:
+        result = await inner(*args, **kwargs)
+        returned()
+        return result
+
+    @wraps(inner)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        result = inner(*args, **kwargs)
+        returned()
+        return result
+
+    setattr(owner, name, wrapped_async if inspect.iscoroutinefunction(inner) else wrapped)
+
+
+def during(owner: Any, name: str, trap: Trap, step: str) -> None:
+    """Spring a moment after the async function has begun."""
+    inner = getattr(owner, name)
+
+    @wraps(inner)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if trap.reached(step):
+            delay_s = random.Random(os.getpid()).uniform(0, SENDING_S)
+            asyncio.get_running_loop().call_later(delay_s, trap.spring)
+        return await inner(*args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+def set_traps(trap: Trap) -> None:
+    """Wrap what marks each step, whichever agent this is."""
+    from encoders.describe import Describer
+    from ranker.pipeline import Pipeline
+    from streams import driver, profiles, runtime
+    from streams.outbox import Outbox
+    from streams.state import OwnedState
+
+    after(runtime.Poll, "__init__", trap, "read", mark="poll")
+    after(profiles, "fold_and_pack" if hasattr(profiles, "fold_and_pack") else "fold_all", trap, "apply")
+    after(Pipeline, "answer", trap, "apply")
+    after(Describer, "features", trap, "apply")
+    before(Outbox, "put", trap, "state")
+    before(Outbox, "put_by_key", trap, "state")
+    after(Outbox, "confirmed", trap, "flush", mark="confirmed")
+    during(Outbox, "confirmed", trap, "produce")
+    after(runtime.Poll, "done", trap, "ack")
+    (after if os.getpid() % 2 else before)(driver.Consumer, "_commit", trap, "commit")
+    after(OwnedState, "_take", trap, RECOVER)
+
+
+def with_session(seconds: float) -> None:
+    """Let the group miss a killed worker sooner than as shipped, so that many kills fit into a short round."""
+    from streams import driver
+
+    driver.GROUP |= {"session.timeout.ms": int(1000 * seconds), "heartbeat.interval.ms": int(200 * seconds)}
+
+
+def main(name: str, environ: dict[str, str]) -> None:
+    """Run one agent with its trap, as `freshet worker` does."""
+    from schemas.settings import load
+    from streams import admin
+    from streams.worker import run_worker
+
+    marks = Path(environ["CHAOS_MARKS"]) if "CHAOS_MARKS" in environ else None
+    sign = signal.Signals[environ.get("CHAOS_SIGNAL", "SIGKILL")]
+    set_traps(Trap(environ.get("CHAOS_STEP", ""), int(environ.get("CHAOS_CALL", "1")), sign, marks))
+    if session := environ.get("CHAOS_SESSION_S"):
+        with_session(float(session))
+    settings = load({}, environ, None).settings
+    admin.wait_until_let_in(settings, print)
+    admin.check(settings)
+    run_worker(name, settings)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], dict(os.environ))

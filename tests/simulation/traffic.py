@@ -1,0 +1,86 @@
+"""What publishers send: events in and out of order, late, sent twice, to wrong partitions, unreadable; and videos."""
+
+from collections.abc import Iterator
+from random import Random
+
+from schemas import events, videos
+from schemas.events import Feedback
+from schemas.topics import FEEDBACK, UPLOADS
+from schemas.videos import Uploads
+from streams.kafka import partition_of
+from streams.outbox import Outgoing
+from tests.hostile import FEEDBACK as HOSTILE
+from tests.simulation.agents import LATE_MS
+from tests.simulation.broker import Broker
+from tests.stories import liked, skipped, uploaded, watched, withdrew
+
+MAKERS = (watched, watched, watched, liked, skipped)
+BAD = [one.value for one in HOSTILE if one.value is not None and len(one.value) < 1000]
+
+
+class Publisher:
+    """Sends one thing after the other; everything that it sent of its own accord is in `sent`."""
+
+    def __init__(self, broker: Broker, rng: Random, keyless_uploads: bool = False) -> None:
+        self.broker, self.rng, self.keyless_uploads = broker, rng, keyless_uploads
+        self.people = [f"p{n}" for n in range(rng.choice((1, 3, 12)))]
+        self.videos = [f"v{n}" for n in range(12)]
+        self.sent: list[str] = []  # the session id of each event, by which it is known whatever else it carries
+        self.left = rng.randint(20, 120)
+        self._again: list[Outgoing] = []
+
+    def live(self) -> Iterator[str]:
+        """Publish until all is sent."""
+        self._publish(UPLOADS.name, self._uploaded(uploaded("always", self.broker.now_ms)))
+        while self.left or self._again:
+            draw = self.rng.random()
+            if draw < 0.12:
+                self._video()
+            elif draw < 0.16:
+                self._publish(FEEDBACK.name, Outgoing(b"mallory", self.rng.choice(BAD)))
+            elif self._again and (draw < 0.3 or not self.left):
+                self._publish(FEEDBACK.name, self._again.pop(0))
+            elif self.left:
+                self.left -= 1
+                self.event(self.rng.choice(self.people))
+            yield "published"
+
+    def event(self, user: str, at_ms: int | None = None) -> None:
+        """Send one event, perhaps twice."""
+        name = f"n{len(self.sent)}"
+        self.sent.append(name)
+        made = self._made(user, name, self._moment() if at_ms is None else at_ms)
+        out = Outgoing(user.encode() if self.rng.random() < 0.9 else None, events.encode(made))
+        self._publish(FEEDBACK.name, out)
+        if self.rng.random() < 0.06:  # the producer never heard that it was written
+            self._publish(FEEDBACK.name, out)
+        if made.event_id and self.rng.random() < 0.08:  # the client sends what it is unsure of
+            self._again.append(out)
+
+    def _made(self, user: str, name: str, at_ms: int) -> Feedback:
+        event_id = name if self.rng.random() < 0.6 else None
+        maker = self.rng.choice(MAKERS)
+        return maker(user, self.rng.choice(self.videos), at_ms, event_id=event_id, session_id=name)  # type: ignore[operator]
+
+    def _moment(self) -> int:
+        draw = self.rng.random()
+        if draw < 0.7:
+            return self.broker.now_ms
+        if draw < 0.92:
+            return self.broker.now_ms - self.rng.randint(0, LATE_MS)  # out of order
+        return self.broker.now_ms - self.rng.randint(LATE_MS, 20 * LATE_MS)
+
+    def _video(self) -> None:
+        name, at_ms = self.rng.choice(self.videos), self.broker.now_ms - self.rng.randint(0, LATE_MS)
+        made = withdrew(name, at_ms) if self.rng.random() < 0.4 else uploaded(name, at_ms)
+        self._publish(UPLOADS.name, self._uploaded(made))
+
+    def _uploaded(self, one: Uploads) -> Outgoing:
+        return Outgoing(None if self.keyless_uploads else one.video_id.encode(), videos.encode(one))
+
+    def _publish(self, topic: str, out: Outgoing) -> None:
+        """Write where a client would: by murmur2, now and then by another hash, anywhere without a key."""
+        astray = out.key is None or (topic == FEEDBACK.name and self.rng.random() < 0.05)
+        count = self.broker.partitions
+        partition = self.rng.randrange(count) if astray else partition_of(out.key or b"", count)
+        self.broker.append(topic, partition, out)

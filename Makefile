@@ -92,10 +92,10 @@ $(PEERS)/.installed: requirements/bench.txt | $(STAMP)
 bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: setup  ## Break things on purpose and check what is promised, in 5 minutes; ARGS="--only K1,K5" for some alone.
+chaos: setup  ## Break things on purpose and check what is promised; ARGS="--only K1,K5" for some alone.
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-chaos-long: setup  ## The same with 200 kills, 20 rounds of rebalances and long outages, in 25 minutes.
+chaos-long: setup  ## The same with 200 kills, 20 rounds of rebalances and long outages.
 	@$(BIN)/python -m tests.chaos --long $(ARGS)
 
 up: setup  ## Run broker and all agents on this machine until Ctrl-C.

@@ -5,6 +5,7 @@ import numpy as np
 from ranker.candidates import Asked, Candidates, Filter, Mask, Rows
 from ranker.catalogue import Catalogue
 from ranker.marks import Hidden
+from ranker.pairs import keys_of
 
 
 def alive(catalogue: Catalogue) -> Filter:
@@ -25,15 +26,19 @@ def unseen(catalogue: Catalogue) -> Filter:
     return unseen
 
 
-def not_skipped(asked: Asked, candidates: Candidates) -> Mask:
+def not_skipped(catalogue: Catalogue) -> Filter:
     """Not skipped lately."""
-    keep = np.ones(len(candidates.rows), np.bool_)
-    skipped = asked.taste.skipped
-    places = candidates.keys.searchsorted(skipped)
-    there = places < len(keep)
-    places = places[there][candidates.keys[places[there]] == skipped[there]]
-    keep[places] = False
-    return keep
+
+    def not_skipped(asked: Asked, candidates: Candidates) -> Mask:
+        keep = np.ones(len(candidates.rows), np.bool_)
+        skipped = keys_of(asked.taste.skipped.of, catalogue.order[asked.taste.skipped.rows])
+        places = candidates.keys.searchsorted(skipped)
+        there = places < len(keep)
+        places, skipped = places[there], skipped[there]
+        keep[places[candidates.keys[places] == skipped]] = False
+        return keep
+
+    return not_skipped
 
 
 def not_hidden(catalogue: Catalogue) -> Filter:

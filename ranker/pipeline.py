@@ -99,7 +99,7 @@ def home(
         filters=(
             filters.alive(catalogue),
             filters.unseen(catalogue),
-            filters.not_skipped,
+            filters.not_skipped(catalogue),
             filters.not_hidden(catalogue),
             filters.not_own(catalogue),
         ),

@@ -4,8 +4,9 @@ It holds ids, counts and times only; what a video is gets looked up when ranking
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
+from operator import itemgetter
 from zlib import crc32
 
 import msgspec
@@ -47,6 +48,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
     counts: dict[str, int]  # events by kind
 
 
+HEAD, SHORTEST = b"\xa2p1", 12  # the tag behind the array's first byte; an empty profile is longer
 EMPTY = Profile(0, 0, None, {}, (), (), (), (), (), b"", b"", {})
 
 
@@ -96,7 +98,9 @@ def unpack(data: bytes) -> Profile:
 
 
 def version_of(data: bytes) -> int:
-    """Read the version alone out of a packed profile, in a fifth of the time; what comes after is not checked.
+    """Read the version alone out of a packed profile, in a quarter of the time; the rest is only counted through.
+
+    ProfileError for what is no profile of this format, or is cut.
 
     >>> version_of(pack(EMPTY))
     0
@@ -108,8 +112,22 @@ def version_of(data: bytes) -> int:
             raise UnknownFormat(
                 f"a stored profile has format {other[1].decode()}, this release reads p1: run the release that wrote "
                 "it, or empty the profiles topic and let the feedback log be read from its start"
-            ) from error
+            ) from None
         raise _unreadable(data, error) from error
+
+
+# Bytes of a packed profile that sort as the versions do: MessagePack puts a larger first byte before a larger number,
+# and the number with its highest byte first. Below 128 what follows is sorted by as well, which makes no difference.
+order_of: Callable[[bytes], bytes] = itemgetter(slice(4, 9))
+
+
+def looks_like_ours(data: bytes) -> bool:
+    """Whether bytes begin as a packed profile of this format does.
+
+    >>> looks_like_ours(pack(EMPTY)), looks_like_ours(b"garbage")
+    (True, False)
+    """
+    return data[1:4] == HEAD and len(data) >= SHORTEST
 
 
 def _unreadable(data: bytes, why: Exception) -> ProfileError:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ranker.catalogue import NOBODY, Catalogue, Rows
 from ranker.marks import POSITIVE
-from ranker.pairs import Keys, Mask, Pairs, Places, is_first, keys_of, turns
+from ranker.pairs import Mask, Pairs, Places, is_first, keys_of, turns
 from ranker.state import Profile, seen_codes
 
 INTERESTS, SKIPS, LIKES = 8, 7, 16  # videos that speak for a person, most; guesses
@@ -28,7 +28,7 @@ class Taste:
 
     videos: Rows  # [B, 31] with a vector: interests, strongest first; skips, newest first; likes, newest first
     strengths: Floats  # [B, 8] of the interests, the strongest is 1; 0 where there is none
-    skipped: Keys  # pairs of person and place of the id among all ids: all remembered skips, with or without a vector
+    skipped: "Marked"  # all remembered skips, with or without a vector
     seen: Pairs  # person and code: videos that do not come back
     creators: Pairs  # person and creator
     watched: Floats  # [K] how many whole videos of theirs, place by place of `creators`
@@ -63,8 +63,7 @@ def taste(profiles: Sequence[Profile], catalogue: Catalogue) -> Taste:
     put_newest(videos[:, AT_SKIPS:AT_LIKES], marks[liked:], catalogue)
     put_newest(videos[:, AT_LIKES:], marks[watched:liked], catalogue)
     creators, wholes, own = creators_of(marks[:watched], followed, len(profiles), catalogue)
-    skipped = keys_of(marks.of[liked:], catalogue.order[marks.rows[liked:]])
-    return Taste(videos, strengths, skipped, seen(profiles), creators, wholes, own)
+    return Taste(videos, strengths, marks[liked:], seen(profiles), creators, wholes, own)
 
 
 def marked(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Marked, list[int]]:

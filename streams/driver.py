@@ -132,7 +132,7 @@ class Consumer(faust_consumer.Consumer):
             if what == "revoked":
                 self.app.on_rebalance_start()
                 await self.on_partitions_revoked(tps)
-                self._assigned -= tps
+                self._assigned = self._assigned - tps  # a new set: Faust walks through the old one, with pauses
             else:
                 if not self.app.rebalancing:
                     self.app.on_rebalance_start()

@@ -90,8 +90,12 @@ class Health:
             time.sleep(LOOK_S)
             if not self._app.consumer.started:
                 continue
-            self._write(self._status())
-            if stuck := self._stuck():
+            try:
+                self._write(self._status())
+                stuck = self._stuck()
+            except RuntimeError:  # the client is closed: the worker is about to end in order
+                return
+            if stuck:
                 self._end(stuck)
 
     def _status(self) -> Status:

@@ -22,6 +22,7 @@ ASK_S = 10.0  # for the broker's answer about a topic
 PAUSE_S = 1.0  # before a broker that did not answer is asked again
 
 CLIENT = {
+    "reconnect.backoff.ms": 500,  # 20 tries a second as shipped, each with a line in the log
     "reconnect.backoff.max.ms": 2000,
     "socket.keepalive.enable": True,
     "log.connection.close": False,
@@ -169,6 +170,15 @@ PASSING = frozenset(
         KafkaError._WAIT_COORD,
         KafkaError._MAX_POLL_EXCEEDED,
         KafkaError._PARTITION_EOF,
+        KafkaError._UNKNOWN_PARTITION,
+        # while a broker comes back; librdkafka calls them retriable for some questions only
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.REQUEST_TIMED_OUT,
     )
 )
 

@@ -90,8 +90,13 @@ class Letters:
         self.alarm = Alarm(agent, settings.letters_alarm)
 
     async def put(self, letters: Sequence[DeadLetter], read: int) -> None:
-        """Put into the outbox what could not be used of `read` records."""
-        await put_letters(self._out, self._settings, letters)
+        """Send what could not be used of `read` records; what the agent makes of the others may go out after that.
+
+        Otherwise a crash could leave newer state without the letter, and what is known is not read twice.
+        """
+        if letters:
+            await put_letters(self._out, self._settings, letters)
+            await self._out.confirmed()
         self.alarm.take(time.monotonic(), read, [one.reason for one in letters])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ranker.state import EMPTY, Profile, ProfileError, pack, unpack, version_of
+from ranker.state import EMPTY, Profile, ProfileError, looks_like_ours, order_of, pack, unpack, version_of
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.erasure import Floors
@@ -61,7 +61,7 @@ class People(OwnedState[bytes]):
 
     def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
-        super().__init__(app, settings, source, changelog, _sound, version_of, out)
+        super().__init__(app, settings, source, changelog, _sound, order_of, out)
         self.floors = Floors(app, settings, out)
         self._rows: dict[int, Rows] = {}
 
@@ -78,7 +78,7 @@ class People(OwnedState[bytes]):
         await self.floors.recover(partitions)
         await super().recover(partitions)
         for partition in sorted(partitions):
-            await self._bury(partition, self.floors.below(partition, self[partition], version_of))
+            await self._bury(partition, self.floors.below(partition, self[partition], _version))
 
     async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
@@ -98,8 +98,16 @@ class People(OwnedState[bytes]):
 
 
 def _sound(data: bytes) -> bytes:
-    version_of(data)  # raises ProfileError for what is no profile; the rest is checked when it is opened
+    if not looks_like_ours(data):
+        version_of(data)  # says what it is; what only looks sound is found when it is opened
     return data
+
+
+def _version(data: bytes) -> int:
+    try:
+        return version_of(data)
+    except ProfileError:
+        return 0
 
 
 def _opened(user_id: str, data: bytes) -> Profile:
@@ -108,4 +116,4 @@ def _opened(user_id: str, data: bytes) -> Profile:
         return unpack(data)
     except ProfileError as error:
         log.error("the profile of a person is damaged and begins anew: %s", error)
-        return msgspec.structs.replace(EMPTY, version=version_of(data))
+        return msgspec.structs.replace(EMPTY, version=_version(data))

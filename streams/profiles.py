@@ -35,13 +35,13 @@ def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends,
                 mine.begin(admitted.starts)
                 folded = fold_all(mine, admitted.kept, settings.late_ms)
                 trends.take(tp.partition, folded.accepted)
+                late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
+                await dead.put(reading.letters + erased + late, read=len(records))
                 out.put(profiles.changelog, tp.partition, mine.take(folded.changed))
                 if folded.accepted:
                     newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
                     await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
                 await out.put_by_key(tp.topic, reading.astray)
-                late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
-                await dead.put(reading.letters + erased + late, read=len(records))
             await out.confirmed()
             poll.done()
 

@@ -48,9 +48,9 @@ def declare(
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
                 readable, letters = profiles_of(some)
+                await dead.put(letters, read=len(some))
                 for record, slate in await _answers(readable):
                     out.put(slates, record.partition, [slate])
-                await dead.put(letters, read=len(some))
                 await out.confirmed()  # what is ready does not wait for the rest of a long poll
             poll.done()
 

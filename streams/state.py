@@ -23,9 +23,9 @@ V = TypeVar("V")
 class OwnedState(Generic[V]):
     """State of the partitions that this worker owns, changed by nobody else.
 
-    `keep` makes of a record's value what is held in memory, and `version_of` says which of two is newer. A worker that
-    was stopped and woke up may write an older value late: of every key the highest version counts, and where an older
-    one stands behind it in the log the newer is put again, before compaction takes it for the last word.
+    `keep` makes of a record's value what is held in memory, and of two the one with the higher `order_of` is newer. A
+    worker that was stopped and woke up may write an older value late: of every key the newest counts, and where an
+    older one stands behind it in the log the newer is put again, before compaction takes it for the last word.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class OwnedState(Generic[V]):
         source: str,
         changelog: str,
         keep: Callable[[bytes], V],
-        version_of: Callable[[V], int],
+        order_of: Callable[[V], Any],
         out: Outbox,
     ) -> None:
         self.changelog = changelog
         self._keep = keep
-        self._version_of = version_of
+        self._order_of = order_of
         self._source = source
         self._settings = settings
         self._out = out
@@ -84,23 +84,26 @@ class OwnedState(Generic[V]):
         log.info("%s: %d keys of %d partitions recovered in %.1f s", self.changelog, count, len(values), spent_s)
 
     def _take(self, values: dict[int, dict[str, V]], outdated: dict[int, set[str]], batch: list[Any]) -> None:
-        keep, version_of = self._keep, self._version_of
+        keep, order_of = self._keep, self._order_of
         for message in batch:
-            key, mine = text_of(message.key()), values[message.partition()]
-            if (data := message.value()) is None:
+            mine, data = values[message.partition()], message.value()
+            key = (message.key() or b"").decode("utf-8", "backslashreplace")  # as text_of, without a call a record
+            if data is None:
                 mine.pop(key, None)
                 continue
             try:
-                value = keep(data)
-                known = mine.get(key)
-                if known is None or version_of(value) >= version_of(known):
-                    mine[key] = value
-                    outdated[message.partition()].discard(key)
-                else:
-                    outdated[message.partition()].add(key)
+                value, known = keep(data), mine.get(key)
             except ValueError as error:  # what comes after it counts; before it, the value before
                 place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
                 log.error("%s is damaged and passed over: %s", place, error)
+                continue
+            if known is None:
+                mine[key] = value
+            elif order_of(value) >= order_of(known):
+                mine[key] = value
+                outdated[message.partition()].discard(key)
+            else:
+                outdated[message.partition()].add(key)
 
     async def _put_right(self, partition: int, start: int, end: int) -> None:
         """Somebody else wrote among our records: put again what is newer here."""
@@ -115,7 +118,7 @@ class OwnedState(Generic[V]):
         found: list[Any] = []
         async for batch in read_to_end(self._settings, self.changelog, [partition]):
             found += [record for record in batch if record.key in wanted]
-        again = outdated_last(found, lambda data: self._version_of(self._keep(data)))
+        again = outdated_last(found, lambda data: self._order_of(self._keep(data)))
         log.warning(
             "%s[%d]: %d keys stood older than they are and are put again", self.changelog, partition, len(again)
         )
@@ -123,20 +126,20 @@ class OwnedState(Generic[V]):
         await self._out.confirmed()
 
 
-def outdated_last(records: Iterable[Any], version_of: Callable[[bytes], int]) -> list[Outgoing]:
+def outdated_last(records: Iterable[Any], order_of: Callable[[bytes], Any]) -> list[Outgoing]:
     """Of every key whose last record is not its highest version: that highest one, to be sent again.
 
     A tombstone is the last word on what stands before it; what cannot be read is passed over.
     """
-    highest: dict[bytes, tuple[int, Outgoing]] = {}
-    last: dict[bytes, int] = {}
+    highest: dict[bytes, tuple[Any, Outgoing]] = {}
+    last: dict[bytes, Any] = {}
     for record in records:
         if record.value is None:
             highest.pop(record.key, None)
             last.pop(record.key, None)
             continue
         try:
-            version = version_of(record.value)
+            version = order_of(record.value)
         except ValueError:
             continue
         last[record.key] = version

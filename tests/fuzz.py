@@ -158,7 +158,8 @@ def profile(data: bytes) -> str:
 def slate(data: bytes) -> str:
     """A slate as a consumer reads it."""
     try:
-        return "read" if outputs.decode_recommendation(data) else ""
+        outputs.decode_recommendation(data)
+        return "read"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "damaged"
 
@@ -185,7 +186,8 @@ def settings_file(data: bytes) -> str:
     """A settings file."""
     TOML.write_bytes(data)
     try:
-        return "read" if load({}, {}, TOML) else ""
+        load({}, {}, TOML)
+        return "read"
     except SettingsError:
         return "refused"
 
@@ -194,7 +196,8 @@ def environment(data: bytes) -> str:
     """Settings from variables: the bytes are lines of NAME=value."""
     lines = [line.partition("=") for line in data.decode("utf-8", "surrogateescape").replace("\0", "").splitlines()]
     try:
-        return "read" if load({}, {f"FRESHET_{name}": value for name, _, value in lines}, None) else ""
+        load({}, {f"FRESHET_{name}": value for name, _, value in lines}, None)
+        return "read"
     except SettingsError:
         return "refused"
 

@@ -155,7 +155,7 @@ async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() ->
     everything = np.arange(600, dtype=np.int32)
     await warm.find(everything[10:11])
     assert np.flatnonzero(warm.known(everything)[1]).tolist() == [0, *range(2, 8), 10]
-    for row in range(11, 100):  # each finds the next ones too
+    for row in range(599, 500, -1):  # each finds seven of the first ones too
         await warm.find(everything[row : row + 1])
     assert warm.known(everything)[1].sum() == 599
     alive = np.delete(everything, 1)

@@ -224,6 +224,23 @@ async def test_without_the_index_slates_still_go_out_and_say_what_was_missing() 
     assert [slate.degraded for slate in slates] == [("vector_index",), ()]
 
 
+class Growing(ExactIndex):
+    """An index that answers while videos are uploaded whose ids sort before all others."""
+
+    async def near(self, vectors: NDArray[np.float32], k: int, where: Where | None = None) -> list[Hits]:
+        hits = await super().near(vectors, k, where)
+        self.catalogue.apply([encoded(f"a-{self.catalogue.size}-{i}", LATER) for i in range(5)])
+        return hits
+
+
+async def test_what_was_skipped_stays_away_although_the_catalogue_grows_meanwhile() -> None:
+    catalogue = catalogue_of(*kitchen_and_garden())
+    skips = [skipped("ana", f"cook-{i:02}", minute(i)) for i in range(1, 30)]
+    ana = msgspec.structs.replace(after(watched("ana", "cook-00"), *skips), seen=b"")
+    (slate,) = await home(Growing(catalogue), catalogue).answer([asking(ana)])
+    assert not {f"cook-{i:02}" for i in range(1, 30)} & set(ids(slate))
+
+
 async def test_timings_come_from_the_clock_that_is_handed_in() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     ticks = iter((1.0, 1.5, 2.5, 4.5))

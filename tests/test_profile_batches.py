@@ -6,6 +6,7 @@ from ranker.profile import (
     EMPTY,
     Arrival,
     fold_all,
+    fold_and_pack,
     is_first_positive,
     pack,
     unpack,
@@ -102,6 +103,24 @@ def test_a_batch_leaves_the_profiles_it_was_given_alone():
     copy = {user_id: unpack(pack(profile)) for user_id, profile in users.items()}
     fold_all(users, arrivals([liked("ana", "v2"), liked("ben", "v2")], first=1), DAY_MS)
     assert users == copy
+
+
+def test_a_batch_for_storing_is_packed_person_by_person():
+    result = fold_and_pack({}, arrivals([liked("ben", "v1"), liked("ana", "v1"), liked("ben", "v2")]), DAY_MS)
+    assert {user_id: unpack(row).version for user_id, row in result.changed.items()} == {"ben": 2, "ana": 1}
+    assert list(result.changed) == ["ben", "ana"]
+    assert [arrival.offset for arrival in result.first_positives] == [0, 2, 1]
+    assert (result.reached, result.newest_ms) == ({0: 2}, minute(0))
+
+
+def test_a_batch_for_storing_tells_what_it_refused_and_changes_nobody_by_it():
+    batch = arrivals([watched("ana", "v1", minute(60)), liked("ana", "v2", minute(0))])
+    once = fold_and_pack({}, batch, late_ms=1)
+    people = {user_id: unpack(row) for user_id, row in once.changed.items()}
+    again = fold_and_pack(people, batch, late_ms=1)
+    assert ([late.offset for late in once.late], once.repeats, once.reached) == ([1], 0, {0: 0})
+    assert ([late.offset for late in again.late], again.repeats, again.changed) == ([1], 1, {})
+    assert (again.first_positives, again.reached, again.newest_ms) == ([], {}, 0)
 
 
 def test_a_person_speaks_for_a_video_for_the_first_time_once():

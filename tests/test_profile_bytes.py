@@ -16,6 +16,7 @@ from ranker.profile import (
     state_digest,
     unpack,
 )
+from ranker.state import order_of, version_of
 from schemas.events import Feedback
 from schemas.types import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
 from streams.convert import convert_kuairand
@@ -38,14 +39,32 @@ KUAIRAND = DATA / "kuairand-pure"
 # Bytes
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"\xc1", b"{}", pack(EMPTY)[:-1], pack(EMPTY) + b"\0", b"\x91" * 100_000, msgspec.msgpack.encode(["p2", 1])],
-    ids=["empty", "reserved", "json", "cut", "longer", "deep", "format 2"],
-)
-def test_bytes_that_are_no_profile_give_one_clear_error(data):
+FOREIGN = {
+    "empty": b"",
+    "reserved": b"\xc1",
+    "json": b"{}",
+    "cut": pack(EMPTY)[:-1],
+    "longer": pack(EMPTY) + b"\0",
+    "deep": b"\x91" * 100_000,
+}
+
+
+@pytest.mark.parametrize("read", [unpack, version_of])
+@pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN)
+def test_bytes_that_are_no_profile_give_one_clear_error(read, data):
     with pytest.raises(ProfileError, match=r"bytes: .+; rebuild it from the feedback log"):
-        unpack(data)
+        read(data)
+
+
+def test_a_profile_of_another_format_is_no_profile():
+    with pytest.raises(ProfileError, match=r"bytes: .+; rebuild it from the feedback log"):
+        unpack(msgspec.msgpack.encode(["p2", 1]))
+
+
+def test_the_version_can_be_read_alone_also_where_the_rest_is_damaged():
+    data = pack(after(*ONE_OF_EACH))
+    assert version_of(data) == unpack(data).version == len(ONE_OF_EACH)
+    assert version_of(data.replace(b"v3", b"v\xff")) == len(ONE_OF_EACH)
 
 
 @pytest.mark.parametrize("field", ["seen", "recent_ids"])
@@ -123,3 +142,10 @@ def test_profiles_of_the_real_log_are_small(tmp_path):
     assert sum(profile.version for profile in users.values()) == sum(counts.events.values())
     assert sizes[len(sizes) // 2] <= 1024
     assert sizes[len(sizes) * 99 // 100] <= 2048
+
+
+def test_packed_profiles_sort_as_their_versions_do() -> None:
+    versions = [0, 1, 127, 128, 255, 256, 65_535, 65_536, 1_000_042, 2**32 - 1]
+    packed = [pack(msgspec.structs.replace(EMPTY, version=version, newest_ms=10**12)) for version in versions]
+    assert sorted(packed, key=order_of) == packed
+    assert len({order_of(data) for data in packed}) == len(packed)

@@ -13,10 +13,12 @@ from ranker.profile import (
     Profile,
     fold,
     fold_all,
+    fold_and_pack,
     pack,
     seen_codes,
     unpack,
 )
+from ranker.trends import TrendCounts
 from schemas.types import DAY_MS
 from tests.stories import (
     NOON,
@@ -95,6 +97,25 @@ def test_any_cut_into_batches_gives_the_same_bytes(events, size):
         users |= fold_all(users, batch[start : start + size], DAY_MS).changed
     whole = fold_all({}, batch, DAY_MS).changed
     assert {user_id: pack(state) for user_id, state in users.items()} == {u: pack(state) for u, state in whole.items()}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(drawn, max_size=60), st.integers(1, 60), st.integers(0, 40))
+def test_folding_and_packing_person_by_person_is_folding_in_the_order_of_arrival(events, size, late_minutes):
+    late_ms, batch = late_minutes * 60_000, arrivals(events)
+    batch += batch[::3]  # again
+    users, rows, counts, packed_counts = {}, {}, TrendCounts(), TrendCounts()
+    for start in range(0, len(batch), size):
+        folded = fold_all(users, batch[start : start + size], late_ms)
+        packed = fold_and_pack({u: unpack(row) for u, row in rows.items()}, batch[start : start + size], late_ms)
+        users, rows = users | folded.changed, rows | packed.changed
+        counts.take(folded.accepted)
+        packed_counts.take_packed(packed)
+        newest_ms = max((one.arrival.event.at_ms for one in folded.accepted), default=0)
+        assert (packed.repeats, packed.newest_ms) == (folded.repeats, newest_ms)
+        assert {late.offset for late in packed.late} == {late.offset for late in folded.late}
+    assert rows == {user_id: pack(state) for user_id, state in users.items()}
+    assert (packed_counts.counts, packed_counts.applied) == (counts.counts, counts.applied)
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ranker.candidates import Asked, Candidates, Query, Scores
 from ranker.catalogue import Catalogue
 from ranker.entry import Entry
+from ranker.pairs import keys_of
 from ranker.scorers import logistic
 from ranker.selectors import PER_CREATOR, POOL, diverse, draw_two
 from ranker.state import EMPTY
@@ -39,7 +40,9 @@ def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) ->
 def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Slate:
     count = catalogue.size
     sources = np.full(count, int(fresh), np.uint8)
-    candidates = Candidates(catalogue.by_id, np.zeros(count, np.int64), sources, np.array([0, count]))
+    one = np.zeros(count, np.int64)
+    keys = keys_of(one, np.arange(count))
+    candidates = Candidates(keys, catalogue.by_id, one, sources, np.array([0, count]))
     asked = Asked([Query(user_id, 1, NOON, EMPTY)], taste([EMPTY], catalogue))
     picks = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
     there = picks.at[0] >= 0

@@ -15,6 +15,7 @@ from tests.simulation.world import Outcome, command, simulate
 
 SEEDS = 1000
 CHUNK = 100
+MOST = 3000  # the rarest mistake shows in about one of 300
 STEPS = {
     "profiles": {"joining", "recovering", "recovered", "read", "folded", "sent", "confirmed", "committed"},
     "encoder": {"joining", "recovering", "recovered", "read", "encoded", "sent", "confirmed", "committed"},
@@ -59,8 +60,8 @@ def test_a_seed_always_runs_the_same_way(seed: int) -> None:
 
 @pytest.mark.parametrize("flaw", Flaw, ids=lambda flaw: flaw.name)
 def test_the_simulation_notices_a_worker_that(flaw: Flaw) -> None:
-    noticed = (seed for seed in range(SEEDS) if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches)
-    assert next(noticed, None) is not None, f"{SEEDS} seeds notice no worker that {flaw}"
+    noticed = (seed for seed in range(MOST) if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches)
+    assert next(noticed, None) is not None, f"{MOST} seeds notice no worker that {flaw}"
 
 
 def test_a_withdrawn_video_stays_hidden_although_publishers_use_no_keys() -> None:

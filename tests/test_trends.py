@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.profile import fold_all
+from ranker.profile import fold_all, fold_and_pack
 from ranker.trends import BEFORE, HALF_LIFE_S, PERIOD_S, STEP, TrendCounts, increment, merge
 from schemas.outputs import decode_trends, encode
 from schemas.types import DAY_MS
@@ -75,6 +75,15 @@ def test_counts_know_the_offsets_that_are_in_them():
     counts = TrendCounts()
     counts.take(folded(liked("ana", "v1"), skipped("ana", "v2")).accepted)
     assert counts.record(tick=NOON // 1000, limit=10).applied == {0: 1}
+
+
+def test_what_a_worker_that_died_had_counted_counts_once():
+    batch = arrivals([liked("ana", "v1"), liked("ben", "v1"), skipped("ana", "v2")])
+    counts = TrendCounts()
+    counts.take_packed(fold_and_pack({}, batch[:2], DAY_MS))
+    counts.take_packed(fold_and_pack({}, batch, DAY_MS))  # the profiles were lost, the counts were not
+    assert counts.counts["v1"][2] == 2
+    assert counts.applied == {0: 2}
 
 
 def test_one_increment_is_a_whole_number_that_doubles_per_half_life():

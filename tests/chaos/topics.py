@@ -12,6 +12,7 @@ from schemas.topics import MAX_RECORD_BYTES, Topic
 from streams.kafka import Record, record_of
 
 AT_ONCE = 5000
+ANSWER_S = 10.0
 
 
 @contextmanager
@@ -33,33 +34,25 @@ def consumer(settings: Settings, group: str = "chaos-reader") -> Iterator[Consum
         made.close()
 
 
-def bounds(asking: Consumer, place: TopicPartition, limit_s: float = 10) -> tuple[int, int]:
-    """First and next offset of a partition; a broker that has just come back is asked again."""
-    end = time.monotonic() + limit_s
+def ends(settings: Settings, topic: Topic, limit_s: float = 60) -> dict[int, int]:
+    """Partition → offset behind its last record; a broker that has just come back is asked again."""
+    name, end = topic.full(settings.prefix), time.monotonic() + limit_s
     while True:
         try:
-            found = asking.get_watermark_offsets(place, limit_s)
+            with consumer(settings) as asking:  # a new one each time: it remembers that a topic was not there
+                places = [TopicPartition(name, p) for p in range(settings.partitions)]
+                return {tp.partition: asking.get_watermark_offsets(tp, ANSWER_S)[1] for tp in places}
         except KafkaException:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
-        else:
-            return int(found[0]), int(found[1])
 
 
-def ends(settings: Settings, topic: Topic, limit_s: float = 30) -> dict[int, int]:
-    """Partition → offset behind its last record."""
-    name = topic.full(settings.prefix)
-    with consumer(settings) as asking:
-        places = [TopicPartition(name, p) for p in range(settings.partitions)]
-        return {tp.partition: bounds(asking, tp, limit_s)[1] for tp in places}
-
-
-def committed(settings: Settings, agent: str, topic: Topic, limit_s: float = 10) -> dict[int, int]:
+def committed(settings: Settings, agent: str, topic: Topic) -> dict[int, int]:
     """Partition → the agent's committed offset, 0 where there is none."""
     name = topic.full(settings.prefix)
     with consumer(settings, f"{settings.prefix}{agent}") as asking:
-        found = asking.committed([TopicPartition(name, p) for p in range(settings.partitions)], limit_s)
+        found = asking.committed([TopicPartition(name, p) for p in range(settings.partitions)], ANSWER_S)
     return {tp.partition: max(0, tp.offset) for tp in found}
 
 
@@ -75,7 +68,7 @@ def read_all(settings: Settings, topic: Topic, take: Callable[[Record], Any]) ->
     with consumer(settings) as reading:
         for partition in range(settings.partitions):
             place = TopicPartition(name, partition)
-            at, end = bounds(reading, place)
+            at, end = reading.get_watermark_offsets(place, ANSWER_S)
             reading.assign([TopicPartition(name, partition, at)])
             while at < end:
                 for message in reading.consume(AT_ONCE, 1.0):

@@ -27,6 +27,7 @@ from tests.simulation.worker import Flaw, Sends, Worker
 LATE_MS = 60_000
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
 SHOWN = 3  # items of a slate
+ALWAYS = "always"  # a video that nobody withdraws
 LIMIT = 2000  # videos in a record of trends
 
 
@@ -153,7 +154,7 @@ class RankerWorker(Worker):
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
         """Rank each person once per poll, by their newest profile."""
         self.follow()
-        while not len(self.catalogue):
+        while ALWAYS not in self.catalogue.row_of:  # else withdrawals may empty a slate, and an empty one is not sent
             yield "waiting"
             self.follow()
         newest = [self._newest([r for r in records if r.offset > self.upto[r.partition]]) for records in poll.values()]
@@ -187,8 +188,8 @@ class RankerWorker(Worker):
                 self.catalogue.apply([videos.decode_features(record.value or b"") for record in new])
 
     def _slate(self, asked: Query) -> Slate:
-        ids = sorted(self.catalogue.row_of)
-        turned = [ids[(asked.version + n) % len(ids)] for n in range(min(SHOWN, len(ids)))]
+        ids = sorted(self.catalogue.row_of.keys() - {ALWAYS})
+        turned = [ALWAYS, *(ids[(asked.version + n) % len(ids)] for n in range(min(SHOWN, len(ids))))]
         items = [Item(rank, one, 1 / rank, {}, 1.0, ["turn"], []) for rank, one in enumerate(turned, 1)]
         return Slate(asked.user_id, asked.version, items, Drops((), ()))
 

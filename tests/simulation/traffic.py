@@ -10,7 +10,7 @@ from schemas.videos import Uploads
 from streams.kafka import partition_of
 from streams.outbox import Outgoing
 from tests.hostile import FEEDBACK as HOSTILE
-from tests.simulation.agents import LATE_MS
+from tests.simulation.agents import ALWAYS, LATE_MS
 from tests.simulation.broker import Broker
 from tests.stories import liked, skipped, uploaded, watched, withdrew
 
@@ -31,7 +31,7 @@ class Publisher:
 
     def live(self) -> Iterator[str]:
         """Publish until all is sent."""
-        self._publish(UPLOADS.name, self._uploaded(uploaded("always", self.broker.now_ms)))
+        self._publish(UPLOADS.name, self._uploaded(uploaded(ALWAYS, self.broker.now_ms)))
         while self.left or self._again:
             draw = self.rng.random()
             if draw < 0.12:
@@ -60,7 +60,7 @@ class Publisher:
     def _made(self, user: str, name: str, at_ms: int) -> Feedback:
         event_id = name if self.rng.random() < 0.6 else None
         maker = self.rng.choice(MAKERS)
-        return maker(user, self.rng.choice(self.videos), at_ms, event_id=event_id, session_id=name)  # type: ignore[operator]
+        return maker(user, self.rng.choice(self.videos), at_ms, event_id=event_id, session_id=name)
 
     def _moment(self) -> int:
         draw = self.rng.random()

@@ -110,7 +110,7 @@ class Truth:
         if reading.astray:
             self.astray.add(f"{record.topic}/{record.partition}/{record.offset}")
         for arrival in reading.arrivals:
-            self.astray.discard(dict(record.headers).get(ORIGIN, b"").decode())
+            self.astray.discard((dict(record.headers).get(ORIGIN) or b"").decode())
             self._read(arrival, spot)
 
     def _read(self, arrival: Arrival, spot: Spot) -> None:
@@ -159,4 +159,4 @@ class Truth:
     def _refused(self, record: Record) -> None:
         headers = dict(record.headers)
         if headers["topic"] == FEEDBACK.name.encode():
-            self.letters.add((int(headers["partition"]), int(headers["offset"])))
+            self.letters.add((int(headers["partition"] or b""), int(headers["offset"] or b"")))

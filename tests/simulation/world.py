@@ -169,7 +169,7 @@ class World:
         for agent in AGENTS.keys() - {actor.worker.agent for actor in awake}:
             self.start(agent)
             return True
-        return any(actor.step != "idle" for actor in awake)
+        return any(actor.step != "idle" for actor in awake) or not all(group.stable for group in self.groups.values())
 
     def settle(self) -> None:
         """The frozen wake, all is finished, and a night passes."""

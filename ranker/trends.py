@@ -129,7 +129,8 @@ def people_per_unit(period: int, tick: int) -> float:
     >>> people_per_unit(1, PERIOD_S) * STEP, people_per_unit(1, PERIOD_S + HALF_LIFE_S) * STEP
     (1.0, 0.5)
     """
-    return exp2((period * PERIOD_S - tick) / HALF_LIFE_S) / STEP if period else 0.0
+    half_lives = min((period * PERIOD_S - tick) / HALF_LIFE_S, 64.0)  # more only where a record's two times disagree
+    return exp2(half_lives) / STEP if period else 0.0
 
 
 def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = None) -> Popular:

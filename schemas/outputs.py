@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from schemas.types import AtMs, Id, Share, UserId, VideoId
+from schemas.types import YEAR_2100_MS, AtMs, Id, Share, UserId, VideoId
 
 SLATE_LIFE_MS = 30 * 60 * 1000  # expires_at_ms = trigger.at_ms + this
 SOURCE_OFFSET = "freshet-source-offset"  # header of a slate: offset of the profiles.v1 record that it answers
@@ -18,6 +18,11 @@ LETTER_BYTES = 65_536  # a dead letter carries this much of the original
 ATTEMPTS = "freshet-attempts"  # header of a record that was sent again: how often it is tried by that
 KEPT = ("content-type", "ce_specversion", "ce_type", "ce_id")  # headers without which a value reads differently
 KEPT_BYTES = 1024  # of each
+
+
+Whole = Annotated[int, Meta(ge=0)]
+Second = Annotated[int, Meta(ge=0, le=YEAR_2100_MS // 1000)]
+Count = Annotated[int, Meta(ge=0, le=2**56)]  # so that those of a hundred partitions add up in 63 bits
 
 
 class Reason(StrEnum):
@@ -92,11 +97,11 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
     fixed-point steps (forward decay), so that partitions add up exactly.
     """
 
-    partition: int
-    tick: int  # seconds of event time
-    period: int
-    counts: dict[VideoId, tuple[int, int, int]]
-    applied: dict[int, int] = {}  # input partition → offset that is counted
+    partition: Whole
+    tick: Second  # of event time
+    period: Second
+    counts: dict[VideoId, tuple[Count, Count, Count]]
+    applied: dict[Whole, int] = {}  # input partition → offset that is counted
 
 
 class Floor(msgspec.Struct, frozen=True, gc=False):

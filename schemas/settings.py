@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "cache_dir")
     @classmethod
     def _from_home(cls, value: Path) -> Path:
-        return value.expanduser()
+        try:
+            return value.expanduser()
+        except RuntimeError as error:  # a home of nobody
+            raise ValueError(str(error)) from None
 
     @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
     @classmethod
@@ -180,7 +183,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _from_file(file: Path) -> dict[str, object]:
     try:
         values = tomllib.loads(_read(file, "settings file"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}. Write lines like: partitions = 8") from None
     for key in values:
         if key not in Settings.model_fields:

@@ -27,8 +27,8 @@ def why_not_an_id(name: str, value: str) -> str | None:
     >>> why_not_an_id("user_id", "a\\nb")
     '$.user_id holds a control character'
     """
-    if value.isascii() and value.isprintable():
-        return None  # msgspec has counted the characters, and here each is a byte
+    if len(value) <= ID_BYTES and value.isascii() and value.isprintable():
+        return None  # each character is a byte
     if len(value.encode("utf-8", "surrogatepass")) > ID_BYTES:
         return f"$.{name} is longer than {ID_BYTES} bytes"
     if any(ch < " " or "\x7f" <= ch <= "\x9f" or "\ud800" <= ch <= "\udfff" for ch in value):

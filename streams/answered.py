@@ -1,6 +1,7 @@
 """What was answered already: the tail of the recommendations topic says up to which changelog offset."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,14 +9,13 @@ import msgspec
 from schemas.outputs import SOURCE_OFFSET
 from schemas.settings import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.kafka import end_offsets, read_between, read_to_end
+from streams.kafka import Record, end_offsets, read_between, read_to_end
 from streams.outbox import Outbox
 from streams.state import outdated_last
 
 log = logging.getLogger("freshet.answered")
 
-TAIL = 50  # records of the tail that are looked at; a control record or a foreign one may stand last
-BACK = 10_000  # records before a stranger's among which newer slates of the same people are looked for
+BACK = 2000  # records of the tail that are looked at: what is answered, and what a worker that woke up has covered
 
 
 class _Version(msgspec.Struct):
@@ -46,8 +46,10 @@ class Answered:
         owned = sorted(tp.partition for tp in app.consumer.assignment() if tp.topic == self._source)
         self._upto = {}
         log.info("answering %d partitions of %s", len(owned), self._source)
-        async for batch in read_to_end(self._settings, self._topic, owned, back=TAIL):
+        tails: dict[int, list[Record]] = {partition: [] for partition in owned}
+        async for batch in read_to_end(self._settings, self._topic, owned, back=BACK):
             for record in batch:
+                tails[record.partition].append(record)
                 self._upto[record.partition] = max(_source(record), self._upto.get(record.partition, -1))
         self._out.alone(self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right)
         ends = await end_offsets(self._settings, self._source, owned)
@@ -55,15 +57,21 @@ class Answered:
             if offset >= ends[partition]:
                 log.warning("%s[%d] was made anew: everything in it is answered again", self._source, partition)
                 del self._upto[partition]
+        for partition, tail in tails.items():
+            await self._put_newest_last(partition, tail)
 
     async def _put_right(self, partition: int, start: int, end: int) -> None:
         """Another worker's slates lie among ours: where one is older than what the person had, put the newer again."""
         log.warning("%s[%d]: another worker wrote between %d and %d", self._topic, partition, start, end)
         records = await read_between(self._settings, self._topic, partition, max(0, start - BACK), end)
         people = {record.key for record in records if record.offset >= start}
-        again = outdated_last([record for record in records if record.key in people], _version_of)
-        self._out.put(self._topic, partition, again)
-        await self._out.confirmed()
+        await self._put_newest_last(partition, [record for record in records if record.key in people])
+
+    async def _put_newest_last(self, partition: int, records: Iterable[Record]) -> None:
+        if again := outdated_last(records, _version_of):
+            log.warning("%s[%d]: %d slates put again: an older one stood last", self._topic, partition, len(again))
+            self._out.put(self._topic, partition, again)
+            await self._out.confirmed()
 
 
 def _version_of(slate: bytes) -> int:

@@ -118,14 +118,14 @@ def _feedback(record: Record) -> events.Feedback:
     event, event_id = decoded(record, events.decode, FEEDBACK_BYTES)
     user_id, video_id = event.user_id, event.video_id
     ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one look at all: nearly always there is nothing to say
-    if not (ids.isascii() and ids.isprintable()):
+    if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has counted an event's own ids, no others
         check_ids(user_id=user_id, video_id=video_id, event_id=event.event_id or event_id or "")
     if event.at_ms > record.timestamp + FUTURE_MS:
         check_time(record, event.at_ms)
     key = record.key
     if key != user_id.encode() and key is not None:
         raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
-    if event.event_id is None and (event_id := event_id or _header(record, ORIGIN)):
+    if event.event_id is None and (event_id := event_id or _origin(record)):
         return msgspec.structs.replace(event, event_id=event_id)
     return event
 
@@ -179,6 +179,14 @@ def _refuse_if(why: str | None, reason: Reason) -> None:
 def _header(record: Record, name: str) -> str | None:
     value = _headers(record).get(name)
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def _origin(record: Record) -> str | None:
+    """Where a record that was sent on was first read: as good as an id."""
+    origin = _header(record, ORIGIN)
+    if origin is not None:
+        check_ids(origin=origin)
+    return origin
 
 
 def _headers(record: Record) -> Mapping[str, bytes]:

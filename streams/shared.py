@@ -115,6 +115,6 @@ def _features(record: Any) -> videos.Features | None:
     """Decode one record of features.v1; a damaged one is left out and said, for only our encoder writes there."""
     try:
         return videos.decode_features(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.error("%s[%d]@%d is damaged and left out: %s", record.topic, record.partition, record.offset, error)
         return None

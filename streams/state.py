@@ -93,7 +93,7 @@ class OwnedState(Generic[V]):
                 continue
             try:
                 value, known = keep(data), mine.get(key)
-            except ValueError as error:  # what comes after it counts; before it, the value before
+            except (ValueError, RecursionError) as error:  # what comes after it counts; before it, the value before
                 place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
                 log.error("%s is damaged and passed over: %s", place, error)
                 continue
@@ -140,7 +140,7 @@ def outdated_last(records: Iterable[Any], order_of: Callable[[bytes], Any]) -> l
             continue
         try:
             version = order_of(record.value)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         last[record.key] = version
         if record.key not in highest or version >= highest[record.key][0]:

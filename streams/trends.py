@@ -62,6 +62,6 @@ def read_trends(record: Any) -> Trends | None:
     """Decode one record of trends.v1; a damaged one is left out and said, for only our profiles agent writes there."""
     try:
         return outputs.decode_trends(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.error("%s[%d]@%d is damaged and left out: %s", record.topic, record.partition, record.offset, error)
         return None

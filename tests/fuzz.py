@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from schemas import cloudevents, events, outputs, videos
 from schemas.outputs import DeadLetter, letter_headers
 from schemas.settings import SettingsError, load
 from streams.dead import _letter
-from streams.erasure import read_erasures
+from streams.erasure import _order, read_erasures
 from streams.guard import read_feedback, read_upload
 from streams.kafka import Headers, Record
 from streams.letters import outgoing
@@ -130,16 +131,18 @@ def trends(data: bytes) -> str:
 
 
 def kept(data: bytes) -> str:
-    """Owned state of three kinds: what cannot be read raises a ValueError, which recovery expects."""
+    """Owned state of three kinds: what cannot be read raises what recovery expects."""
     said = []
-    for keep in (videos.decode_time, outputs.decode_floor, version_of):
-        outdated_last([record(data, key=b"k")], lambda value, keep=keep: bool(keep(value)))  # type: ignore[misc]
+    for order in (videos.decode_time, lambda data: _order(outputs.decode_floor(data)), version_of):
         try:
-            keep(data)
+            outdated_last([record(data, key=b"k")], order)
+            order(data)
             said.append("read")
-        except (ValueError, UnknownFormat):
+        except UnknownFormat:
+            said.append("another release's")  # which ends the worker, and says why
+        except (ValueError, RecursionError):
             said.append("damaged")
-    return "read" if "read" in said else "damaged"
+    return max(said)
 
 
 def profile(data: bytes) -> str:
@@ -190,6 +193,8 @@ def settings_file(data: bytes) -> str:
         return "read"
     except SettingsError:
         return "refused"
+    finally:
+        TOML.unlink()
 
 
 def environment(data: bytes) -> str:
@@ -202,7 +207,7 @@ def environment(data: bytes) -> str:
         return "refused"
 
 
-TOML = Path(tempfile.gettempdir()) / f"freshet-fuzz-{id(object())}.toml"
+TOML = Path(tempfile.gettempdir()) / f"freshet-fuzz-{os.getpid()}.toml"
 SOUND = events.encode(liked("ana", "v1"))
 FEEDBACK = [*golden("feedback.v1"), *map(events.encode, ONE_OF_EACH)]
 CLOUD = [b'{"specversion":"1.0","id":"e-1","type":"a.v1","data":%b}' % SOUND]
@@ -272,7 +277,6 @@ def main() -> int:
         crashes += outcomes["CRASH"]
         found = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
         print(f"{time.monotonic() - began:6.0f} s  {name:13} {count:8}: {found}", flush=True)
-    TOML.unlink(missing_ok=True)
     print(f"{crashes} crashes")
     return 1 if crashes else 0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ranker.state import EMPTY, Profile, ProfileError, looks_like_ours, order_of, pack, unpack, version_of
+from ranker.state import EMPTY, Profile, ProfileError, looks_like_ours, order_of, unpack, version_of
 from schemas.settings import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.erasure import Floors
@@ -15,21 +15,23 @@ from streams.state import OwnedState
 
 log = logging.getLogger("freshet.people")
 
-OPENED = 20_000  # profiles of a partition that stay opened; all are closed when there are more. A guess
-
 
 class Rows(Mapping[str, Profile]):
-    """One partition's profiles by user id."""
+    """One partition's profiles by user id, opened whenever one is asked for: to keep them opened would cost more."""
 
     def __init__(self, packed: dict[str, bytes]) -> None:
         self.packed = packed
-        self._opened: dict[str, Profile] = {}
+        self._starts: Mapping[str, Profile] = {}  # of people who come back with this batch
 
     def __getitem__(self, user_id: str) -> Profile:
-        profile = self._opened.get(user_id)
-        if profile is None:
-            profile = self._opened[user_id] = _opened(user_id, self.packed[user_id])
-        return profile
+        return self._starts[user_id] if user_id in self._starts else _opened(user_id, self.packed[user_id])
+
+    def get(self, user_id: str, default: Profile | None = None) -> Profile | None:  # type: ignore[override]
+        """A person's profile; asked for every person of every batch, so it does not end in a caught KeyError."""
+        if user_id in self._starts:
+            return self._starts[user_id]
+        data = self.packed.get(user_id)
+        return default if data is None else _opened(user_id, data)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.packed)
@@ -37,22 +39,18 @@ class Rows(Mapping[str, Profile]):
     def __len__(self) -> int:
         return len(self.packed)
 
-    def take(self, changed: Mapping[str, Profile]) -> list[Outgoing]:
+    def take(self, changed: Mapping[str, bytes]) -> list[Outgoing]:
         """Take changed profiles in; returns them as records of the changelog."""
-        if len(self._opened) > OPENED:
-            self._opened.clear()
-        packed = {user_id: pack(profile) for user_id, profile in changed.items()}
-        self._opened.update(changed)
-        self.packed.update(packed)
-        return [Outgoing(user_id.encode(), data) for user_id, data in packed.items()]
+        self._starts = {}
+        self.packed.update(changed)
+        return [Outgoing(user_id.encode(), data) for user_id, data in changed.items()]
 
     def begin(self, starts: Mapping[str, Profile]) -> None:
         """Let people who come back start from these; whoever is begun is taken in with the same batch."""
-        self._opened.update(starts)
+        self._starts = starts
 
     def drop(self, user_id: str) -> None:
         """Forget a person."""
-        self._opened.pop(user_id, None)
         self.packed.pop(user_id, None)
 
 

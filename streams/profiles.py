@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ranker.profile import fold_all
+from ranker.profile import fold_and_pack
 from schemas.settings import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.erasure import erased_letters, forget
@@ -33,13 +33,13 @@ def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends,
                 reading = read_feedback(records, await out.partitions(tp.topic))
                 admitted = profiles.floors.admit(tp.partition, mine, reading.arrivals)
                 mine.begin(admitted.starts)
-                folded = fold_all(mine, admitted.kept, settings.late_ms)
-                trends.take(tp.partition, folded.accepted)
+                folded = fold_and_pack(mine, admitted.kept, settings.late_ms)
+                trends.take(tp.partition, folded)
                 late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
                 await dead.put(reading.letters + erased + late, read=len(records))
                 out.put(profiles.changelog, tp.partition, mine.take(folded.changed))
-                if folded.accepted:
-                    newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
+                if folded.reached:
+                    newest_ms = min(folded.newest_ms, records[-1].timestamp)
                     await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
                 await out.put_by_key(tp.topic, reading.astray)
             await out.confirmed()

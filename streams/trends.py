@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ranker.profile import Accepted
+from ranker.profile import Packed
 from ranker.trends import TrendCounts
 from schemas import outputs
 from schemas.outputs import Trends
@@ -32,9 +32,9 @@ class OwnedTrends:
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
         app.on_rebalance_complete.connect(self._on_assigned, weak=False)
 
-    def take(self, partition: int, accepted: list[Accepted]) -> None:
+    def take(self, partition: int, packed: Packed) -> None:
         """Count the people of a folded batch."""
-        self._counts[partition].take(accepted)
+        self._counts[partition].take_packed(packed)
 
     def due(self, partition: int, newest_ms: int) -> Iterator[Outgoing]:
         """The partition's record, if event time has reached a new tick since the last one."""

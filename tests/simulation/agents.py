@@ -14,7 +14,7 @@ from schemas import outputs, videos
 from schemas.outputs import LETTER_BYTES, DeadLetter, Item, letter_headers
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
 from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
-from streams.answered import TAIL, _source, source_offset
+from streams.answered import BACK, _source, source_offset
 from streams.encoding import not_outdated
 from streams.guard import late_letters, read_feedback, read_upload
 from streams.outbox import Outgoing
@@ -143,7 +143,7 @@ class RankerWorker(Worker):
         """Up to which profile each partition is answered, by the tail of the slates; and a catalogue of its own."""
         self.upto: dict[int, int] = {}
         for partition in owned:
-            back = max(0, self.broker.ends[RECOMMENDATIONS.name, partition] - TAIL)
+            back = max(0, self.broker.ends[RECOMMENDATIONS.name, partition] - BACK)
             tail = self.broker.read(RECOMMENDATIONS.name, partition, back)
             self.upto[partition] = max(map(_source, tail), default=-1)
             yield "recovering"

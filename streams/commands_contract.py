@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check the messages on the topics against the contract.", no_args_is_help=True)
 SHOWN = 20  # breaches of a topic that are told; all are counted
-POLL_MS = 1000
-SILENT_POLLS = 30  # so many empty answers in a row mean that the broker does not deliver
 
 
 @app.callback()
@@ -48,12 +46,13 @@ def run(settings: "Settings") -> Iterator[dict[str, Any]]:
     """Check topic after topic: its name, records, breaches and the first of them in words."""
     from streams.contract import RULES, check
     from streams.contract_facts import Facts
+    from streams.reading import records
 
     with _consumer(settings) as consumer:
         counts = {topic: len(consumer.partitions_for_topic(topic.full(settings.prefix)) or ()) for topic in RULES}
         facts = Facts(settings.prefix, settings.late_ms, settings.slate_size, counts)
         for topic in RULES:
-            count = Count(read(consumer, topic.full(settings.prefix)))
+            count = Count(records(consumer, topic.full(settings.prefix)))
             yield _told(topic, count, check(topic, count, facts), facts)
 
 
@@ -68,26 +67,6 @@ class Count:
         for record in self._records:
             self.passed += 1
             yield record
-
-
-def read(consumer: Any, topic: str) -> Iterator[Any]:
-    """Every record of a topic up to its present end, in offset order per partition."""
-    from kafka import TopicPartition
-
-    places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    if not places:
-        return
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    ends = consumer.end_offsets(places)
-    silent = 0
-    while any(consumer.position(place) < ends[place] for place in places):
-        polled = consumer.poll(timeout_ms=POLL_MS)
-        silent = 0 if polled else silent + 1
-        if silent > SILENT_POLLS:
-            raise TimeoutError(f"{topic}: the broker delivers nothing more, short of the end; try again")
-        for place, records in polled.items():
-            yield from (record for record in records if record.offset < ends[place])
 
 
 def _consumer(settings: "Settings") -> Any:

@@ -12,6 +12,7 @@ from kafka.structs import OffsetAndMetadata
 from schemas.outputs import ATTEMPTS, KEPT, LETTER_BYTES, attempts_of
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, MAX_RECORD_BYTES, TOPICS
+from streams.reading import records
 from streams.security import kafka_python_options, wait_until_let_in
 from streams.trouble import Trouble
 
@@ -150,22 +151,9 @@ def _send(batch: list[Letter], settings: Settings, producer: Any, consumer: Kafk
 
 def _read(consumer: KafkaConsumer, settings: Settings, starts: Mapping[TopicPartition, int]) -> Iterator[Letter]:
     topic = DEAD_LETTERS.full(settings.prefix)
-    places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    if not places:
+    if not consumer.partitions_for_topic(topic):
         raise Trouble(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    for place, offset in starts.items():
-        consumer.seek(place, max(offset, consumer.position(place)))
-    ends = consumer.end_offsets(places)
-    silent = 0
-    while any(consumer.position(place) < ends[place] for place in places):
-        polled = consumer.poll(timeout_ms=POLL_MS)
-        silent = 0 if polled else silent + 1
-        if silent > SILENT_POLLS:
-            raise Trouble(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
-        for place, records in polled.items():
-            yield from (_letter(record) for record in records if record.offset < ends[place])
+    return map(_letter, records(consumer, topic, starts))
 
 
 def _starts(consumer: KafkaConsumer, settings: Settings) -> dict[TopicPartition, int]:

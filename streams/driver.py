@@ -91,8 +91,8 @@ class Consumer(faust_consumer.Consumer):
             return False
         records = by_place(message for message in messages if not raise_for(message.error()))
         if records:
-            poll = Poll({TP(*place): batch for place, batch in records.items()}, self._generation, self.suspend_flow)
-            await self._hand_over(poll)
+            found = {TP(*place): batch for place, batch in records.items()}
+            await self._hand_over(Poll(found, self.suspend_flow, self._done.update))
         return bool(records)
 
     @property
@@ -152,7 +152,6 @@ class Consumer(faust_consumer.Consumer):
         await poll.returned.wait()
         self._in_hand = None
         if poll.finished:
-            self._done.update(poll.next_offsets())
             self.polls += 1
         elif self.flow_active and not self.app.should_stop:
             raise PollDropped(
@@ -174,15 +173,12 @@ class Consumer(faust_consumer.Consumer):
             0,
             0,
             tp,
-            generation_id=poll.generation,
+            generation_id=self._generation,
         )
 
     def ack(self, message: Any) -> bool:
         """Faust gives an event back: done if its poll is, dropped otherwise."""
-        poll = message.value
-        if poll.finished:
-            self._done.update(poll.next_offsets())
-        poll.returned.set()
+        message.value.returned.set()
         message.acked = True
         self._unacked_messages.discard(message)  # what else Faust notes down of single messages only grows here
         notify(self._waiting_for_ack)

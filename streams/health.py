@@ -69,7 +69,8 @@ class Health:
         self._app, self._agent = app, agent
         self._limit_s = settings.stuck_s
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
-        self._beat_s = self._moved_s = time.monotonic()
+        self._moved_s = time.monotonic()
+        self._beat_s: float | None = None  # Faust starts tasks once the first recovery is over
         self._polls = -1
         self._reachable, self._probed_s = True, 0.0
         self._complained = False
@@ -88,7 +89,8 @@ class Health:
     def _look_on(self) -> None:
         while True:
             time.sleep(LOOK_S)
-            if not self._app.consumer.started:
+            consumer = self._app._consumer  # its property would make one, here beside the event loop
+            if consumer is None or not consumer.started:
                 continue
             try:
                 self._write(self._status())
@@ -131,7 +133,7 @@ class Health:
         excused = idle or not self._reachable or not consumer.flowing or self._app.transport.waits.now()
         if excused or consumer.polls != self._polls:
             self._polls, self._moved_s = consumer.polls, now
-        if now - self._beat_s > self._limit_s:
+        if self._beat_s is not None and now - self._beat_s > self._limit_s:
             return f"the event loop has stood still for {now - self._beat_s:.0f} s"
         if now - self._moved_s > self._limit_s:
             return f"records wait, and none was done with for {now - self._moved_s:.0f} s"

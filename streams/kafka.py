@@ -48,7 +48,7 @@ class Record(NamedTuple):
     timestamp: int  # milliseconds
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: Headers = ()
 
 
 def record_of(message: Message) -> Record:
@@ -84,11 +84,11 @@ def partition_of(key: bytes, count: int) -> int:
 
 
 @contextmanager
-def groupless(settings: Settings) -> Iterator[Consumer]:
+def groupless(settings: Settings, **options: Any) -> Iterator[Consumer]:
     """A consumer without a group: it reads what it is told to and commits nothing."""
     unused = {"group.id": f"{settings.prefix}groupless"}  # librdkafka asks for one; nothing is ever committed under it
-    ends = {"enable.partition.eof": True}
-    with closing(Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, **ends})) as consumer:
+    always = {**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, "enable.partition.eof": True}
+    with closing(Consumer(always | options)) as consumer:
         yield consumer
 
 

@@ -92,6 +92,8 @@ class Outbox:
             await self._strangers[topic](*gap)
 
     async def _look(self) -> None:
+        if not self._app.consumer.flowing:
+            return  # partitions that go or come: whoever recovers them looks
         async with self._one_at_a_time:
             ends = {place: await self._app.consumer.end_of(*place) for place in list(self._next)}
             gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]

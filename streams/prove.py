@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.settings import Settings
 from streams import admin
-from streams.kafka import ASK_S, CLIENT, CONSUMER
-from streams.security import librdkafka_options
+from streams.kafka import ASK_S, groupless
 from streams.traces import lines_naming, names
 from streams.trouble import Trouble
 
@@ -115,12 +113,7 @@ def _configs(settings: Settings) -> dict[str, Config]:
 
 def _records(settings: Settings, topic: str) -> Iterator[Any]:
     """Every record of a topic up to its present end, also of transactions that were given up."""
-    options = {
-        "group.id": f"{settings.prefix}groupless",  # librdkafka asks for one; nothing is ever committed under it
-        "enable.partition.eof": True,
-        "isolation.level": "read_uncommitted",
-    }
-    with closing(Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **options})) as consumer:
+    with groupless(settings, **{"isolation.level": "read_uncommitted"}) as consumer:
         numbers = consumer.list_topics(topic, timeout=ASK_S).topics[topic].partitions
         marks = {n: consumer.get_watermark_offsets(TopicPartition(topic, n)) for n in numbers}
         left: set[int | None] = {n for n, (low, high) in marks.items() if high > low}

@@ -1,7 +1,7 @@
 """What an agent sees of the batch-wise runtime: one Faust event is one poll of Kafka (streams/driver.py fetches it)."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.serializers.schemas import Schema
@@ -17,10 +17,15 @@ class PollDropped(RuntimeError):
 class Poll:
     """What one fetch brought, by partition; the agent handles all of it and then says `done()`."""
 
-    def __init__(self, records: Mapping[TP, Sequence[Record]], generation: int, stopped: asyncio.Event) -> None:
+    def __init__(
+        self,
+        records: Mapping[TP, Sequence[Record]],
+        stopped: asyncio.Event,
+        finish: Callable[[dict[TP, int]], object],
+    ) -> None:
         self._records = records
         self._stopped = stopped  # set when the worker ends
-        self.generation = generation
+        self._finish = finish  # takes per partition the offset behind the last record
         self.finished = False
         self.returned = asyncio.Event()  # done, or dropped by Faust or the agent
 
@@ -33,6 +38,7 @@ class Poll:
 
     def done(self) -> None:
         """All that this poll causes is confirmed by the broker: its offsets may be committed."""
+        self._finish({tp: records[-1].offset + 1 for tp, records in self._records.items()})
         self.finished = True
         self.returned.set()
 
@@ -43,10 +49,6 @@ class Poll:
         for task in tasks:
             task.cancel()
         return tasks[0].done() and not tasks[0].cancelled()
-
-    def next_offsets(self) -> dict[TP, int]:
-        """Per partition the offset behind the last record."""
-        return {tp: records[-1].offset + 1 for tp, records in self._records.items()}
 
 
 class Raw(Schema[Any, Any]):

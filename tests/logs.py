@@ -1,7 +1,7 @@
 """Makers for logs: what stands on the topics, as a consumer hands it out."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from kafka import KafkaProducer
 
@@ -24,23 +24,11 @@ from schemas.topics import Topic
 from schemas.types import DAY_MS
 from streams.contract import RULES, check
 from streams.contract_facts import Breach, Facts
+from streams.kafka import Record as Rec
 from streams.kafka import partition_of
 from streams.security import kafka_python_options
 from tests import stories
 from tests.stories import NOON, minute
-
-
-class Rec(NamedTuple):
-    """A record as a consumer hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
 
 Log = dict[Topic, list[Rec]]
 PARTITIONS = 4

@@ -3,26 +3,13 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple
 
-from streams.kafka import Headers
+from streams.kafka import Record
 from streams.outbox import Outgoing
 from tests.stories import NOON
 
 LAG_MS = 600_000  # min.compaction.lag.ms of the compacted topics
 SESSION_MS = 10_000  # a worker that is silent for so long loses its partitions
-
-
-class Record(NamedTuple):
-    """A record as a consumer hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
 
 
 Place = tuple[str, int]

@@ -65,9 +65,9 @@ class Pipeline:
         items = self.explain(sifted.candidates, features, scores, picks)
         done = self.clock()
         timings_ms = {
-            "retrieve": 1000 * (retrieved - began),
-            "score": 1000 * (scored - retrieved),
-            "select": 1000 * (done - scored),
+            "retrieve": round(1000 * (retrieved - began), 3),
+            "score": round(1000 * (scored - retrieved), 3),
+            "select": round(1000 * (done - scored), 3),
         }
         return [
             Slate(query.user_id, query.version, shown, drops, degraded, exhausted, timings_ms, deaths)

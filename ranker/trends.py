@@ -93,12 +93,14 @@ class TrendCounts:
 
         Merging is exact for the videos that every record holds; a cut loses the least popular ones.
         """
-        best = sorted(self.counts.items(), key=lambda pair: (-_trend(pair[1]), -pair[1][2], pair[0]))
+        kept: Iterable[tuple[str, Slots]] = self.counts.items()
+        if len(self.counts) > limit:
+            kept = sorted(kept, key=lambda pair: (-_trend(pair[1]), -pair[1][2], pair[0]))[:limit]
         return Trends(
             partition=self.partition,
             tick=tick,
             period=self.period,
-            counts=dict(sorted(best[:limit])),
+            counts=dict(sorted(kept)),
             applied=dict(sorted(self.applied.items())),
         )
 
@@ -156,8 +158,13 @@ def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = No
 
 
 def _sum(parts: Sequence[Trends | TrendCounts], video_id: str, period: int) -> Slots:
-    shifted = [_shift(part.counts.get(video_id, NOBODY), period - part.period) for part in parts]
-    return (sum(s[0] for s in shifted), sum(s[1] for s in shifted), sum(s[2] for s in shifted))
+    this = before = ever = 0  # one loop: every ranker adds up what changed, once a tick
+    for part in parts:
+        if (slots := part.counts.get(video_id)) is not None:
+            if part.period != period:
+                slots = _shift(slots, period - part.period)
+            this, before, ever = this + slots[0], before + slots[1], ever + slots[2]
+    return this, before, ever
 
 
 def _shift(slots: Slots, periods: int) -> Slots:

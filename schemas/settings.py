@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
     erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
     letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
-    poll_records: Whole = Field(5000, description="records that one fetch may bring")
+    poll_records: Whole = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")

@@ -24,6 +24,7 @@ PROBE_S = 5.0  # between two questions whether the broker answers
 ANSWER_S = 3.0
 LONG_S = 2.0  # a wait that takes longer makes a worker not ready
 BEAT_S = 0.5
+LONGEST_RECOVERY_S = 900.0  # with a broker that answers; 100 million people are read back in that time
 STUCK = 3  # exit status of a worker that made no progress
 
 State = Literal["starting", "recovering", "ready", "waiting", "stopping"]
@@ -69,7 +70,7 @@ class Health:
         self._app, self._agent = app, agent
         self._limit_s = settings.stuck_s
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
-        self._moved_s = time.monotonic()
+        self._moved_s = self._flowed_s = time.monotonic()
         self._beat_s: float | None = None  # Faust starts tasks once the first recovery is over
         self._polls = -1
         self._reachable, self._probed_s = True, 0.0
@@ -135,6 +136,10 @@ class Health:
             self._polls, self._moved_s = consumer.polls, now
         if self._beat_s is not None and now - self._beat_s > self._limit_s:
             return f"the event loop has stood still for {now - self._beat_s:.0f} s"
+        if consumer.flowing or not self._reachable:
+            self._flowed_s = now
+        if now - self._flowed_s > LONGEST_RECOVERY_S:
+            return f"its partitions have not been ready for {now - self._flowed_s:.0f} s"
         if now - self._moved_s > self._limit_s:
             return f"records wait, and none was done with for {now - self._moved_s:.0f} s"
         return ""

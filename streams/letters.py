@@ -62,10 +62,10 @@ class Alarm:
         self.shares = Shares()
         self._agent, self._allowed, self._said_s = agent, allowed, float("-inf")
 
-    def take(self, now_s: float, read: int, letters: Iterable[Reason]) -> None:
+    def take(self, now_s: float, read: int, letters: Sequence[Reason]) -> None:
         """Take in what one poll brought, and complain where that makes it too many."""
         self.shares.count(now_s, read, letters)
-        if now_s < self._said_s + SAY_EVERY_S:
+        if not letters or now_s < self._said_s + SAY_EVERY_S:
             return
         read, found = self.shares.read, self.shares.letters
         if found.total() > self._allowed * read:

@@ -15,6 +15,7 @@ PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between tries; the last one repeats
 ROOM_S = 0.005  # wait for room in the client's queue
 LOOK_EVERY_S = 60.0  # for strangers in partitions where nothing is sent; compaction leaves ten minutes
 
+Gap = tuple[str, int, int, int]  # topic, partition, first and next offset
 Strangers = Callable[[int, int, int], Awaitable[None]]  # partition, first and next offset that somebody else may own
 
 
@@ -51,6 +52,7 @@ class Outbox:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._waiting: dict[tuple[str, int], Batch] = {}
+        self._on_the_way: list[Batch] = []  # handed over to the client, which has not said yet what became of it
         self._counts: dict[str, int] = {}
         self._next: dict[tuple[str, int], int] = {}  # the offset that our next record gets if nobody else writes
         self._strangers: dict[str, Strangers] = {}
@@ -83,11 +85,22 @@ class Outbox:
             del self._next[place]
         self._next.update({(topic, partition): end for partition, end in ends.items()})
 
+    async def sent(self) -> None:
+        """Hand all over, but wait only for what was on its way before: the next wait is for this."""
+        await self._in_turn(land=False)
+
     async def confirmed(self) -> None:
         """Hand all over and wait for the broker's word on each; what it does not take is tried again, in order."""
+        await self._in_turn(land=True)
+
+    async def _in_turn(self, land: bool) -> None:
         async with self._one_at_a_time:
-            batches, self._waiting = list(self._waiting.values()), {}
-            gaps = await self._sent(batches)
+            gaps = await self._landed()  # before anything newer goes out, or a refusal would turn the order round
+            self._on_the_way, self._waiting = list(self._waiting.values()), {}
+            for batch in self._on_the_way:
+                await self._hand_over(batch)
+            if land or gaps:  # whoever puts right what others wrote needs the last word
+                gaps += await self._landed()
         for topic, *gap in gaps:
             await self._strangers[topic](*gap)
 
@@ -95,24 +108,28 @@ class Outbox:
         if not self._app.consumer.flowing:
             return  # partitions that go or come: whoever recovers them looks
         async with self._one_at_a_time:
+            gaps = await self._landed()
             ends = {place: await self._app.consumer.end_of(*place) for place in list(self._next)}
-            gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
+            gaps += [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
             self._next.update(ends)
         for topic, *gap in gaps:
             await self._strangers[topic](*gap)
 
-    async def _sent(self, batches: list[Batch]) -> list[tuple[str, int, int, int]]:
-        gaps, tries = [], 0
-        while batches := [batch for batch in batches if batch.left]:
-            for batch in batches:
-                await self._hand_over(batch)
+    async def _landed(self) -> list[Gap]:
+        """Wait for what is on its way; returns where records of others lie among ours."""
+        gaps: list[Gap] = []
+        tries = 0
+        while self._on_the_way:
             await self._app.producer.flush()
-            for batch in batches:
+            for batch in self._on_the_way:
                 gaps += self._gap(batch)
                 del batch.left[: batch.sure]
-            if refused := [batch for batch in batches if batch.left]:
-                await self._wait(refused[0], PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+            self._on_the_way = [batch for batch in self._on_the_way if batch.left]
+            if self._on_the_way:
+                await self._wait(self._on_the_way[0], PAUSES_S[min(tries, len(PAUSES_S) - 1)])
                 tries += 1
+            for batch in self._on_the_way:
+                await self._hand_over(batch)
         return gaps
 
     async def _hand_over(self, batch: Batch) -> None:
@@ -121,7 +138,10 @@ class Outbox:
         for key, value, headers in batch.left:
             while True:
                 try:
-                    produce(batch.topic, value, key, batch.partition, heard, headers=list(headers) or None)
+                    if headers:
+                        produce(batch.topic, value, key, batch.partition, heard, headers=list(headers))
+                    else:
+                        produce(batch.topic, value, key, batch.partition, heard)
                     break
                 except BufferError:
                     self._app.producer.client.poll(ROOM_S)
@@ -130,7 +150,7 @@ class Outbox:
                     batch.heard(error.args[0], None)
                     return
 
-    def _gap(self, batch: Batch) -> list[tuple[str, int, int, int]]:
+    def _gap(self, batch: Batch) -> list[Gap]:
         """Where records of others lie among ours."""
         place = batch.topic, batch.partition
         if batch.sure == 0 or place not in self._next:

@@ -51,7 +51,10 @@ def declare(
                 await dead.put(letters, read=len(some))
                 for record, slate in await _answers(readable):
                     out.put(slates, record.partition, [slate])
-                await out.confirmed()  # what is ready does not wait for the rest of a long poll
+                await (
+                    out.sent()
+                )  # what is ready does not wait for the rest of a long poll, nor the rest for its arrival
+            await out.confirmed()
             poll.done()
 
     async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:

@@ -17,7 +17,7 @@ from schemas.outputs import Trends
 from schemas.settings import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.erasure import read_erasures
-from streams.kafka import AT_ONCE, Message, groupless, is_end, partitions_of, raise_for, record_of
+from streams.kafka import AT_ONCE, Message, groupless, is_end, partitions_of, records_of
 from streams.trends import read_trends
 
 log = logging.getLogger("freshet.shared")
@@ -79,7 +79,7 @@ class SharedState:
             self.ready.set()
 
     def _take(self, messages: list[Message]) -> None:
-        records = [record_of(message) for message in messages if not raise_for(message.error()) and message.value()]
+        records = [record for record in records_of(messages) if record.value]
         for record in records:
             if record.topic == self._erasures:  # what is wrong with others is said by the profiles agent
                 for erasure in read_erasures([record], self._settings.partitions).erasures:

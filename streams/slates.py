@@ -27,7 +27,6 @@ def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], ti
         raise ValueError(
             f"profile of {slate.user_id} at version {slate.version} has taken in no event: nothing triggered this slate"
         )
-    spent = {name: round(ms, 3) for name, ms in slate.timings_ms.items()}
     return Recommendation(
         schema_version=SCHEMA_VERSION,
         recommendation_id=recommendation_id(slate.user_id, slate.version),
@@ -39,8 +38,8 @@ def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], ti
         models=dict(models),
         timings_ms={
             "queued": round(times.queued_ms, 3),
-            **spent,
-            "total": round(times.queued_ms + sum(spent.values()), 3),
+            **slate.timings_ms,
+            "total": round(times.queued_ms + sum(slate.timings_ms.values()), 3),
         },
         degraded=list(slate.degraded),
         items=slate.items,

@@ -1,4 +1,8 @@
-"""The profiles worker, but its first fold never ends: it keeps the event loop (`block`), or only its poll (`wait`)."""
+"""The profiles worker, but it hangs.
+
+Its first fold never ends, and keeps the event loop (`block`) or only its poll (`wait`); or its recovery never does
+(`recover`).
+"""
 
 import asyncio
 import os
@@ -8,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from schemas.settings import load, settings_file
-from streams import profiles
+from streams import health, profiles
+from streams.people import People
 from streams.worker import run_worker
 
 
@@ -21,6 +26,9 @@ async def _block(*_: Any) -> None:
 
 
 if __name__ == "__main__":
-    first_step = {"wait": _wait, "block": _block}[sys.argv[1]]
-    profiles.forget = first_step  # type: ignore[assignment]  # the worker is the shipped one but for this
+    if sys.argv[1] == "recover":
+        People.recover = _wait  # type: ignore[method-assign]
+        health.LONGEST_RECOVERY_S = 5.0
+    else:
+        profiles.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

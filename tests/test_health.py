@@ -50,7 +50,10 @@ def test_a_worker_is_ready_once_it_reads_and_gone_when_it_has_stopped(settings: 
 
 
 @pytest.mark.connected
-@pytest.mark.parametrize(("how", "why"), [("block", "has stood still"), ("wait", "none was done with")])
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("block", "has stood still"), ("wait", "none was done with"), ("recover", "have not been ready")],
+)
 def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why: str) -> None:
     put(settings)
     hanging = start_hanging(settings, how)

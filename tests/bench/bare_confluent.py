@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from tests.bench.work import WORKS, Work
 
 GROUP = "bare-"
-POLL_RECORDS = 5000  # as poll_records has it
+POLL_RECORDS = 20_000  # as poll_records has it
 GATHER_S = 0.005  # least time between two fetches, or live each event has a flush of its own
 IDLE_S = 1.0
 FLUSH_S = 60.0

@@ -6,6 +6,8 @@
 import os
 from typing import Any
 
+import msgspec
+
 from schemas.settings import Settings, load
 from schemas.topics import FEEDBACK, PROFILES
 from streams.app import new_app
@@ -21,8 +23,17 @@ def owned(app: Any, settings: Settings, out: Outbox) -> OwnedState[bytes | State
     return OwnedState(app, settings, source, changelog, bytes, _version, out)
 
 
+class _Counted(msgspec.Struct, gc=False):
+    """What of a packed state says which of two is newer."""
+
+    count: int
+
+
+_counted = msgspec.json.Decoder(_Counted).decode
+
+
 def _version(state: bytes | State) -> int:
-    return REFERENCE.events_in(REFERENCE.unpack(state) if isinstance(state, bytes) else state)
+    return _counted(state).count if isinstance(state, bytes) else state.count
 
 
 def declare(app: Any, settings: Settings, states: OwnedState[bytes | State], out: Outbox) -> Any:
@@ -45,12 +56,12 @@ def declare(app: Any, settings: Settings, states: OwnedState[bytes | State], out
 
 def _changed(states: dict[str, bytes | State], records: Any) -> dict[str, State]:
     changed: dict[str, State] = {}
-    for record in records:
-        user = text_of(record.key)
+    for topic, partition, offset, _, key, value, _ in records:
+        user = text_of(key)
         before = states.get(user)
         if isinstance(before, bytes):
             before = REFERENCE.unpack(before)
-        after = REFERENCE.apply(before, record.value, record.topic, record.partition, record.offset)
+        after = REFERENCE.apply(before, value, topic, partition, offset)
         if after is not None:
             states[user] = changed[user] = after
     return changed

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES, Topic
-from streams.kafka import Record, record_of
+from streams.kafka import Record, records_of
 
 AT_ONCE = 5000
 ANSWER_S = 10.0
@@ -71,10 +71,7 @@ def read_all(settings: Settings, topic: Topic, take: Callable[[Record], Any]) ->
             at, end = reading.get_watermark_offsets(place, ANSWER_S)
             reading.assign([TopicPartition(name, partition, at)])
             while at < end:
-                for message in reading.consume(AT_ONCE, 1.0):
-                    if message.error() is not None:
-                        raise RuntimeError(f"{name}[{partition}]: {message.error()}")
-                    record = record_of(message)
+                for record in records_of(reading.consume(AT_ONCE, 1.0)):
                     at = record.offset + 1
                     take(record)
                 at = max(at, reading.position([place])[0].offset)  # past what was compacted away

@@ -171,7 +171,8 @@ class RankerWorker(Worker):
                     going = Outgoing(record.key, outputs.encode(message), [source_offset(record)])
                     self.out.put(RECOMMENDATIONS.name, record.partition, [going])
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
-            yield from self.out.confirmed()
+            yield from self.out.sent()
+        yield from self.out.confirmed()
 
     def _newest(self, records: list[Record]) -> list[Any]:
         if self.flaw == Flaw.SLATES_OUT_OF_ORDER:

@@ -35,6 +35,7 @@ class Sends:
         self.next: dict[Place, int] = {}  # owned partitions: the offset that the next record of ours must get
         self._broker, self._rng = broker, rng
         self._waiting: dict[Place, list[Outgoing]] = defaultdict(list)
+        self._on_the_way: list[tuple[Place, list[Outgoing]]] = []
 
     def put(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
         """Add records for one partition."""
@@ -45,20 +46,40 @@ class Sends:
         for record in records:
             self._waiting[topic, partition_of(record.key or b"", self._broker.partitions)].append(record)
 
+    def sent(self) -> Iterator[str]:
+        """Begin to write all; some of it is written now, the rest before anything newer is."""
+        yield from self._landed()
+        self._begin()
+        for _ in range(int(self._rng.random() * 4)):
+            if self._on_the_way:
+                self._step()
+                yield "sent"
+
     def confirmed(self) -> Iterator[str]:
         """Write all; a worker may end between any two runs, and a run may be written twice by a retry."""
-        waiting, self._waiting = [(place, r) for place, r in self._waiting.items() if r], defaultdict(list)
-        draw = self._rng.random
-        while waiting:
-            place, records = waiting.pop(int(draw() * len(waiting)))
-            count = 1 + int(draw() * len(records))
-            for record in records[:count]:
-                self._write(place, record)
-            if draw() < 0.04:
-                count = 0
-            if count < len(records):
-                waiting.append((place, records[count:]))
+        yield from self._landed()
+        self._begin()
+        yield from self._landed()
+
+    def _begin(self) -> None:
+        self._on_the_way = [(place, records) for place, records in self._waiting.items() if records]
+        self._waiting = defaultdict(list)
+
+    def _landed(self) -> Iterator[str]:
+        while self._on_the_way:
+            self._step()
             yield "sent"
+
+    def _step(self) -> None:
+        draw, waiting = self._rng.random, self._on_the_way
+        place, records = waiting.pop(int(draw() * len(waiting)))
+        count = 1 + int(draw() * len(records))
+        for record in records[:count]:
+            self._write(place, record)
+        if draw() < 0.04:
+            count = 0
+        if count < len(records):
+            waiting.append((place, records[count:]))
 
     def foreign(self) -> list[Place]:
         """Owned partitions to which somebody else wrote."""

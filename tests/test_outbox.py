@@ -1,0 +1,118 @@
+"""The outbox over a client that keeps what it is given: what goes out when, and in which order after a refusal."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streams import outbox
+from streams.health import Waits
+from streams.outbox import Outbox, Outgoing
+
+A, B, C = (Outgoing(key, b"value") for key in (b"a", b"b", b"c"))
+
+
+class Refusal(Exception):
+    """As confluent_kafka.KafkaError: the broker did not take a record, and may take it later."""
+
+    def fatal(self) -> bool:
+        return False
+
+    def str(self) -> str:
+        return "refused"
+
+
+class Message:
+    """A record's place in the log."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def offset(self) -> int:
+        return self.at
+
+
+class Client:
+    """Confirms what it was given when it is flushed, or refuses the keys that it is told to, once each."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[bytes, Any]] = []
+        self.log: list[bytes] = []
+        self.refuses: set[bytes] = set()
+        self.waits = self
+        self.client = self
+
+    def produce(self, topic: str, value: bytes, key: bytes, partition: int, heard: Any) -> None:
+        self.given.append((key, heard))
+
+    async def flush(self) -> None:
+        for key, heard in self.given:
+            if key in self.refuses:
+                self.refuses.discard(key)
+                heard(Refusal(), None)
+            else:
+                self.log.append(key)
+                heard(None, Message(len(self.log) - 1))
+        self.given.clear()
+
+
+class App:
+    """What an outbox asks of a Faust app."""
+
+    def __init__(self) -> None:
+        self.producer = Client()
+        self.transport = type("Transport", (), {"waits": Waits()})()
+
+    def timer(self, every_s: float) -> Any:
+        return lambda task: task
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> App:
+    monkeypatch.setattr(outbox, "PAUSES_S", (0.0,))
+    return App()
+
+
+def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None:
+    async def story() -> None:
+        out = Outbox(app)
+        out.put("t", 0, [A])
+        await out.sent()
+        assert [key for key, _ in app.producer.given] == [b"a"]
+        assert app.producer.log == []
+        await out.confirmed()
+        assert app.producer.log == [b"a"]
+
+    asyncio.run(story())
+
+
+def test_nothing_newer_goes_out_before_a_refused_record_is_in(app: App) -> None:
+    async def story() -> None:
+        out = Outbox(app)
+        app.producer.refuses = {b"a"}
+        out.put("t", 0, [A, B])
+        await out.sent()
+        out.put("t", 0, [C])
+        await out.sent()
+        await out.confirmed()
+        assert app.producer.log[-3:] == [b"a", b"b", b"c"]
+
+    asyncio.run(story())
+
+
+def test_whoever_puts_right_what_others_wrote_has_the_last_word(app: App) -> None:
+    async def story() -> None:
+        out, told = Outbox(app), []
+
+        async def strangers(partition: int, start: int, end: int) -> None:
+            told.append((partition, start, end, [*app.producer.log]))
+
+        out.alone("t", {0: 0}, strangers)
+        out.put("t", 0, [A])
+        await out.sent()
+        app.producer.log.append(b"somebody else's")
+        out.put("t", 0, [B])
+        await out.sent()
+        assert told == [(0, 0, 2, [b"somebody else's", b"a", b"b"])]
+
+    asyncio.run(story())

@@ -18,6 +18,7 @@ from tests.bench.world import World
 
 RATE = 1000  # events a second
 STEPS = (1000, 2000, 3000, 5000, 7000)
+STEP_S, SETTLES_S = 60, 12  # of one rate; before that, slates share more and more events until the pace is held
 P50_MS, P99_MS, HELD = 20, 60, 5000  # goals
 
 
@@ -47,7 +48,7 @@ def highest_rate(ground: Ground) -> list[Result]:
     held, rows = 0, []
     with _system(ground, "rates.") as (settings, world, agents):
         for rate in ground.size(STEPS, STEPS[:1]):
-            traffic = Traffic(world, rate, ground.size(15, 2), ground.size(3, 1), f"step-{rate}")
+            traffic = Traffic(world, rate, ground.size(STEP_S, 2), ground.size(SETTLES_S, 1), f"step-{rate}")
             measured = _measured(settings, traffic, agents)
             p50, p99 = percentiles(measured.delays_ms)
             more = {"ms_p99": p99, "held": float(measured.held), **_more(measured)}

@@ -16,8 +16,6 @@ from streams.reading import records
 from streams.security import kafka_python_options, wait_until_let_in
 from streams.trouble import Trouble
 
-POLL_MS = 1000
-SILENT_POLLS = 30  # so many empty answers in a row mean that the broker does not deliver
 AT_ONCE = 500  # letters between two confirmed sends
 CONFIRM_S = 130.0  # the producer itself gives up after 120 s
 READ_BY_US = frozenset(topic.name for topic in TOPICS if topic is not DEAD_LETTERS)

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import confluent_kafka as kafka
@@ -32,7 +32,7 @@ SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs
 GATHER_S = 0.005  # least time between two fetches: a poll costs about 1 ms, however little it brings
 YOUNG = 50_000  # objects between two collections; with 700, as Python has it, they took a fifth of a backlog's time
 STOP_S = 5.0  # for a last commit, and for leaving the group
-LONGEST_POLL_S = 900.0  # then the group takes a worker for dead; the watchdog ends it long before
+LONGEST_POLL_S = 900.0  # then the group takes a worker for dead
 
 GROUP = {
     "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
@@ -83,6 +83,9 @@ class Consumer(faust_consumer.Consumer):
                 await asyncio.sleep(max(0.0, self._fetched_s + GATHER_S - time.monotonic()))
             else:
                 await asyncio.sleep(0)
+            if self.flowing:
+                for look in self.transport.between_polls:  # type: ignore[attr-defined]
+                    await look()
 
     async def _fetch_and_hand_over(self) -> bool:
         first = self._client.poll(SLICE_S)
@@ -145,6 +148,8 @@ class Consumer(faust_consumer.Consumer):
 
     async def perform_seek(self) -> None:
         """Faust's recovery is over: let the partitions begin, at the committed offsets where librdkafka has them."""
+        gc.unfreeze()
+        gc.collect()
         gc.freeze()  # the collector need not walk what stays
         gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         self._client.resume([_place(tp) for tp in self._assigned])
@@ -282,6 +287,7 @@ class Transport(base.Transport):
         super().__init__(app.conf.broker_consumer, app)
         self.options = dict(options)
         self.waits = Waits()
+        self.between_polls: list[Callable[[], Awaitable[None]]] = []
 
 
 def _tps(places: Places) -> set[TP]:

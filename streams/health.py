@@ -24,7 +24,7 @@ PROBE_S = 5.0  # between two questions whether the broker answers
 ANSWER_S = 3.0
 LONG_S = 2.0  # a wait that takes longer makes a worker not ready
 BEAT_S = 0.5
-LONGEST_RECOVERY_S = 900.0  # with a broker that answers; 100 million people are read back in that time
+LONGEST_RECOVERY_S = 900.0  # one of them, with a broker that answers; a million people take 10 s
 STUCK = 3  # exit status of a worker that made no progress
 
 State = Literal["starting", "recovering", "ready", "waiting", "stopping"]
@@ -72,7 +72,8 @@ class Health:
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
         self._moved_s = self._flowed_s = time.monotonic()
         self._beat_s: float | None = None  # Faust starts tasks once the first recovery is over
-        self._polls = -1
+        self._progress = (-1, -1)  # polls, and flushes of a long one
+        self._generation = -1
         self._reachable, self._probed_s = True, 0.0
         self._complained = False
         app.task(self._beat)
@@ -131,13 +132,15 @@ class Health:
         """Why this worker has to end, if it has to."""
         now, consumer = time.monotonic(), self._app.consumer
         idle = not (consumer.in_hand or any(consumer.lag().values()))
-        excused = idle or not self._reachable or not consumer.flowing or self._app.transport.waits.now()
-        if excused or consumer.polls != self._polls:
-            self._polls, self._moved_s = consumer.polls, now
+        kept = not self._reachable or self._app.transport.waits.now()
+        progress = consumer.polls, self._app.producer.flushes
+        if idle or kept or not consumer.flowing or progress != self._progress:
+            self._progress, self._moved_s = progress, now
         if self._beat_s is not None and now - self._beat_s > self._limit_s:
             return f"the event loop has stood still for {now - self._beat_s:.0f} s"
-        if consumer.flowing or not self._reachable:
-            self._flowed_s = now
+        generation = self._app.consumer_generation_id
+        if kept or consumer.flowing or not consumer.assignment() or generation != self._generation:
+            self._generation, self._flowed_s = generation, now
         if now - self._flowed_s > LONGEST_RECOVERY_S:
             return f"its partitions have not been ready for {now - self._flowed_s:.0f} s"
         if now - self._moved_s > self._limit_s:

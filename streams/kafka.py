@@ -90,8 +90,8 @@ def partition_of(key: bytes, count: int) -> int:
 def groupless(settings: Settings, **options: Any) -> Iterator[Consumer]:
     """A consumer without a group: it reads what it is told to and commits nothing."""
     unused = {"group.id": f"{settings.prefix}groupless"}  # librdkafka asks for one; nothing is ever committed under it
-    always = {**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, "enable.partition.eof": True}
-    with closing(Consumer(always | options)) as consumer:
+    usual = {**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, "enable.partition.eof": True}
+    with closing(Consumer(usual | options)) as consumer:
         yield consumer
 
 

@@ -33,26 +33,23 @@ class Shares:
 
     def __init__(self) -> None:
         self._steps: deque[Step] = deque()
+        self.read = 0
+        self.letters: Counter[Reason] = Counter()
 
-    def count(self, now_s: float, read: int, letters: Iterable[Reason]) -> None:
+    def count(self, now_s: float, read: int, letters: Sequence[Reason]) -> None:
         """Take in what one poll brought."""
         number = int(now_s // STEP_S)
         if not self._steps or self._steps[-1].number != number:
             self._steps.append(Step(number))
         while self._steps[0].number <= number - SPAN_S // STEP_S:
-            self._steps.popleft()
+            old = self._steps.popleft()
+            self.read -= old.read
+            self.letters -= old.letters
+        self.read += read
         self._steps[-1].read += read
-        self._steps[-1].letters.update(letters)
-
-    @property
-    def read(self) -> int:
-        """Records that were read."""
-        return sum(step.read for step in self._steps)
-
-    @property
-    def letters(self) -> Counter[Reason]:
-        """Dead letters by reason."""
-        return sum((step.letters for step in self._steps), Counter[Reason]())
+        if letters:
+            self.letters.update(letters)
+            self._steps[-1].letters.update(letters)
 
 
 class Alarm:
@@ -65,7 +62,7 @@ class Alarm:
     def take(self, now_s: float, read: int, letters: Sequence[Reason]) -> None:
         """Take in what one poll brought, and complain where that makes it too many."""
         self.shares.count(now_s, read, letters)
-        if not letters or now_s < self._said_s + SAY_EVERY_S:
+        if now_s < self._said_s + SAY_EVERY_S:
             return
         read, found = self.shares.read, self.shares.letters
         if found.total() > self._allowed * read:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -56,8 +57,8 @@ class Outbox:
         self._counts: dict[str, int] = {}
         self._next: dict[tuple[str, int], int] = {}  # the offset that our next record gets if nobody else writes
         self._strangers: dict[str, Strangers] = {}
-        self._one_at_a_time = asyncio.Lock()
-        app.timer(LOOK_EVERY_S)(self._look)
+        self._look_s = time.monotonic() + LOOK_EVERY_S
+        app.transport.between_polls.append(self.look)
 
     def put(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
         """Add records for one partition."""
@@ -86,32 +87,34 @@ class Outbox:
         self._next.update({(topic, partition): end for partition, end in ends.items()})
 
     async def sent(self) -> None:
-        """Hand all over, but wait only for what was on its way before: the next wait is for this."""
-        await self._in_turn(land=False)
+        """Hand all over; the next `sent()` or `confirmed()` waits for the broker's word on it."""
+        await self._hand_over_all(land=False)
 
     async def confirmed(self) -> None:
         """Hand all over and wait for the broker's word on each; what it does not take is tried again, in order."""
-        await self._in_turn(land=True)
+        await self._hand_over_all(land=True)
 
-    async def _in_turn(self, land: bool) -> None:
-        async with self._one_at_a_time:
-            gaps = await self._landed()  # before anything newer goes out, or a refusal would turn the order round
-            self._on_the_way, self._waiting = list(self._waiting.values()), {}
-            for batch in self._on_the_way:
-                await self._hand_over(batch)
-            if land or gaps:  # whoever puts right what others wrote needs the last word
-                gaps += await self._landed()
+    async def _hand_over_all(self, land: bool) -> None:
+        gaps = await self._landed()  # before anything newer goes out, or a refusal would turn the order round
+        self._on_the_way, self._waiting = list(self._waiting.values()), {}
+        for batch in self._on_the_way:
+            await self._hand_over(batch)
+        if land or gaps:  # whoever puts right what others wrote needs the last word
+            gaps += await self._landed()
         for topic, *gap in gaps:
             await self._strangers[topic](*gap)
 
-    async def _look(self) -> None:
-        if not self._app.consumer.flowing:
-            return  # partitions that go or come: whoever recovers them looks
-        async with self._one_at_a_time:
-            gaps = await self._landed()
-            ends = {place: await self._app.consumer.end_of(*place) for place in list(self._next)}
-            gaps += [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
-            self._next.update(ends)
+    async def look(self) -> None:
+        """Once a minute look for records of others where nothing is sent.
+
+        The driver asks between two polls: no agent has anything to say then, and no partition goes meanwhile.
+        """
+        if time.monotonic() < self._look_s:
+            return
+        self._look_s = time.monotonic() + LOOK_EVERY_S
+        ends = {place: await self._app.consumer.end_of(*place) for place in self._next}
+        gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
+        self._next.update(ends)
         for topic, *gap in gaps:
             await self._strangers[topic](*gap)
 
@@ -124,6 +127,7 @@ class Outbox:
             for batch in self._on_the_way:
                 gaps += self._gap(batch)
                 del batch.left[: batch.sure]
+                batch.sure = 0
             self._on_the_way = [batch for batch in self._on_the_way if batch.left]
             if self._on_the_way:
                 await self._wait(self._on_the_way[0], PAUSES_S[min(tries, len(PAUSES_S) - 1)])
@@ -161,6 +165,8 @@ class Outbox:
     async def _wait(self, batch: Batch, pause_s: float) -> None:
         if batch.error is None or batch.error.fatal():
             raise KafkaException(batch.error)
+        if batch.error.code() == KafkaError._UNKNOWN_PARTITION:  # what the client remembers of a broker coming back
+            await patiently(self._app.producer.client.list_topics, batch.topic, ASK_S)
         what = f"{batch.topic}[{batch.partition}] does not take {len(batch.left)} records"
         log.error("%s, nothing is acknowledged; again in %.1f s: %s", what, pause_s, batch.error.str())
         with self._app.transport.waits.waiting(f"{batch.topic} to take records"):

@@ -22,6 +22,7 @@ class Producer(faust_producer.Producer):
     """An idempotent producer that says of every record whether the broker has it."""
 
     client: Any = None
+    flushes = 0  # so far
 
     async def on_start(self) -> None:
         """Make the client; it connects by itself."""
@@ -35,6 +36,7 @@ class Producer(faust_producer.Producer):
             while self.client is not None and len(self.client):
                 self.client.poll(SLICE_S)
                 await asyncio.sleep(0)
+        self.flushes += 1
 
     async def on_stop(self) -> None:
         """Give up what the broker does not take any more; nothing of it is acknowledged."""

@@ -47,15 +47,16 @@ def declare(
                     continue  # it comes again, to whoever gets the partition
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
+                if app.should_stop:
+                    break  # the rest of a long poll comes again
                 readable, letters = profiles_of(some)
                 await dead.put(letters, read=len(some))
                 for record, slate in await _answers(readable):
                     out.put(slates, record.partition, [slate])
-                await (
-                    out.sent()
-                )  # what is ready does not wait for the rest of a long poll, nor the rest for its arrival
-            await out.confirmed()
-            poll.done()
+                await out.sent()  # the broker takes these in while the next are ranked
+            else:
+                await out.confirmed()
+                poll.done()
 
     async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:
         asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]

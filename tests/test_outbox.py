@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from streams import outbox
 from streams.health import Waits
@@ -13,10 +14,16 @@ A, B, C = (Outgoing(key, b"value") for key in (b"a", b"b", b"c"))
 
 
 class Refusal(Exception):
-    """As confluent_kafka.KafkaError: the broker did not take a record, and may take it later."""
+    """As confluent_kafka.KafkaError: the broker did not take a record, and may take it later unless it is fatal."""
+
+    def __init__(self, fatal: bool) -> None:
+        self._fatal = fatal
 
     def fatal(self) -> bool:
-        return False
+        return self._fatal
+
+    def code(self) -> int:
+        return KafkaError.POLICY_VIOLATION
 
     def str(self) -> str:
         return "refused"
@@ -39,7 +46,7 @@ class Client:
         self.given: list[tuple[bytes, Any]] = []
         self.log: list[bytes] = []
         self.refuses: set[bytes] = set()
-        self.waits = self
+        self.fatal = False
         self.client = self
 
     def produce(self, topic: str, value: bytes, key: bytes, partition: int, heard: Any) -> None:
@@ -49,7 +56,7 @@ class Client:
         for key, heard in self.given:
             if key in self.refuses:
                 self.refuses.discard(key)
-                heard(Refusal(), None)
+                heard(Refusal(self.fatal), None)
             else:
                 self.log.append(key)
                 heard(None, Message(len(self.log) - 1))
@@ -57,14 +64,16 @@ class Client:
 
 
 class App:
-    """What an outbox asks of a Faust app."""
+    """What an outbox asks of a Faust app; the log is its one partition."""
 
     def __init__(self) -> None:
         self.producer = Client()
-        self.transport = type("Transport", (), {"waits": Waits()})()
+        self.transport = self.consumer = self
+        self.waits = Waits()
+        self.between_polls: list[Any] = []
 
-    def timer(self, every_s: float) -> Any:
-        return lambda task: task
+    async def end_of(self, topic: str, partition: int) -> int:
+        return len(self.producer.log)
 
 
 @pytest.fixture
@@ -82,6 +91,49 @@ def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None
         assert app.producer.log == []
         await out.confirmed()
         assert app.producer.log == [b"a"]
+
+    asyncio.run(story())
+
+
+def test_a_partly_accepted_batch_goes_on_behind_what_was_taken(app: App) -> None:
+    async def story() -> None:
+        out = Outbox(app)
+        app.producer.refuses = {b"c"}
+        out.put("t", 0, [A, B, C])
+        await out.confirmed()
+        assert app.producer.log == [b"a", b"b", b"c"]
+
+    asyncio.run(story())
+
+
+def test_what_a_fatal_error_kept_out_is_never_taken_for_confirmed(app: App) -> None:
+    async def story() -> None:
+        out = Outbox(app)
+        app.producer.refuses, app.producer.fatal = {b"c"}, True
+        out.put("t", 0, [A, B, C])
+        for _ in range(2):  # whoever asks again hears it again
+            with pytest.raises(KafkaException):
+                await out.confirmed()
+
+    asyncio.run(story())
+
+
+def test_a_stranger_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "LOOK_EVERY_S", 0.0)
+
+    async def story() -> None:
+        out, told = Outbox(app), []
+
+        async def strangers(*gap: int) -> None:
+            told.append(gap)
+
+        out.alone("t", {0: 0}, strangers)
+        (look,) = app.between_polls
+        await look()
+        app.producer.log.append(b"somebody else's")
+        await look()
+        await look()
+        assert told == [(0, 0, 1)]
 
     asyncio.run(story())
 

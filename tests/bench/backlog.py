@@ -27,7 +27,7 @@ from tests.bench.work import PROFILES, REFERENCE, Work, user_of
 from tests.bench.world import World
 
 WORLD = World(videos=10_000, people=5000, zipf=False)
-BATCH = 5000  # of the fold alone: each person's newest state is packed once a batch
+BATCH = 20_000  # of the fold alone: each person's newest state is packed once a batch, as poll_records has it
 HALT_S = 8.0  # longer than that, and the group may give its partitions away: its sessions last 10 s
 
 

@@ -13,6 +13,7 @@ from streams.kafka import Record, records_of
 
 AT_ONCE = 5000
 ANSWER_S = 10.0
+READ_S = 120.0  # for one partition; a guess
 
 
 @contextmanager
@@ -70,7 +71,10 @@ def read_all(settings: Settings, topic: Topic, take: Callable[[Record], Any]) ->
             place = TopicPartition(name, partition)
             at, end = reading.get_watermark_offsets(place, ANSWER_S)
             reading.assign([TopicPartition(name, partition, at)])
+            deadline = time.monotonic() + READ_S
             while at < end:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{name}[{partition}] was not read to its end within {READ_S:g} s")
                 for record in records_of(reading.consume(AT_ONCE, 1.0)):
                     at = record.offset + 1
                     take(record)

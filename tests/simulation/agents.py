@@ -172,7 +172,8 @@ class RankerWorker(Worker):
                     self.out.put(RECOMMENDATIONS.name, record.partition, [going])
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
             yield from self.out.sent()
-        yield from self.out.confirmed()
+        if self.flaw != Flaw.LEAVES_SLATES:
+            yield from self.out.confirmed()
 
     def _newest(self, records: list[Record]) -> list[Any]:
         if self.flaw == Flaw.SLATES_OUT_OF_ORDER:

@@ -25,6 +25,7 @@ class Flaw(StrEnum):
     DROPS_ASTRAY = "drops what lies on a wrong partition instead of sending it on"
     SLATES_OUT_OF_ORDER = "answers people in another order than that of their profiles"
     ANSWERS_OLDEST = "answers a person's oldest profile of a poll"
+    LEAVES_SLATES = "says done while the last slates of a poll are still on their way"
     FORGETS_TIMES = "does not recover the newest time of each video"
 
 

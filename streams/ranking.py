@@ -49,6 +49,7 @@ def declare(
             for some in batches(in_turns(newest), AT_ONCE):
                 if app.should_stop:
                     break  # the rest of a long poll comes again
+                await shared.fresh()
                 readable, letters = profiles_of(some)
                 await dead.put(letters, read=len(some))
                 for record, slate in await _answers(readable):

@@ -17,13 +17,15 @@ from schemas.outputs import Trends
 from schemas.settings import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.erasure import read_erasures
-from streams.kafka import AT_ONCE, Message, groupless, is_end, partitions_of, records_of
+from streams.kafka import AT_ONCE, Message, bounds, groupless, is_end, partitions_of, records_of
 from streams.trends import read_trends
 
 log = logging.getLogger("freshet.shared")
 
 SAY_EVERY_S = 5.0
 LOOK_S = 0.1  # how long something new may wait before it is taken in
+STALE_S = 1.0  # after such a gap this process was frozen, or very busy: it reads up to the ends before it goes on
+SILENCES = 10  # answers without a record that end this reading, whatever the ends are
 
 
 class SharedState:
@@ -42,6 +44,12 @@ class SharedState:
         self._erasures = ERASURES.full(settings.prefix)
         self._parts: dict[int, Trends] = {}  # newest record by source partition
         self._caught_up = False
+        self._looked_s = float("-inf")
+
+    async def fresh(self) -> None:
+        """Return once all is known that was there a second ago: who wakes up shall not show what is gone meanwhile."""
+        while time.monotonic() - self._looked_s > STALE_S:  # noqa: ASYNC110  # the clock alone says so
+            await asyncio.sleep(LOOK_S / 10)
 
     async def follow(self) -> None:
         """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
@@ -51,10 +59,25 @@ class SharedState:
             consumer.assign(places)
             await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
             while True:
-                if messages := consumer.consume(AT_ONCE, 0):
+                now_s = time.monotonic()
+                if now_s - self._looked_s > STALE_S:
+                    await self._reach_ends(consumer, places)
+                elif messages := consumer.consume(AT_ONCE, 0):
                     self._take(messages)
                     self._open()
+                self._looked_s = now_s
                 await asyncio.sleep(LOOK_S)
+
+    async def _reach_ends(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        there = [await bounds(consumer, place.topic, place.partition) for place in places]
+        silences = 0
+        while silences < SILENCES and any(
+            first < end > place.offset for place, (first, end) in zip(consumer.position(places), there, strict=True)
+        ):
+            messages = await asyncio.to_thread(consumer.consume, AT_ONCE, LOOK_S)
+            silences = 0 if messages else silences + 1
+            self._take(messages)
+        self._open()
 
     async def _catch_up(self, consumer: Consumer, behind: set[tuple[str, int]]) -> None:
         started = said = time.monotonic()
@@ -71,6 +94,7 @@ class SharedState:
         if not len(self.catalogue):
             log.info("waiting for the first video")
         self._caught_up = True
+        self._looked_s = started
         self._open()
 
     def _open(self) -> None:

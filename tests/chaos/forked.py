@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -59,7 +60,8 @@ class Forked:
     def send_signal(self, sign: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, sign)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, sign)
 
 
 def begin(agent: str, log: Path, environ: dict[str, Any]) -> None:

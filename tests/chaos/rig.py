@@ -72,7 +72,10 @@ class Worker:
 
     def rss_mb(self) -> float:
         """Resident memory."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        try:
+            pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        except OSError:  # it has just ended
+            return 0.0
         return int(pages) * resource.getpagesize() / 1e6
 
     def said(self) -> str:

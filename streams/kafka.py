@@ -177,6 +177,7 @@ async def patiently(ask: Any, *given: Any) -> Any:
 PASSING = frozenset(
     (
         KafkaError._TRANSPORT,
+        KafkaError._DESTROY_BROKER,
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._TIMED_OUT,
         KafkaError._MSG_TIMED_OUT,

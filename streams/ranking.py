@@ -47,9 +47,9 @@ def declare(
                     continue  # it comes again, to whoever gets the partition
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
+                await shared.fresh(lambda: app.should_stop)
                 if app.should_stop:
                     break  # the rest of a long poll comes again
-                await shared.fresh()
                 readable, letters = profiles_of(some)
                 await dead.put(letters, read=len(some))
                 for record, slate in await _answers(readable):

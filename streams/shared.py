@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,8 +25,9 @@ log = logging.getLogger("freshet.shared")
 
 SAY_EVERY_S = 5.0
 LOOK_S = 0.1  # how long something new may wait before it is taken in
-STALE_S = 1.0  # after such a gap this process was frozen, or very busy: it reads up to the ends before it goes on
-SILENCES = 10  # answers without a record that end this reading, whatever the ends are
+CHECK_S = 1.0  # between two questions to the broker whether this is all
+STALE_S = 2.0  # no slate is made of what was all so long ago
+SILENCES = 10  # answers without a record that end a reading, whatever the end is
 
 
 class SharedState:
@@ -44,11 +46,15 @@ class SharedState:
         self._erasures = ERASURES.full(settings.prefix)
         self._parts: dict[int, Trends] = {}  # newest record by source partition
         self._caught_up = False
-        self._looked_s = float("-inf")
+        self._all_s = float("-inf")  # when the broker said that there is no more than what has been read since
 
-    async def fresh(self) -> None:
-        """Return once all is known that was there a second ago: who wakes up shall not show what is gone meanwhile."""
-        while time.monotonic() - self._looked_s > STALE_S:  # noqa: ASYNC110  # the clock alone says so
+    async def fresh(self, stopped: Callable[[], bool]) -> None:
+        """Return once all is known that was withdrawn or erased two seconds ago, or nobody wants to know any more.
+
+        A process that was frozen, or cut off, shall not show what is gone meanwhile.
+        """
+        enough_s = time.monotonic() - STALE_S
+        while self._all_s < enough_s and not stopped():  # noqa: ASYNC110  # what stops is no event of ours
             await asyncio.sleep(LOOK_S / 10)
 
     async def follow(self) -> None:
@@ -59,17 +65,17 @@ class SharedState:
             consumer.assign(places)
             await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
             while True:
-                now_s = time.monotonic()
-                if now_s - self._looked_s > STALE_S:
-                    await self._reach_ends(consumer, places)
-                elif messages := consumer.consume(AT_ONCE, 0):
+                if messages := consumer.consume(AT_ONCE, 0):
                     self._take(messages)
                     self._open()
-                self._looked_s = now_s
+                if time.monotonic() - self._all_s > CHECK_S:
+                    await self._check(consumer, [place for place in places if place.topic != self._trends])
                 await asyncio.sleep(LOOK_S)
 
-    async def _reach_ends(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        there = [await bounds(consumer, place.topic, place.partition) for place in places]
+    async def _check(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Ask for the ends and read up to them."""
+        asked_s = time.monotonic()
+        there = await asyncio.gather(*(bounds(consumer, place.topic, place.partition) for place in places))
         silences = 0
         while silences < SILENCES and any(
             first < end > place.offset for place, (first, end) in zip(consumer.position(places), there, strict=True)
@@ -78,6 +84,7 @@ class SharedState:
             silences = 0 if messages else silences + 1
             self._take(messages)
         self._open()
+        self._all_s = asked_s
 
     async def _catch_up(self, consumer: Consumer, behind: set[tuple[str, int]]) -> None:
         started = said = time.monotonic()
@@ -94,7 +101,6 @@ class SharedState:
         if not len(self.catalogue):
             log.info("waiting for the first video")
         self._caught_up = True
-        self._looked_s = started
         self._open()
 
     def _open(self) -> None:

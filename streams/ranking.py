@@ -47,12 +47,12 @@ def declare(
                     continue  # it comes again, to whoever gets the partition
             newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
             for some in batches(in_turns(newest), AT_ONCE):
-                await shared.fresh(lambda: app.should_stop)
-                if app.should_stop:
-                    break  # the rest of a long poll comes again
                 readable, letters = profiles_of(some)
                 await dead.put(letters, read=len(some))
-                for record, slate in await _answers(readable):
+                answers = await _answers(readable)
+                if app.should_stop:
+                    break  # the rest of a long poll comes again
+                for record, slate in answers:
                     out.put(slates, record.partition, [slate])
                 await out.sent()  # the broker takes these in while the next are ranked
             else:
@@ -62,6 +62,7 @@ def declare(
     async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:
         asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]
         made = {slate.user_id: slate for slate in await pipeline.answer(asked)}
+        await shared.fresh(lambda: app.should_stop)  # what is withdrawn by now is taken out below
         ready = ((record, profile, made.get(text_of(record.key))) for record, profile in profiles)
         return [
             (r, going)

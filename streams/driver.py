@@ -22,7 +22,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.health import Waits
-from streams.kafka import CLIENT, CONSUMER, bounds, by_place
+from streams.kafka import CLIENT, CONSUMER, GROUP, bounds, by_place
 from streams.producer import Producer
 from streams.runtime import Poll, PollDropped
 
@@ -31,17 +31,7 @@ log = logging.getLogger("freshet.runtime")
 SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
 GATHER_S = 0.005  # least time between two fetches: a poll costs about 1 ms, however little it brings
 YOUNG = 50_000  # objects between two collections; with 700, as Python has it, they took a fifth of a backlog's time
-STOP_S = 5.0  # for a last commit, and for leaving the group
-LONGEST_POLL_S = 900.0  # then the group takes a worker for dead
-
-GROUP = {
-    "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
-    "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long
-    "heartbeat.interval.ms": 2_000,
-    "max.poll.interval.ms": int(1000 * LONGEST_POLL_S),
-    "queued.min.messages": 1,  # with the next line: no fetch request while the last one's records are unread
-    "fetch.queue.backoff.ms": 5,
-}
+STOP_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
 Places = Sequence[kafka.TopicPartition]
 
 
@@ -220,10 +210,20 @@ class Consumer(faust_consumer.Consumer):
     async def on_stop(self) -> None:
         """Commit, then leave the group so that its others need not wait for the session's end."""
         await super().on_stop()
+        self._done.clear()  # committed, or to come again
+        await self._give_back()
         try:
             await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_S)
         except TimeoutError:
             log.warning("the group was not left in order: the broker does not answer")
+
+    async def _give_back(self) -> None:
+        """Hear of the last revocation before the close, which can hang if it has to tell of it (librdkafka #4884)."""
+        self._client.unsubscribe()  # local, and so is the revocation: no broker is needed
+        end = time.monotonic() + STOP_S
+        while self._client.assignment() and time.monotonic() < end:
+            self._client.poll(SLICE_S)  # what it brings comes again to whom it may concern
+            await asyncio.sleep(0)
 
     def assignment(self) -> set[TP]:
         """The partitions that this worker owns."""

@@ -21,6 +21,7 @@ AT_ONCE = 10_000  # records that one call fetches while a topic is read to its e
 FETCH_S = 0.2  # the longest wait for that many
 ASK_S = 10.0  # for the broker's answer about a topic
 PAUSE_S = 1.0  # before a broker that did not answer is asked again
+LONGEST_POLL_S = 900.0  # then the group takes a worker for dead
 
 CLIENT = {
     "reconnect.backoff.ms": 500,  # 20 tries a second as shipped, each with a line in the log
@@ -34,6 +35,14 @@ CONSUMER = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "earliest",
     "queued.max.messages.kbytes": 32 * 1024,  # bounds the memory of what is fetched ahead
+}
+GROUP = {
+    "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
+    "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long
+    "heartbeat.interval.ms": 2_000,
+    "max.poll.interval.ms": int(1000 * LONGEST_POLL_S),
+    "queued.min.messages": 1,  # with the next line: no fetch request while the last one's records are unread
+    "fetch.queue.backoff.ms": 5,
 }
 
 Message = Any  # confluent_kafka.Message; its stubs allow None for everything

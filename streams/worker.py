@@ -1,5 +1,6 @@
 """Runs one agent in this process, until a signal ends it in order or a limit ends it by force."""
 
+import faulthandler
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from streams.health import Health
 log = logging.getLogger("freshet.worker")
 
 STOP_S = 15.0  # for an orderly end; then by force, with nothing of the poll in hand acknowledged
+FROZEN_S = 2.0  # after that: where the limit itself does not fire, since a library keeps the interpreter to itself
 FORCED = 70  # exit status of an end by force
 
 
@@ -27,6 +29,7 @@ class Worker(faust.Worker):
         deadline = threading.Timer(STOP_S, _force, [f"no orderly end within {STOP_S:g} s"])
         deadline.daemon = True
         deadline.start()
+        faulthandler.dump_traceback_later(STOP_S + FROZEN_S, exit=True)
         super()._schedule_shutdown(signal)
 
 

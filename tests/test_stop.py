@@ -1,0 +1,60 @@
+"""How a worker ends: its partitions go back before the client closes, and nothing can hold it longer than the limit."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import confluent_kafka
+import pytest
+from faust.transport import consumer as faust_consumer
+from faust.types import TP
+
+from streams import driver
+
+HELD = """
+import ctypes, signal
+from streams import worker
+worker.STOP_S, worker.FROZEN_S = 0.2, 0.3
+worker.faust.Worker._schedule_shutdown = lambda *_: ctypes.PyDLL(None).sleep(60)  # and no other thread gets a turn
+worker.Worker._schedule_shutdown(worker.Worker.__new__(worker.Worker), signal.SIGTERM)
+"""
+
+
+class Client:
+    """Hands out its revocation at the second poll, as librdkafka does; a close would wait for ever before."""
+
+    def __init__(self, revoke: Callable[..., None]) -> None:
+        self.calls: list[str] = []
+        self._revoke, self._places = revoke, [confluent_kafka.TopicPartition("feedback.v1", 0)]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: self.calls.append(name)
+
+    def assignment(self) -> list[Any]:
+        return self._places
+
+    def poll(self, _: float) -> None:
+        self.calls.append("poll")
+        if self.calls.count("poll") == 2:
+            self._revoke(self, self._places)
+            self._places = []
+
+
+def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def committed(_: Any) -> None: ...
+
+    monkeypatch.setattr(faust_consumer.Consumer, "on_stop", committed)
+    consumer = driver.Consumer.__new__(driver.Consumer)
+    consumer._news, consumer._done = [], {TP("feedback.v1", 0): 7}
+    consumer._client = client = Client(consumer._on_revoke)
+    asyncio.run(consumer.on_stop())
+    assert client.calls == ["unsubscribe", "poll", "poll", "close"]  # no commit besides the one that Faust asks for
+
+
+def test_a_worker_whose_interpreter_is_held_by_a_library_ends_all_the_same() -> None:
+    ended = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "Timeout (0:00:00.5" in ended.stderr
+    assert "_schedule_shutdown" in ended.stderr  # says what held it

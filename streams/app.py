@@ -10,9 +10,9 @@ import faust
 
 from schemas.settings import Settings, load, settings_file
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
-from streams.driver import Transport
 from streams.outbox import Outbox
 from streams.security import librdkafka_options
+from streams.transport import Transport
 
 log = logging.getLogger("freshet")
 

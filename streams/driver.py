@@ -9,27 +9,25 @@ happen inside a fetch, no partition moves while a poll of it is in hand.
 import asyncio
 import gc
 import logging
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import confluent_kafka as kafka
-from faust.transport import base
 from faust.transport import consumer as faust_consumer
 from faust.types import TP, ConsumerMessage
-from faust.types.transports import ConsumerT, ProducerT
 from mode import Service
 from mode.utils.futures import notify
 
-from streams.health import Waits
 from streams.kafka import CLIENT, CONSUMER, GROUP, bounds, by_place
-from streams.producer import Producer
 from streams.runtime import Poll, PollDropped
 
 log = logging.getLogger("freshet.runtime")
 
 SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
 GATHER_S = 0.005  # least time between two fetches: a poll costs about 1 ms, however little it brings
+REJOIN_S = 15.0  # after a silence, then with another client; a rejoin takes 4 s
 YOUNG = 50_000  # objects between two collections; with 700, as Python has it, they took a fifth of a backlog's time
 STOP_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
 Places = Sequence[kafka.TopicPartition]
@@ -47,6 +45,7 @@ class Consumer(faust_consumer.Consumer):
         self._done: dict[TP, int] = {}  # next offset to read behind everything that is done
         self._in_hand: Poll | None = None
         self._fetched_s = 0.0
+        self._lost_s: float | None = None  # when the group gave our partitions away, until it gives us some again
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
@@ -67,6 +66,8 @@ class Consumer(faust_consumer.Consumer):
     async def _serve(self) -> None:
         """Fetch, tell Faust what the group decided, hand over, wait; for as long as the worker runs."""
         while not (self.should_stop or self.app.should_stop):
+            if self._lost_s is not None and time.monotonic() - self._lost_s > REJOIN_S:
+                await self._begin_anew()
             if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
                 await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
             elif await self._fetch_and_hand_over():
@@ -90,17 +91,30 @@ class Consumer(faust_consumer.Consumer):
             await self._hand_over(Poll(found, self.suspend_flow, self._done.update))
         return bool(records)
 
+    async def _begin_anew(self) -> None:
+        """Join with another client: one that has lost its only broker's handle meanwhile asks nobody ever again."""
+        log.warning("not back in the group after %g s; joining it with another client", REJOIN_S)
+        old, self._lost_s = self._client, time.monotonic()
+        await self.on_start()
+        await self.subscribe(self._reads)
+        threading.Thread(target=old.close, daemon=True).start()  # which may never return
+
     @property
     def _generation(self) -> int:
         return self.app.consumer_generation_id
 
     def _on_assign(self, client: Any, places: Places) -> None:
+        if client is not self._client:
+            return  # one that we have left behind
+        self._lost_s = None
         client.assign(places)  # each begins at its committed offset
         client.pause(places)  # until Faust's recovery is over
         self._news.append(("assigned", _tps(places)))
 
     def _on_revoke(self, client: Any, places: Places) -> None:
         """Commit what is done before the partitions go: nothing is in hand during a fetch."""
+        if client is not self._client:
+            return
         try:
             if offsets := [_place(tp, self._done.pop(tp)) for tp in _tps(places) if tp in self._done]:
                 client.commit(offsets=offsets, asynchronous=False)
@@ -109,7 +123,10 @@ class Consumer(faust_consumer.Consumer):
         self._news.append(("revoked", _tps(places)))
 
     def _on_lost(self, client: Any, places: Places) -> None:
+        if client is not self._client:
+            return
         log.warning("the group gave %d partitions away without asking: this worker was silent too long", len(places))
+        self._lost_s = time.monotonic()
         for tp in _tps(places):
             self._done.pop(tp, None)
         self._news.append(("revoked", _tps(places)))
@@ -273,21 +290,6 @@ class Consumer(faust_consumer.Consumer):
     _getmany = _seek = seek_wait = seek_to_committed = position = create_topic = _unused
     earliest_offsets = highwaters = key_partition = _new_topicpartition = topic_partitions = _unused  # type: ignore[assignment]
     _to_message = _unused  # type: ignore[assignment]
-
-
-class Transport(base.Transport):
-    """Our consumer and producer as a Faust transport, with the client's options for this broker."""
-
-    Consumer: type[ConsumerT] = Consumer  # type: ignore[misc]
-    Producer: type[ProducerT] = Producer  # type: ignore[misc]
-
-    driver_version = f"confluent_kafka={kafka.__version__}"
-
-    def __init__(self, app: Any, options: Mapping[str, Any]) -> None:
-        super().__init__(app.conf.broker_consumer, app)
-        self.options = dict(options)
-        self.waits = Waits()
-        self.between_polls: list[Callable[[], Awaitable[None]]] = []
 
 
 def _tps(places: Places) -> set[TP]:

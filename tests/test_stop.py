@@ -1,4 +1,4 @@
-"""How a worker ends: its partitions go back before the client closes, and nothing can hold it longer than the limit."""
+"""How a worker ends, and leaves a client behind: partitions go back first, and nothing holds it for ever."""
 
 import asyncio
 import subprocess
@@ -51,6 +51,29 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
     consumer._client = client = Client(consumer._on_revoke)
     asyncio.run(consumer.on_stop())
     assert client.calls == ["unsubscribe", "poll", "poll", "close"]  # no commit besides the one that Faust asks for
+
+
+async def test_after_a_long_silence_the_group_is_joined_with_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = Client(lambda *_: None), Client(lambda *_: None)
+    consumer = driver.Consumer.__new__(driver.Consumer)
+    consumer._news, consumer._done, consumer._reads, consumer._lost_s = [], {}, ["feedback.v1"], None
+    consumer._client = old
+
+    async def connect() -> None:
+        consumer._client = new
+
+    monkeypatch.setattr(consumer, "on_start", connect)
+    consumer._on_lost(old, old.assignment())
+    assert consumer._lost_s is not None
+    await consumer._begin_anew()
+    while "close" not in old.calls:
+        await asyncio.sleep(0.01)  # it is closed in a thread
+    assert new.calls == ["subscribe"]
+    consumer._on_assign(old, old.assignment())  # what the old one still says counts for nothing
+    consumer._on_revoke(old, old.assignment())
+    assert [what for what, _ in consumer._news] == ["revoked"] and "commit" not in old.calls
+    consumer._on_assign(new, new.assignment())
+    assert consumer._lost_s is None and [what for what, _ in consumer._news] == ["revoked", "assigned"]
 
 
 def test_a_worker_whose_interpreter_is_held_by_a_library_ends_all_the_same() -> None:

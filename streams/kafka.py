@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
+from threading import Thread
 from typing import Any, NamedTuple
 
 from aiokafka.partitioner import murmur2
@@ -96,12 +97,21 @@ def partition_of(key: bytes, count: int) -> int:
 
 
 @contextmanager
-def groupless(settings: Settings, **options: Any) -> Iterator[Consumer]:
-    """A consumer without a group: it reads what it is told to and commits nothing."""
+def groupless(settings: Settings, *, left: bool = False, **options: Any) -> Iterator[Consumer]:
+    """A consumer without a group: it reads what it is told to and commits nothing.
+
+    left  close it in a thread of its own: a client in trouble may never come to an end
+    """
     unused = {"group.id": f"{settings.prefix}groupless"}  # librdkafka asks for one; nothing is ever committed under it
     usual = {**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, "enable.partition.eof": True}
-    with closing(Consumer(usual | options)) as consumer:
+    consumer = Consumer(usual | options)
+    try:
         yield consumer
+    finally:
+        if left:
+            Thread(target=consumer.close, daemon=True).start()
+        else:
+            consumer.close()
 
 
 async def partitions_of(consumer: Consumer, topic: str) -> list[int]:

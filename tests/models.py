@@ -1,12 +1,16 @@
-"""Makers for tests of encoders and model files: the real models, made-up titles, a tiny model, a damaged folder."""
+"""Makers for tests of encoders and model files: the real models, made-up titles, frames and sounds, a tiny model."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from encoders.audio import RATE
+from encoders.base import Vectors
+from encoders.image import SIDE
 from encoders.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
 from schemas.settings import load
 
@@ -35,6 +39,20 @@ def made_up_titles(count: int) -> list[str]:
 
 
 TITLES = made_up_titles(240)
+
+
+def made_up_frames(count: int, seed: int = 3) -> NDArray[np.uint8]:
+    """Frames uint8 [count, 224, 224, 3] of coloured squares, always the same."""
+    squares = np.random.default_rng((seed, count)).integers(0, 256, (count, 7, 7, 3), np.uint8)
+    return squares.repeat(SIDE // 7, axis=1).repeat(SIDE // 7, axis=2)
+
+
+def chirp(seconds: float, start_hz: float = 200.0) -> Vectors:
+    """A tone that rises by 600 Hz a second, with noise, float32 [S] at 16 kHz; without a random number."""
+    at = np.arange(round(seconds * RATE), dtype=np.int64)
+    noise = (at * at * 7919 % 10007) / 10007 - 0.5
+    time = at / RATE
+    return (0.3 * np.sin(2 * np.pi * (start_hz + 300 * time) * time) + 0.1 * noise).astype(np.float32)
 
 
 def real_models() -> Path:

@@ -16,7 +16,7 @@ from schemas.settings import Settings, load
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("schemas", "encoders", "ranker", "streams")
 PURE = ("schemas/", "encoders/", "ranker/")
-EDGES = {"encoders/export.py", "encoders/provision.py", "ranker/train.py"}  # they make models, offline
+EDGES = ("encoders/export/", "encoders/provision.py", "ranker/train.py")  # they make models, offline
 READS_ENVIRONMENT = {"schemas/settings.py"}
 MOST_LINES = 300
 NOT_OURS = ("__pycache__", "build", "dist", "shared")
@@ -35,6 +35,9 @@ IMPURE_MODULES = {
 }
 IMPURE_NAMES = {"now", "utcnow", "today", "urandom", "uuid1", "uuid4", "getenv", "environ"}
 SEEDED = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"}
+UNPICKLES = {
+    "encoders/export/toxicity.py"
+}  # weights that exist as pickles alone: by sha256, in a throw-away environment
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 MACHINE_PATH = re.compile(r"(?<![\w.~>)}-])/(?:work|root|tmp|home|Users)/\w")
 
@@ -103,7 +106,7 @@ def test_each_package_comes_from_this_tree(package: str) -> None:
 
 
 def test_pure_packages_ask_neither_clock_nor_chance_nor_machine() -> None:
-    pure = [path for path in ours(".py") if name_of(path).startswith(PURE) and name_of(path) not in EDGES]
+    pure = [path for path in ours(".py") if name_of(path).startswith(PURE) and not name_of(path).startswith(EDGES)]
     faults = {name_of(path): impurities(path.read_text("utf-8")) for path in pure}
     for name in READS_ENVIRONMENT:
         faults[name] = [fault for fault in faults[name] if not fault.endswith(("environ", "getenv"))]
@@ -152,7 +155,7 @@ def test_no_module_is_longer_than_a_sitting() -> None:
 
 def test_nothing_is_pickled() -> None:
     faults = {name_of(path): picklers(path.read_text("utf-8")) for path in ours(".py")}
-    assert {name: found for name, found in faults.items() if found} == {}
+    assert {name for name, found in faults.items() if found} == UNPICKLES
     assert picklers("from pickle import loads") and picklers("np.load(f, allow_pickle=True)")
 
 

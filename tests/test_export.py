@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from encoders.base import ModelError
+from encoders.export.checks import accepted
+from encoders.export.labels import audio_labels, image_labels
 from encoders.manifest import (
     EXPORTER,
     MANIFEST,
@@ -80,7 +82,27 @@ def test_the_real_models_agree_with_torch_and_say_where_they_come_from() -> None
     assert parity["text-minilm.onnx"]["torch_max_abs"] <= 1e-4
     assert parity["text-minilm.int8.onnx"]["fp32_cosine_min"] > 0.95
     assert parity["projection.npy"]["kept_share"] > 0.9
+    assert parity["image-efficientnet-lite0.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["audio-musicnn.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["toxicity.npy"]["scikit-learn_max_abs"] <= 1e-6
     assert all(file.source and file.licence for file in made.files)
+
+
+def test_a_model_that_differs_from_its_original_is_refused() -> None:
+    said = list[str]()
+    assert accepted("a.onnx", 9e-5, said.append) == {"torch_max_abs": 9e-5}
+    assert said == ["export: a.onnx, largest difference to torch 9.0e-05"]
+    for largest in (1.1e-4, float("nan")):
+        with pytest.raises(ModelError, match=r"a\.onnx differs from torch by .*, more than 0\.0001"):
+            accepted("a.onnx", largest, said.append)
+
+
+def test_labels_are_a_classs_first_name_and_a_list_read_without_running_it() -> None:
+    lemmas = "n01440764\ttench, Tinca tinca\nn07753592\tbanana\nn00004475\torganism, being\n"
+    assert image_labels("n07753592\nn01440764\n", lemmas) == ["banana", "tench"]
+    assert audio_labels("raise SystemExit\nMSD_LABELS = ['rock', 'pop']\n") == ["rock", "pop"]
+    with pytest.raises(ModelError, match="names no MSD_LABELS"):
+        audio_labels("MTT_LABELS = ['guitar']")
 
 
 # provision, with every way to the network closed
@@ -107,7 +129,7 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
     with pytest.raises(ModelError) as failed:
         provision(tmp_path, said.append)
     assert said[0].startswith("models: made again, because") and "a.txt differs from its sha256" in said[0]
-    assert said[-1] == "models: fetching the weights (84 MB)"
+    assert said[-1] == "models: fetching the weights (145 MB)"
     told = str(failed.value)
     assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
     assert told.endswith("run `freshet export` again.")

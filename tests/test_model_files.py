@@ -8,8 +8,9 @@ import onnxruntime
 import pytest
 
 from encoders.base import ModelError
-from encoders.fuse import Projection
-from encoders.manifest import MANIFEST
+from encoders.fuse import load_fusion
+from encoders.labels import LABELS, labels_of
+from encoders.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
 from encoders.runtime import CUDA, Port, open_model
 from encoders.text import FILES, TOKENIZER, TextEncoder
 from tests.models import doubling, real_models, with_one_file_changed
@@ -51,7 +52,7 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
 def test_a_damaged_projection_is_refused(models: Path, tmp_path: Path, content: bytes | None) -> None:
     folder = with_one_file_changed(models, tmp_path / "models", "projection.npy", content)
     with pytest.raises(ModelError) as refused:
-        Projection.load(folder)
+        load_fusion(folder)
     assert is_one_sentence_with_place_and_remedy(refused.value, folder / "projection.npy")
 
 
@@ -59,6 +60,16 @@ def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as refused:
         TextEncoder(tmp_path)
     assert is_one_sentence_with_place_and_remedy(refused.value, tmp_path / MANIFEST)
+
+
+def test_labels_that_do_not_fit_their_model_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / LABELS
+    path.write_text('{"image": ["tench", "goldfish"]}')
+    write(tmp_path, Manifest(WEIGHTS, "test", (describe(path, source="a test", licence="Apache-2.0"),)))
+    assert labels_of(tmp_path, "image", 2) == ("tench", "goldfish")
+    with pytest.raises(ModelError, match="has 2 image labels instead of 1000") as refused:
+        labels_of(tmp_path, "image", 1000)
+    assert is_one_sentence_with_place_and_remedy(refused.value, path)
 
 
 X, Y = Port("x", "float32", (None, 3)), Port("y", "float32", (None, 3))

@@ -1,0 +1,95 @@
+"""Sound to one vector and to musical tags: musicnn, without TensorFlow or torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from encoders.base import Vectors, unit_rows
+from encoders.labels import labels_of
+from encoders.manifest import read
+from encoders.parts import means, run
+from encoders.runtime import Port, Provider, open_model
+
+RATE = 16_000  # samples a second
+PATCH = 3 * RATE  # what the model was trained on
+PATCHES = 3  # of a video; each costs as much as four frames
+# root mean square of a patch, -80 dB of full scale: noise or a tone that weak has the vector of digital silence (cosine
+# 0.9998 and more; at -60 dB 0.94 and more), which is that of rock
+SILENCE = 1e-4
+DIM = 200
+LABELS = 50  # of the Million Song Dataset
+FILE = "audio-musicnn.onnx"
+DIRECTIONS = "audio_directions.npy"  # [200, 32]: what the tagger tells its tags apart by
+DIRECTIONS_DIM = 32
+INPUTS = (Port("pcm", "float32", (None, PATCH)),)
+OUTPUTS = (Port("audio_vec", "float32", (None, DIM)), Port("audio_tags", "float32", (None, LABELS)))
+ROWS = {"cpu": 1, "cuda": 16}  # patches a call; measured on the CPU, 1 costs the least of 1 to 16; a guess for CUDA
+
+
+class Heard(NamedTuple):
+    """How each video sounds.
+
+    vectors  float32 [N, 200], L2 norm 1, or a zero row
+    shares   float32 [N, 50], the mean of the patches' probabilities of each tag, or a zero row
+    """
+
+    vectors: Vectors
+    shares: Vectors
+
+
+class AudioEncoder:
+    """Sound to one unit vector: the mean of musicnn's features of three patches (Pons & Serra 2019, arXiv:1909.06654).
+
+    batch   float32 [S] or None; mono, 16 kHz, -1..1
+    return  float32 [N, 200], L2 norm 1; None, and silence, get a zero row
+
+    It was trained on songs: it tells kinds of music apart, but calls people who read aloud hip-hop.
+    """
+
+    name = "audio-musicnn"
+    dim = DIM
+
+    def __init__(self, folder: Path, *, provider: Provider = "auto", threads: int = 1) -> None:
+        self._model = open_model(folder / FILE, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS)
+        self._rows = ROWS[self._model.provider]
+        self.labels = labels_of(folder, "audio", LABELS)
+        self.version = f"fp32-{read(folder).key}"
+        self.provider = self._model.provider
+
+    def encode(self, batch: Sequence[Vectors | None], /) -> Vectors:
+        return self.listen(batch).vectors
+
+    def listen(self, batch: Sequence[Vectors | None], /) -> Heard:
+        """The vectors of `encode`, and from the same run how much each tag fits."""
+        videos = [patches_of(sound) for sound in batch]
+        counts = [len(patches) for patches in videos]
+        if not any(counts):
+            return Heard(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+        vectors, tags = run(self._model, videos, self._rows)  # [P, 200], [P, 50] of all patches
+        return Heard(unit_rows(means(vectors, counts)), means(tags, counts))
+
+
+def patches_of(sound: Vectors | None) -> list[Vectors]:
+    """Up to three patches float32 [48000] from the middles of equal parts of a sound, without those that are silent.
+
+    A sound of under 3 s is repeated until it fills one, as musicnn's training did; of under 4.5 s it gives one patch,
+    of under 7.5 s two. Beginning and end are left out of longer ones: fades and logos are there.
+
+    >>> seconds = np.arange(30 * RATE, dtype=np.float32) / (100 * RATE)
+    >>> [round(100 * float(patch[0]), 1) for patch in patches_of(seconds)]
+    [3.5, 13.5, 23.5]
+    >>> patches_of(np.zeros(RATE, np.float32))
+    []
+    """
+    if sound is None or not len(sound):
+        return []
+    if sound.dtype != np.float32 or sound.ndim != 1:
+        raise ValueError(f"AudioEncoder: got {sound.dtype} {list(sound.shape)} instead of float32 [S].")
+    whole = np.resize(sound, PATCH) if len(sound) < PATCH else sound
+    count = min(max(round(len(whole) / PATCH), 1), PATCHES)
+    middles = [(2 * part + 1) * len(whole) // (2 * count) for part in range(count)]
+    starts = [min(max(middle - PATCH // 2, 0), len(whole) - PATCH) for middle in middles]
+    cut = [np.nan_to_num(whole[start : start + PATCH]).clip(-1, 1) for start in starts]
+    return [patch for patch in cut if np.sqrt(np.square(patch).mean()) >= SILENCE]

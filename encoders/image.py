@@ -1,0 +1,86 @@
+"""Pictures to one vector and to the names of what they show: EfficientNet-Lite0, without torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import Vectors, unit_rows
+from encoders.labels import labels_of
+from encoders.manifest import read
+from encoders.parts import means, run
+from encoders.runtime import Port, Provider, open_model
+
+Frames = NDArray[np.uint8]
+SIDE = 224  # pixels; what the model was trained on
+DIM = 1280
+LABELS = 1000  # of ImageNet
+FILE = "image-efficientnet-lite0.onnx"
+DIRECTIONS = "image_directions.npy"  # [1280, 64]: what the classifier tells its labels apart by
+DIRECTIONS_DIM = 64
+INPUTS = (Port("frames", "uint8", (None, SIDE, SIDE, 3)),)
+OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "float32", (None, LABELS)))
+ROWS = {"cpu": 1, "cuda": 32}  # frames a call; measured on the CPU, 1 to 64 cost the same; a guess for CUDA
+
+
+class Seen(NamedTuple):
+    """What the pictures of each video show.
+
+    vectors  float32 [N, 1280], L2 norm 1, or a zero row
+    shares   float32 [N, 1000], the mean of the frames' softmax over the labels, or a zero row
+    """
+
+    vectors: Vectors
+    shares: Vectors
+
+
+class ImageEncoder:
+    """Frames to one unit vector: the mean of EfficientNet-Lite0's features (Tan & Le 2019, arXiv:1905.11946).
+
+    batch   uint8 [F, 224, 224, 3] or None; RGB, F frames spread evenly over the video
+    return  float32 [N, 1280], L2 norm 1; None, and no frames at all, get a zero row
+    """
+
+    name = "image-efficientnet-lite0"
+    dim = DIM
+
+    def __init__(self, folder: Path, *, provider: Provider = "auto", threads: int = 1) -> None:
+        self._model = open_model(folder / FILE, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS)
+        self._rows = ROWS[self._model.provider]
+        self.labels = labels_of(folder, "image", LABELS)
+        self.version = f"fp32-{read(folder).key}"
+        self.provider = self._model.provider
+
+    def encode(self, batch: Sequence[Frames | None], /) -> Vectors:
+        return self.look(batch).vectors
+
+    def look(self, batch: Sequence[Frames | None], /) -> Seen:
+        """The vectors of `encode`, and from the same run how much of each video shows what."""
+        videos = [checked(frames, type(self).__name__) for frames in batch]
+        counts = [len(frames) for frames in videos]
+        if not any(counts):
+            return Seen(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+        vectors, logits = run(self._model, videos, self._rows)  # [P, 1280], [P, 1000] of all frames
+        return Seen(unit_rows(means(vectors, counts)), means(_softmax(logits), counts))
+
+
+def checked(frames: Frames | None, by: str) -> Frames:
+    """The frames of one video, none for None; a ValueError says what is wrong with their type or shape."""
+    if frames is None:
+        return np.zeros((0, SIDE, SIDE, 3), np.uint8)
+    if frames.dtype != np.uint8 or frames.shape[1:] != (SIDE, SIDE, 3):
+        told = f"{frames.dtype} {list(frames.shape)}"
+        raise ValueError(f"{by}: got {told} instead of uint8 [F, {SIDE}, {SIDE}, 3]; resize the frames first.")
+    return frames
+
+
+def _softmax(logits: Vectors) -> Vectors:
+    """
+    >>> _softmax(np.array([[1000.0, 1000.0, -1000.0]], np.float32)).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Vectors = powers / powers.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,20 @@
+"""What the classifiers of pictures and of sound call what they see and hear, read from the model folder."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from encoders.base import ModelError
+from encoders.manifest import REMEDY, checked_bytes
+
+LABELS = "labels.json"
+Modality = Literal["image", "audio"]
+
+
+def labels_of(folder: Path, modality: Modality, count: int) -> tuple[str, ...]:
+    """The names of a classifier's outputs in their order; a ModelError where there are not `count` of them."""
+    path = folder / LABELS
+    names = json.loads(checked_bytes(path)).get(modality, [])
+    if len(names) != count:
+        raise ModelError(f"{path} has {len(names)} {modality} labels instead of {count}: {REMEDY}.")
+    return tuple(names)

@@ -1,0 +1,21 @@
+"""Parts of many videos go through a model in calls of one size, and come back in their order."""
+
+import numpy as np
+import pytest
+
+from encoders.base import Vectors
+from encoders.parts import run
+
+
+@pytest.mark.parametrize(("rows", "calls"), [(1, [1] * 6), (4, [4, 4]), (6, [6]), (8, [8])])
+def test_every_call_has_the_same_number_of_rows_and_every_part_its_answer(rows: int, calls: list[int]) -> None:
+    sizes = list[int]()
+
+    def doubling(call: Vectors) -> list[Vectors]:
+        sizes.append(len(call))
+        return [2 * call, -call[:, 0]]
+
+    parts = np.arange(18, dtype=np.float32).reshape(6, 3)
+    doubled, negated = run(doubling, [parts[:2], parts[2:2], parts[2:5], parts[5:]], rows)
+    assert (doubled == 2 * parts).all() and (negated == -parts[:, 0]).all()
+    assert sizes == calls

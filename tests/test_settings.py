@@ -49,6 +49,12 @@ def test_an_unknown_key_of_the_file_is_an_error_that_names_file_and_nearest_sett
         ("bootstrap", "a:1,b:99999", "'b:99999' is not host:port"),
         ("provider", "tpu", "FRESHET_PROVIDER cannot be 'tpu': it should be 'auto', 'cpu' or 'cuda'"),
         ("prefix", "a b", "FRESHET_PREFIX cannot be 'a b'"),
+        (
+            "media_hosts",
+            "a.example,10.0.0.7",
+            "FRESHET_MEDIA_HOSTS cannot be 'a.example,10.0.0.7': '10.0.0.7' is no host",
+        ),
+        ("media_root", "/nowhere/at/all", "FRESHET_MEDIA_ROOT cannot be '/nowhere/at/all': there is no such folder"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_place_and_the_need(key: str, value: str, said: str):

@@ -1,0 +1,185 @@
+"""The process that forks for each file, and what is taken away from the fork before it looks at a byte.
+
+Run by `encoders.reader`: python -m encoders.confined CONTROL GIVEN ANSWER MODULE:FUNCTION, the first three open files.
+"""
+
+import ctypes
+import importlib
+import mmap
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import FileIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from encoders.media import Limits, Media, MediaError, answer_bytes, pack
+
+Work = Callable[[FileIO, Limits], Media]
+
+NOBODY = 65534
+CLONE_NEWNET, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 0x40000000, 1, 38
+_SETUP = 70  # exit code of a fork whose limits could not be set, and which therefore did nothing
+UNLIMITED = f"exit code {_SETUP}"
+LINUX = sys.platform == "linux"
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Began(msgspec.Struct, frozen=True):
+    """The process is ready."""
+
+    network: bool  # whether it is still in a network; a fork can open no connection in either case
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a fork ended, and what it cost."""
+
+    how: str = ""  # a signal's name or an exit code; empty where all went well
+    late: bool = False
+    cpu_ms: float = 0.0
+    memory_kib: int = 0  # resident at most
+
+
+def main(control_fd: int, given: int, answer: int, work: str) -> None:
+    """Fork for each request until the other side is gone."""
+    module, _, name = work.partition(":")
+    function: Work = getattr(importlib.import_module(module), name)
+    control = Connection(control_fd)
+    _be_the_first_to_go()
+    control.send_bytes(msgspec.json.encode(Began(network=not _leave_network())))
+    while True:
+        try:
+            limits = msgspec.json.decode(control.recv_bytes(), type=Limits)
+        except EOFError:
+            return
+        ended = _in_a_fork(function, limits, control_fd, given, answer)
+        if ended is None:
+            return
+        control.send_bytes(msgspec.json.encode(ended))
+
+
+def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int) -> Ended | None:
+    """Let a fork work, and end it at the deadline; None where nobody waits for it any more."""
+    space = mmap.mmap(answer, answer_bytes(limits))
+    space[:4] = bytes(4)
+    alive, held = os.pipe()  # the fork holds one end until it ends
+    ours, pid = os.getpid(), os.fork()
+    if pid == 0:
+        _child(work, limits, given, held, space, ours)
+    os.close(held)
+    waiting = select.poll()
+    waiting.register(alive, select.POLLIN)
+    waiting.register(control, select.POLLIN)
+    seen = [fd for fd, _ in waiting.poll(limits.wall_s * 1000)]
+    os.kill(pid, signal.SIGKILL)  # also one that only let go of its end; one that ended keeps its status
+    _, status, usage = os.wait4(pid, 0)
+    os.close(alive)
+    space.close()
+    if control in seen:
+        return None
+    cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000
+    return Ended(_told(os.waitstatus_to_exitcode(status)), not seen, cpu_ms, usage.ru_maxrss)
+
+
+def _told(code: int) -> str:
+    if code < 0:
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"exit code {code}" if code else ""
+
+
+def _child(work: Work, limits: Limits, given: int, held: int, space: mmap.mmap, parent: int) -> None:
+    """Give up what can be given up, work, and put the answer down; never returns."""
+    code = _SETUP
+    try:
+        _keep_open(given, held)
+        _limit(limits)
+        if os.getppid() != parent:  # it was gone before we asked to be told
+            return
+        code = 1
+        _write(space, pack(_read(work, given, limits)))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _read(work: Work, given: int, limits: Limits) -> Media | str:
+    try:
+        with FileIO(given, "rb", closefd=False) as file:
+            file.seek(0)
+            return work(file, limits)
+    except MediaError as error:
+        return str(error)
+    except MemoryError:
+        return f"decoding needs more than {limits.memory >> 20} MiB of memory; upload a smaller file"
+    except Exception as error:  # whatever bytes from outside bring about in a library is an answer, not a fault of ours
+        return f"the decoder failed ({type(error).__name__}: {error}); convert the file anew"
+
+
+def _write(space: mmap.mmap, parts: Sequence[bytes | NDArray[Any]]) -> None:
+    size, *rest = map(bytes, parts)
+    body = b"".join(rest)
+    space[4 : 4 + len(body)] = body
+    space[:4] = size  # last: an answer is whole or none
+
+
+def _keep_open(*kept: int) -> None:
+    start = 0
+    for fd in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(start, fd)
+        start = fd + 1
+
+
+def _limit(limits: Limits) -> None:
+    """Take rights and resources away; what is open stays open, and nothing can be opened, sent or started any more."""
+    wanted = [
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, 0, 0),  # no file grows; Python ignores SIGXFSZ
+        (resource.RLIMIT_NPROC, 0, 0),  # neither process nor thread, unless by root
+        (resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1),  # SIGXCPU, then SIGKILL
+        (resource.RLIMIT_NOFILE, 0, 0),  # no file, pipe or socket
+    ]
+    if LINUX:  # elsewhere the limit on address space is not kept, or cannot be set
+        has = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+        wanted.insert(0, (resource.RLIMIT_AS, has + limits.memory, has + limits.memory))
+    for kind, soft, hard in wanted:
+        _, highest = resource.getrlimit(kind)
+        if highest != resource.RLIM_INFINITY:
+            soft, hard = min(soft, highest), min(hard, highest)
+        resource.setrlimit(kind, (soft, hard))
+    if os.geteuid() == 0:
+        _stop_being_root()
+    if LINUX:  # after the change of user, which clears the first
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _stop_being_root() -> None:
+    try:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    except OSError:
+        return  # a container whose user namespace has nobody else
+
+
+def _leave_network() -> bool:
+    """Move to an empty network, as root may; others would need a namespace of users, which opens more than it shuts."""
+    return LINUX and _LIBC.unshare(CLONE_NEWNET) == 0
+
+
+def _be_the_first_to_go() -> None:
+    """Where the machine runs out of memory, the kernel ends this process and its forks before the agent."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

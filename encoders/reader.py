@@ -1,0 +1,162 @@
+"""Reads video files in a process of its own, so that whatever the bytes try stays there."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Pipe
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from encoders.confined import LINUX, UNLIMITED, Began, Ended
+from encoders.media import Limits, Media, MediaError, answer_bytes, unpack
+
+WORK = "encoders.decoding:decode"  # what is done with the bytes
+ROOT = Path(__file__).parents[1]
+START_S, GRACE_S = 60.0, 10.0  # for the process to start, and to say that a file's time is over; guesses
+
+
+class MediaReader:
+    """Reads one file at a time; several threads may call it, and several readers work side by side.
+
+    A process that never looks at the bytes is started at the first call and forks for each file: the fork decodes under
+    the limits and is gone when `read` returns. Multiprocessing's forkserver would run the main module again in each
+    fork, unpickle what it is sent, and hand our environment with its passwords on.
+    """
+
+    def __init__(self, limits: Limits | None = None, work: str = WORK) -> None:
+        self.limits = limits or Limits()
+        self.last: Ended | None = None  # how the last fork ended, and what it cost
+        self._work = work
+        self._alone = Lock()
+        self._running: Running | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def read(self, data: bytes) -> Media:
+        """Frames and sound of a video, a picture or a sound; a MediaError says why there is neither."""
+        if not data:
+            raise MediaError("the file is empty; upload it again")
+        if len(data) > self.limits.bytes:
+            raise MediaError(f"the file has {len(data)} bytes, {self.limits.bytes} are allowed; make it smaller")
+        with self._alone:
+            running = self._started()
+            try:
+                self.last, answer = running.ask(data)
+            except (OSError, EOFError) as error:
+                self._end()
+                raise MediaError(f"the decoding process is gone ({_why(error)}); try again", passing=True) from error
+            if self.last.how == UNLIMITED:
+                raise RuntimeError("the decoder's limits could not be set, so nothing is decoded; see docs/content.md")
+            if fault := _fault(self.last, self.limits):
+                raise MediaError(fault)
+        return unpack(answer)
+
+    def close(self) -> None:
+        """End the process, and a `read` that another thread is in; a later `read` starts another one."""
+        if (running := self._running) is not None:
+            running.process.kill()
+        with self._alone:
+            self._end()
+
+    def _started(self) -> "Running":
+        if self._running is not None and self._running.process.poll() is not None:
+            self._end()
+        self._running = self._running or Running(self.limits, self._work)
+        return self._running
+
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.end()
+        self._running = None
+
+
+class Running:
+    """The process, the way to it, and the two files that it shares with us: what is given and what is answered.
+
+    network  whether the process is still in one; a fork can open no connection in either case
+    """
+
+    def __init__(self, limits: Limits, work: str) -> None:
+        self._limits = limits
+        self._given, self._answer = _memory("given"), _memory("answer")
+        os.ftruncate(self._answer, answer_bytes(limits))
+        self._control, theirs = Pipe()
+        fds = (theirs.fileno(), self._given, self._answer)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "encoders.confined", *map(str, fds), work],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # Nothing of our environment, which holds passwords; one thread, since a fork has no other.
+            env={"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            pass_fds=fds,
+            start_new_session=True,  # Ctrl-C reaches us alone
+        )
+        theirs.close()
+        try:
+            self.network = msgspec.json.decode(self._received(START_S), type=Began).network
+        except (OSError, EOFError) as error:
+            self.end()
+            raise RuntimeError(f"no decoding process ({_why(error)}); see what it wrote before this") from error
+
+    def ask(self, data: bytes) -> tuple[Ended, bytes]:
+        """Have the bytes decoded; OSError or EOFError where the process is gone."""
+        _fill(self._given, data)
+        try:
+            self._control.send_bytes(msgspec.json.encode(self._limits))
+            ended = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=Ended)
+            return ended, os.pread(self._answer, answer_bytes(self._limits), 0)
+        finally:
+            os.ftruncate(self._given, 0)  # gives the memory back
+
+    def end(self) -> None:
+        """End the process and its fork, and wait for it."""
+        self._control.close()  # at which it ends by itself
+        try:
+            self.process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._given)
+        os.close(self._answer)
+
+    def _received(self, limit_s: float) -> bytes:
+        if not self._control.poll(limit_s):
+            raise TimeoutError("no answer")
+        return self._control.recv_bytes()
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _memory(name: str) -> int:
+    """A file without a name, in memory where the system has such."""
+    if LINUX:
+        return os.memfd_create(f"freshet-{name}")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _fill(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    at = 0
+    while at < len(data):
+        at += os.pwrite(fd, view[at:], at)
+
+
+def _fault(ended: Ended, limits: Limits) -> str | None:
+    """Say in a sentence why a fork gave no answer, or None."""
+    if ended.late:
+        return f"decoding took longer than {limits.wall_s:g} s; upload a smaller or simpler file"
+    if ended.how == "SIGXCPU":
+        return f"decoding took more than {limits.cpu_s} s of CPU; upload a smaller or simpler file"
+    return f"the decoder ended by {ended.how}; convert the file anew" if ended.how else None

@@ -60,8 +60,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 models: tools $(STAMP)
 	@$(BIN)/freshet export
 
-demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log.
-	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(ARGS)
+CLIPS ?= $(wildcard ../shared/data)
+demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
+	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
 test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
 	@$(BIN)/python -m pytest -m "" $(ARGS)

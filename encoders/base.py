@@ -41,12 +41,12 @@ class Encoder(Protocol[Input]):
 class Content:
     """What was found of one video; what is missing is None.
 
-    frames  float32 [F, 3, H, W], RGB, 0..1, spread evenly over the video
+    frames  uint8 [F, 224, 224, 3], RGB, spread evenly over the video
     sound   float32 [S], mono, 16 kHz, -1..1
     """
 
     text: str | None = None
-    frames: NDArray[np.float32] | None = None
+    frames: NDArray[np.uint8] | None = None
     sound: NDArray[np.float32] | None = None
 
 

@@ -1,40 +1,70 @@
-"""From uploads to what the catalogue holds of them: vectors per modality, and the one that retrieval uses."""
+"""From uploads to what the catalogue holds of them: vectors per modality, the one for retrieval, tags, labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from encoders.base import Encoder, Vectors, text_of
-from encoders.fuse import RETRIEVAL_DIM, Projection, fuse
-from encoders.manifest import EXPORTER, WEIGHTS, key_of
+from encoders.audio import AudioEncoder
+from encoders.base import Content, Vectors, text_of
+from encoders.fuse import Fusion, load_fusion, version_of
+from encoders.image import ImageEncoder
 from encoders.runtime import Provider
+from encoders.safety import KIND, Judged, Safety, Verdict, labels_of
+from encoders.stored import RETRIEVAL, packed
+from encoders.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
 from encoders.text import TextEncoder
 from schemas.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
 
-RETRIEVAL = "retrieval"  # name of the vector that the index holds
-DIM = RETRIEVAL_DIM
-VERSION = f"{TextEncoder.name}@fp32-{key_of(WEIGHTS, EXPORTER)}"  # of that vector; two versions never share an index
+
+class Found(NamedTuple):
+    """What the encoders found of a batch: rows [N, D] by modality, and labels with their shares for each video."""
+
+    vectors: dict[str, Vectors]
+    labels: list[dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
 class Describer:
     """The encoders of a process, and how their vectors become one."""
 
-    text: Encoder[str]
-    projection: Projection
-    version: str = VERSION
+    text: TextEncoder
+    image: ImageEncoder
+    audio: AudioEncoder
+    topics: Topics
+    safety: Safety
+    fusion: Fusion
 
     @classmethod
-    def load(cls, folder: Path, *, provider: Provider = "auto", threads: int = 1, exact: bool = False) -> "Describer":
+    def load(
+        cls,
+        folder: Path,
+        *,
+        provider: Provider = "auto",
+        threads: int = 1,
+        exact: bool = False,
+        fusion: Fusion | None = None,
+        nudity: bool = False,
+    ) -> "Describer":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
-        return cls(text, Projection.load(folder))
+        image = ImageEncoder(folder, provider=provider, threads=threads)
+        audio = AudioEncoder(folder, provider=provider, threads=threads)
+        gate = Safety.load(folder, nudity=nudity, provider=provider, threads=threads)
+        return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder))
 
-    def features(self, uploads: Sequence[Uploads]) -> list[Features]:
-        """What the catalogue is told of each upload and withdrawal, in their order."""
-        ready = iter(self.describe([one for one in uploads if isinstance(one, Upload)]))
+    @property
+    def version(self) -> str:
+        """Of the retrieval vectors."""
+        return version_of(self.fusion.version)
+
+    def features(self, uploads: Sequence[Uploads], contents: Sequence[Content | None] = ()) -> list[Features]:
+        """What the catalogue is told of each upload and withdrawal, in their order.
+
+        contents  pictures and sound of each, None where there are none; empty: of all. Texts are the uploads' own.
+        """
+        given = zip(uploads, contents or [None] * len(uploads), strict=True)
+        ready = iter(self.describe([(one, content) for one, content in given if isinstance(one, Upload)]))
         return [
             next(ready)
             if isinstance(one, Upload)
@@ -42,42 +72,77 @@ class Describer:
             for one in uploads
         ]
 
-    def describe(self, uploads: Sequence[Upload]) -> list[Encoded]:
-        """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh."""
-        if not uploads:
+    def describe(self, videos: Sequence[tuple[Upload, Content | None]]) -> list[Features]:
+        """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh.
+
+        What the safety gate drops is withdrawn, with the reason.
+        """
+        if not videos:
             return []
-        texts = [text_of(video.title, video.description, video.tags, video.category) for video in uploads]
-        text = self.text.encode(texts)  # [N, 384]
-        retrieval = self.projection(fuse(text=text))  # [N, 256]
+        vectors, labels = self.look(videos)
+        made = {name: f"{encoder.name}@{encoder.version}" for name, encoder in self.encoders.items()}
+        rows = {**vectors, RETRIEVAL: self.fusion(vectors)}  # [N, 256]
+        made[RETRIEVAL] = self.version
+        contents = [content or Content() for _, content in videos]
+        judgements = self.safety.judge([text_of_upload(one) for one, _ in videos], contents)
         return [
-            _encoded(video, {"text": (self.text, text[row]), RETRIEVAL: (self, retrieval[row])})
-            for row, video in enumerate(uploads)
+            _dropped(upload, judgement)
+            if judgement.verdict is Verdict.DROP
+            else _encoded(
+                upload,
+                {name: packed(made[name], rows[name][row]) for name in rows},
+                labels[row] | labels_of(judgement),
+            )
+            for row, ((upload, _), judgement) in enumerate(zip(videos, judgements, strict=True))
         ]
 
+    def look(self, videos: Sequence[tuple[Upload, Content | None]]) -> Found:
+        """All vectors and labels of a batch, before they are fused."""
+        contents = [content or Content() for _, content in videos]
+        text = self.text.encode([text_of_upload(one) for one, _ in videos])  # [N, 384]
+        image = self.image.look([content.frames for content in contents])  # [N, 1280], [N, 1000]
+        audio = self.audio.listen([content.sound for content in contents])  # [N, 200], [N, 50]
+        labels = [
+            {
+                **_named("topic", topics),
+                **_named("image", above(self.image.labels, seen, PICTURE_LEAST)),
+                **_named("audio", above(self.audio.labels, heard, SOUND_LEAST)),
+            }
+            for topics, seen, heard in zip(self.topics(text), image.shares, audio.shares, strict=True)
+        ]
+        return Found({"text": text, "image": image.vectors, "audio": audio.vectors}, labels)
 
-def _encoded(video: Upload, rows: dict[str, tuple["Encoder[str] | Describer", Vectors]]) -> Encoded:
-    vectors = {
-        name: Vector(len(row), made_by.version, _bytes(row)) for name, (made_by, row) in rows.items() if row.any()
-    }
+    @property
+    def encoders(self) -> Mapping[str, TextEncoder | ImageEncoder | AudioEncoder]:
+        """The encoders by the name of their modality."""
+        return {"text": self.text, "image": self.image, "audio": self.audio}
+
+
+def text_of_upload(video: Upload) -> str | None:
+    """What an upload says about itself, in one text."""
+    return text_of(video.title, video.description, video.tags, video.category)
+
+
+def _dropped(video: Upload, judgement: Judged) -> Withdrawn:
+    return Withdrawn(video_id=video.video_id, at_ms=video.at_ms, reason=f"safety: {judgement.reason}")
+
+
+def _named(kind: str, shares: Mapping[str, float]) -> dict[str, float]:
+    return {f"{kind}:{name}": share for name, share in shares.items()}
+
+
+def _encoded(video: Upload, vectors: Mapping[str, Vector | None], labels: dict[str, float]) -> Encoded:
+    found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
     return Encoded(
         video_id=video.video_id,
         at_ms=video.at_ms,
         creator_id=video.creator_id,
         title=video.title,
-        tags=video.tags or [],
+        tags=merged(video.tags or [], found),
         category=video.category,
         language=video.language,
         duration_ms=video.duration_ms,
         music_id=video.music_id,
-        vectors=vectors,
+        vectors={name: vector for name, vector in vectors.items() if vector is not None},
+        labels=labels,
     )
-
-
-def _bytes(row: Vectors) -> bytes:
-    return row.astype("<f4").tobytes()
-
-
-def vector_of(video: Encoded, name: str = RETRIEVAL) -> Vectors | None:
-    """Float32 [D] of a described video, or None where it has none of that name."""
-    vector = video.vectors.get(name)
-    return None if vector is None else np.frombuffer(vector.data, dtype="<f4")

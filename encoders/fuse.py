@@ -1,17 +1,27 @@
-"""Several modalities to one vector, and that vector to the shorter one that retrieval uses."""
+"""Several modalities to the one vector that retrieval uses: side by side, weighted, or by learned attention."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
 from encoders.base import ModelError, Vectors, unit_rows
-from encoders.manifest import REMEDY, checked_bytes
+from encoders.manifest import EXPORTER, REMEDY, WEIGHTS, checked_bytes, folder_of, key_of
+from schemas.settings import Settings
 
-PROJECTION = "projection.npy"
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
+BLOCKS = {"text": 192, "image": 48, "audio": 16}  # columns of the 256; a guess, see `Weighted`
+PROJECTION = "projection.npy"
+DIRECTIONS = {"text": PROJECTION, "image": "image_directions.npy", "audio": "audio_directions.npy"}
+ATTENTION = "fusion-attention.npz"
+
+Way = Literal["concat", "mean", "attention"]
+Modalities = Mapping[str, Vectors]  # by name, float32 [N, D_m]: norm 1, or a zero row where a video lacks it
 
 
 class Weights(NamedTuple):
@@ -22,69 +32,161 @@ class Weights(NamedTuple):
     audio: float = 0.5
 
 
-DEFAULT = Weights()
+DEFAULT, EQUAL = Weights(), Weights(1.0, 1.0, 1.0)
 
 
-def fuse(
-    text: Vectors | None = None,
-    image: Vectors | None = None,
-    audio: Vectors | None = None,
-    weights: Weights = DEFAULT,
-) -> Vectors:
-    """Put the modalities' vectors side by side, so that a cosine is the weighted mean of their cosines.
+class Fusion(Protocol):
+    """Makes retrieval vectors [N, 256] of norm 1 of modalities; a zero row where everything is missing.
 
-    text, image, audio  float32 [N, D_m], norm 1, or a zero row where a video lacks it;
-                        None where no encoder makes it
-    return              float32 [N, sum of D_m], norm 1; a zero row where everything is missing
-
-    The spaces are not aligned with each other, so their vectors are never added.
-
-    >>> both = fuse(np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32))
-    >>> both.round(3).tolist()
-    [[0.7070000171661377, 0.0, 0.0, 0.7070000171661377]]
+    `version` changes whenever the vectors may: vectors of two versions are not compared. Not a bit of a row
+    depends on its batch.
     """
-    given = [
-        np.float32(np.sqrt(weight)) * rows
-        for rows, weight in zip((text, image, audio), weights, strict=True)
-        if rows is not None
-    ]
-    if not given:
-        raise ValueError("fuse: no modality was given; pass at least one array, with zero rows where it is missing.")
-    return unit_rows(np.concatenate(given, axis=1))
+
+    @property
+    def version(self) -> str: ...
+
+    def __call__(self, modalities: Modalities) -> Vectors: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
-    """Fused vectors to retrieval vectors.
+class Weighted:
+    """Each modality mapped into the one space, weighed and added: a cosine is the weighted mean of their cosines.
 
-    matrix  float32 [D, 256], orthonormal columns
+    maps     by modality, float32 [D_m, 256]
+    weights  of that mean
 
-    Measured on 9,125 film titles: of the 10 nearest neighbours by all 384 dimensions, 91.6 % are among the 10
-    nearest by these 256 (a random orthonormal projection: 75.7 %; fitted on the titles themselves: 96.4 %).
+    A modality that either video lacks adds nothing to their cosine. The spaces are not aligned with each other, so the
+    maps keep them apart: wholly in `concat`, where each has columns of its own; in `mean` pictures and sound lie where
+    a text's vector is shortest, so that videos with a text alone keep all 256 dimensions of it. Of the 10 nearest
+    among film titles by 384 dimensions 91 % are found by 256 and 73 % by 192.
     """
 
-    matrix: Vectors
+    maps: Mapping[str, Vectors]
+    version: str
+    weights: Weights = EQUAL
 
-    @classmethod
-    def load(cls, folder: Path) -> "Projection":
-        """Read projection.npy of a model folder, after checking it against the manifest."""
-        path = folder / PROJECTION
-        matrix: Vectors = np.load(io.BytesIO(checked_bytes(path)), allow_pickle=False)
-        if matrix.ndim != 2 or matrix.shape[1] > RETRIEVAL_DIM:
-            raise ModelError(f"{path} has the shape {matrix.shape} instead of [D, {RETRIEVAL_DIM}]: {REMEDY}.")
-        return cls(matrix)
+    def __call__(self, modalities: Modalities) -> Vectors:
+        fused = np.zeros((_count(modalities), next(iter(self.maps.values())).shape[1]), np.float32)
+        for name in self.maps:
+            if name in modalities:
+                fused += np.float32(np.sqrt(getattr(self.weights, name))) * projected(modalities[name], self.maps[name])
+        return unit_rows(fused)
 
-    def __call__(self, fused: Vectors) -> Vectors:
-        """Project float32 [N, D] to float32 [N, 256], norm 1; a zero row stays zero."""
-        if fused.shape[1] != self.matrix.shape[0]:
-            raise ValueError(f"Projection: got {fused.shape[1]} dimensions, needs {self.matrix.shape[0]}.")
-        # row by row: the bits of one product over the whole batch would depend on the batch
-        rows = [row @ self.matrix for row in np.ascontiguousarray(fused)]
-        return unit_rows(np.stack(rows) if rows else np.zeros((0, self.matrix.shape[1]), np.float32))
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Modalities mapped into one space and weighed for each video by a learned softmax over those that it has.
+
+    maps    by modality, float32 [D_m, 256]
+    gates   by modality, float32 [D_m + 1]: what a vector says for its own modality, and a bias
+
+    Learned from videos that the same people watched, see ranker/train_fusion.py; after the modality attention of
+    Ma et al. 2018 (MARN is another) in the plain form of one score a modality.
+    """
+
+    maps: Mapping[str, Vectors]
+    gates: Mapping[str, Vectors]
+    version: str
+
+    def __call__(self, modalities: Modalities) -> Vectors:
+        fused = np.zeros((_count(modalities), RETRIEVAL_DIM), np.float32)
+        shares = self.shares(modalities)
+        for name in sorted(shares):
+            fused += shares[name][:, None] * projected(modalities[name], self.maps[name])
+        return unit_rows(fused)
+
+    def shares(self, modalities: Modalities) -> dict[str, Vectors]:
+        """How much each modality counts for each video: float32 [N] by name, adding up to 1 over what is there."""
+        given = sorted(name for name in self.maps if name in modalities)
+        has = np.stack([modalities[name].any(axis=1) for name in given])  # [M, N]
+        scores = np.stack([_gate(modalities[name], self.gates[name]) for name in given])
+        raised = np.where(has, np.exp(scores - scores.max(axis=0)), 0.0)
+        shares = raised / np.maximum(raised.sum(axis=0), 1e-30)
+        return dict(zip(given, shares.astype(np.float32), strict=True))
+
+
+def version_of(fusion: str) -> str:
+    """Of retrieval vectors that are fused so from the models of this Freshet; two of them never share an index."""
+    return f"{key_of(WEIGHTS, EXPORTER)}-{fusion}"
+
+
+VERSION = version_of("mean")  # unless the settings choose another way of fusing
+
+
+def load_fusion(folder: Path, way: Way = "mean", learned: Path | None = None) -> Fusion:
+    """Open one way of fusing; a ModelError says in a sentence what is missing or damaged.
+
+    folder   of the models
+    learned  of the attention's weights, which are made from a log and not with the models
+    """
+    if way == "attention":
+        return read_attention((learned or folder) / ATTENTION)
+    return Weighted(maps_of(folder, way), way, EQUAL if way == "concat" else DEFAULT)
+
+
+def maps_of(folder: Path, way: Way) -> dict[str, Vectors]:
+    """Where each modality lies in the one space [D_m, 256], see `Weighted`."""
+    maps, first = {}, 0
+    for name, width in BLOCKS.items():
+        begin, stop = (0, RETRIEVAL_DIM) if (name, way) == ("text", "mean") else (first, first + width)
+        directions = _directions(folder / DIRECTIONS[name], stop - begin)
+        maps[name] = np.zeros((len(directions), RETRIEVAL_DIM), np.float32)
+        maps[name][:, begin:stop] = directions
+        first += width
+    return maps
+
+
+def fusion_of(settings: Settings) -> Fusion:
+    """The way of fusing that the settings choose; learned weights lie in the data folder."""
+    return load_fusion(folder_of(settings.cache_dir), settings.fusion, settings.data_dir / "fusion")
+
+
+def write_attention(folder: Path, maps: Mapping[str, Vectors], gates: Mapping[str, Vectors]) -> str:
+    """Keep learned weights under a name of their own content; returns their version."""
+    kept = {f"map_{name}": maps[name] for name in maps} | {f"gate_{name}": gates[name] for name in gates}
+    folder.mkdir(parents=True, exist_ok=True)
+    made = io.BytesIO()
+    np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for flags
+    aside = folder / f"{ATTENTION}.new"
+    aside.write_bytes(made.getvalue())
+    aside.replace(folder / ATTENTION)
+    return read_attention(folder / ATTENTION).version
+
+
+def read_attention(path: Path) -> Attention:
+    """Open learned weights; a ModelError says what is wrong with them."""
+    remedy = "learn them with `freshet train-fusion LOG`, or set fusion to mean"
+    try:
+        content = path.read_bytes()
+        kept = dict(np.load(io.BytesIO(content), allow_pickle=False))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}): {remedy}.") from error
+    except (ValueError, EOFError, TypeError, BadZipFile) as error:
+        raise ModelError(f"{path} is damaged ({error}): {remedy}.") from error
+    maps = {name.removeprefix("map_"): kept[name] for name in kept if name.startswith("map_")}
+    gates = {name.removeprefix("gate_"): kept[name] for name in kept if name.startswith("gate_")}
+    fits = maps.keys() == gates.keys() and all(
+        maps[name].ndim == 2 and maps[name].shape[1] == RETRIEVAL_DIM and gates[name].shape == (len(maps[name]) + 1,)
+        for name in maps
+    )
+    if not (maps and fits and all(np.isfinite(array).all() for array in kept.values())):
+        raise ModelError(f"{path} holds other weights than the fusion needs: {remedy}.")
+    return Attention(maps, gates, f"attention-{sha256(content).hexdigest()[:8]}")
+
+
+def projected(rows: Vectors, matrix: Vectors) -> Vectors:
+    """Rows [N, D] along the columns of [D, d], each of norm 1; a zero row stays zero.
+
+    Row by row: the bits of one product over the whole batch would depend on the batch.
+    """
+    if rows.shape[1] != matrix.shape[0]:
+        raise ValueError(f"projected: got {rows.shape[1]} dimensions, needs {matrix.shape[0]}.")
+    products = [row @ matrix for row in np.ascontiguousarray(rows)]
+    return unit_rows(np.stack(products) if products else np.zeros((0, matrix.shape[1]), np.float32))
 
 
 def principal_directions(vectors: Vectors, dim: int) -> Vectors:
-    """The orthonormal directions [D, dim] that keep most of the inner products of [N, D].
+    """The orthonormal directions [D, dim] that keep most of the inner products of [N, D], most first.
 
     Principal components without centring: retrieval compares by cosine, whose origin is zero, not the mean.
     Each direction's largest coordinate is made positive, so that the same vectors give the same signs.
@@ -94,3 +196,21 @@ def principal_directions(vectors: Vectors, dim: int) -> Vectors:
     kept = directions[:, ::-1][:, :dim]
     signs = np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
     return np.ascontiguousarray(kept * signs, np.float32)
+
+
+def _directions(path: Path, dim: int) -> Vectors:
+    matrix: Vectors = np.load(io.BytesIO(checked_bytes(path)), allow_pickle=False)
+    if matrix.ndim != 2 or matrix.shape[1] < dim:
+        raise ModelError(f"{path} has the shape {matrix.shape} instead of [D, {dim}] or wider: {REMEDY}.")
+    return np.ascontiguousarray(matrix[:, :dim])
+
+
+def _gate(rows: Vectors, gate: Vectors) -> Vectors:
+    """One score a row, row by row as above."""
+    return np.array([row @ gate[:-1] + gate[-1] for row in rows], np.float32)
+
+
+def _count(modalities: Modalities) -> int:
+    if not modalities:
+        raise ValueError("fuse: no modality was given; pass at least one array, with zero rows where it is missing.")
+    return len(next(iter(modalities.values())))

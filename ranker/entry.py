@@ -9,6 +9,8 @@ from schemas.videos import Encoded, Vector
 
 Vectors = NDArray[np.float32]
 
+LIMITED = "safety:limited"  # the label that the safety gate writes
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,19 +24,24 @@ class Entry:
     language: str | None = None
     tags: tuple[str, ...] = ()
     duration_ms: int | None = None
+    limited: bool = False  # shown only to those who follow its creator
 
 
-def entry_of(record: Encoded, dim: int) -> Entry:
-    """What the catalogue keeps of a record; a vector of another length or not finite counts as none."""
+def entry_of(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
+    """What the catalogue keeps of a record; a vector that is not finite, or of another length or encoder, is none."""
+    vector = record.vectors.get("retrieval")
+    if vector is not None and encoder not in (None, vector.encoder):
+        vector = None
     return Entry(
         record.video_id,
         record.at_ms,
-        vector_of(record.vectors.get("retrieval"), dim),
+        vector_of(vector, dim),
         record.creator_id,
         record.category,
         record.language,
         tuple(record.tags),
         record.duration_ms,
+        LIMITED in record.labels,
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ranker.candidates import Asked, Candidates, Filter, Mask, Rows
-from ranker.catalogue import Catalogue
+from ranker.catalogue import NOBODY, Catalogue
 from ranker.marks import Hidden
 from ranker.pairs import keys_of
 
@@ -15,6 +15,23 @@ def alive(catalogue: Catalogue) -> Filter:
         return catalogue.alive[candidates.rows]
 
     return alive
+
+
+def fit_for(catalogue: Catalogue) -> Filter:
+    """Not limited by the safety gate, unless the person follows the creator."""
+
+    def fit_for(asked: Asked, candidates: Candidates) -> Mask:
+        keep: Mask = ~catalogue.limited[candidates.rows]
+        if keep.all():
+            return keep
+        for place, span in candidates.spans():
+            follows = [mark.video_id for mark in asked.queries[place].profile.follows]
+            creators = catalogue.creator[catalogue.rows(follows)]
+            rows = candidates.rows[span]
+            keep[span] |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])
+        return keep
+
+    return fit_for
 
 
 def unseen(catalogue: Catalogue) -> Filter:

@@ -98,6 +98,7 @@ def home(
         sources=found,
         filters=(
             filters.alive(catalogue),
+            filters.fit_for(catalogue),
             filters.unseen(catalogue),
             filters.not_skipped(catalogue),
             filters.not_hidden(catalogue),
@@ -113,10 +114,13 @@ def home(
 
 
 def may_show(slate: Slate, catalogue: Catalogue) -> Slate:
-    """Take what was withdrawn since out of a ready slate and close the ranks: the last filter before it leaves."""
+    """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all."""
     if slate.deaths == catalogue.deaths:
         return slate
-    shown = [item for item in slate.items if item.video_id in catalogue.row_of]
+    rows = [catalogue.row_of.get(item.video_id) for item in slate.items]
+    shown = [
+        item for item, row in zip(slate.items, rows, strict=True) if row is not None and not catalogue.limited[row]
+    ]
     if len(shown) == len(slate.items):
         return slate
     return replace(slate, items=[changed(item, rank=rank) for rank, item in enumerate(shown, 1)])

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas import access
+from schemas.hosts import hosts
 
 ENVIRONMENT_PREFIX = "FRESHET_"
 FILE_NAME = "freshet.toml"
@@ -62,7 +63,15 @@ class Settings(BaseSettings):
     poll_records: Whole = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
+    media_hosts: str = Field("", description="hosts that media are fetched from, with commas between; empty: none")
+    media_root: str = Field("", description="folder whose files an upload may name; empty: none")
+    media_bytes: Whole = Field(104_857_600, description="the most that a media file may have")
+    media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
+    nudity: bool = Field(False, description="whether pictures are judged by a detector under the AGPL")
+    fusion: Literal["mean", "concat", "attention"] = Field(
+        "mean", description="how text, picture and sound become one vector"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 
     @field_validator("bootstrap")
@@ -72,6 +81,19 @@ class Settings(BaseSettings):
             host, _, port = address.strip().rpartition(":")
             if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address.strip()!r} is not host:port")
+        return value
+
+    @field_validator("media_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        hosts(value)
+        return value
+
+    @field_validator("media_root")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        if value and not Path(value).is_dir():
+            raise ValueError("there is no such folder")
         return value
 
     @field_validator("data_dir", "cache_dir")

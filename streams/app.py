@@ -63,23 +63,27 @@ def profiles_app(settings: Settings) -> Any:
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.describe import Describer
+    from encoders.fuse import fusion_of
     from encoders.manifest import folder_of
     from schemas import videos
+    from streams.contents import Contents
     from streams.encoding import declare
     from streams.state import OwnedState
 
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
-    describer = Describer.load(folder_of(settings.cache_dir), provider=settings.provider)
+    fusion = fusion_of(settings)
+    folder = folder_of(settings.cache_dir)
+    describer = Describer.load(folder, provider=settings.provider, fusion=fusion, nudity=settings.nudity)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     out = Outbox(app)
     known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)
-    declare(app, settings, describer, _server_index(app, settings), known, out)
+    declare(app, settings, describer, Contents(settings), _server_index(app, settings), known, out)
     return app
 
 
 def ranker_app(settings: Settings) -> Any:
     """Changed profiles to slates."""
-    from encoders.describe import VERSION
+    from encoders.fuse import fusion_of, version_of
     from ranker.catalogue import Catalogue
     from ranker.index import ExactIndex
     from ranker.pipeline import home
@@ -89,10 +93,12 @@ def ranker_app(settings: Settings) -> Any:
     from streams.slates import POLICY, RANKER
 
     app = new_app("ranker", settings, at_most=RANKER_POLL)
-    catalogue = Catalogue()
-    shared = SharedState(settings, catalogue)
+    fusion = fusion_of(settings)
+    encoder = version_of(fusion.version)
+    catalogue = Catalogue(encoder=encoder)
+    shared = SharedState(settings, catalogue, fusion)
     index = _server_index(app, settings) or ExactIndex(catalogue)
-    models = {"ranker": RANKER, "encoder": VERSION, "policy": POLICY}
+    models = {"ranker": RANKER, "encoder": encoder, "policy": POLICY}
     pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
     out = Outbox(app)
     declare(app, settings, shared, pipeline, models, Answered(app, settings, out), out)
@@ -107,10 +113,11 @@ def _server_index(app: Any, settings: Settings) -> Any:
     """The Qdrant server that is set, or None; it is looked at before the first event."""
     if not settings.qdrant_url:
         return None
-    from encoders.describe import DIM, VERSION
+    from encoders.fuse import fusion_of, version_of
+    from encoders.stored import DIM
     from streams.qdrant import index_of
 
-    index = index_of(settings, DIM, VERSION)
+    index = index_of(settings, DIM, version_of(fusion_of(settings).version))
 
     async def start(*_: Any, **__: Any) -> None:
         await index.start()

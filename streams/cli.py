@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from streams import (
+    commands_content,
     commands_contract,
     commands_demo,
     commands_dlq,
@@ -50,6 +51,13 @@ app.command()(commands_health.health)
 app.command()(commands_logs.validate)
 app.command()(commands_logs.send)
 app.command()(commands_logs.watch)
+app.command()(commands_content.search)
+app.command()(commands_content.similar)
+app.command()(commands_content.reuploads)
+app.command()(commands_content.playlist)
+app.command()(commands_content.review)
+app.command()(commands_content.rebuild)
+app.command("train-fusion")(commands_content.train_fusion)
 app.command()(commands_replay.replay)
 app.command()(commands_replay.digest)
 app.command()(commands_forget.forget)

@@ -22,6 +22,10 @@ def demo(
         Path | None,
         typer.Option(exists=True, help="JSONL log, or the folder of KuaiRand or MovieLens; none: made-up events."),
     ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of videos and sounds to encode; none: some made here."),
+    ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="So many events; exposures are kept whole.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the published log and the broker's data.")] = False,
     as_json: Json = False,
@@ -31,6 +35,7 @@ def demo(
     Runs a broker of its own with a fresh folder; with --bootstrap it uses yours, under topics of its own.
     """
     from streams.demo import closing_words, play
+    from streams.demo_clips import put_clips
     from streams.demo_screen import Screen
     from streams.demo_stage import run_folder, stage
 
@@ -41,8 +46,9 @@ def demo(
             screen.say(f"reading {log or 'a made-up log'}")
             recorded = _log(loaded.settings, log, events, folder)
             settings, own_broker = _apart(loaded, folder)
+            shown = put_clips(clips, Path(settings.media_root))
             with stage(settings, folder, own_broker, keep, screen) as ready:
-                report = play(ready, recorded)
+                report = play(ready, recorded, shown)
                 settings = ready.settings
             seconds = time.monotonic() - began
             for line in closing_words(settings, folder, own_broker, keep, seconds):
@@ -71,7 +77,7 @@ def _apart(loaded: "Loaded", folder: Path) -> "tuple[Settings, bool]":
     settings, sources = loaded.settings, loaded.sources
     own_broker = sources["bootstrap"] != "flag"
     name = f"demo-{folder.name.removeprefix('run-')}."
-    changes: dict[str, object] = {"data_dir": folder}
+    changes: dict[str, object] = {"data_dir": folder, "media_root": str(folder / "media")}
     if own_broker:
         settings = without_security(settings)
     else:

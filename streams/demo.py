@@ -15,6 +15,7 @@ from schemas.outputs import Item, decode_recommendation
 from schemas.settings import Settings
 from schemas.videos import Upload
 from streams.demo_checks import Shift, check
+from streams.demo_clips import Clip, Told, show_clips
 from streams.demo_log import LIKES, Recorded, by_kind, kinds_of
 from streams.demo_measures import Milliseconds, Now, measure_events, measure_uploads, usable
 from streams.demo_screen import Check, Screen, title_of
@@ -39,6 +40,7 @@ class Report:
     shift: Shift
     event_to_slate_ms: Milliseconds
     upload_to_features_ms: Milliseconds
+    content: Told
     state_digest: str
     checks: tuple[Check, ...]
 
@@ -47,12 +49,13 @@ class Report:
         told = asdict(self)
         for name in ("event_to_slate_ms", "upload_to_features_ms"):
             told[name] = {key: round(value, 1) for key, value in getattr(self, name)._asdict().items()}
+        told["content"] = self.content._asdict()
         told["backlog_s"] = round(self.backlog_s, 3)
         told["checks"] = {check.name: check.holds for check in self.checks}
         return told
 
 
-def play(stage: Stage, log: Recorded) -> Report:
+def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
     """Tell the whole story; everything goes in and out through Kafka."""
     now = Now(log.last_ms)
     fill_catalogue(stage, log)
@@ -60,6 +63,7 @@ def play(stage: Stage, log: Recorded) -> Report:
     shift = change_a_slate(stage, log, now)
     to_slate = measure_events(stage, log, now)
     to_features = measure_uploads(stage, now)
+    content = show_clips(stage, clips, now)
     digest, checks = check(stage, shift)
     report = Report(
         log=log.name,
@@ -73,6 +77,7 @@ def play(stage: Stage, log: Recorded) -> Report:
         shift=shift,
         event_to_slate_ms=to_slate,
         upload_to_features_ms=to_features,
+        content=content,
         state_digest=digest,
         checks=checks,
     )

@@ -5,15 +5,17 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from encoders.describe import Describer, vector_of
+from encoders.describe import Describer
+from encoders.stored import vector_of
 from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas import videos
 from schemas.outputs import DeadLetter
 from schemas.settings import Settings
 from schemas.topics import FEATURES, UPLOADS
 from schemas.videos import Encoded, Features, Uploads, Withdrawn
+from streams.contents import Contents
 from streams.guard import read_upload
-from streams.kafka import partition_of
+from streams.kafka import Record, partition_of
 from streams.letters import Letters
 from streams.outbox import Outbox, Outgoing
 from streams.qdrant_call import IndexRefused
@@ -27,7 +29,13 @@ PAUSE_S = 2.0  # before an index that did not answer is asked again
 
 
 def declare(
-    app: Any, settings: Settings, describer: Describer, index: VideoIndex | None, known: OwnedState[int], out: Outbox
+    app: Any,
+    settings: Settings,
+    describer: Describer,
+    media: Contents,
+    index: VideoIndex | None,
+    known: OwnedState[int],
+    out: Outbox,
 ) -> Any:
     """Declare the agent on a batch-wise Faust app; without an index the ranking processes' own is fed by features.
 
@@ -44,11 +52,15 @@ def declare(
         async for poll in polls:
             records = [record for _, batch in poll.items() for record in batch]
             for start in range(0, len(records), AT_ONCE):
-                read = [read_upload(record) for record in records[start : start + AT_ONCE]]
-                await dead.put([one for one in read if isinstance(one, DeadLetter)], read=len(read))
-                sound = [one for one in read if not isinstance(one, DeadLetter)]
+                some = records[start : start + AT_ONCE]
+                read = [(record, read_upload(record)) for record in some]
+                sound = [(record, one) for record, one in read if not isinstance(one, DeadLetter)]
                 newer = not_outdated(known, sound, settings.partitions)
-                made = await asyncio.to_thread(describer.features, newer)  # beside the event loop
+                seen = await media.of(newer)
+                letters = [one for _, one in read if isinstance(one, DeadLetter)]
+                await dead.put([*letters, *seen.letters], read=len(some))
+                uploads = [one for _, one in newer]
+                made = await asyncio.to_thread(describer.features, uploads, seen.contents)  # beside the event loop
                 if index is not None:
                     with app.transport.waits.waiting("the index"):
                         await _in_step(index, made)
@@ -59,14 +71,16 @@ def declare(
     return encode
 
 
-def not_outdated(known: OwnedState[int], read: Sequence[Uploads], partitions: int) -> list[Uploads]:
+def not_outdated(
+    known: OwnedState[int], read: Sequence[tuple[Record, Uploads]], partitions: int
+) -> list[tuple[Record, Uploads]]:
     """What is not older than what is known of its video; takes the times of the rest into `known`."""
     newer = []
-    for one in read:
+    for record, one in read:
         times = known.of(partition_of(one.video_id.encode(), partitions))
         if one.at_ms >= times.get(one.video_id, 0):
             times[one.video_id] = one.at_ms
-            newer.append(one)
+            newer.append((record, one))
     return newer
 
 

@@ -133,6 +133,18 @@ class QdrantIndex:
             raise
         return found
 
+    async def take_alias(self, alias: str) -> None:
+        """Let this name stand for the collection from now on, in one step, whatever it stood for before."""
+        known = await self._write("list the aliases", self._client.get_aliases)
+        changes: list[models.AliasOperations] = [
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            for one in known.aliases
+            if one.alias_name == alias
+        ]
+        named = models.CreateAlias(collection_name=self._collection, alias_name=alias)
+        changes.append(models.CreateAliasOperation(create_alias=named))
+        await self._write("set the alias", lambda: self._client.update_collection_aliases(changes))
+
     async def count(self) -> int:
         """How many videos the collection holds, exactly."""
         answer = await patiently(

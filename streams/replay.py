@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from encoders.describe import VERSION, Describer
+from encoders.describe import Describer
+from encoders.fuse import fusion_of
 from encoders.manifest import folder_of
 from ranker.candidates import Query
 from ranker.catalogue import Catalogue
@@ -195,5 +196,5 @@ class Replay:
 
 def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
     """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
-    describer = Describer.load(folder_of(settings.cache_dir), provider="cpu", exact=True)
-    return describer, {"ranker": RANKER, "encoder": VERSION, "policy": POLICY}
+    describer = Describer.load(folder_of(settings.cache_dir), provider="cpu", exact=True, fusion=fusion_of(settings))
+    return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from encoders.fuse import Fusion
+from encoders.stored import in_version
 from ranker.catalogue import Catalogue
 from ranker.erasure import Erased
 from ranker.trends import merge
@@ -37,8 +39,9 @@ class SharedState:
     `ready` is set once it has caught up with the topics' ends and knows a video: before, no slate can be made.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, fusion: Fusion | None = None) -> None:
         self.catalogue = catalogue
+        self._fusion = fusion  # of the retrieval vectors; None: as they come
         self.erased = Erased(ERASURES.retention_ms or 0)
         self.ready = asyncio.Event()
         self._settings = settings
@@ -132,12 +135,15 @@ class SharedState:
             if record.topic == self._erasures:  # what is wrong with others is said by the profiles agent
                 for erasure in read_erasures([record], self._settings.partitions).erasures:
                     self.erased.take(erasure.user_id, erasure.at_ms, record.timestamp)
-        features = [decoded for r in records if r.topic == self._features and (decoded := _features(r)) is not None]
+        features = [decoded for r in records if r.topic == self._features and (decoded := features_of(r)) is not None]
         if features:
-            self.catalogue.apply(features)
+            self.catalogue.apply(map(self._in_version, features))
         trends = [part for r in records if r.topic == self._trends and (part := read_trends(r)) is not None]
         if trends:
             self._count({part.partition: part for part in trends})
+
+    def _in_version(self, one: videos.Features) -> videos.Features:
+        return in_version(one, self._fusion) if self._fusion and isinstance(one, videos.Encoded) else one
 
     def _count(self, newer: dict[int, Trends]) -> None:
         """Go on to the tick of newer trends; only what changed since is added up anew."""
@@ -164,7 +170,7 @@ def _differing(old: Trends | None, new: Trends) -> set[str]:
     return {video_id for video_id, _ in old.counts.items() ^ new.counts.items()}
 
 
-def _features(record: Any) -> videos.Features | None:
+def features_of(record: Any) -> videos.Features | None:
     """Decode one record of features.v1; a damaged one is left out and said, for only our encoder writes there."""
     try:
         return videos.decode_features(record.value)

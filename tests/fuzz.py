@@ -31,7 +31,7 @@ from streams.guard import read_feedback, read_upload
 from streams.kafka import Headers, Record
 from streams.letters import outgoing
 from streams.ranking import profiles_of
-from streams.shared import _features
+from streams.shared import features_of
 from streams.state import outdated_last
 from streams.trends import read_trends
 from tests.mutations import mutated
@@ -111,7 +111,7 @@ def erasure(data: bytes) -> str:
 
 def features(data: bytes) -> str:
     """What the encoders wrote, taken into a catalogue, or passed over."""
-    value = _features(record(data))
+    value = features_of(record(data))
     if value is None:
         return "damaged"
     Catalogue(dim=256).apply([value])

@@ -96,7 +96,19 @@ class QdrantStub:
             ("POST", "points/query/batch"): self._query,
             ("POST", "points/delete"): self._delete,
             ("POST", "points/count"): self._count,
+            ("GET", "aliases"): self._aliases,
+            ("POST", ""): self._alias,  # of /collections/aliases
         }
+
+    async def aliases(self) -> dict[str, str]:
+        """The collection behind each alias."""
+        return {one.alias_name: one.collection_name for one in (await self._store.get_aliases()).aliases}
+
+    async def _aliases(self, _: str, __: Any) -> Any:
+        return (await self._store.get_aliases()).model_dump(mode="json")
+
+    async def _alias(self, _: str, body: Any) -> Any:
+        return await self._store.update_collection_aliases(models.ChangeAliasesOperation.model_validate(body).actions)
 
     async def _exists(self, name: str, _: Any) -> Any:
         return {"exists": await self._store.collection_exists(name)}

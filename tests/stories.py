@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
+from encoders.fuse import VERSION
 from ranker.profile import EMPTY, Arrival, Folded, Profile, fold_all
 from schemas.events import (
     Comment,
@@ -137,7 +138,7 @@ def some_vector(video_id: str) -> np.ndarray:
 
 def packed_vector(vector: Sequence[float] | np.ndarray) -> Vector:
     """A vector as features.v1 carries it, length 1 and 256 numbers."""
-    return Vector(dim=DIM, encoder="story@1", data=unit(list(vector)).astype("<f4").tobytes())
+    return Vector(dim=DIM, encoder=VERSION, data=unit(list(vector)).astype("<f4").tobytes())
 
 
 def uploaded(video_id: str, at_ms: int = NOON, **more: Any) -> Upload:

@@ -23,6 +23,7 @@ from schemas.videos import Upload
 from streams import children
 from streams.demo import least_shown, share
 from streams.demo_checks import replay_state
+from streams.demo_clips import MADE
 from streams.demo_log import by_kind, recorded, simulated, whole_exposures
 from streams.demo_measures import delays, percentiles
 from streams.demo_screen import Check, Screen
@@ -94,7 +95,10 @@ def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
     assert ran.returncode == 0, err
     told = json.loads(out)
     assert told["events"] == 300 + 4 + 200  # the log, ana, the measured ones
-    assert told["uploads"] == 400 + 10
+    assert told["uploads"] == 400 + 10 + len(MADE)
+    assert told["content"]["tags"].keys() == MADE.keys()
+    assert all(by.keys() == {"text", "image", "audio", "all"} for by in told["content"]["similar"].values())
+    assert all(words in title for words, title in told["content"]["searches"].items())
     assert told["people"] == 12 + 1
     assert told["slates"] >= 13
     assert told["dead_letters"] == told["left_out"] == 0

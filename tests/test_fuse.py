@@ -8,8 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.base import Content, Vectors, text_of, unit_rows
-from encoders.fuse import RETRIEVAL_DIM, Projection, Weights, fuse, principal_directions
+from encoders.base import Content, ModelError, Vectors, text_of, unit_rows
+from encoders.fuse import (
+    ATTENTION,
+    EQUAL,
+    RETRIEVAL_DIM,
+    Attention,
+    Fusion,
+    Way,
+    Weighted,
+    Weights,
+    load_fusion,
+    principal_directions,
+    projected,
+    read_attention,
+    write_attention,
+)
 from encoders.text import TextEncoder
 from tests.models import TITLES, real_models
 
@@ -46,9 +60,18 @@ def some_rows(dim: int, count: int = 6, seed: int = 1) -> Vectors:
     return unit_rows(rng.standard_normal((count, dim)).astype(np.float32))
 
 
+def by_blocks(weights: Weights = EQUAL, **dims: int) -> Weighted:
+    """A fusion that keeps all of so many dimensions of each modality, side by side."""
+    whole, first, maps = np.eye(sum(dims.values()), dtype=np.float32), 0, {}
+    for name, dim in dims.items():
+        maps[name] = whole[first : first + dim]
+        first += dim
+    return Weighted(maps, "test", weights)
+
+
 def test_a_fused_cosine_is_the_weighted_mean_of_the_modalities_cosines() -> None:
     words, pictures = some_rows(8), some_rows(5)
-    fused = fuse(words, pictures, weights=Weights(text=3.0, image=1.0))
+    fused = by_blocks(Weights(text=3.0, image=1.0), text=8, image=5)({"text": words, "image": pictures})
     expected = (3 * (words @ words.T) + pictures @ pictures.T) / 4
     assert np.abs(fused @ fused.T - expected).max() < 1e-6
 
@@ -56,20 +79,72 @@ def test_a_fused_cosine_is_the_weighted_mean_of_the_modalities_cosines() -> None
 def test_a_video_without_one_modality_is_fused_from_the_others() -> None:
     words, sounds = some_rows(8), some_rows(4)
     sounds[2] = 0
-    fused = fuse(text=words, audio=sounds)
+    fused = by_blocks(text=8, audio=4)({"text": words, "audio": sounds})
     assert np.abs(np.linalg.norm(fused, axis=1) - 1).max() < 1e-6
     assert np.abs(fused[2, :8] - words[2]).max() < 1e-6 and not fused[2, 8:].any()
 
 
-def test_a_video_without_anything_stays_a_zero_row() -> None:
-    nothing = np.zeros((2, 384), np.float32)
-    project = Projection(principal_directions(some_rows(384, 600), RETRIEVAL_DIM))
-    assert not fuse(nothing).any() and not project(fuse(nothing)).any()
+def test_a_modality_that_no_encoder_makes_leaves_its_block_empty() -> None:
+    fused = by_blocks(text=8, audio=4)({"text": some_rows(8)})
+    assert fused.shape == (6, 12) and not fused[:, 8:].any()
 
 
-def test_fusing_no_modality_at_all_is_an_error() -> None:
+def attention(seed: int = 0) -> Attention:
+    rng = np.random.default_rng(seed)
+    dims = {"text": 8, "image": 5, "audio": 4}
+    maps = {name: rng.standard_normal((dim, RETRIEVAL_DIM)).astype(np.float32) for name, dim in dims.items()}
+    gates = {name: rng.standard_normal(dim + 1).astype(np.float32) for name, dim in dims.items()}
+    return Attention(maps, gates, "test")
+
+
+def some_of_each(count: int = 6) -> dict[str, Vectors]:
+    rows = {"text": some_rows(8, count), "image": some_rows(5, count), "audio": some_rows(4, count)}
+    rows["image"][1] = rows["audio"][1] = 0
+    return rows
+
+
+def test_attention_shares_add_up_over_what_a_video_has() -> None:
+    shares = attention().shares(some_of_each())
+    assert np.abs(sum(shares.values()) - 1).max() < 1e-6
+    assert shares["text"][1] == 1.0 and shares["image"][1] == shares["audio"][1] == 0.0
+
+
+@pytest.mark.parametrize("fusion", [attention(), by_blocks(text=8, image=5, audio=4)])
+def test_every_fusion_gives_rows_of_norm_one_whose_bits_do_not_depend_on_the_batch(fusion: Fusion) -> None:
+    rows = some_of_each()
+    for of in rows.values():
+        of[3] = 0  # a video that says nothing
+    fused = fusion(rows)
+    assert np.abs(np.linalg.norm(np.delete(fused, 3, 0), axis=1) - 1).max() < 1e-6 and not fused[3].any()
+    alone = [fusion({name: of[at : at + 1] for name, of in rows.items()}) for at in range(6)]
+    assert (np.concatenate(alone) == fused).all()
+
+
+@pytest.mark.parametrize("fusion", [attention(), by_blocks(text=8)])
+def test_fusing_no_modality_at_all_is_an_error(fusion: Fusion) -> None:
     with pytest.raises(ValueError, match="no modality was given"):
-        fuse()
+        fusion({})
+
+
+def test_learned_weights_are_kept_under_a_version_of_their_own(tmp_path: Path) -> None:
+    one, other = attention(1), attention(2)
+    version = write_attention(tmp_path, one.maps, one.gates)
+    read = read_attention(tmp_path / ATTENTION)
+    assert read.version == version and (read(some_of_each()) == one(some_of_each())).all()
+    assert write_attention(tmp_path, other.maps, other.gates) != version
+
+
+@pytest.mark.parametrize("content", [None, b"", b"noise", "short gate"])
+def test_weights_that_are_missing_or_damaged_are_refused_with_the_remedy(
+    tmp_path: Path, content: bytes | str | None
+) -> None:
+    if content == "short gate":
+        made = attention()
+        np.savez(tmp_path / ATTENTION, map_text=made.maps["text"], gate_text=made.gates["text"][:-1])
+    elif isinstance(content, bytes):
+        (tmp_path / ATTENTION).write_bytes(content)
+    with pytest.raises(ModelError, match="freshet train-fusion"):
+        read_attention(tmp_path / ATTENTION)
 
 
 def test_a_row_that_is_not_finite_becomes_a_zero_row() -> None:
@@ -78,21 +153,20 @@ def test_a_row_that_is_not_finite_becomes_a_zero_row() -> None:
     assert unit_rows(rows).any(axis=1).tolist() == [False, False, True, True]
 
 
-def test_retrieval_vectors_are_short_and_of_norm_one(models: Path, text: TextEncoder) -> None:
-    vectors = Projection.load(models)(fuse(text.encode(TITLES[:20])))
+@pytest.mark.parametrize("way", ["concat", "mean"])
+def test_retrieval_vectors_are_short_and_of_norm_one(models: Path, text: TextEncoder, way: Way) -> None:
+    vectors = load_fusion(models, way)({"text": text.encode(TITLES[:20])})
     assert vectors.shape == (20, 256) and vectors.dtype == np.float32
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
 
 
-def test_not_a_bit_of_a_retrieval_vector_depends_on_the_batch(models: Path, text: TextEncoder) -> None:
-    project, rows = Projection.load(models), text.encode(TITLES[:80])
-    whole = project(fuse(rows))
-    assert (np.concatenate([project(fuse(rows[i : i + 1])) for i in range(len(rows))]) == whole).all()
+def test_two_ways_of_fusing_have_two_versions(models: Path) -> None:
+    assert load_fusion(models, "concat").version != load_fusion(models, "mean").version
 
 
 def test_projecting_vectors_of_another_length_is_an_error(models: Path) -> None:
     with pytest.raises(ValueError, match="got 8 dimensions, needs 384"):
-        Projection.load(models)(some_rows(8))
+        load_fusion(models)({"text": some_rows(8)})
 
 
 def test_principal_directions_are_orthonormal_and_repeatable() -> None:
@@ -120,6 +194,6 @@ def test_the_projection_keeps_film_titles_neighbours_better_than_chance_does(mod
         titles = [row["title"] for row in csv.DictReader(stream)][::9]
     vectors = text.encode(titles)
     chance, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((384, RETRIEVAL_DIM)))
-    kept = kept_neighbours(vectors, Projection.load(models)(vectors))
-    by_chance = kept_neighbours(vectors, Projection(chance.astype(np.float32))(vectors))
+    kept = kept_neighbours(vectors, load_fusion(models)({"text": vectors}))
+    by_chance = kept_neighbours(vectors, projected(vectors, chance.astype(np.float32)))
     assert kept > 0.88 > by_chance + 0.05  # seen, on all 9,125: 0.916 and 0.757

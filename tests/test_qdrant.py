@@ -249,6 +249,19 @@ async def test_each_encoder_version_has_its_own_collection(stub: QdrantStub) -> 
     assert collection_name("a", "x/y@1", 8) == "a-x-y-1-8"
 
 
+async def test_the_alias_goes_over_to_another_collection_in_one_step(stub: QdrantStub) -> None:
+    settings = Settings(qdrant_url=stub.url)
+    old, new = await open_index(settings, DIM, "fused@3"), await open_index(settings, DIM, "fused@4")
+    await old.take_alias("videos-now")
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet-videos", "fused@3", DIM)
+    stub.asked.clear()
+    await new.take_alias("videos-now")
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet-videos", "fused@4", DIM)
+    assert [asked.path for asked in stub.asked if asked.method == "POST"] == ["/collections/aliases"]
+    await old.close()
+    await new.close()
+
+
 async def test_no_url_means_no_server() -> None:
     with pytest.raises(ValueError, match="embedded index"):
         await open_index(Settings(), DIM, ENCODER)

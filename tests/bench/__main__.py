@@ -24,6 +24,8 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "fold": "fold:fold",
     "profile.bytes": "fold:profile_bytes",
     "encode.text": "encoding:encode",
+    "decode.media": "media:media",
+    "encode.videos": "videos:encode",
     "ranker.slates": "ranking:slates",
     "replay.events": "replaying:replay",
     "reference.backlog": "backlog:reference",

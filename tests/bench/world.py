@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.fuse import VERSION
 from ranker.entry import Entry
 from schemas.events import Feedback, Like, Skip, Watch
 from schemas.videos import Encoded, Vector
@@ -61,7 +62,7 @@ class World:
     def encoded(self, now_ms: int) -> Iterator[Encoded]:
         """Its videos as records of features.v1."""
         for number, vector in enumerate(self.vectors()):
-            retrieval = Vector(DIM, "bench@1", vector.astype("<f4").tobytes())
+            retrieval = Vector(DIM, VERSION, vector.astype("<f4").tobytes())
             yield Encoded(vectors={"retrieval": retrieval}, **_facts(number, self.videos, now_ms))
 
 

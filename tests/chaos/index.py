@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from encoders.describe import DIM, VERSION
+from encoders.fuse import VERSION
+from encoders.stored import DIM
 from ranker.index import IndexedVideo
 from schemas import videos
 from schemas.settings import Settings

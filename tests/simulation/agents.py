@@ -120,12 +120,12 @@ class EncoderWorker(Worker):
         """Pass on what is not older than what is known."""
         records = [record for batch in poll.values() for record in batch]
         for some in batches(records, AT_ONCE):
-            read = [read_upload(record) for record in some]
-            letters = [one for one in read if isinstance(one, DeadLetter)]
+            read = [(record, read_upload(record)) for record in some]
+            letters = [one for _, one in read if isinstance(one, DeadLetter)]
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
-            sound = [one for one in read if not isinstance(one, DeadLetter)]
+            sound = [(record, one) for record, one in read if not isinstance(one, DeadLetter)]
             newer = not_outdated(self, sound, self.broker.partitions)  # type: ignore[arg-type]  # asks for `of` alone
-            self.out.put_by_key(FEATURES.name, map(described, newer))
+            self.out.put_by_key(FEATURES.name, [described(one) for _, one in newer])
             yield "encoded"
             yield from self.out.confirmed()
 

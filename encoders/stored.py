@@ -1,0 +1,39 @@
+"""Vectors as features.v1 stores them: by name, with the encoder that made them."""
+
+import numpy as np
+from msgspec.structs import replace
+
+from encoders.base import Vectors
+from encoders.fuse import RETRIEVAL_DIM, Fusion, version_of
+from encoders.manifest import EXPORTER, WEIGHTS, key_of
+from schemas.videos import Encoded, Vector
+
+RETRIEVAL = "retrieval"  # name of the vector that the index holds
+DIM = RETRIEVAL_DIM
+MODALITIES = ("text", "image", "audio")
+MODELS = key_of(WEIGHTS, EXPORTER)  # what every encoder's version ends with
+
+
+def in_version(video: Encoded, fusion: Fusion) -> Encoded:
+    """The video with a retrieval vector of this fusion, made of its modalities' vectors where it has another one.
+
+    So a new way of fusing needs no new look at the videos. What other models made is left as it is.
+    """
+    version, now = version_of(fusion.version), video.vectors.get(RETRIEVAL)
+    if now is not None and now.encoder == version:
+        return video
+    parts = {name: vector for name, vector in video.vectors.items() if vector.encoder.endswith(f"-{MODELS}")}
+    rows = {name: np.frombuffer(parts[name].data, "<f4")[None, :] for name in MODALITIES if name in parts}
+    made = packed(version, fusion(rows)[0]) if rows else None
+    return video if made is None else replace(video, vectors={**video.vectors, RETRIEVAL: made})
+
+
+def packed(made_by: str, row: Vectors) -> Vector | None:
+    """A row [D] to be stored, or None where it says nothing."""
+    return Vector(len(row), made_by, row.astype("<f4").tobytes()) if row.any() else None
+
+
+def vector_of(video: Encoded, name: str = RETRIEVAL) -> Vectors | None:
+    """Float32 [D] of a described video, or None where it has none of that name."""
+    vector = video.vectors.get(name)
+    return None if vector is None else np.frombuffer(vector.data, dtype="<f4")

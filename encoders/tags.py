@@ -1,0 +1,88 @@
+"""Automatic tags: what pictures show, what a sound is, and which topics a text is near to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import Encoder, Vectors
+
+Shares = NDArray[np.float32]
+
+MOST = 5  # tags of one modality; a guess
+PICTURE_LEAST = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
+SOUND_LEAST = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
+TOPIC_LEAST = 0.30  # cosine to the topic's description
+
+TOPICS = {  # described, because a single word is near to too little
+    "animals": "animals, pets, cats, dogs, wildlife",
+    "beauty": "makeup, hair and beauty tutorial",
+    "books": "books, reading and literature",
+    "business": "business, money, finance and career",
+    "cars": "cars, motorcycles and driving",
+    "comedy": "comedy, funny pranks and jokes",
+    "crafts": "crafts, do it yourself, woodworking",
+    "dance": "dance, choreography",
+    "education": "education, lesson, how it works explained",
+    "family": "family, babies, children, parenting",
+    "fashion": "fashion, clothes, outfits and style",
+    "film": "film, cinema, series, trailer",
+    "fitness": "fitness, workout, gym, yoga",
+    "food": "food, cooking, recipe, restaurant",
+    "football": "football, soccer, goals, match",
+    "games": "video games, gaming, gameplay",
+    "garden": "gardening, plants and flowers",
+    "health": "health, medicine and wellbeing",
+    "history": "history, war, ancient times",
+    "music": "music, song, band, concert, instrument",
+    "nature": "nature, landscape, mountains, ocean",
+    "news": "news, politics, elections",
+    "science": "science, space, physics, biology",
+    "sport": "sport, competition, athletes, training",
+    "technology": "technology, computers, phones, software",
+    "travel": "travel, holiday, city trip, sights",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Topics:
+    """Zero-shot topics of a text: those whose description is nearest to it (after Yin et al. 2019, arXiv:1909.00161).
+
+    vectors  float32 [T, 384], one row a name
+    """
+
+    names: tuple[str, ...]
+    vectors: Vectors
+
+    @classmethod
+    def of(cls, encoder: Encoder[str], topics: Mapping[str, str] = TOPICS) -> "Topics":
+        """Encode the descriptions once."""
+        return cls(tuple(topics), encoder.encode(list(topics.values())))
+
+    def __call__(self, text: Vectors) -> list[dict[str, float]]:
+        """Per row of [N, 384] the topics that are near enough, nearest first, with their cosines."""
+        return [above(self.names, self.vectors @ row, TOPIC_LEAST, most=2) for row in text]
+
+
+def above(names: Sequence[str], shares: Shares, least: float, most: int = MOST) -> dict[str, float]:
+    """The highest of these shares that reach the least, highest first, ties by name, rounded to thousandths.
+
+    >>> above(["cat", "dog", "car"], np.array([0.2, 0.7, 0.1], np.float32), 0.15)
+    {'dog': 0.7, 'cat': 0.2}
+    """
+    reached = [(-round(float(shares[place]), 3), names[place]) for place in np.flatnonzero(shares >= least).tolist()]
+    return {name: -share for share, name in sorted(reached)[:most]}
+
+
+def merged(given: Iterable[str], *found: Iterable[str]) -> list[str]:
+    """The creator's tags first, then those found that are not among them, whatever their case.
+
+    >>> merged(["Cats", "sofa"], ["cats", "rock"])
+    ['Cats', 'sofa', 'rock']
+    """
+    tags: dict[str, str] = {}
+    for tag in chain(given, *found):
+        tags.setdefault(tag.casefold(), tag)
+    return list(tags.values())

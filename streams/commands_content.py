@@ -1,0 +1,201 @@
+"""Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from streams.commands import Json, configured, tell, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ranker.gallery import Hit
+    from ranker.index import Where
+    from schemas.settings import Settings
+    from schemas.videos import Encoded
+
+SAY_EVERY_S = 5.0
+By = Literal["text", "image", "audio", "fused"]
+Many = Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many videos.")]
+Language = Annotated[list[str] | None, typer.Option("--language", help="Only of this language; may be repeated.")]
+Category = Annotated[list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")]
+
+
+@configured
+def search(
+    settings: "Settings",
+    words: Annotated[str, typer.Argument(help="What to look for, in words.")],
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Find videos whose text means what the words mean."""
+    from streams.gallery import read_gallery, text_vector
+
+    gallery = read_gallery(settings, tell)
+    show(gallery.near(text_vector(settings, words), "text", many, where(language, category)), as_json)
+
+
+@configured
+def similar(
+    settings: "Settings",
+    video_id: Annotated[str, typer.Argument(help="The video to start from.")],
+    by: Annotated[By, typer.Option("--by", help="What to compare.")] = "fused",
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Find videos that are like one of them in text, picture, sound or all together."""
+    from ranker.gallery import RETRIEVAL
+    from streams.gallery import read_gallery
+    from streams.trouble import Trouble
+
+    gallery = read_gallery(settings, tell)
+    name = RETRIEVAL if by == "fused" else by
+    if video_id not in gallery.videos:
+        raise Trouble(f"No video {video_id!r} is in the catalogue.", "`freshet search WORDS` finds some.")
+    try:
+        hits = gallery.similar(video_id, name, many, where(language, category))
+    except KeyError:
+        has = ", ".join(sorted(gallery.videos[video_id].vectors)) or "none"
+        raise Trouble(f"{video_id!r} has no {name} vector; it has: {has}.", "Choose another --by.") from None
+    show(hits, as_json)
+
+
+@configured
+def reuploads(settings: "Settings", as_json: Json = False) -> None:
+    """List videos that were uploaded more than once: the same pictures, the same sound, the same length."""
+    from ranker.gallery import groups
+    from streams.gallery import read_gallery
+
+    pairs = read_gallery(settings, tell).reuploads()
+    for group in groups(pairs):
+        ids = {video.video_id for video in group}
+        alike = [
+            {"first": pair.first.video_id, "second": pair.second.video_id, "alike": pair.alike}
+            for pair in pairs
+            if pair.first.video_id in ids
+        ]
+        if as_json:
+            write_json({"videos": [told(video) for video in group], "pairs": alike})
+        else:
+            typer.echo(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
+    tell(f"{len(pairs)} pairs")
+
+
+@configured
+def review(settings: "Settings", as_json: Json = False) -> None:
+    """List what the safety gate limited or dropped, with the reasons, for somebody to look at."""
+    from encoders.safety import KIND, LIMITED
+    from streams.gallery import read_gallery
+
+    gallery = read_gallery(settings, tell)
+    limited = [video for video in gallery.videos.values() if LIMITED in video.labels]
+    dropped = [one for one in gallery.withdrawn.values() if (one.reason or "").startswith(KIND)]
+    for video in limited:
+        scores = {label: share for label, share in video.labels.items() if label.startswith(KIND) and label != LIMITED}
+        if as_json:
+            write_json({"video_id": video.video_id, "verdict": "limit", "labels": scores})
+        else:
+            line(video, "limit  " + ", ".join(f"{label} {share:.2f}" for label, share in scores.items()))
+    for one in dropped:
+        if as_json:
+            write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
+        else:
+            typer.echo(f"drop   {one.reason}  {one.video_id}")
+    tell(f"{len(limited)} limited, {len(dropped)} dropped")
+
+
+@configured
+def playlist(
+    settings: "Settings",
+    user_id: Annotated[str, typer.Argument(help="For whom.")],
+    theme: Annotated[str | None, typer.Option("--theme", help="What it should be about, in words.")] = None,
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Put videos into a sequence for a person, each leading to the next."""
+    from ranker.playlist import playlist as made
+    from streams.gallery import read_gallery, wish_of
+
+    gallery = read_gallery(settings, tell)
+    for step in made(gallery, wish_of(settings, gallery, user_id, theme), many, where(language, category)):
+        fits = {"theme": step.theme, "interest": step.interest, "follows": step.follows}
+        if as_json:
+            write_json(told(step.video) | fits)
+        else:
+            line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
+
+
+def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "Where":
+    """The conditions of the options."""
+    from ranker.index import Where
+
+    return Where(languages=tuple(languages or ()), categories=tuple(categories or ()))
+
+
+def show(hits: "Sequence[Hit]", as_json: bool) -> None:
+    """Hits as lines, best first, or as JSON lines."""
+    for hit in hits:
+        if as_json:
+            write_json(told(hit.video) | {"score": round(hit.score, 4)})
+        else:
+            line(hit.video, f"{hit.score:.3f}")
+    if not hits:
+        tell("nothing was found")
+
+
+def told(video: "Encoded") -> dict[str, Any]:
+    """What scripts are told of a video: all but its vectors."""
+    import msgspec
+
+    return {key: value for key, value in msgspec.to_builtins(video).items() if key not in ("vectors", "kind")}
+
+
+def line(video: "Encoded", figures: str) -> None:
+    """One line for people: figures, id, title, tags."""
+    tags = ", ".join(video.tags)
+    typer.echo(f"{figures}  {video.video_id:<14} {video.title or '(no title)'}{f'  [{tags}]' if tags else ''}")
+
+
+@configured
+def train_fusion(
+    settings: "Settings",
+    log: Annotated[Path, typer.Argument(help="A JSONL log of what people did.")],
+) -> None:
+    """Learn from a log how text, picture and sound become one vector; used with FRESHET_FUSION=attention."""
+    from schemas.topics import FEEDBACK
+    from streams.fusing import learn_fusion
+    from streams.gallery import read_gallery
+    from streams.log_files import Fault, read_log
+
+    with log.open("rb") as lines:
+        read = [line for line in read_log(lines) if not isinstance(line, Fault)]
+    events = [line.message for line in read if line.topic is FEEDBACK]
+    version = learn_fusion(settings, read_gallery(settings, tell), events, tell)  # type: ignore[arg-type]
+    tell(
+        f"{version} is kept in {settings.data_dir / 'fusion'}; set FRESHET_FUSION=attention and start the workers anew"
+    )
+
+
+@configured
+def rebuild(settings: "Settings") -> None:
+    """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
+    import time
+
+    from streams.rebuild import rebuild as rebuilt
+
+    began = said = time.monotonic()
+
+    def moved(done: int, total: int) -> None:
+        nonlocal said
+        if (now := time.monotonic()) - said > SAY_EVERY_S or done == total:
+            said = now
+            tell(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
+
+    tell(f"{rebuilt(settings, tell, moved)} videos are in the index; the alias is {settings.qdrant_collection}")

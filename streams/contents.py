@@ -1,0 +1,65 @@
+"""What a batch of uploads holds beside its texts: pictures and sound, read by a few processes side by side."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from encoders.base import Content
+from encoders.media import MediaError
+from encoders.reader import MediaReader
+from schemas.outputs import DeadLetter
+from schemas.settings import Settings
+from schemas.videos import Upload, Uploads
+from streams.fetching import Rules
+from streams.guard import letter
+from streams.kafka import Record
+from streams.media import Found, content_of, limits_of
+
+READERS = 2  # processes; each takes a core while it decodes
+PAUSES_S = (1.0, 4.0)  # before a medium is asked for again, whose host did not answer
+
+
+class Seen(NamedTuple):
+    """What was found of a batch: contents in its order, None of a withdrawal, and a dead letter for each fault."""
+
+    contents: list[Content | None]
+    letters: list[DeadLetter]
+
+
+class Contents:
+    """Reads the media of batches of uploads.
+
+    A medium that cannot be used is a dead letter, and no reason to leave the video out: its text is there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._rules = Rules.of(settings)
+        self._idle: asyncio.LifoQueue[MediaReader] = asyncio.LifoQueue()  # the one used last is warm
+        for _ in range(READERS):
+            self._idle.put_nowait(MediaReader(limits_of(settings)))
+
+    async def of(self, batch: Sequence[tuple[Record, Uploads]]) -> Seen:
+        """Contents and dead letters of a batch."""
+        found = await asyncio.gather(*(self._one(upload) for _, upload in batch))
+        contents = [None if one is None else Content(frames=one.media.frames, sound=one.media.sound) for one in found]
+        letters = [
+            letter(record, one.fault.reason, str(one.fault))
+            for (record, _), one in zip(batch, found, strict=True)
+            if one is not None and one.fault is not None
+        ]
+        return Seen(contents, letters)
+
+    async def _one(self, upload: Uploads) -> Found | None:
+        if not isinstance(upload, Upload) or not (upload.media_uri or upload.thumbnail_uri):
+            return None
+        reader = await self._idle.get()
+        try:
+            found = await content_of(upload, self._rules, reader.read)
+            for pause_s in PAUSES_S:
+                if not (isinstance(found.fault, MediaError) and found.fault.passing):
+                    break
+                await asyncio.sleep(pause_s)
+                found = await content_of(upload, self._rules, reader.read)
+            return found
+        finally:
+            self._idle.put_nowait(reader)

@@ -1,0 +1,78 @@
+"""The gallery of a running Freshet: features.v1 read to its end, and what a person's newest profile says."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from encoders.manifest import folder_of
+from encoders.stored import vector_of
+from encoders.text import TextEncoder
+from ranker.gallery import RETRIEVAL, Gallery
+from ranker.marks import POSITIVE
+from ranker.playlist import Wish
+from ranker.state import Profile, seen_codes, unpack, video_code
+from schemas.settings import Settings
+from schemas.topics import FEATURES, PROFILES
+from streams.admin import wait_until_let_in
+from streams.kafka import groupless, partition_of, partitions_of, read_to_end
+from streams.shared import features_of
+from streams.trouble import Trouble
+
+INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
+
+
+def read_gallery(settings: Settings, say: Callable[[str], None]) -> Gallery:
+    """All described videos; Trouble where there is none."""
+    wait_until_let_in(settings, say)
+    gallery = asyncio.run(_read(settings))
+    if not gallery.videos:
+        topic = FEATURES.full(settings.prefix)
+        raise Trouble(f"{topic} holds no video.", "`freshet worker encoder` describes what is uploaded.")
+    return gallery
+
+
+async def _read(settings: Settings) -> Gallery:
+    topic, gallery = FEATURES.full(settings.prefix), Gallery()
+    with groupless(settings) as consumer:
+        partitions = await partitions_of(consumer, topic)
+    async for records in read_to_end(settings, topic, partitions):
+        read = (features_of(record) for record in records if record.value)
+        gallery.take(one for one in read if one is not None)
+    return gallery
+
+
+def text_vector(settings: Settings, words: str) -> Any:
+    """float32 [384] of some words; Trouble where they say nothing."""
+    vector = TextEncoder(folder_of(settings.cache_dir), provider="cpu").encode([words])[0]
+    if not vector.any():
+        raise Trouble("There is no word in what was asked for.", "Say what the video should be about.")
+    return vector
+
+
+def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | None) -> Wish:
+    """What a person's newest profile asks for; somebody unknown has no interests."""
+    profile = asyncio.run(_profile(settings, user_id))
+    liked = [] if profile is None else [*profile.likes, *(mark for mark in profile.watches if mark.weight >= POSITIVE)]
+    newest = sorted(liked, key=lambda mark: (-mark.at_ms, mark.video_id))
+    known = [gallery.videos[mark.video_id] for mark in newest if mark.video_id in gallery.videos]
+    rows = [row for video in known if (row := vector_of(video, RETRIEVAL)) is not None][:INTERESTS]
+    if not rows and theme is None:
+        raise Trouble(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
+    seen = frozenset() if profile is None else frozenset(seen_codes(profile))
+    exclude = frozenset(video_id for video_id in gallery.videos if video_code(video_id) in seen)
+    interests = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+    return Wish(interests, None if theme is None else text_vector(settings, theme), exclude)
+
+
+async def _profile(settings: Settings, user_id: str) -> Profile | None:
+    topic, key = PROFILES.full(settings.prefix), user_id.encode()
+    with groupless(settings) as consumer:
+        count = len(await partitions_of(consumer, topic))
+    newest: Profile | None = None
+    async for records in read_to_end(settings, topic, [partition_of(key, count)] if count else []):
+        for record in records:
+            if record.key == key:
+                newest = unpack(record.value) if record.value else None
+    return newest

@@ -1,0 +1,55 @@
+"""A Qdrant collection made anew from features.v1: for another encoder or fusion, or after the index was lost."""
+
+import asyncio
+from collections.abc import Callable
+
+from encoders.fuse import Fusion, fusion_of, version_of
+from encoders.stored import DIM, RETRIEVAL, in_version
+from ranker.gallery import Gallery
+from ranker.index import IndexedVideo, VideoIndex
+from schemas.settings import Settings
+from schemas.videos import Encoded
+from streams.encoding import indexed
+from streams.gallery import read_gallery
+from streams.qdrant import open_index
+from streams.trouble import Trouble
+
+AT_ONCE = 256  # videos between two signs of progress
+
+Moved = Callable[[int, int], None]  # so many of so many
+
+
+def rebuild(settings: Settings, say: Callable[[str], None], moved: Moved) -> int:
+    """Fill the collection of the present version and let the alias name it; returns how many videos it holds.
+
+    May run beside the workers and be repeated: an older upload never overwrites a newer one.
+    """
+    if not settings.qdrant_url:
+        raise Trouble("No Qdrant server is set; the embedded index needs no rebuilding.", "Set FRESHET_QDRANT_URL.")
+    return asyncio.run(_rebuild(settings, read_gallery(settings, say), fusion_of(settings), moved))
+
+
+async def _rebuild(settings: Settings, gallery: Gallery, fusion: Fusion, moved: Moved) -> int:
+    index = await open_index(settings, DIM, version_of(fusion.version))
+    try:
+        await fill(index, gallery, fusion, moved)
+        await index.take_alias(settings.qdrant_collection)
+        return await index.count()
+    finally:
+        await index.close()
+
+
+async def fill(index: VideoIndex, gallery: Gallery, fusion: Fusion, moved: Moved) -> None:
+    """Put all described videos into an index, and take out those that were withdrawn."""
+    videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion))]
+    for start in range(0, len(videos), AT_ONCE):
+        await index.upsert(videos[start : start + AT_ONCE])
+        moved(min(start + AT_ONCE, len(videos)), len(videos))
+    await index.remove(sorted(gallery.withdrawn))
+
+
+def in_index(video: Encoded, fusion: Fusion) -> IndexedVideo | None:
+    """What an index of this fusion keeps of a video; None where it has no vector of it."""
+    now = in_version(video, fusion)
+    retrieval = now.vectors.get(RETRIEVAL)
+    return indexed(now) if retrieval is not None and retrieval.encoder == version_of(fusion.version) else None

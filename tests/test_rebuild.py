@@ -1,0 +1,73 @@
+"""A version of vectors for another: made of what features.v1 holds, and never mixed."""
+
+import numpy as np
+import pytest
+
+from encoders.base import unit_rows
+from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, version_of
+from encoders.stored import MODELS, RETRIEVAL, in_version, packed, vector_of
+from ranker.catalogue import Catalogue
+from ranker.gallery import Gallery
+from ranker.index import ExactIndex
+from schemas.videos import Encoded
+from streams.rebuild import fill
+from tests.stories import NOON, encoded, withdrawn
+
+DIMS = {"text": 6, "image": 4, "audio": 3}
+
+
+def fusion(seed: int, name: str) -> Weighted:
+    rng = np.random.default_rng(seed)
+    maps = {of: rng.standard_normal((dim, RETRIEVAL_DIM)).astype(np.float32) for of, dim in DIMS.items()}
+    return Weighted(maps, name)
+
+
+OLD, NEW = fusion(1, "old"), fusion(2, "new")
+
+
+def described(video_id: str, *, by: Weighted = OLD, models: str = MODELS, at_ms: int = NOON) -> Encoded:
+    rng = np.random.default_rng(len(video_id))
+    rows = {name: unit_rows(rng.standard_normal((1, dim)).astype(np.float32)) for name, dim in DIMS.items()}
+    vectors = {name: packed(f"{name}@fp32-{models}", of[0]) for name, of in rows.items()}
+    vectors[RETRIEVAL] = packed(version_of(by.version), by(rows)[0])
+    return Encoded(video_id=video_id, at_ms=at_ms, vectors={name: of for name, of in vectors.items() if of})
+
+
+def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
+    video = described("v1")
+    assert in_version(video, OLD) is video
+    made = in_version(video, NEW)
+    assert made.vectors[RETRIEVAL].encoder == version_of("new")
+    rows = {name: vector_of(video, name) for name in BLOCKS}
+    expected = NEW({name: row[None] for name, row in rows.items() if row is not None})[0]
+    assert (vector_of(made) == expected).all()
+
+
+def test_what_other_models_made_is_left_as_it_is() -> None:
+    video = described("v1", models="0123456789abcdef")
+    assert in_version(video, NEW) is video
+
+
+def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
+    catalogue = Catalogue(encoder=version_of("new"))
+    catalogue.apply([described("v1", by=OLD), described("v22", by=NEW)])
+    assert catalogue.has_vector[catalogue.rows(["v1", "v22"])].tolist() == [False, True]
+
+
+async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was_withdrawn() -> None:
+    gallery = Gallery()
+    gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="other"), described("dddd")])
+    gallery.take([withdrawn("dddd", NOON + 1)])
+    index, told = ExactIndex(), []
+    await index.upsert([])
+    await fill(index, gallery, NEW, lambda done, total: told.append((done, total)))
+    assert sorted(index.catalogue.row_of) == ["a", "bb"] and told == [(2, 2)]
+    wanted = vector_of(in_version(gallery.videos["a"], NEW))
+    assert wanted is not None
+    [hits] = await index.near(wanted[None], 1)
+    assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)
+
+
+def test_a_video_without_any_vector_stays_without() -> None:
+    bare = encoded("v1")
+    assert in_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW).vectors == {}

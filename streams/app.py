@@ -17,7 +17,7 @@ from streams.transport import Transport
 log = logging.getLogger("freshet")
 
 NAMES = ("profiles", "encoder", "ranker")
-ENCODER_POLL, RANKER_POLL = 1000, 8000  # a rebalance waits for the poll in hand: a few seconds of work
+ENCODER_POLL, RANKER_POLL = 200, 8000  # a rebalance waits for the poll in hand: a few seconds of work
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 

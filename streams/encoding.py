@@ -24,7 +24,7 @@ from streams.state import OwnedState
 
 log = logging.getLogger("freshet.encoding")
 
-AT_ONCE = 256  # uploads between two confirmed sends; a guess
+AT_ONCE = 32  # uploads between two confirmed sends: with media some seconds
 PAUSE_S = 2.0  # before an index that did not answer is asked again
 
 
@@ -56,11 +56,11 @@ def declare(
                 read = [(record, read_upload(record)) for record in some]
                 sound = [(record, one) for record, one in read if not isinstance(one, DeadLetter)]
                 newer = not_outdated(known, sound, settings.partitions)
-                seen = await media.of(newer)
+                with app.transport.waits.waiting("media"):
+                    seen = await media.of(newer)
                 letters = [one for _, one in read if isinstance(one, DeadLetter)]
                 await dead.put([*letters, *seen.letters], read=len(some))
-                uploads = [one for _, one in newer]
-                made = await asyncio.to_thread(describer.features, uploads, seen.contents)  # beside the event loop
+                made = await asyncio.to_thread(describer.features, [one for _, one in newer], seen.contents)
                 if index is not None:
                     with app.transport.waits.waiting("the index"):
                         await _in_step(index, made)

@@ -11,8 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from encoders.base import ModelError, Vectors, unit_rows
-from encoders.manifest import EXPORTER, REMEDY, WEIGHTS, checked_bytes, folder_of, key_of
-from schemas.settings import Settings
+from encoders.manifest import EXPORTER, REMEDY, WEIGHTS, checked_bytes, key_of
 
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
 BLOCKS = {"text": 192, "image": 48, "audio": 16}  # columns of the 256; a guess, see `Weighted`
@@ -134,11 +133,6 @@ def maps_of(folder: Path, way: Way) -> dict[str, Vectors]:
         maps[name][:, begin:stop] = directions
         first += width
     return maps
-
-
-def fusion_of(settings: Settings) -> Fusion:
-    """The way of fusing that the settings choose; learned weights lie in the data folder."""
-    return load_fusion(folder_of(settings.cache_dir), settings.fusion, settings.data_dir / "fusion")
 
 
 def write_attention(folder: Path, maps: Mapping[str, Vectors], gates: Mapping[str, Vectors]) -> str:

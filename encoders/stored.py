@@ -1,17 +1,23 @@
-"""Vectors as features.v1 stores them: by name, with the encoder that made them."""
+"""Vectors as features.v1 stores them: by name, with the encoder that made them, fused as the settings say."""
 
 import numpy as np
 from msgspec.structs import replace
 
 from encoders.base import Vectors
-from encoders.fuse import RETRIEVAL_DIM, Fusion, version_of
-from encoders.manifest import EXPORTER, WEIGHTS, key_of
+from encoders.fuse import RETRIEVAL_DIM, Fusion, load_fusion, version_of
+from encoders.manifest import EXPORTER, WEIGHTS, folder_of, key_of
+from schemas.settings import Settings
 from schemas.videos import Encoded, Vector
 
 RETRIEVAL = "retrieval"  # name of the vector that the index holds
 DIM = RETRIEVAL_DIM
 MODALITIES = ("text", "image", "audio")
 MODELS = key_of(WEIGHTS, EXPORTER)  # what every encoder's version ends with
+
+
+def fusion_of(settings: Settings) -> Fusion:
+    """The way of fusing that the settings choose; learned weights lie in the data folder."""
+    return load_fusion(folder_of(settings.cache_dir), settings.fusion, settings.data_dir / "fusion")
 
 
 def in_version(video: Encoded, fusion: Fusion) -> Encoded:

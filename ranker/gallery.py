@@ -43,6 +43,7 @@ class Gallery:
 
     videos: dict[str, Encoded] = field(default_factory=dict)
     withdrawn: dict[str, Withdrawn] = field(default_factory=dict)
+    overtaken: set[str] = field(default_factory=set)  # whose last record is older than one before it
     _columns: dict[str, tuple[list[Encoded], Vectors]] = field(default_factory=dict)
 
     def take(self, records: Iterable[Features]) -> None:
@@ -50,7 +51,9 @@ class Gallery:
         self._columns.clear()
         for one in records:
             known = self.videos.get(one.video_id) or self.withdrawn.get(one.video_id)
+            self.overtaken.discard(one.video_id)
             if known is not None and one.at_ms < known.at_ms:
+                self.overtaken.add(one.video_id)
                 continue
             if isinstance(one, Encoded):
                 self.withdrawn.pop(one.video_id, None)
@@ -58,6 +61,10 @@ class Gallery:
             else:
                 self.videos.pop(one.video_id, None)
                 self.withdrawn[one.video_id] = one
+
+    def newest(self, video_id: str) -> Features:
+        """What is known of a video; a KeyError where nothing is."""
+        return self.videos.get(video_id) or self.withdrawn[video_id]
 
     def column(self, name: str) -> tuple[list[Encoded], Vectors]:
         """The videos that have a vector of this name, by id, and these vectors [N, D] of norm 1.

@@ -63,8 +63,8 @@ def profiles_app(settings: Settings) -> Any:
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.describe import Describer
-    from encoders.fuse import fusion_of
     from encoders.manifest import folder_of
+    from encoders.stored import fusion_of
     from schemas import videos
     from streams.contents import Contents
     from streams.encoding import declare
@@ -83,7 +83,8 @@ def encoder_app(settings: Settings) -> Any:
 
 def ranker_app(settings: Settings) -> Any:
     """Changed profiles to slates."""
-    from encoders.fuse import fusion_of, version_of
+    from encoders.fuse import version_of
+    from encoders.stored import fusion_of
     from ranker.catalogue import Catalogue
     from ranker.index import ExactIndex
     from ranker.pipeline import home
@@ -113,8 +114,8 @@ def _server_index(app: Any, settings: Settings) -> Any:
     """The Qdrant server that is set, or None; it is looked at before the first event."""
     if not settings.qdrant_url:
         return None
-    from encoders.fuse import fusion_of, version_of
-    from encoders.stored import DIM
+    from encoders.fuse import version_of
+    from encoders.stored import DIM, fusion_of
     from streams.qdrant import index_of
 
     index = index_of(settings, DIM, version_of(fusion_of(settings).version))

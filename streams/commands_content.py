@@ -8,7 +8,7 @@ import typer
 from streams.commands import Json, configured, tell, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ranker.gallery import Hit
     from ranker.index import Where
@@ -186,9 +186,32 @@ def train_fusion(
 @configured
 def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
-    import time
-
     from streams.rebuild import rebuild as rebuilt
+
+    tell(f"{rebuilt(settings, tell, progress())} videos are in the index; the alias is {settings.qdrant_collection}")
+
+
+@configured
+def backfill(
+    settings: "Settings",
+    log: Annotated[Path, typer.Argument(help="A JSONL log of uploads.")],
+) -> None:
+    """Describe a log's videos that the catalogue lacks or that other models described, behind the agents' back."""
+    from schemas.topics import UPLOADS
+    from streams.admin import wait_until_let_in
+    from streams.backfill import backfill as filled
+    from streams.log_files import Fault, read_log
+
+    with log.open("rb") as lines:
+        read = [line for line in read_log(lines) if not isinstance(line, Fault)]
+    wait_until_let_in(settings, tell)
+    uploads = [line.message for line in read if line.topic is UPLOADS]
+    tell(f"{filled(settings, uploads, progress())} videos were described")  # type: ignore[arg-type]
+
+
+def progress() -> "Callable[[int, int], None]":
+    """Says every few seconds how many of all are done, and how long the rest will take."""
+    import time
 
     began = said = time.monotonic()
 
@@ -198,4 +221,4 @@ def rebuild(settings: "Settings") -> None:
             said = now
             tell(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
 
-    tell(f"{rebuilt(settings, tell, moved)} videos are in the index; the alias is {settings.qdrant_collection}")
+    return moved

@@ -26,14 +26,15 @@ INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
 def read_gallery(settings: Settings, say: Callable[[str], None]) -> Gallery:
     """All described videos; Trouble where there is none."""
     wait_until_let_in(settings, say)
-    gallery = asyncio.run(_read(settings))
+    gallery = asyncio.run(gallery_now(settings))
     if not gallery.videos:
         topic = FEATURES.full(settings.prefix)
         raise Trouble(f"{topic} holds no video.", "`freshet worker encoder` describes what is uploaded.")
     return gallery
 
 
-async def _read(settings: Settings) -> Gallery:
+async def gallery_now(settings: Settings) -> Gallery:
+    """All videos that are described or withdrawn by now."""
     topic, gallery = FEATURES.full(settings.prefix), Gallery()
     with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)

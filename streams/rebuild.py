@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from encoders.fuse import Fusion, fusion_of, version_of
-from encoders.stored import DIM, RETRIEVAL, in_version
+from encoders.fuse import Fusion, version_of
+from encoders.stored import DIM, RETRIEVAL, fusion_of, in_version
 from ranker.gallery import Gallery
 from ranker.index import IndexedVideo, VideoIndex
 from schemas.settings import Settings

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from encoders.describe import Describer
-from encoders.fuse import fusion_of
 from encoders.manifest import folder_of
+from encoders.stored import fusion_of
 from ranker.candidates import Query
 from ranker.catalogue import Catalogue
 from ranker.index import ExactIndex

@@ -206,3 +206,22 @@ def test_documented_defaults_are_the_real_ones() -> None:
         value = getattr(settings, name)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         assert settings_page()[name.upper()] == (f"`{plain}`" if plain else "*empty*"), name
+
+
+def test_what_the_export_needs_imports_nothing_of_ours_beside_the_encoders() -> None:
+    """It runs in an environment of its own, with a copy of `encoders` alone."""
+    seen: set[Path] = set()
+    left = sorted((ROOT / "encoders/export").glob("*.py"))
+    while left:
+        file = left.pop()
+        seen.add(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in named:
+                assert name.partition(".")[0] not in ("schemas", "ranker", "streams", "tests"), f"{file}: {name}"
+                found = ROOT / (name.replace(".", "/") + ".py")
+                if found.is_file() and found not in seen:
+                    left.append(found)
+    assert ROOT / "encoders/fuse.py" in seen

@@ -1,0 +1,110 @@
+"""A recorded log's videos described anew, beside the agents: by other models, or for the first time.
+
+Runs in a process of its own and at low priority, so that new uploads, which the encoding agent takes, come first. It
+may be stopped and started at any time: what is described by the present models is passed over.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from encoders.base import Content
+from encoders.describe import Describer
+from encoders.manifest import folder_of
+from encoders.stored import MODELS, RETRIEVAL, fusion_of
+from ranker.gallery import Gallery
+from schemas import videos
+from schemas.settings import Settings
+from schemas.topics import FEATURES, MAX_RECORD_BYTES
+from schemas.videos import Features, Upload, Uploads
+from streams.contents import Contents
+from streams.gallery import gallery_now
+from streams.kafka import Record
+from streams.security import kafka_python_options
+from streams.trouble import Trouble
+
+AT_ONCE = 16  # videos between two confirmed sends
+NICE = 10  # the agents' work comes first
+CONFIRM_S = 60.0
+
+Moved = Callable[[int, int], None]  # so many of so many
+
+
+def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> int:
+    """Describe what the catalogue lacks; returns how many videos were described."""
+    os.nice(NICE)
+    gallery = asyncio.run(gallery_now(settings))
+    lacking = todo(uploads, gallery)
+    describer = Describer.load(
+        folder_of(settings.cache_dir), provider=settings.provider, fusion=fusion_of(settings), nudity=settings.nudity
+    )
+    producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
+    try:
+        asyncio.run(_describe(settings, lacking, describer, producer, moved))
+        _mend(settings, asyncio.run(gallery_now(settings)), producer)
+    finally:
+        producer.close(timeout=5)
+    return len(lacking)
+
+
+def todo(uploads: Iterable[Uploads], gallery: Gallery) -> list[Upload]:
+    """The newest upload of each video that the catalogue does not hold as the present models describe it, by id.
+
+    What was withdrawn at the same time or later is left alone.
+    """
+    newest: dict[str, Uploads] = {}
+    for one in uploads:
+        known = newest.get(one.video_id)
+        if known is None or one.at_ms >= known.at_ms:
+            newest[one.video_id] = one
+    return [one for _, one in sorted(newest.items()) if isinstance(one, Upload) and not is_described(one, gallery)]
+
+
+def is_described(upload: Upload, gallery: Gallery) -> bool:
+    """Whether the catalogue knows this upload, or a later one, by the present models, or that it was withdrawn."""
+    gone = gallery.withdrawn.get(upload.video_id)
+    if gone is not None and gone.at_ms >= upload.at_ms:
+        return True
+    video = gallery.videos.get(upload.video_id)
+    if video is None or video.at_ms < upload.at_ms:
+        return False
+    return video.at_ms > upload.at_ms or all(of.encoder.endswith(MODELS) for of in parts(video))
+
+
+def parts(video: videos.Encoded) -> list[videos.Vector]:
+    """The vectors that encoders made, without the one that was fused of them."""
+    return [vector for name, vector in video.vectors.items() if name != RETRIEVAL]
+
+
+async def _describe(
+    settings: Settings, lacking: Sequence[Upload], describer: Describer, producer: KafkaProducer, moved: Moved
+) -> None:
+    media = Contents(settings)
+    for start in range(0, len(lacking), AT_ONCE):
+        some = lacking[start : start + AT_ONCE]
+        contents: Sequence[Content | None] = (await media.of([(_nowhere(one), one) for one in some])).contents
+        _send(settings, describer.features(some, contents), producer)
+        moved(start + len(some), len(lacking))
+
+
+def _mend(settings: Settings, gallery: Gallery, producer: KafkaProducer) -> None:
+    """Put what is newer behind what we have put behind it: of a video only the last record survives compaction."""
+    _send(settings, [gallery.newest(video_id) for video_id in sorted(gallery.overtaken)], producer)
+
+
+def _send(settings: Settings, made: Sequence[Features], producer: KafkaProducer) -> None:
+    topic = FEATURES.full(settings.prefix)
+    sent = [producer.send(topic, videos.encode(one), key=one.video_id.encode()) for one in made]
+    try:
+        for outcome in sent:
+            outcome.get(timeout=CONFIRM_S)
+    except KafkaError as error:
+        raise Trouble(f"{topic}: a record was not confirmed: {error}.", "Run it again: it goes on there.") from error
+
+
+def _nowhere(upload: Upload) -> Record:
+    """The place of an upload that was not read from Kafka; its dead letters are not sent."""
+    return Record("", -1, -1, upload.at_ms, upload.video_id.encode(), None)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from encoders.base import Vectors
-from encoders.fuse import BLOCKS, maps_of, write_attention
+from encoders.fuse import maps_of, write_attention
 from encoders.manifest import folder_of
 from ranker.gallery import Gallery
 from ranker.marks import POSITIVE, weight_of
@@ -26,10 +26,11 @@ def learn_fusion(settings: Settings, gallery: Gallery, events: Iterable[Feedback
     if len(pairs) < FEWEST:
         raise Trouble(f"The log holds {len(pairs)} pairs of videos watched together, {FEWEST} are the least.", "")
     say(f"{len(pairs)} pairs of {len(videos)} videos")
+    start = start_of(settings)
     learned = learn(
-        {name: rows_of(gallery, name, known).astype(np.float64) for name in BLOCKS},
+        {name: rows_of(gallery, name, known, len(of)) for name, of in start.maps.items()},
         pairs,
-        start_of(settings),
+        start,
         epochs=EPOCHS,
         seed=settings.seed,
         said=lambda epoch, loss: say(f"epoch {epoch} of {EPOCHS}: loss {loss:.3f}"),
@@ -44,10 +45,10 @@ def watch_of(event: Feedback) -> Watched | None:
     return Watched(event.user_id, video_id, event.at_ms) if video_id and weight and weight >= POSITIVE else None
 
 
-def rows_of(gallery: Gallery, name: str, known: Mapping[str, int]) -> Vectors:
-    """The vectors of this name, one row a known video [N, D], zero where it has none."""
+def rows_of(gallery: Gallery, name: str, known: Mapping[str, int], dim: int) -> Array:
+    """The vectors of this name, one row a known video [N, dim], zero where it has none."""
     videos, rows = gallery.column(name)
-    made = np.zeros((len(known), rows.shape[1]), np.float32)
+    made = np.zeros((len(known), dim))
     for video, row in zip(videos, rows, strict=True):
         made[known[video.video_id]] = row
     return made

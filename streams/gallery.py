@@ -9,6 +9,7 @@ import numpy as np
 from encoders.manifest import folder_of
 from encoders.stored import vector_of
 from encoders.text import TextEncoder
+from ranker.entry import LIMITED
 from ranker.gallery import RETRIEVAL, Gallery
 from ranker.marks import POSITIVE
 from ranker.playlist import Wish
@@ -61,10 +62,11 @@ def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | Non
     rows = [row for video in known if (row := vector_of(video, RETRIEVAL)) is not None][:INTERESTS]
     if not rows and theme is None:
         raise Trouble(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
+    limited = {video_id for video_id, video in gallery.videos.items() if LIMITED in video.labels}
     seen = frozenset() if profile is None else frozenset(seen_codes(profile))
-    exclude = frozenset(video_id for video_id in gallery.videos if video_code(video_id) in seen)
+    exclude = limited.union(video_id for video_id in gallery.videos if video_code(video_id) in seen)
     interests = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
-    return Wish(interests, None if theme is None else text_vector(settings, theme), exclude)
+    return Wish(interests, None if theme is None else text_vector(settings, theme), frozenset(exclude))
 
 
 async def _profile(settings: Settings, user_id: str) -> Profile | None:

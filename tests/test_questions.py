@@ -1,0 +1,131 @@
+"""The commands that ask about the catalogue, against a real Kafka."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from encoders.base import Content
+from encoders.describe import Describer
+from encoders.reader import MediaReader
+from ranker.profile import pack
+from ranker.simulate import simulated_log
+from schemas import events, videos
+from schemas.settings import Settings
+from schemas.topics import FEATURES, PROFILES
+from schemas.videos import Encoded, Upload, Withdrawn
+from tests.brokers import broker_in
+from tests.clips import clip
+from tests.command import freshet
+from tests.models import real_models
+from tests.stories import NOON, after, liked, uploaded
+from tests.system import everything, own_topics, publish
+
+pytestmark = [pytest.mark.connected]
+
+TITLES = {
+    "cats-1": "Kittens discover the garden",
+    "cats-2": "My old cat learns to swim",
+    "soup": "Tomato soup in half an hour",
+    "bread": "How to bake sourdough bread",
+    "goal": "The goal of the season in extra time",
+}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    folder = tmp_path_factory.mktemp("questions")
+    with broker_in(folder / "broker") as broker:
+        made = own_topics(broker.bootstrap, folder, "questions")
+        publish(made, FEATURES, [(one.video_id, videos.encode(one)) for one in catalogue()])
+        ana = after(liked("ana", "cats-1"))
+        publish(made, PROFILES, [("ana", pack(ana))])
+        yield made
+
+
+def catalogue() -> list[Encoded | Withdrawn]:
+    """Five videos by their titles, one of them uploaded twice with pictures, one limited, one dropped."""
+    describer = Describer.load(real_models(), provider="cpu")
+    with MediaReader() as reader:
+        media = reader.read(clip(seconds=1))
+    content = Content(frames=media.frames, sound=media.sound)
+    uploads = [uploaded(name, title=title, language="en") for name, title in TITLES.items()]
+    uploads.append(uploaded("stolen", NOON + 1, title="mine", language="de"))
+    contents = [content if one.video_id in ("goal", "stolen") else None for one in uploads]
+    made = describer.features(uploads, contents)
+    bread = next(one for one in made if one.video_id == "bread")
+    assert isinstance(bread, Encoded)
+    made.append(replace(bread, at_ms=NOON + 2, labels={"safety:nudity": 0.5, "safety:limited": 1.0}))
+    return [*made, Withdrawn(video_id="bad", at_ms=NOON, reason="safety: toxicity 0.99")]
+
+
+def asked(settings: Settings, *arguments: object) -> list[dict[str, Any]]:
+    ran = freshet(settings, *arguments, "--json")
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def ids(found: list[dict[str, Any]]) -> list[str]:
+    return [one["video_id"] for one in found]
+
+
+def test_a_search_finds_by_meaning_and_keeps_to_a_language(settings: Settings) -> None:
+    found = asked(settings, "search", "young pets outdoors", "--many", 2)
+    assert ids(found) == ["cats-1", "cats-2"] and found[0]["score"] > found[1]["score"]
+    assert "vectors" not in found[0]
+    assert ids(asked(settings, "search", "anything", "--language", "de")) == ["stolen"]
+
+
+def test_similar_videos_by_text_and_by_picture(settings: Settings) -> None:
+    assert ids(asked(settings, "similar", "cats-1", "--by", "text", "-k", 1)) == ["cats-2"]
+    assert ids(asked(settings, "similar", "goal", "--by", "image")) == ["stolen"]
+    ran = freshet(settings, "similar", "soup", "--by", "audio")
+    assert ran.returncode == 1 and "has no audio vector" in ran.stderr and "Traceback" not in ran.stderr
+    assert "No video 'nothing'" in freshet(settings, "similar", "nothing").stderr
+
+
+def test_a_reupload_is_listed_with_what_is_the_same(settings: Settings) -> None:
+    [group] = asked(settings, "reuploads")
+    assert ids(group["videos"]) == ["goal", "stolen"] and group["pairs"][0]["alike"]["image"] > 0.97
+
+
+def test_a_playlist_begins_with_what_a_person_likes_and_leaves_out_what_they_saw(settings: Settings) -> None:
+    found = ids(asked(settings, "playlist", "ana", "--many", 3))
+    assert found[0] == "cats-2" and "cats-1" not in found
+    about = ids(asked(settings, "playlist", "somebody", "--theme", "cooking"))
+    assert about[0] == "soup" and "bread" not in about  # which is limited
+    assert "Give a --theme" in freshet(settings, "playlist", "somebody").stderr
+
+
+def test_what_the_gate_did_is_there_to_be_reviewed(settings: Settings) -> None:
+    limited, dropped = asked(settings, "review")
+    assert limited == {"video_id": "bread", "verdict": "limit", "labels": {"safety:nudity": 0.5}}
+    assert dropped == {"video_id": "bad", "verdict": "drop", "reason": "safety: toxicity 0.99"}
+
+
+def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
+    log = tmp_path / "uploads.jsonl"
+    uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="A train crosses the Alps")]
+    log.write_bytes(b"\n".join(map(videos.encode, uploads)))
+    first, second = (freshet(settings, "backfill", log) for _ in range(2))
+    assert "1 of 1 videos" in first.stderr and "1 videos were described" in first.stderr, first.stderr
+    assert "0 videos were described" in second.stderr, second.stderr
+    newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}
+    found = newest[b"new"]
+    assert isinstance(found, Encoded) and found.vectors.keys() == {"text", "retrieval"}
+
+
+def test_a_fusion_is_learned_from_a_log(settings: Settings, tmp_path: Path) -> None:
+    log = list(simulated_log(0, 40, 60, 3000, NOON))
+    described = Describer.load(real_models(), provider="cpu").features([one for one in log if isinstance(one, Upload)])
+    own = settings.model_copy(update={"prefix": "learning.", "data_dir": tmp_path})
+    assert freshet(own, "topics", "apply").returncode == 0
+    publish(own, FEATURES, [(one.video_id, videos.encode(one)) for one in described])
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"\n".join(events.encode(one) for one in log if not isinstance(one, Upload)))
+    ran = freshet(own, "train-fusion", path)
+    assert ran.returncode == 0, ran.stderr
+    assert "epoch 10 of 10" in ran.stderr and (tmp_path / "fusion/fusion-attention.npz").exists()

@@ -1,5 +1,6 @@
 """The measurements of content run on a few made-up films, and their parts say what can be counted by hand."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from encoders.base import unit_rows
 from encoders.text import TextEncoder
-from tests.bench import cold_start, compression, languages
+from tests.bench import cold_start, compression, gpu, languages
 from tests.bench.films import Shelf, read
 from tests.bench.titles import ENGLISH, NAMES, titles
 from tests.models import real_models
@@ -180,3 +181,13 @@ def test_a_folder_without_films_is_refused_in_a_sentence(command: str, tmp_path:
     module = {"cold_start": cold_start, "compression": compression}[command]
     with pytest.raises(SystemExit, match=r"holds no movies\.csv"):
         module.main([str(tmp_path)])
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_where_there_is_no_gpu_its_benchmark_says_so_and_measures_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["gpu"])
+    assert gpu.main() == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "cannot run on cuda" in said.err

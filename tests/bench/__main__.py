@@ -26,6 +26,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "encode.text": "encoding:encode",
     "decode.media": "media:media",
     "encode.videos": "videos:encode",
+    "uploads.live": "uploads:live",
     "ranker.slates": "ranking:slates",
     "replay.events": "replaying:replay",
     "reference.backlog": "backlog:reference",

@@ -17,6 +17,7 @@ log = logging.getLogger("freshet.worker")
 
 STOP_S = 15.0  # for an orderly end; then by force, with nothing of the poll in hand acknowledged
 FROZEN_S = 2.0  # after that: where the limit itself does not fire, since a library keeps the interpreter to itself
+NICE = {"encoder": 5}  # where agents share a machine, ranking comes first
 FORCED = 70  # exit status of an end by force
 
 
@@ -35,6 +36,7 @@ class Worker(faust.Worker):
 
 def run_worker(name: str, settings: Settings) -> None:
     """Run one agent; does not return: SystemExit 0, 1 after a crash, 3 without progress, 70 by force."""
+    os.nice(NICE.get(name, 0))
     app = BUILDERS[name](settings)
     health = Health(app, name, settings)
     options: dict[str, Any] = {"loglevel": settings.log_level, "logfile": None, "redirect_stdouts": False}

@@ -71,6 +71,14 @@ class People(OwnedState[bytes]):
             rows = self._rows[partition] = Rows(packed)
         return rows
 
+    def _replaces(self, value: bytes, known: bytes) -> bool:
+        """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
+        return value == known or _opens(value)
+
+    def _whole(self, data: bytes) -> bytes:
+        unpack(data)
+        return data
+
     async def recover(self, partitions: set[int]) -> None:
         """Read the floors and the profiles back; what lies below its floor is no longer anybody's profile."""
         await self.floors.recover(partitions)
@@ -99,6 +107,14 @@ def _sound(data: bytes) -> bytes:
     if not looks_like_ours(data):
         version_of(data)  # says what it is; what only looks sound is found when it is opened
     return data
+
+
+def _opens(data: bytes) -> bool:
+    try:
+        unpack(data)
+    except ProfileError:
+        return False
+    return True
 
 
 def _version(data: bytes) -> int:

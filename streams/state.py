@@ -96,14 +96,24 @@ class OwnedState(Generic[V]):
             except (ValueError, RecursionError) as error:  # what comes after it counts; before it, the value before
                 place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
                 log.error("%s is damaged and passed over: %s", place, error)
+                if key in mine:
+                    outdated[message.partition()].add(key)
                 continue
             if known is None:
                 mine[key] = value
-            elif order_of(value) >= order_of(known):
+            elif (at := order_of(value)) > (held := order_of(known)) or (at == held and self._replaces(value, known)):
                 mine[key] = value
                 outdated[message.partition()].discard(key)
             else:
                 outdated[message.partition()].add(key)
+
+    def _replaces(self, value: V, known: V) -> bool:
+        """Whether the later of two values of one order counts."""
+        return True
+
+    def _whole(self, data: bytes) -> V:
+        """What is kept of a record that is sound throughout; a ValueError says why it is not."""
+        return self._keep(data)
 
     async def _put_right(self, partition: int, start: int, end: int) -> None:
         """Somebody else wrote among our records: put again what is newer here."""
@@ -118,7 +128,7 @@ class OwnedState(Generic[V]):
         found: list[Any] = []
         async for batch in read_to_end(self._settings, self.changelog, [partition]):
             found += [record for record in batch if record.key in wanted]
-        again = outdated_last(found, lambda data: self._order_of(self._keep(data)))
+        again = outdated_last(found, lambda data: self._order_of(self._whole(data)))
         log.warning(
             "%s[%d]: %d keys stood older than they are and are put again", self.changelog, partition, len(again)
         )
@@ -127,25 +137,29 @@ class OwnedState(Generic[V]):
 
 
 def outdated_last(records: Iterable[Any], order_of: Callable[[bytes], Any]) -> list[Outgoing]:
-    """Of every key whose last record is not its highest version: that highest one, to be sent again.
+    """Of every key whose last record is not its highest version, or cannot be read: that highest one, to be sent again.
 
-    A tombstone is the last word on what stands before it; what cannot be read is passed over.
+    A tombstone is the last word on what stands before it.
     """
     highest: dict[bytes, tuple[Any, Outgoing]] = {}
     last: dict[bytes, Any] = {}
+    spoilt: set[bytes] = set()  # whose last record cannot be read
     for record in records:
         if record.value is None:
             highest.pop(record.key, None)
             last.pop(record.key, None)
+            spoilt.discard(record.key)
             continue
         try:
             version = order_of(record.value)
         except (ValueError, RecursionError):
+            spoilt.add(record.key)
             continue
+        spoilt.discard(record.key)
         last[record.key] = version
         if record.key not in highest or version >= highest[record.key][0]:
             highest[record.key] = version, Outgoing(record.key, record.value, record.headers)
-    return [going for key, (version, going) in highest.items() if last[key] < version]
+    return [going for key, (version, going) in highest.items() if last[key] < version or key in spoilt]
 
 
 def text_of(key: bytes | None) -> str:

@@ -65,14 +65,15 @@ class SharedState:
         """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
         places: list[TopicPartition] = []
         while True:
-            with groupless(self._settings, left=True) as consumer:
-                places = await self._read_on(consumer, places or await self._starts(consumer))
+            # one reads and one asks: a question would wait for the fetches before it, half a second each in quiet times
+            with groupless(self._settings, left=True) as consumer, groupless(self._settings, left=True) as asker:
+                places = await self._read_on(consumer, asker, places or await self._starts(asker))
 
     async def _starts(self, consumer: Consumer) -> list[TopicPartition]:
         topics = (self._features, self._trends, self._erasures)
         return [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
 
-    async def _read_on(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+    async def _read_on(self, consumer: Consumer, asker: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
         """Read on from these places; returns where, once the broker has not answered this client for long.
 
         librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
@@ -87,16 +88,16 @@ class SharedState:
             if time.monotonic() - self._all_s > CHECK_S:
                 try:
                     asked = [place for place in places if place.topic != self._trends]
-                    await asyncio.wait_for(self._check(consumer, asked), ANEW_S)
+                    await asyncio.wait_for(self._check(consumer, asker, asked), ANEW_S)
                 except TimeoutError:
                     log.warning("no answer for %g s; reading on with another client", ANEW_S)
                     return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
             await asyncio.sleep(LOOK_S)
 
-    async def _check(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    async def _check(self, consumer: Consumer, asker: Consumer, places: list[TopicPartition]) -> None:
         """Ask for the ends and read up to them."""
         asked_s = time.monotonic()
-        there = await asyncio.gather(*(bounds(consumer, place.topic, place.partition) for place in places))
+        there = await asyncio.gather(*(bounds(asker, place.topic, place.partition) for place in places))
         silences = 0
         while silences < SILENCES and any(
             first < end > place.offset for place, (first, end) in zip(consumer.position(places), there, strict=True)

@@ -103,7 +103,7 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
     state = shared.SharedState(Settings(), Catalogue())
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
-    left: Any = await state._read_on(Deaf(), places)  # type: ignore[arg-type]
+    left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]
     assert [(place.partition, place.offset) for place in left] == [(0, 7), (1, 3)]
 
 

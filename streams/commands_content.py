@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ranker.gallery import Hit
     from ranker.index import Where
     from schemas.settings import Settings
+    from schemas.topics import Topic
     from schemas.videos import Encoded
 
 SAY_EVERY_S = 5.0
@@ -172,12 +173,8 @@ def train_fusion(
     from schemas.topics import FEEDBACK
     from streams.fusing import learn_fusion
     from streams.gallery import read_gallery
-    from streams.log_files import Fault, read_log
 
-    with log.open("rb") as lines:
-        read = [line for line in read_log(lines) if not isinstance(line, Fault)]
-    events = [line.message for line in read if line.topic is FEEDBACK]
-    version = learn_fusion(settings, read_gallery(settings, tell), events, tell)  # type: ignore[arg-type]
+    version = learn_fusion(settings, read_gallery(settings, tell), messages(log, FEEDBACK), tell)
     tell(
         f"{version} is kept in {settings.data_dir / 'fusion'}; set FRESHET_FUSION=attention and start the workers anew"
     )
@@ -200,13 +197,18 @@ def backfill(
     from schemas.topics import UPLOADS
     from streams.admin import wait_until_let_in
     from streams.backfill import backfill as filled
+
+    uploads = messages(log, UPLOADS)
+    wait_until_let_in(settings, tell)
+    tell(f"{filled(settings, uploads, progress())} videos were described")
+
+
+def messages(log: Path, topic: "Topic") -> list[Any]:
+    """What a log says for one topic, as far as it can be used."""
     from streams.log_files import Fault, read_log
 
     with log.open("rb") as lines:
-        read = [line for line in read_log(lines) if not isinstance(line, Fault)]
-    wait_until_let_in(settings, tell)
-    uploads = [line.message for line in read if line.topic is UPLOADS]
-    tell(f"{filled(settings, uploads, progress())} videos were described")  # type: ignore[arg-type]
+        return [line.message for line in read_log(lines) if not isinstance(line, Fault) and line.topic is topic]
 
 
 def progress() -> "Callable[[int, int], None]":

@@ -10,7 +10,7 @@ from encoders.base import Content, Vectors, text_of
 from encoders.fuse import Fusion, load_fusion, version_of
 from encoders.image import ImageEncoder
 from encoders.runtime import Provider
-from encoders.safety import KIND, Judged, Safety, Verdict, labels_of
+from encoders.safety import KIND, Judged, Safety, Verdict, expiry_of, labels_of
 from encoders.stored import RETRIEVAL, packed
 from encoders.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
 from encoders.text import TextEncoder
@@ -45,12 +45,13 @@ class Describer:
         exact: bool = False,
         fusion: Fusion | None = None,
         nudity: bool = False,
+        limit_days: int = 0,
     ) -> "Describer":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
         image = ImageEncoder(folder, provider=provider, threads=threads)
         audio = AudioEncoder(folder, provider=provider, threads=threads)
-        gate = Safety.load(folder, nudity=nudity, provider=provider, threads=threads)
+        gate = Safety.load(folder, nudity=nudity, limit_days=limit_days, provider=provider, threads=threads)
         return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder))
 
     @property
@@ -92,6 +93,7 @@ class Describer:
                 upload,
                 {name: packed(made[name], rows[name][row]) for name in rows},
                 labels[row] | labels_of(judgement),
+                expiry_of(judgement, upload.at_ms, self.safety.limit_days),
             )
             for row, ((upload, _), judgement) in enumerate(zip(videos, judgements, strict=True))
         ]
@@ -131,7 +133,9 @@ def _named(kind: str, shares: Mapping[str, float]) -> dict[str, float]:
     return {f"{kind}:{name}": share for name, share in shares.items()}
 
 
-def _encoded(video: Upload, vectors: Mapping[str, Vector | None], labels: dict[str, float]) -> Encoded:
+def _encoded(
+    video: Upload, vectors: Mapping[str, Vector | None], labels: dict[str, float], expires: dict[str, int]
+) -> Encoded:
     found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
     return Encoded(
         video_id=video.video_id,
@@ -145,4 +149,5 @@ def _encoded(video: Upload, vectors: Mapping[str, Vector | None], labels: dict[s
         music_id=video.music_id,
         vectors={name: vector for name, vector in vectors.items() if vector is not None},
         labels=labels,
+        expires=expires,
     )

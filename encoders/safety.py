@@ -11,6 +11,7 @@ from encoders.image import Frames
 from encoders.nudity import LABELS, NudityDetector
 from encoders.runtime import Provider
 from encoders.toxicity import Toxicity
+from schemas.types import DAY_MS, YEAR_2100_MS
 
 KIND = "safety:"
 LIMITED = KIND + "limited"  # the label of a video that only those are shown who follow its creator
@@ -69,6 +70,19 @@ def labels_of(judgement: Judged) -> dict[str, float]:
     return scores | ({LIMITED: 1.0} if judgement.verdict is Verdict.LIMIT else {})
 
 
+def expiry_of(judgement: Judged, at_ms: int, limit_days: int) -> dict[str, int]:
+    """From which event time on the label of a limited upload of this time no longer counts; empty: it always does.
+
+    An expiry that no message may carry, from the year 2100 on, is none.
+
+    >>> expiry_of(judged({"nudity": 0.5}), 1_650_000_000_000, 2), expiry_of(judged({}), 1_650_000_000_000, 2)
+    ({'safety:limited': 1650172800000}, {})
+    """
+    until_ms = at_ms + limit_days * DAY_MS
+    limited = judgement.verdict is Verdict.LIMIT and at_ms < until_ms <= YEAR_2100_MS
+    return {LIMITED: until_ms} if limited else {}
+
+
 @dataclass(frozen=True, eq=False)
 class Safety:
     """The models that score a video, and the gate behind them; add a score here and its thresholds to the gate."""
@@ -76,15 +90,24 @@ class Safety:
     nudity: NudityDetector | None  # None: pictures are not looked at
     toxicity: Toxicity
     gate: Mapping[str, Thresholds]
+    limit_days: int = 0  # how long an upload stays limited, from its own time on; 0: for good
 
     @classmethod
-    def load(cls, folder: Path, *, nudity: bool = False, provider: Provider = "auto", threads: int = 1) -> "Safety":
+    def load(
+        cls,
+        folder: Path,
+        *,
+        nudity: bool = False,
+        limit_days: int = 0,
+        provider: Provider = "auto",
+        threads: int = 1,
+    ) -> "Safety":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged.
 
         nudity  whether pictures are looked at, by a detector under the AGPL: see docs/licences.md before you turn it on
         """
         detector = NudityDetector(folder, provider=provider, threads=threads) if nudity else None
-        return cls(detector, Toxicity(folder), GATE)
+        return cls(detector, Toxicity(folder), GATE, limit_days)
 
     def judge(self, texts: Sequence[str | None], contents: Sequence[Content]) -> list[Judged]:
         """A verdict on each video."""

@@ -129,6 +129,7 @@ class Slate:
     exhausted: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch it was computed in
     deaths: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
+    now_ms: int = 0  # event time at which it was asked for
 
     @property
     def dropped(self) -> list[Dropped]:

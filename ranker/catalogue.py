@@ -27,7 +27,7 @@ NOBODY = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
     "vectors", "has_vector", "alive", "at_ms", "duration_ms", "creator", "category", "language", "code",
-    "order", "trend", "ever", "units", "limited",
+    "order", "trend", "ever", "units", "limited_until",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ class Catalogue:
         self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         self.alive: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
-        self.limited: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)  # for followers of its creator alone
+        self.limited_until: NDArray[np.int64] = np.zeros(GROWTH, np.int64)  # before: for the creator's followers alone
         self.at_ms: NDArray[np.int64] = np.zeros(GROWTH, np.int64)
         self.duration_ms: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # 0: unknown
         self.creator: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
@@ -174,7 +174,7 @@ class Catalogue:
             self.vectors[row] = unit(entry.vector)
             self.has_vector[row] = self.vectors[row].any()
         self.alive[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
-        self.limited[row] = entry.limited
+        self.limited_until[row] = entry.limited_until
         self.creator[row], self.category[row], self.language[row] = self._codes(entry)
         self.code[row] = video_code(entry.video_id)
         self.units[row], self.ever[row] = self.counted.get(entry.video_id, (0.0, 0.0))
@@ -193,7 +193,8 @@ class Catalogue:
             return False
         vector = np.zeros(self.dim, np.float32) if entry.vector is None else unit(entry.vector)
         same = (self.creator[row], self.category[row], self.language[row]) == self._codes(entry)
-        same = same and self.duration_ms[row] == (entry.duration_ms or 0) and self.limited[row] == entry.limited
+        same = same and self.duration_ms[row] == (entry.duration_ms or 0)
+        same = same and self.limited_until[row] == entry.limited_until
         return bool(same and np.array_equal(vector, self.vectors[row]))
 
     def _codes(self, entry: Entry) -> tuple[int, int, int]:

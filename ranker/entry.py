@@ -10,6 +10,7 @@ from schemas.videos import Encoded, Vector
 Vectors = NDArray[np.float32]
 
 LIMITED = "safety:limited"  # the label that the safety gate writes
+FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Entry:
     language: str | None = None
     tags: tuple[str, ...] = ()
     duration_ms: int | None = None
-    limited: bool = False  # shown only to those who follow its creator
+    limited_until: int = 0  # event time before which it is shown only to those who follow its creator
 
 
 def entry_of(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
@@ -41,8 +42,13 @@ def entry_of(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
         record.language,
         tuple(record.tags),
         record.duration_ms,
-        LIMITED in record.labels,
+        limited_until(record),
     )
+
+
+def limited_until(record: Encoded) -> int:
+    """Event time before which a video is limited: 0 where it never was, FOR_GOOD where that does not expire."""
+    return record.expires.get(LIMITED, FOR_GOOD) if LIMITED in record.labels else 0
 
 
 def vector_of(vector: Vector | None, dim: int) -> Vectors | None:

@@ -18,14 +18,17 @@ def alive(catalogue: Catalogue) -> Filter:
 
 
 def fit_for(catalogue: Catalogue) -> Filter:
-    """Not limited by the safety gate, unless the person follows the creator."""
+    """Not limited by the safety gate at the time of the query, unless the person follows the creator."""
 
     def fit_for(asked: Asked, candidates: Candidates) -> Mask:
-        keep: Mask = ~catalogue.limited[candidates.rows]
+        until = catalogue.limited_until[candidates.rows]
+        keep: Mask = until == 0
         if keep.all():
             return keep
         for place, span in candidates.spans():
-            follows = [mark.video_id for mark in asked.queries[place].profile.follows]
+            query = asked.queries[place]
+            keep[span] = until[span] <= query.now_ms
+            follows = [mark.video_id for mark in query.profile.follows]
             creators = catalogue.creator[catalogue.rows(follows)]
             rows = candidates.rows[span]
             keep[span] |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])

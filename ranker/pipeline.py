@@ -70,7 +70,7 @@ class Pipeline:
             "select": round(1000 * (done - scored), 3),
         }
         return [
-            Slate(query.user_id, query.version, shown, drops, degraded, exhausted, timings_ms, deaths)
+            Slate(query.user_id, query.version, shown, drops, degraded, exhausted, timings_ms, deaths, query.now_ms)
             for query, shown, drops, degraded, exhausted in zip(
                 queries, items, sifted.drops, sifted.degraded, sifted.exhausted, strict=True
             )
@@ -114,12 +114,17 @@ def home(
 
 
 def may_show(slate: Slate, catalogue: Catalogue) -> Slate:
-    """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all."""
+    """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all.
+
+    Whether a limit has expired is told by the time at which the slate was asked for, as in the filters.
+    """
     if slate.deaths == catalogue.deaths:
         return slate
     rows = [catalogue.row_of.get(item.video_id) for item in slate.items]
     shown = [
-        item for item, row in zip(slate.items, rows, strict=True) if row is not None and not catalogue.limited[row]
+        item
+        for item, row in zip(slate.items, rows, strict=True)
+        if row is not None and catalogue.limited_until[row] <= slate.now_ms
     ]
     if len(shown) == len(slate.items):
         return slate

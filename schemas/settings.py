@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     nudity: bool = Field(False, description="whether pictures are judged by a detector under the AGPL")
+    limit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        0, description="how long the safety gate's limit counts; 0: for good"
+    )
     fusion: Literal["mean", "concat", "attention"] = Field(
         "mean", description="how text, picture and sound become one vector"
     )

@@ -56,6 +56,7 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     music_id: Id | None = None
     vectors: dict[str, Vector] = {}  # "text", "image", "audio" as present; "retrieval" always, unless all are missing
     labels: dict[str, Share] = {}
+    expires: dict[str, AtMs] = {}  # label → event time from which on it no longer counts; a label without one: never
     source: dict[str, int] = {}  # partition, offset of the upload
 
 

@@ -73,7 +73,9 @@ def encoder_app(settings: Settings) -> Any:
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
     fusion = fusion_of(settings)
     folder = folder_of(settings.cache_dir)
-    describer = Describer.load(folder, provider=settings.provider, fusion=fusion, nudity=settings.nudity)
+    describer = Describer.load(
+        folder, provider=settings.provider, fusion=fusion, nudity=settings.nudity, limit_days=settings.limit_days
+    )
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     out = Outbox(app)
     known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)

@@ -39,7 +39,11 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     gallery = asyncio.run(gallery_now(settings))
     lacking = todo(uploads, gallery)
     describer = Describer.load(
-        folder_of(settings.cache_dir), provider=settings.provider, fusion=fusion_of(settings), nudity=settings.nudity
+        folder_of(settings.cache_dir),
+        provider=settings.provider,
+        fusion=fusion_of(settings),
+        nudity=settings.nudity,
+        limit_days=settings.limit_days,
     )
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:

@@ -1,5 +1,6 @@
 """Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -89,25 +90,32 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
 
 @configured
 def review(settings: "Settings", as_json: Json = False) -> None:
-    """List what the safety gate limited or dropped, with the reasons, for somebody to look at."""
+    """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
     from encoders.safety import KIND, LIMITED
+    from ranker.entry import FOR_GOOD, limited_until
+    from streams.commands_forget import moment
     from streams.gallery import read_gallery
 
     gallery = read_gallery(settings, tell)
-    limited = [video for video in gallery.videos.values() if LIMITED in video.labels]
+    now_ms = time.time() * 1000
+    until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := limited_until(video))}
+    limited = [gallery.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]
     dropped = [one for one in gallery.withdrawn.values() if (one.reason or "").startswith(KIND)]
     for video in limited:
         scores = {label: share for label, share in video.labels.items() if label.startswith(KIND) and label != LIMITED}
+        until = until_ms[video.video_id]
         if as_json:
-            write_json({"video_id": video.video_id, "verdict": "limit", "labels": scores})
+            expiry = {} if until == FOR_GOOD else {"until_ms": until}
+            write_json({"video_id": video.video_id, "verdict": "limit", "labels": scores} | expiry)
         else:
-            line(video, "limit  " + ", ".join(f"{label} {share:.2f}" for label, share in scores.items()))
+            figures = ", ".join(f"{label} {share:.2f}" for label, share in scores.items())
+            line(video, f"limit  {figures}" + ("" if until == FOR_GOOD else f"  until {moment(until)}"))
     for one in dropped:
         if as_json:
             write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
         else:
             typer.echo(f"drop   {one.reason}  {one.video_id}")
-    tell(f"{len(limited)} limited, {len(dropped)} dropped")
+    tell(f"{len(limited)} limited, {len(until_ms) - len(limited)} no longer limited, {len(dropped)} dropped")
 
 
 @configured
@@ -213,8 +221,6 @@ def messages(log: Path, topic: "Topic") -> list[Any]:
 
 def progress() -> "Callable[[int, int], None]":
     """Says every few seconds how many of all are done, and how long the rest will take."""
-    import time
-
     began = said = time.monotonic()
 
     def moved(done: int, total: int) -> None:

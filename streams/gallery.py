@@ -9,7 +9,7 @@ import numpy as np
 from encoders.manifest import folder_of
 from encoders.stored import vector_of
 from encoders.text import TextEncoder
-from ranker.entry import LIMITED
+from ranker.entry import limited_until
 from ranker.gallery import RETRIEVAL, Gallery
 from ranker.marks import POSITIVE
 from ranker.playlist import Wish
@@ -54,7 +54,7 @@ def text_vector(settings: Settings, words: str) -> Any:
 
 
 def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | None) -> Wish:
-    """What a person's newest profile asks for; somebody unknown has no interests."""
+    """What a person's newest profile asks for, at the time of its newest event; somebody unknown has no interests."""
     profile = asyncio.run(_profile(settings, user_id))
     liked = [] if profile is None else [*profile.likes, *(mark for mark in profile.watches if mark.weight >= POSITIVE)]
     newest = sorted(liked, key=lambda mark: (-mark.at_ms, mark.video_id))
@@ -62,7 +62,8 @@ def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | Non
     rows = [row for video in known if (row := vector_of(video, RETRIEVAL)) is not None][:INTERESTS]
     if not rows and theme is None:
         raise Trouble(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
-    limited = {video_id for video_id, video in gallery.videos.items() if LIMITED in video.labels}
+    now_ms = 0 if profile is None else profile.newest_ms
+    limited = {video_id for video_id, video in gallery.videos.items() if limited_until(video) > now_ms}
     seen = frozenset() if profile is None else frozenset(seen_codes(profile))
     exclude = limited.union(video_id for video_id in gallery.videos if video_code(video_id) in seen)
     interests = np.stack(rows) if rows else np.zeros((0, 0), np.float32)

@@ -196,5 +196,11 @@ class Replay:
 
 def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
     """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
-    describer = Describer.load(folder_of(settings.cache_dir), provider="cpu", exact=True, fusion=fusion_of(settings))
+    describer = Describer.load(
+        folder_of(settings.cache_dir),
+        provider="cpu",
+        exact=True,
+        fusion=fusion_of(settings),
+        limit_days=settings.limit_days,
+    )
     return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}

@@ -14,6 +14,7 @@ from ranker.state import state_digest
 from schemas import events, videos
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
+from schemas.types import DAY_MS
 from streams.digest import live_digest
 from streams.guard import ORIGIN
 from streams.kafka import partition_of
@@ -102,6 +103,18 @@ def test_a_withdrawn_video_leaves_the_slates(system: System) -> None:
         ]
     assert late
     assert all(item.video_id != VIDEOS[5] for slate in late for item in slate.items)
+
+
+def test_the_encoder_says_until_when_a_video_is_limited(system: System) -> None:
+    settings = system.settings.model_copy(update={"limit_days": 3})
+    rude = uploaded("rude", title="The ugly sweater")  # of a toxicity between the two thresholds
+    with agents(settings, system.folder, "encoder"):
+        publish(settings, UPLOADS, [(rude.video_id, videos.encode(rude))])
+        wait_until("it is encoded", lambda: "rude" in newest_features(settings))
+    [record] = everything(settings, FEATURES)
+    video = videos.decode_features(record.value)
+    assert isinstance(video, videos.Encoded) and "safety:limited" in video.labels
+    assert video.expires == {"safety:limited": rude.at_ms + 3 * DAY_MS}
 
 
 def same_partition(key: str, upload: videos.Upload) -> list[tuple[str, bytes]]:

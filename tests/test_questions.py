@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from encoders.base import Content
 from encoders.describe import Describer
 from encoders.reader import MediaReader
+from ranker.entry import LIMITED
 from ranker.profile import pack
 from ranker.simulate import simulated_log
 from schemas import events, videos
 from schemas.settings import Settings
 from schemas.topics import FEATURES, PROFILES
+from schemas.types import DAY_MS
 from schemas.videos import Encoded, Upload, Withdrawn
 from tests.brokers import broker_in
 from tests.clips import clip
@@ -26,6 +28,7 @@ from tests.system import everything, own_topics, publish
 
 pytestmark = [pytest.mark.connected]
 
+IN_2090 = 3_786_912_000_000
 TITLES = {
     "cats-1": "Kittens discover the garden",
     "cats-2": "My old cat learns to swim",
@@ -47,7 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def catalogue() -> list[Encoded | Withdrawn]:
-    """Five videos by their titles, one of them uploaded twice with pictures, one limited, one dropped."""
+    """Five videos by their titles, one uploaded twice with pictures, two limited, one only until NOON, one dropped."""
     describer = Describer.load(real_models(), provider="cpu")
     with MediaReader() as reader:
         media = reader.read(clip(seconds=1))
@@ -58,7 +61,8 @@ def catalogue() -> list[Encoded | Withdrawn]:
     made = describer.features(uploads, contents)
     bread = next(one for one in made if one.video_id == "bread")
     assert isinstance(bread, Encoded)
-    made.append(replace(bread, at_ms=NOON + 2, labels={"safety:nudity": 0.5, "safety:limited": 1.0}))
+    limited = replace(bread, at_ms=NOON + 2, labels={"safety:nudity": 0.5, LIMITED: 1.0}, expires={LIMITED: IN_2090})
+    made += [limited, replace(limited, video_id="cake", expires={LIMITED: NOON})]
     return [*made, Withdrawn(video_id="bad", at_ms=NOON, reason="safety: toxicity 0.99")]
 
 
@@ -96,26 +100,32 @@ def test_a_playlist_begins_with_what_a_person_likes_and_leaves_out_what_they_saw
     found = ids(asked(settings, "playlist", "ana", "--many", 3))
     assert found[0] == "cats-2" and "cats-1" not in found
     about = ids(asked(settings, "playlist", "somebody", "--theme", "cooking"))
-    assert about[0] == "soup" and "bread" not in about  # which is limited
+    assert about[0] == "soup" and not {"bread", "cake"} & {*about}  # limited; a stranger has no event to tell the time
+    assert "cake" in ids(asked(settings, "playlist", "ana")) and "bread" not in ids(asked(settings, "playlist", "ana"))
     assert "Give a --theme" in freshet(settings, "playlist", "somebody").stderr
 
 
 def test_what_the_gate_did_is_there_to_be_reviewed(settings: Settings) -> None:
     limited, dropped = asked(settings, "review")
-    assert limited == {"video_id": "bread", "verdict": "limit", "labels": {"safety:nudity": 0.5}}
+    until = {"until_ms": IN_2090}
+    assert limited == {"video_id": "bread", "verdict": "limit", "labels": {"safety:nudity": 0.5}} | until
     assert dropped == {"video_id": "bad", "verdict": "drop", "reason": "safety: toxicity 0.99"}
+    ran = freshet(settings, "review")
+    assert "until 2090-01-01 00:00 UTC" in ran.stdout and "cake" not in ran.stdout
+    assert "1 limited, 1 no longer limited, 1 dropped" in ran.stderr
 
 
 def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "uploads.jsonl"
-    uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="A train crosses the Alps")]
+    uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="The ugly sweater")]
     log.write_bytes(b"\n".join(map(videos.encode, uploads)))
-    first, second = (freshet(settings, "backfill", log) for _ in range(2))
+    first, second = (freshet(settings, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
     assert "1 of 1 videos" in first.stderr and "1 videos were described" in first.stderr, first.stderr
     assert "0 videos were described" in second.stderr, second.stderr
     newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}
     found = newest[b"new"]
     assert isinstance(found, Encoded) and found.vectors.keys() == {"text", "retrieval"}
+    assert found.expires == {LIMITED: NOON + 2 * DAY_MS}
 
 
 def test_a_fusion_is_learned_from_a_log(settings: Settings, tmp_path: Path) -> None:

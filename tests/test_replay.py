@@ -145,6 +145,22 @@ def test_an_upload_older_than_the_withdrawal_does_not_bring_a_video_back(restart
     assert [{item.video_id for item in slate.items} for slate in slates] == [{"b"}, {"b"}]
 
 
+@pytest.mark.parametrize("how", [{}, {"batch": 1}, {"partitions": 1}, {"restart_at": 5}])
+def test_a_limit_ends_at_the_time_of_an_event(how: dict[str, int]) -> None:
+    """A title of a toxicity between the two thresholds, limited for a day."""
+    lines = [
+        uploaded("a", title="One"),
+        uploaded("rude", title="Ugly sweater"),
+        watched("ana", "x", minute(1), event_id="e1"),
+        watched("ana", "y", minute(0) + DAY_MS - 1, event_id="e2"),
+        watched("ana", "z", minute(0) + DAY_MS, event_id="e3"),
+    ]
+    _, slates = replayed(encoded(*lines), limit_days=1, **how)
+    assert [{item.video_id for item in slate.items} for slate in slates] == [{"a"}, {"a"}, {"a", "rude"}]
+    _, for_good = replayed(encoded(*lines), **how)
+    assert [{item.video_id for item in slate.items} for slate in for_good] == [{"a"}] * 3
+
+
 def test_where_nothing_may_be_shown_no_slate_is_made() -> None:
     lines = encoded(uploaded("a", title="One"), withdrew("a", minute(1)), watched("ana", "x", minute(2)))
     outcome, slates = replayed(lines)

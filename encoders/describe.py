@@ -9,6 +9,7 @@ from encoders.audio import AudioEncoder
 from encoders.base import Content, Vectors, text_of
 from encoders.fuse import Fusion, load_fusion, version_of
 from encoders.image import ImageEncoder
+from encoders.language import language_of, load_detector
 from encoders.runtime import Provider
 from encoders.safety import KIND, Judged, Safety, Verdict, expiry_of, labels_of
 from encoders.stored import RETRIEVAL, packed
@@ -48,6 +49,7 @@ class Describer:
         limit_days: int = 0,
     ) -> "Describer":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
+        load_detector()
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
         image = ImageEncoder(folder, provider=provider, threads=threads)
         audio = AudioEncoder(folder, provider=provider, threads=threads)
@@ -125,6 +127,15 @@ def text_of_upload(video: Upload) -> str | None:
     return text_of(video.title, video.description, video.tags, video.category)
 
 
+def language_of_upload(video: Upload) -> str | None:
+    """The language that an upload names, else that of its title and description where it can be told, else None.
+
+    >>> language_of_upload(Upload(video_id="v7", at_ms=1_650_000_000_000, title="Frische Nudeln selbst gemacht"))
+    'de'
+    """
+    return video.language or language_of(text_of(video.title, video.description))
+
+
 def _dropped(video: Upload, judgement: Judged) -> Withdrawn:
     return Withdrawn(video_id=video.video_id, at_ms=video.at_ms, reason=f"safety: {judgement.reason}")
 
@@ -144,7 +155,7 @@ def _encoded(
         title=video.title,
         tags=merged(video.tags or [], found),
         category=video.category,
-        language=video.language,
+        language=language_of_upload(video),
         duration_ms=video.duration_ms,
         music_id=video.music_id,
         vectors={name: vector for name, vector in vectors.items() if vector is not None},

@@ -26,9 +26,14 @@ def language_of(text: str | None) -> str | None:
     return None if confidence < LEAST or language == NO_LANGUAGE else str(language)
 
 
+def load_detector() -> None:
+    """Open the model now: it takes a second, for which no upload should wait."""
+    _identifier()
+
+
 @cache
 def _identifier() -> LanguageIdentifier:
-    """The bundled model without languages that ISO 639-1 has no code for: a second and 105 MB, so opened when asked.
+    """The bundled model without languages that ISO 639-1 has no code for: a second and 105 MB, opened once.
 
     Dialects and creoles among those took Chinese, Arabic, Hindi and English titles (8 of 440).
     """

@@ -105,7 +105,7 @@ def test_a_withdrawn_video_leaves_the_slates(system: System) -> None:
     assert all(item.video_id != VIDEOS[5] for slate in late for item in slate.items)
 
 
-def test_the_encoder_says_until_when_a_video_is_limited(system: System) -> None:
+def test_the_encoder_says_a_videos_language_and_until_when_it_is_limited(system: System) -> None:
     settings = system.settings.model_copy(update={"limit_days": 3})
     rude = uploaded("rude", title="The ugly sweater")  # of a toxicity between the two thresholds
     with agents(settings, system.folder, "encoder"):
@@ -114,6 +114,7 @@ def test_the_encoder_says_until_when_a_video_is_limited(system: System) -> None:
     [record] = everything(settings, FEATURES)
     video = videos.decode_features(record.value)
     assert isinstance(video, videos.Encoded) and "safety:limited" in video.labels
+    assert video.language == "en"
     assert video.expires == {"safety:limited": rude.at_ms + 3 * DAY_MS}
 
 

@@ -11,7 +11,7 @@ from schemas.videos import Encoded, Vector
 
 RETRIEVAL = "retrieval"  # name of the vector that the index holds
 DIM = RETRIEVAL_DIM
-MODALITIES = ("text", "image", "audio")
+MODALITIES = {"text": 384, "image": 1280, "audio": 200}  # dimensions of their encoders' vectors
 MODELS = key_of(WEIGHTS, EXPORTER)  # what every encoder's version ends with
 
 
@@ -28,10 +28,15 @@ def in_version(video: Encoded, fusion: Fusion) -> Encoded:
     version, now = version_of(fusion.version), video.vectors.get(RETRIEVAL)
     if now is not None and now.encoder == version:
         return video
-    parts = {name: vector for name, vector in video.vectors.items() if vector.encoder.endswith(f"-{MODELS}")}
+    parts = {name: vector for name, vector in video.vectors.items() if is_current(vector)}
     rows = {name: np.frombuffer(parts[name].data, "<f4")[None, :] for name in MODALITIES if name in parts}
     made = packed(version, fusion(rows)[0]) if rows else None
     return video if made is None else replace(video, vectors={**video.vectors, RETRIEVAL: made})
+
+
+def is_current(vector: Vector) -> bool:
+    """Whether a modality's vector was made by the models of this Freshet."""
+    return vector.encoder.endswith(f"-{MODELS}")
 
 
 def packed(made_by: str, row: Vectors) -> Vector | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +27,11 @@ class IndexUnavailable(Exception):
 
 @dataclass(frozen=True)
 class IndexedVideo:
-    """One video as an index keeps it; `vector` is float32 [D] of norm 1."""
+    """One video as an index keeps it; `vector` is float32 [D] of norm 1, and what retrieval compares.
+
+    modalities  by name, float32 [D_m] of norm 1, for the questions of people; what is missing is left out
+    about       what else people are told of it; nothing is found by that
+    """
 
     video_id: str
     vector: Vectors
@@ -36,6 +40,8 @@ class IndexedVideo:
     category: str | None = None
     language: str | None = None
     tags: tuple[str, ...] = ()
+    modalities: Mapping[str, Vectors] = field(default_factory=dict)
+    about: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

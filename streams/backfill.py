@@ -6,7 +6,8 @@ may be stopped and started at any time: what is described by the present models 
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -14,15 +15,18 @@ from kafka.errors import KafkaError
 from encoders.base import Content
 from encoders.describe import Describer
 from encoders.manifest import folder_of
-from encoders.stored import MODELS, RETRIEVAL, fusion_of
+from encoders.stored import DIM, RETRIEVAL, fusion_of, is_current
 from ranker.gallery import Gallery
+from ranker.index import VideoIndex
 from schemas import videos
 from schemas.settings import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES
 from schemas.videos import Features, Upload, Uploads
 from streams.contents import Contents
+from streams.encoding import in_step
 from streams.gallery import gallery_now
 from streams.kafka import Record
+from streams.qdrant import open_index
 from streams.security import kafka_python_options
 from streams.trouble import Trouble
 
@@ -34,7 +38,7 @@ Moved = Callable[[int, int], None]  # so many of so many
 
 
 def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> int:
-    """Describe what the catalogue lacks; returns how many videos were described."""
+    """Describe what the catalogue lacks, for a Qdrant server too where one is set; returns how many were described."""
     os.nice(NICE)
     gallery = asyncio.run(gallery_now(settings))
     lacking = todo(uploads, gallery)
@@ -48,7 +52,6 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:
         asyncio.run(_describe(settings, lacking, describer, producer, moved))
-        _mend(settings, asyncio.run(gallery_now(settings)), producer)
     finally:
         producer.close(timeout=5)
     return len(lacking)
@@ -75,7 +78,7 @@ def is_described(upload: Upload, gallery: Gallery) -> bool:
     video = gallery.videos.get(upload.video_id)
     if video is None or video.at_ms < upload.at_ms:
         return False
-    return video.at_ms > upload.at_ms or all(of.encoder.endswith(MODELS) for of in parts(video))
+    return video.at_ms > upload.at_ms or all(map(is_current, parts(video)))
 
 
 def parts(video: videos.Encoded) -> list[videos.Vector]:
@@ -87,16 +90,42 @@ async def _describe(
     settings: Settings, lacking: Sequence[Upload], describer: Describer, producer: KafkaProducer, moved: Moved
 ) -> None:
     media = Contents(settings)
-    for start in range(0, len(lacking), AT_ONCE):
-        some = lacking[start : start + AT_ONCE]
-        contents: Sequence[Content | None] = (await media.of([(_nowhere(one), one) for one in some])).contents
-        _send(settings, describer.features(some, contents), producer)
-        moved(start + len(some), len(lacking))
+    async with _server_index(settings, describer.version) as index:
+        for start in range(0, len(lacking), AT_ONCE):
+            some = lacking[start : start + AT_ONCE]
+            contents: Sequence[Content | None] = (await media.of([(_nowhere(one), one) for one in some])).contents
+            made = describer.features(some, contents)
+            if index is not None:
+                await in_step(index, made)
+            _send(settings, made, producer)
+            moved(start + len(some), len(lacking))
+        gallery = await gallery_now(settings)
+        if index is not None:
+            await index.remove(gone_meanwhile(lacking, gallery))
+    _mend(settings, gallery, producer)
+
+
+def gone_meanwhile(lacking: Sequence[Upload], gallery: Gallery) -> list[str]:
+    """Videos that were withdrawn while they were described: an index may have got them after it had let them go."""
+    return [one.video_id for one in lacking if one.video_id in gallery.withdrawn]
 
 
 def _mend(settings: Settings, gallery: Gallery, producer: KafkaProducer) -> None:
     """Put what is newer behind what we have put behind it: of a video only the last record survives compaction."""
     _send(settings, [gallery.newest(video_id) for video_id in sorted(gallery.overtaken)], producer)
+
+
+@asynccontextmanager
+async def _server_index(settings: Settings, version: str) -> AsyncIterator[VideoIndex | None]:
+    """The Qdrant server that is set, or None."""
+    if not settings.qdrant_url:
+        yield None
+        return
+    index = await open_index(settings, DIM, version)
+    try:
+        yield index
+    finally:
+        await index.close()
 
 
 def _send(settings: Settings, made: Sequence[Features], producer: KafkaProducer) -> None:

@@ -34,10 +34,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find videos whose text means what the words mean."""
-    from streams.gallery import read_gallery, text_vector
+    from streams.questions import search as found
 
-    gallery = read_gallery(settings, tell)
-    show(gallery.near(text_vector(settings, words), "text", many, where(language, category)), as_json)
+    show(found(settings, words, many, where(language, category), tell), as_json)
 
 
 @configured
@@ -52,19 +51,10 @@ def similar(
 ) -> None:
     """Find videos that are like one of them in text, picture, sound or all together."""
     from ranker.gallery import RETRIEVAL
-    from streams.gallery import read_gallery
-    from streams.trouble import Trouble
+    from streams.questions import similar as found
 
-    gallery = read_gallery(settings, tell)
     name = RETRIEVAL if by == "fused" else by
-    if video_id not in gallery.videos:
-        raise Trouble(f"No video {video_id!r} is in the catalogue.", "`freshet search WORDS` finds some.")
-    try:
-        hits = gallery.similar(video_id, name, many, where(language, category))
-    except KeyError:
-        has = ", ".join(sorted(gallery.videos[video_id].vectors)) or "none"
-        raise Trouble(f"{video_id!r} has no {name} vector; it has: {has}.", "Choose another --by.") from None
-    show(hits, as_json)
+    show(found(settings, video_id, name, many, where(language, category), tell), as_json)
 
 
 @configured

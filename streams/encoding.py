@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from encoders.describe import Describer
-from encoders.stored import vector_of
+from encoders.stored import MODALITIES, is_current, vector_of
+from ranker import entry
 from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas import videos
 from schemas.outputs import DeadLetter
@@ -25,6 +26,7 @@ from streams.state import OwnedState
 log = logging.getLogger("freshet.encoding")
 
 AT_ONCE = 32  # uploads between two confirmed sends: with media some seconds
+ABOUT = ("title", "duration_ms", "music_id", "labels", "source")  # what the index is told besides what it finds by
 PAUSE_S = 2.0  # before an index that did not answer is asked again
 
 
@@ -63,7 +65,7 @@ def declare(
                 made = await asyncio.to_thread(describer.features, [one for _, one in newer], seen.contents)
                 if index is not None:
                     with app.transport.waits.waiting("the index"):
-                        await _in_step(index, made)
+                        await in_step(index, made)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
                 await out.confirmed()
             poll.done()
@@ -84,7 +86,7 @@ def not_outdated(
     return newer
 
 
-async def _in_step(index: VideoIndex, made: Sequence[Features]) -> None:
+async def in_step(index: VideoIndex, made: Sequence[Features]) -> None:
     """Bring the index up to these features, however long it is away: the poll stays in hand."""
     newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
     while True:
@@ -100,10 +102,18 @@ async def _in_step(index: VideoIndex, made: Sequence[Features]) -> None:
 
 
 def indexed(video: Features) -> IndexedVideo | None:
-    """What an index keeps of a video, or None where there is nothing to find it by."""
+    """What an index keeps of a video, or None where there is nothing to find it by.
+
+    Of the modalities only what the present models made, so that no two versions lie in one collection.
+    """
     vector = vector_of(video) if isinstance(video, Encoded) else None
     if not isinstance(video, Encoded) or vector is None:
         return None
+    made_now = {
+        name: entry.vector_of(of, MODALITIES[name])
+        for name, of in video.vectors.items()
+        if name in MODALITIES and is_current(of)
+    }
     return IndexedVideo(
         video_id=video.video_id,
         vector=vector,
@@ -112,4 +122,6 @@ def indexed(video: Features) -> IndexedVideo | None:
         category=video.category,
         language=video.language,
         tags=tuple(video.tags),
+        modalities={name: row for name, row in made_now.items() if row is not None},
+        about={name: said for name in ABOUT if (said := getattr(video, name))},
     )

@@ -1,67 +1,55 @@
 """The videos' vectors in a Qdrant server, behind the ranker's `VideoIndex`; REST through qdrant-client.
 
-Everything in the collection can be rebuilt from features.v1. A collection belongs to one encoder version, so
-two embeddings never mix. Every call can be repeated: 429, 5xx and silence are tried again until a deadline.
+Everything in the collection can be rebuilt from features.v1. A collection belongs to one version of the retrieval
+vector, which names the models too, so two embeddings never mix. Every call can be repeated: 429, 5xx and silence are
+tried again until a deadline.
 """
 
 import logging
 import math
 import re
-import uuid
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from qdrant_client import AsyncQdrantClient, models
 
+from encoders.stored import MODALITIES
+from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import Hits, IndexedVideo, IndexUnavailable, Where
 from schemas.settings import Settings
 from streams.qdrant_call import READING, WRITING, IndexRefused, Patience, connect, patiently
+from streams.qdrant_points import (
+    FIELDS,
+    Dims,
+    Floats,
+    collection_name,
+    filter_of,
+    hits_of,
+    point_id,
+    point_of,
+    shape_of,
+    vectors_config,
+    video_of,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Floats = NDArray[np.float32]
-
-NAMESPACE = uuid.UUID("b9f11644-c0ad-5dd0-b956-1c1fc7a3e110")  # of point ids; a change orphans every point
 OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it without a word
 TESTED = (1, 19)
-UPSERT_POINTS = 256  # 1.3 MB of JSON at 256 dimensions
+UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
 TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
 REST_S = 2.0  # a guess: so long after an unanswered query no further one is tried
-FIELDS = {
-    "at_ms": models.PayloadSchemaType.INTEGER,
-    "video_id": models.PayloadSchemaType.KEYWORD,
-    "creator_id": models.PayloadSchemaType.KEYWORD,
-    "category": models.PayloadSchemaType.KEYWORD,
-    "language": models.PayloadSchemaType.KEYWORD,
-    "tags": models.PayloadSchemaType.KEYWORD,
-}
-
-
-def point_id(video_id: str) -> str:
-    """UUIDv5 of the video id, so that an upsert can be repeated.
-
-    >>> point_id("v7") == point_id("v7") != point_id("v8")
-    True
-    """
-    return str(uuid.uuid5(NAMESPACE, video_id))
-
-
-def collection_name(base: str, encoder: str, dim: int) -> str:
-    """One collection for each encoder version.
-
-    >>> collection_name("freshet-videos", "fused@3", 256)
-    'freshet-videos-fused-3-256'
-    """
-    return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}"
 
 
 class QdrantIndex:
-    """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine."""
+    """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine.
+
+    modalities  dimensions of the vectors that lie beside the retrieval vector, by name
+    """
 
     name = "qdrant"
 
@@ -72,12 +60,14 @@ class QdrantIndex:
         dim: int,
         encoder: str,
         *,
+        modalities: Dims | None = None,
         hnsw_ef: int = 128,
         exact: bool = False,
         reading: Patience = READING,
         writing: Patience = WRITING,
     ) -> None:
-        self._client, self._collection, self._dim, self._encoder = client, collection, dim, encoder
+        self._client, self._collection, self._encoder = client, collection, encoder
+        self._dims = {RETRIEVAL: dim, **(modalities or {})}
         self._hnsw_ef, self._exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
         self._rests_until = -math.inf
@@ -88,6 +78,7 @@ class QdrantIndex:
         check_version(info.version)
         if not await self._exists():
             await self._create()
+            log.info("%s is new and empty; `freshet rebuild` fills it with what features.v1 holds", self._collection)
         found = await self._write("describe it", lambda: self._client.get_collection(self._collection))
         self._check(found)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
@@ -120,7 +111,7 @@ class QdrantIndex:
         clock = get_running_loop().time
         if clock() < self._rests_until:
             raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {REST_S:g} s")
-        requests = self._requests(vectors, k, where)
+        requests = self._requests(vectors, k, where, RETRIEVAL, ["video_id"])
         found: list[Hits] = []
         try:
             for start in range(0, len(requests), QUERY_VECTORS):
@@ -132,6 +123,35 @@ class QdrantIndex:
             self._rests_until = clock() + REST_S
             raise
         return found
+
+    async def find(self, vector: Floats, k: int, where: Where | None = None, name: str = RETRIEVAL) -> list[Hit]:
+        """What is known of the `k` videos whose vector of this name is nearest to [D], without their vectors."""
+        [answer] = await self._query(self._requests(vector[None], k, where, name, True))
+        told = {point.payload["video_id"]: point.payload for point in answer.points if point.payload}
+        hits = hits_of(answer.points, k)
+        return [Hit(video_of(told[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
+
+    async def vectors_of(self, video_id: str) -> dict[str, Floats] | None:
+        """All vectors of a video by name, or None where it is not there."""
+        points = await patiently(
+            "show a video",
+            lambda: self._client.retrieve(
+                self._collection, [point_id(video_id)], with_payload=False, with_vectors=True
+            ),
+            self._reading,
+        )
+        if not points:
+            return None
+        named = cast("Mapping[str, list[float]]", points[0].vector or {})
+        return {name: np.array(vector, np.float32) for name, vector in named.items()}
+
+    async def look(self) -> None:
+        """See that there is something to find; an IndexUnavailable says what to do where there is not."""
+        there = patiently(
+            "look for the collection", lambda: self._client.collection_exists(self._collection), self._reading
+        )
+        if not await there or not await self.count():
+            raise IndexUnavailable(f"Qdrant has no videos in {self._collection}: `freshet rebuild` fills it")
 
     async def take_alias(self, alias: str) -> None:
         """Let this name stand for the collection from now on, in one step, whatever it stood for before."""
@@ -165,7 +185,7 @@ class QdrantIndex:
                 "create the collection",
                 lambda: self._client.create_collection(
                     self._collection,
-                    vectors_config=models.VectorParams(size=self._dim, distance=models.Distance.COSINE),
+                    vectors_config=vectors_config(self._dims),
                     on_disk_payload=False,  # each hit reads its video id from there
                     metadata={"encoder": self._encoder},
                 ),
@@ -179,15 +199,12 @@ class QdrantIndex:
         return await self._write("look for the collection", lambda: self._client.collection_exists(self._collection))
 
     def _check(self, found: models.CollectionInfo) -> None:
-        vectors = found.config.params.vectors
-        holds = "named"
-        if isinstance(vectors, models.VectorParams):
-            holds = f"{vectors.size}-d {vectors.distance.value}"
+        holds, needs = shape_of(found.config.params.vectors), shape_of(vectors_config(self._dims))
         encoder = (found.config.metadata or {}).get("encoder", self._encoder)
-        if holds != f"{self._dim}-d Cosine" or encoder != self._encoder:
+        if holds != needs or encoder != self._encoder:
             raise IndexRefused(
                 f"Qdrant collection {self._collection} holds {holds} vectors of {encoder},"
-                f" but {self._encoder} needs {self._dim}-d Cosine; set qdrant_collection to"
+                f" but {self._encoder} needs {needs}; set qdrant_collection to"
                 " another name, or delete it and rebuild"
             )
 
@@ -198,20 +215,11 @@ class QdrantIndex:
         )
 
     def _operation(self, at_ms: int, videos: Iterable[IndexedVideo]) -> models.UpdateOperation:
-        points = [self._point(video) for video in videos]
+        points = [point_of(video, self._dims) for video in videos]
         # The server compares and writes in one step: no other writer comes between a read and a write.
         older = models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms))
         upsert = models.PointsList(points=points, update_filter=models.Filter(must=[older]))
         return models.UpsertOperation(upsert=upsert)
-
-    def _point(self, video: IndexedVideo) -> models.PointStruct:
-        if video.vector.shape != (self._dim,) or not np.isfinite(video.vector).all():
-            raise ValueError(
-                f"video {video.video_id}: a vector of shape {video.vector.shape} came, the index needs"
-                f" {self._dim} finite numbers; encode it again"
-            )
-        payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)}
-        return models.PointStruct(id=point_id(video.video_id), vector=video.vector.tolist(), payload=payload)
 
     async def _store(self, videos: Sequence[IndexedVideo]) -> None:
         by_time = groupby(videos, key=lambda video: video.at_ms)
@@ -222,14 +230,17 @@ class QdrantIndex:
             lambda: self._client.batch_update_points(self._collection, operations, wait=True, timeout=seconds),
         )
 
-    def _requests(self, vectors: Floats, k: int, where: Where | None) -> list[models.QueryRequest]:
-        if vectors.shape[1:] != (self._dim,) or not np.isfinite(vectors).all():
-            raise ValueError(f"queries of shape {vectors.shape}: the index needs finite rows of {self._dim}")
+    def _requests(
+        self, vectors: Floats, k: int, where: Where | None, name: str, payload: list[str] | bool
+    ) -> list[models.QueryRequest]:
+        dim = self._dims.get(name)
+        if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
+            raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
         limit = k + TIE_MARGIN
         params = models.SearchParams(hnsw_ef=max(self._hnsw_ef, limit), exact=self._exact)
         wanted = filter_of(where)
         return [
-            models.QueryRequest(query=row, filter=wanted, params=params, limit=limit, with_payload=["video_id"])
+            models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
             for row in vectors.tolist()
         ]
 
@@ -240,29 +251,6 @@ class QdrantIndex:
             lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),
             self._reading,
         )
-
-
-def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
-    """The best `k` of Qdrant's points; a point without a video id is not ours."""
-    ours = [(p.score, p.payload["video_id"]) for p in points if p.payload and "video_id" in p.payload]
-    named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
-    best = sorted(named)[:k]
-    return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
-
-
-def filter_of(where: Where | None) -> models.Filter | None:
-    """The ranker's conditions in Qdrant's words."""
-    if where is None:
-        return None
-    must: list[models.Condition] = []
-    for field, wanted in (("language", where.languages), ("category", where.categories)):
-        if wanted:
-            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(wanted))))
-    if where.not_before_ms is not None:
-        must.append(models.FieldCondition(key="at_ms", range=models.Range(gte=where.not_before_ms)))
-    ids: list[models.ExtendedPointId] = [point_id(video_id) for video_id in sorted(where.exclude)]
-    must_not: list[models.Condition] = [models.HasIdCondition(has_id=ids)] if ids else []
-    return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None
 
 
 def check_version(version: str) -> None:
@@ -281,7 +269,7 @@ def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
         raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
     client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
     collection = collection_name(settings.qdrant_collection, encoder, dim)
-    return QdrantIndex(client, collection, dim, encoder, hnsw_ef=settings.qdrant_hnsw_ef)
+    return QdrantIndex(client, collection, dim, encoder, modalities=MODALITIES, hnsw_ef=settings.qdrant_hnsw_ef)
 
 
 async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:

@@ -5,9 +5,10 @@ It can be told to misbehave: `stub.next(Answer(503), SILENCE)` are what the next
 
 import asyncio
 import json
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -94,11 +95,17 @@ class QdrantStub:
             ("PUT", "index"): self._index,
             ("POST", "points/batch"): self._update,
             ("POST", "points/query/batch"): self._query,
+            ("POST", "points"): self._retrieve,
             ("POST", "points/delete"): self._delete,
             ("POST", "points/count"): self._count,
             ("GET", "aliases"): self._aliases,
             ("POST", ""): self._alias,  # of /collections/aliases
         }
+
+    def searched(self) -> list[str]:
+        """By which named vectors it was asked."""
+        bodies = (asked.body for asked in self.asked if asked.path.endswith("points/query/batch"))
+        return [search["using"] for body in bodies for search in body["searches"]]
 
     async def aliases(self) -> dict[str, str]:
         """The collection behind each alias."""
@@ -135,6 +142,13 @@ class QdrantStub:
         searches = models.QueryRequestBatch.model_validate(body).searches
         answers = await self._store.query_batch_points(name, searches)
         return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
+
+    async def _retrieve(self, name: str, body: Any) -> Any:
+        wanted = models.PointRequest.model_validate(body)
+        points = await self._store.retrieve(
+            name, wanted.ids, with_payload=wanted.with_payload or False, with_vectors=wanted.with_vector or False
+        )
+        return [point.model_dump(mode="json", exclude_none=True) for point in points]
 
     async def _delete(self, name: str, body: Any) -> Any:
         await self._store.delete(name, models.PointIdsList.model_validate(body))
@@ -177,6 +191,27 @@ async def running(stub: QdrantStub) -> AsyncIterator[QdrantStub]:
         yield stub
     finally:
         server.close()
+
+
+@contextmanager
+def aside(stub: QdrantStub) -> Iterator[QdrantStub]:
+    """Serve a stub from a thread of its own, for what blocks."""
+    loop, end, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with running(stub):
+            ready.set()
+            await end.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield stub
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()
+        loop.close()
 
 
 class Published:

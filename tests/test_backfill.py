@@ -3,7 +3,7 @@
 from encoders.stored import MODELS
 from ranker.gallery import Gallery
 from schemas.videos import Encoded, Vector
-from streams.backfill import todo
+from streams.backfill import gone_meanwhile, todo
 from tests.stories import NOON, uploaded, withdrawn, withdrew
 
 
@@ -39,6 +39,12 @@ def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None
     gone = Gallery()
     gone.take([withdrawn("c", NOON + 1)])
     assert wanted(uploaded("c"), known=gone) == [] and wanted(uploaded("c", NOON + 2), known=gone) == ["c"]
+
+
+def test_what_was_withdrawn_while_it_was_described_goes_out_of_the_index_again() -> None:
+    after = gallery(described("a"), described("b"))
+    after.take([withdrawn("b", NOON + 1), withdrawn("elsewhere", NOON)])
+    assert gone_meanwhile([uploaded("a"), uploaded("b")], after) == ["b"]
 
 
 def test_a_record_that_was_overtaken_by_an_older_one_is_known_until_it_is_put_behind_it() -> None:

@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from ranker.index import IndexUnavailable
 from schemas.settings import Settings
-from streams.qdrant import QdrantIndex, collection_name, open_index, point_id
+from streams.qdrant import QdrantIndex, open_index
 from streams.qdrant_call import IndexRefused, Patience, connect
+from streams.qdrant_points import collection_name, point_id
 from tests.qdrant_stub import SILENCE, Answer, Asked, QdrantStub, running
 from tests.shelf import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video
 
@@ -246,7 +247,7 @@ async def test_each_encoder_version_has_its_own_collection(stub: QdrantStub) -> 
     assert stub.asked[-1].body["searches"][0]["params"]["hnsw_ef"] == 77
     await first.close()
     await second.close()
-    assert collection_name("a", "x/y@1", 8) == "a-x-y-1-8"
+    assert collection_name("a", "x/y@1", 8) == "a-x-y-1-8-layout2"
 
 
 async def test_the_alias_goes_over_to_another_collection_in_one_step(stub: QdrantStub) -> None:
@@ -269,7 +270,7 @@ async def test_no_url_means_no_server() -> None:
 
 async def test_a_vector_that_is_none_is_refused(served: QdrantIndex) -> None:
     for bad in (np.full(DIM, np.nan, np.float32), np.zeros(DIM + 1, np.float32)):
-        with pytest.raises(ValueError, match="video v1: a vector of shape"):
+        with pytest.raises(ValueError, match="video v1: a retrieval vector of shape"):
             await served.upsert([video("v1", bad)])
         with pytest.raises(ValueError, match="finite rows of 16"):
             await served.near(bad[None], 3)

@@ -23,6 +23,7 @@ from tests.brokers import broker_in
 from tests.clips import clip
 from tests.command import freshet
 from tests.models import real_models
+from tests.qdrant_stub import QdrantStub, aside
 from tests.stories import NOON, after, liked, uploaded
 from tests.system import everything, own_topics, publish
 
@@ -91,6 +92,34 @@ def test_similar_videos_by_text_and_by_picture(settings: Settings) -> None:
     assert "No video 'nothing'" in freshet(settings, "similar", "nothing").stderr
 
 
+QUESTIONS = (
+    ("search", "young pets outdoors", "--many", 3),
+    ("search", "anything", "--language", "de"),
+    ("similar", "cats-1"),
+    ("similar", "cats-1", "--by", "text", "--language", "en"),
+    ("similar", "goal", "--by", "image"),
+    ("similar", "goal", "--by", "audio"),
+    ("similar", "soup", "--by", "audio"),
+)
+
+
+def test_a_qdrant_server_answers_as_the_whole_topic_does(settings: Settings) -> None:
+    read = [freshet(settings, *question, "--json") for question in QUESTIONS]
+    with aside(QdrantStub()) as stub:
+        served = settings.model_copy(update={"qdrant_url": stub.url})
+        without = freshet(served, *QUESTIONS[0], "--json")
+        assert without.stdout == read[0].stdout and "`freshet rebuild` fills it; reading features.v1" in without.stderr
+        rebuilt = freshet(served, "rebuild")
+        assert " videos are in the index" in rebuilt.stderr, rebuilt.stderr
+        away = served.model_copy(update={"bootstrap": "127.0.0.1:1"})  # nobody is asked there
+        for question, expected in zip(QUESTIONS, read, strict=True):
+            ran = freshet(away, *question, "--json")
+            assert (ran.stdout, ran.stderr, ran.returncode) == (expected.stdout, expected.stderr, expected.returncode)
+        assert stub.searched() == ["text", "text", "retrieval", "text", "image", "audio"]
+    gone = freshet(served, *QUESTIONS[3], "--json")
+    assert gone.stdout == read[3].stdout and "reading features.v1 instead" in gone.stderr
+
+
 def test_a_reupload_is_listed_with_what_is_the_same(settings: Settings) -> None:
     [group] = asked(settings, "reuploads")
     assert ids(group["videos"]) == ["goal", "stolen"] and group["pairs"][0]["alike"]["image"] > 0.97
@@ -119,7 +148,10 @@ def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(setti
     log = tmp_path / "uploads.jsonl"
     uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="The ugly sweater")]
     log.write_bytes(b"\n".join(map(videos.encode, uploads)))
-    first, second = (freshet(settings, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
+    with aside(QdrantStub()) as stub:
+        served = settings.model_copy(update={"qdrant_url": stub.url})
+        first, second = (freshet(served, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
+        assert ids(asked(served, "search", "a pullover")) == ["new"]
     assert "1 of 1 videos" in first.stderr and "1 videos were described" in first.stderr, first.stderr
     assert "0 videos were described" in second.stderr, second.stderr
     newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}

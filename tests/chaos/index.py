@@ -17,7 +17,8 @@ from schemas import videos
 from schemas.settings import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
 from streams.encoding import indexed
-from streams.qdrant import collection_name, open_index
+from streams.qdrant import open_index
+from streams.qdrant_points import collection_name
 from tests.chaos.check import encoder_faults
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy

@@ -1,0 +1,113 @@
+"""How a video lies in Qdrant: its point, the vectors and fields of a collection, and conditions in Qdrant's words."""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_client import models
+
+from ranker.gallery import RETRIEVAL
+from ranker.index import Hits, IndexedVideo, Where
+from schemas.videos import Encoded
+
+Floats = NDArray[np.float32]
+Dims = Mapping[str, int]  # of the vectors by name
+
+NAMESPACE = uuid.UUID("b9f11644-c0ad-5dd0-b956-1c1fc7a3e110")  # of point ids; a change orphans every point
+LAYOUT = 2  # raised whenever points are stored in another way; 1 had one vector without a name
+FIELDS = {
+    "at_ms": models.PayloadSchemaType.INTEGER,
+    "video_id": models.PayloadSchemaType.KEYWORD,
+    "creator_id": models.PayloadSchemaType.KEYWORD,
+    "category": models.PayloadSchemaType.KEYWORD,
+    "language": models.PayloadSchemaType.KEYWORD,
+    "tags": models.PayloadSchemaType.KEYWORD,
+}
+
+
+def point_id(video_id: str) -> str:
+    """UUIDv5 of the video id, so that an upsert can be repeated.
+
+    >>> point_id("v7") == point_id("v7") != point_id("v8")
+    True
+    """
+    return str(uuid.uuid5(NAMESPACE, video_id))
+
+
+def collection_name(base: str, encoder: str, dim: int) -> str:
+    """One collection for each version of the retrieval vector and each way of storing points.
+
+    >>> collection_name("freshet-videos", "fused@3", 256)
+    'freshet-videos-fused-3-256-layout2'
+    """
+    return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}-layout{LAYOUT}"
+
+
+def vectors_config(dims: Dims) -> dict[str, models.VectorParams]:
+    """Named vectors, compared by cosine: retrieval's in memory, the modalities', which are asked rarely, on disk."""
+    return {name: _params(dim, name != RETRIEVAL) for name, dim in dims.items()}
+
+
+def _params(dim: int, on_disk: bool) -> models.VectorParams:
+    if not on_disk:
+        return models.VectorParams(size=dim, distance=models.Distance.COSINE)
+    # not `memory`, which came with 1.19 and which an older server passes over
+    graph = models.HnswConfigDiff(on_disk=True)
+    return models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=True, hnsw_config=graph)
+
+
+def shape_of(vectors: Any) -> str:
+    """The vectors of a collection in words.
+
+    >>> shape_of(vectors_config({"text": 384, "retrieval": 256}))
+    'retrieval 256-d Cosine, text 384-d Cosine'
+    """
+    named = vectors if isinstance(vectors, Mapping) else {"unnamed": vectors}
+    found = ((name, one) for name, one in sorted(named.items()) if one is not None)
+    return ", ".join(f"{name} {one.size}-d {one.distance.value}" for name, one in found) or "no"
+
+
+def point_of(video: IndexedVideo, dims: Dims) -> models.PointStruct:
+    """The point of a video; a ValueError where a vector is not of these dimensions."""
+    vectors = {RETRIEVAL: video.vector, **video.modalities}
+    for name, vector in vectors.items():
+        if vector.shape != (dims.get(name),) or not np.isfinite(vector).all():
+            raise ValueError(
+                f"video {video.video_id}: a {name} vector of shape {vector.shape} came, the index needs"
+                f" {dims.get(name, 'no')} finite numbers; encode it again"
+            )
+    payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)} | dict(video.about)
+    lists = {name: vector.tolist() for name, vector in vectors.items()}
+    return models.PointStruct(id=point_id(video.video_id), vector=lists, payload=payload)
+
+
+def video_of(payload: Mapping[str, Any]) -> Encoded:
+    """What a point tells of its video, all but the vectors."""
+    return msgspec.convert({"kind": "encoded", **payload}, Encoded)
+
+
+def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
+    """The best `k` of Qdrant's points; a point without a video id is not ours."""
+    ours = [(p.score, p.payload["video_id"]) for p in points if p.payload and "video_id" in p.payload]
+    named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
+    best = sorted(named)[:k]
+    return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
+
+
+def filter_of(where: Where | None) -> models.Filter | None:
+    """The ranker's conditions in Qdrant's words."""
+    if where is None:
+        return None
+    must: list[models.Condition] = []
+    for field, wanted in (("language", where.languages), ("category", where.categories)):
+        if wanted:
+            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(wanted))))
+    if where.not_before_ms is not None:
+        must.append(models.FieldCondition(key="at_ms", range=models.Range(gte=where.not_before_ms)))
+    ids: list[models.ExtendedPointId] = [point_id(video_id) for video_id in sorted(where.exclude)]
+    must_not: list[models.Condition] = [models.HasIdCondition(has_id=ids)] if ids else []
+    return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from encoders.fuse import VERSION
-from encoders.stored import DIM
+from encoders.stored import DIM, is_current
 from ranker.index import IndexedVideo
 from schemas import videos
 from schemas.settings import Settings
@@ -126,12 +126,12 @@ def live_videos(system: System) -> set[str]:
         last[one.video_id] = one
 
     read_all(system.settings, FEATURES, take)
-    return {name for name, one in last.items() if isinstance(one, videos.Encoded) and VERSION in versions(one)}
-
-
-def versions(video: videos.Encoded) -> set[str]:
-    """Which encoders have seen it."""
-    return {vector.encoder for vector in video.vectors.values()}
+    # what `fill` published has a retrieval vector of this version, too, but nothing that an encoder made
+    return {
+        name
+        for name, one in last.items()
+        if isinstance(one, videos.Encoded) and any(map(is_current, one.vectors.values()))
+    }
 
 
 def wiped(rig: Rig) -> dict[str, Any]:

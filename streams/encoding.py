@@ -26,7 +26,7 @@ from streams.state import OwnedState
 log = logging.getLogger("freshet.encoding")
 
 AT_ONCE = 32  # uploads between two confirmed sends: with media some seconds
-ABOUT = ("title", "duration_ms", "music_id", "labels", "source")  # what the index is told besides what it finds by
+ABOUT = ("title", "duration_ms", "music_id", "labels", "expires", "source")  # what the index only keeps
 PAUSE_S = 2.0  # before an index that did not answer is asked again
 
 

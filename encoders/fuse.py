@@ -1,10 +1,12 @@
 """Several modalities to the one vector that retrieval uses: side by side, weighted, or by learned attention."""
 
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal, NamedTuple, Protocol
 from zipfile import BadZipFile
 
@@ -136,20 +138,30 @@ def maps_of(folder: Path, way: Way) -> dict[str, Vectors]:
 
 
 def write_attention(folder: Path, maps: Mapping[str, Vectors], gates: Mapping[str, Vectors]) -> str:
-    """Keep learned weights under a name of their own content; returns their version."""
+    """Keep learned weights under a name of their own content; returns their version.
+
+    Who reads finds the old ones or the new ones, whole. Weights that could not be used are a ModelError, and the old
+    ones stay.
+    """
     kept = {f"map_{name}": maps[name] for name in maps} | {f"gate_{name}": gates[name] for name in gates}
     folder.mkdir(parents=True, exist_ok=True)
-    made = io.BytesIO()
-    np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for flags
-    aside = folder / f"{ATTENTION}.new"
-    aside.write_bytes(made.getvalue())
-    aside.replace(folder / ATTENTION)
-    return read_attention(folder / ATTENTION).version
+    with NamedTemporaryFile(dir=folder, prefix=f"{ATTENTION}.", suffix=".new", delete=False) as made:
+        aside = Path(made.name)
+        try:
+            np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for flags
+            made.flush()
+            os.fsync(made.fileno())  # or a machine that fails may be left with the name and no content
+            version = read_attention(aside).version
+            aside.chmod(0o644)  # workers may be another user
+            aside.replace(folder / ATTENTION)
+        finally:
+            aside.unlink(missing_ok=True)
+    return version
 
 
 def read_attention(path: Path) -> Attention:
     """Open learned weights; a ModelError says what is wrong with them."""
-    remedy = "learn them with `freshet train-fusion LOG`, or set fusion to mean"
+    remedy = "learn them with `freshet train-fusion`, or set fusion to mean"
     try:
         content = path.read_bytes()
         kept = dict(np.load(io.BytesIO(content), allow_pickle=False))

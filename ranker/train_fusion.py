@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Rows = NDArray[np.int64]
 Keyed = dict[tuple[str, str], Array]  # by ("map" or "gate", modality)
 
@@ -23,6 +23,8 @@ TEMPERATURE = 0.1  # of the loss; a guess
 RATE, BETAS, TINY = 1e-4, (0.9, 0.999), 1e-8  # of Adam; with 5e-4 the made-up world was learned by heart
 BATCH = 128  # pairs
 DROPPED = 0.2  # share of videos that lose one of several modalities in a step, so that each learns to stand alone
+HELD = 0.1  # share of the events, the newest, that is kept to judge by
+ASKED = 512  # videos compared at once with all others
 
 
 class Watched(NamedTuple):
@@ -60,6 +62,62 @@ def co_watched(events: Sequence[Watched], known: Mapping[str, int]) -> Rows:
     return np.array([pair[1:] for pair in pairs], np.int64).reshape(-1, 2)
 
 
+def newest_apart(events: Sequence[Watched]) -> tuple[list[Watched], list[Watched]]:
+    """Events in order of time, cut in two: what is learned from, and the newest tenth to judge by.
+
+    >>> early, late = newest_apart([Watched("ana", "a", 10 - at) for at in range(10)])
+    >>> len(early), late
+    (9, [Watched(user_id='ana', video_id='a', at_ms=10)])
+    """
+    by_time = sorted(events, key=lambda one: (one.at_ms, one.user_id, one.video_id))
+    cut = len(by_time) - round(HELD * len(by_time))
+    return by_time[:cut], by_time[cut:]
+
+
+def replaces(new: float, old: float | None) -> bool:
+    """Whether new weights take the place of old ones, by the recall of both; None: there are none.
+
+    What is not better stays out: a new version of the weights costs a new vector of every video.
+
+    >>> replaces(0.08, 0.07), replaces(0.07, 0.07), replaces(0.01, None)
+    (True, False, True)
+    """
+    return old is None or new > old
+
+
+def both_ways(pairs: Rows) -> Rows:
+    """Each pair [P, 2] from either side, once: who is asked, and who should be found.
+
+    >>> both_ways(np.array([[0, 2], [2, 0], [1, 2]])).tolist()
+    [[0, 2], [1, 2], [2, 0], [2, 1]]
+    """
+    ways: Rows = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    return ways
+
+
+def co_recall(fused: Array, asked: Rows, k: int) -> float:
+    """How often the second video of a row [A, 2] is among the k nearest of the first; NaN where nothing is asked.
+
+    fused  float [N, K] of norm 1; a zero row is no video, and what is asked of it or for it does not count
+
+    >>> co_recall(np.array([[1.0, 0], [0.8, 0.6], [0, 1], [0, 0]]), np.array([[0, 1], [0, 2], [2, 3]]), k=1)
+    0.5
+    """
+    there = np.asarray(fused.any(axis=1))
+    asked = asked[there[asked].all(axis=1)]
+    if not len(asked):
+        return float("nan")
+    found = 0
+    for begin in range(0, len(asked), ASKED):
+        first, second = asked[begin : begin + ASKED].T
+        scores = np.where(there, fused[first] @ fused.T, -np.inf)  # [A, N]
+        scores[np.arange(len(first)), first] = -np.inf
+        sought = scores[np.arange(len(first)), second][:, None]
+        before = np.arange(len(fused)) < second[:, None]  # videos that are all alike would else be all found
+        found += int((((scores > sought) | ((scores == sought) & before)).sum(axis=1) < k).sum())
+    return found / len(asked)
+
+
 def learn(
     modalities: Mapping[str, Array],
     pairs: Rows,
@@ -70,14 +128,14 @@ def learn(
     seed: int = 0,
     said: Callable[[int, float], None] = lambda _, __: None,
 ) -> Learned:
-    """Go over the pairs [P, 2] so many times, and return the weights after the last step.
+    """Go over the pairs [P, 2] so many times, and return the weights after the last step, float32.
 
     modalities  by name float [N, D_m], zero rows where a video lacks it
     said        hears after each epoch which it was and its mean loss
     """
     chance = np.random.default_rng(seed)
-    weights: Keyed = {("map", name): of.astype(np.float64) for name, of in start.maps.items()}
-    weights |= {("gate", name): of.astype(np.float64) for name, of in start.gates.items()}
+    weights: Keyed = {("map", name): of.astype(np.float32) for name, of in start.maps.items()}
+    weights |= {("gate", name): of.astype(np.float32) for name, of in start.gates.items()}
     moments = {key: (np.zeros_like(of), np.zeros_like(of)) for key, of in weights.items()}
     step = 0
     for epoch in range(epochs):
@@ -166,7 +224,7 @@ def _softmax(scores: Array, axis: int) -> Array:
 
 def _dropped(modalities: Mapping[str, Array], rows: Rows, chance: np.random.Generator) -> dict[str, Array]:
     """The batch's rows, some without one of their modalities, none without all."""
-    given = {name: modalities[name][rows].astype(np.float64) for name in sorted(modalities)}
+    given = {name: modalities[name][rows].astype(np.float32) for name in sorted(modalities)}
     has = np.stack([of.any(axis=1) for of in given.values()])
     victims = chance.integers(0, len(given), len(rows))
     falls = (chance.random(len(rows)) < DROPPED) & (has.sum(axis=0) > 1)

@@ -18,6 +18,7 @@ from streams import (
     commands_demo,
     commands_dlq,
     commands_forget,
+    commands_fusion,
     commands_health,
     commands_logs,
     commands_replay,
@@ -58,7 +59,7 @@ app.command()(commands_content.playlist)
 app.command()(commands_content.review)
 app.command()(commands_content.rebuild)
 app.command()(commands_content.backfill)
-app.command("train-fusion")(commands_content.train_fusion)
+app.command("train-fusion")(commands_fusion.train_fusion)
 app.command()(commands_replay.replay)
 app.command()(commands_replay.digest)
 app.command()(commands_forget.forget)

@@ -163,22 +163,6 @@ def line(video: "Encoded", figures: str) -> None:
 
 
 @configured
-def train_fusion(
-    settings: "Settings",
-    log: Annotated[Path, typer.Argument(help="A JSONL log of what people did.")],
-) -> None:
-    """Learn from a log how text, picture and sound become one vector; used with FRESHET_FUSION=attention."""
-    from schemas.topics import FEEDBACK
-    from streams.fusing import learn_fusion
-    from streams.gallery import read_gallery
-
-    version = learn_fusion(settings, read_gallery(settings, tell), messages(log, FEEDBACK), tell)
-    tell(
-        f"{version} is kept in {settings.data_dir / 'fusion'}; set FRESHET_FUSION=attention and start the workers anew"
-    )
-
-
-@configured
 def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
     from streams.rebuild import rebuild as rebuilt

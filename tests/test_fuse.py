@@ -134,6 +134,16 @@ def test_learned_weights_are_kept_under_a_version_of_their_own(tmp_path: Path) -
     assert write_attention(tmp_path, other.maps, other.gates) != version
 
 
+def test_weights_that_could_not_be_used_do_not_take_the_place_of_others(tmp_path: Path) -> None:
+    good, bad = attention(1), attention(2)
+    version = write_attention(tmp_path, good.maps, good.gates)
+    bad.maps["text"][0, 0] = np.nan
+    with pytest.raises(ModelError, match="other weights than the fusion needs"):
+        write_attention(tmp_path, bad.maps, bad.gates)
+    assert read_attention(tmp_path / ATTENTION).version == version
+    assert [path.name for path in tmp_path.iterdir()] == [ATTENTION]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"noise", "short gate"])
 def test_weights_that_are_missing_or_damaged_are_refused_with_the_remedy(
     tmp_path: Path, content: bytes | str | None

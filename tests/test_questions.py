@@ -1,9 +1,12 @@
 """The commands that ask about the catalogue, against a real Kafka."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,10 +18,13 @@ from ranker.entry import LIMITED
 from ranker.profile import pack
 from ranker.simulate import simulated_log
 from schemas import events, videos
+from schemas.events import Erasure, Feedback
 from schemas.settings import Settings
-from schemas.topics import FEATURES, PROFILES
+from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
 from schemas.types import DAY_MS
 from schemas.videos import Encoded, Upload, Withdrawn
+from streams import up
+from streams.watched import read_watched
 from tests.brokers import broker_in
 from tests.clips import clip
 from tests.command import freshet
@@ -160,14 +166,69 @@ def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(setti
     assert found.expires == {LIMITED: NOON + 2 * DAY_MS}
 
 
-def test_a_fusion_is_learned_from_a_log(settings: Settings, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def watched(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[Feedback]]:
+    """Sixty described videos under a prefix of their own, and what forty people did with them; it is not sent yet."""
     log = list(simulated_log(0, 40, 60, 3000, NOON))
     described = Describer.load(real_models(), provider="cpu").features([one for one in log if isinstance(one, Upload)])
-    own = settings.model_copy(update={"prefix": "learning.", "data_dir": tmp_path})
+    folder = tmp_path_factory.mktemp("learning")
+    own = settings.model_copy(update={"prefix": "learning.", "data_dir": folder})
     assert freshet(own, "topics", "apply").returncode == 0
     publish(own, FEATURES, [(one.video_id, videos.encode(one)) for one in described])
+    return own, [one for one in log if not isinstance(one, Upload)]
+
+
+def test_a_fusion_is_learned_from_a_log(watched: tuple[Settings, list[Feedback]], tmp_path: Path) -> None:
+    own, log = watched[0].model_copy(update={"data_dir": tmp_path}), watched[1]
     path = tmp_path / "log.jsonl"
-    path.write_bytes(b"\n".join(events.encode(one) for one in log if not isinstance(one, Upload)))
+    path.write_bytes(b"\n".join(events.encode(one) for one in log))
     ran = freshet(own, "train-fusion", path)
     assert ran.returncode == 0, ran.stderr
-    assert "epoch 10 of 10" in ran.stderr and (tmp_path / "fusion/fusion-attention.npz").exists()
+    assert "epoch 10 of 10" in ran.stderr and "there were no weights before" in ran.stderr
+    assert (tmp_path / "fusion/fusion-attention.npz").exists()
+
+
+def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stays_out(
+    watched: tuple[Settings, list[Feedback]], tmp_path: Path
+) -> None:
+    own = watched[0].model_copy(update={"data_dir": tmp_path, "prefix": "every."})
+    assert freshet(own, "topics", "apply").returncode == 0
+    publish(own, FEATURES, [(one.key.decode(), one.value) for one in everything(watched[0], FEATURES)])
+    command = [sys.executable, "-m", "streams.cli", "train-fusion", "--every", "0.002"]  # 7 s
+    with subprocess.Popen(command, env=up.environment(own), stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        said = until(running.stderr, "next round")
+        assert "0 pairs of videos watched together" in said  # which ends nothing
+        publish(own, FEEDBACK, [(one.user_id, events.encode(one)) for one in watched[1]])
+        publish(own, FEEDBACK, [("ana", b"{"), ("ana", events.encode(liked("ana", "unknown")))])
+        said = until(running.stderr, "next round")
+        assert "3002 records read" in said and "there were no weights before" in said
+        kept = (tmp_path / "fusion/fusion-attention.npz").read_bytes()
+        said = until(running.stderr, "next round")
+        assert "no better" in said and (tmp_path / "fusion/fusion-attention.npz").read_bytes() == kept
+        until(running.stderr, "epoch 1 of 10")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(5) == 0
+        assert running.stderr.read().splitlines()[-1] == "stopped"
+    assert [path.name for path in (tmp_path / "fusion").iterdir()] == ["fusion-attention.npz"]
+
+
+def test_who_was_erased_is_not_learned_from(watched: tuple[Settings, list[Feedback]]) -> None:
+    own = watched[0].model_copy(update={"prefix": "erasing."})
+    assert freshet(own, "topics", "apply").returncode == 0
+    people = ("ana", "ben", "eva")
+    publish(own, FEEDBACK, [(who, events.encode(liked(who, "v1", NOON + at))) for at in (0, 2) for who in people])
+    publish(own, ERASURES, [("ben", events.encode(Erasure(user_id="ben", at_ms=NOON + 1)))])
+    seen = read_watched(own, {"v1"}, print)
+    assert sorted(one.user_id for one in seen) == ["ana", "ana", "ben", "eva", "eva"]
+    assert [one.at_ms for one in seen if one.user_id == "ben"] == [NOON + 2]
+
+
+def until(lines: IO[str], end: str) -> str:
+    """What is said until a line holds these words."""
+    said = []
+    for line in lines:
+        said.append(line)
+        if end in line:
+            return "".join(said)
+    raise AssertionError("".join(said))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranker.train_fusion import Array, Learned, Watched, co_watched, learn, loss_of
+from ranker.train_fusion import Array, Learned, Watched, co_recall, co_watched, learn, loss_of
 
 DIMS = {"text": 7, "image": 5}
 SPACE = 4
@@ -87,3 +87,20 @@ def test_pairs_are_of_one_person_and_one_session() -> None:
     ]  # fmt: skip
     assert co_watched(events, {"a": 0, "b": 1, "c": 2}).tolist() == [[0, 1], [0, 2]]
     assert co_watched(events, {"b": 0}).shape == (0, 2)
+
+
+def test_recall_counts_who_is_among_the_nearest_and_vectors_that_are_all_alike_find_nobody_by_that() -> None:
+    rng = np.random.default_rng(6)
+    fused = rng.standard_normal((700, 8))
+    fused /= np.linalg.norm(fused, axis=1, keepdims=True)
+    fused[5] = 0
+    asked = rng.integers(0, 700, (1500, 2))
+    asked = asked[asked[:, 0] != asked[:, 1]]
+    alike = fused @ fused.T
+    alike[:, 5] = -np.inf
+    np.fill_diagonal(alike, -np.inf)
+    near = np.argsort(-alike, axis=1)[:, :10]
+    counted = [second in near[first] for first, second in asked if 5 not in (first, second)]
+    assert co_recall(fused, asked, 10) == pytest.approx(np.mean(counted))
+    assert co_recall(np.ones((700, 1)), asked, 10) < 0.03
+    assert np.isnan(co_recall(fused, np.array([[5, 1]]), 10))

@@ -8,46 +8,72 @@ together in the rest. So the figures compare ways; they promise nothing about re
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.audio import AudioEncoder
 from encoders.base import Vectors, text_of
-from encoders.fuse import ATTENTION, BLOCKS, Fusion, load_fusion, read_attention, write_attention
-from encoders.image import ImageEncoder
+from encoders.fuse import BLOCKS, load_fusion
+from encoders.image import Frames, ImageEncoder
 from encoders.manifest import folder_of
 from encoders.text import TextEncoder
 from ranker.simulate import KINDS, SPAN_MS, simulated_log
-from ranker.train_fusion import Watched, co_watched, learn
+from ranker.train_fusion import Rows, both_ways, co_recall, co_watched, learn
 from schemas.settings import Settings, load
 from schemas.videos import Upload
-from streams.fusing import start_of, watch_of
+from streams.fusing import attention, start_of, watch_of
 
 SEED, PEOPLE, VIDEOS, EVENTS = 0, 400, 400, 24_000
 EARLY = 0.7  # of the events are learned from
 K = 10
 HEARD, SIDE = 48_000, 224
+LOSSES = {"everything": None, **{f"half without {name}": name for name in BLOCKS}}
+
+Kinds = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
-def world(settings: Settings) -> tuple[list[Upload], dict[str, Vectors], list[Watched]]:
-    """Uploads, their vectors by modality, and who watched what in order of time."""
-    log = list(simulated_log(SEED, PEOPLE, VIDEOS, EVENTS, 1_650_000_000_000 - SPAN_MS))
+class World(NamedTuple):
+    """N videos with what they say, show and sound like, and who watched what in order of time."""
+
+    texts: list[str | None]
+    frames: list[Frames]
+    sounds: list[Vectors]
+    kinds: Kinds
+    early: Rows  # videos watched together, to learn from
+    late: Rows  # to be judged by
+
+
+def world(seed: int = SEED, people: int = PEOPLE, videos: int = VIDEOS, events: int = EVENTS) -> World:
+    """The world of a seed."""
+    log = list(simulated_log(seed, people, videos, events, 1_650_000_000_000 - SPAN_MS))
     uploads = [one for one in log if isinstance(one, Upload)]
-    events = [watched for one in log if not isinstance(one, Upload) and (watched := watch_of(one))]
-    folder = folder_of(settings.cache_dir)
-    texts = [text_of(one.title, one.description) for one in uploads]  # the category would give the kind away
+    watches = [watched for one in log if not isinstance(one, Upload) and (watched := watch_of(one))]
+    known = {one.video_id: row for row, one in enumerate(uploads)}
+    cut = watches[int(EARLY * len(watches))].at_ms
     kinds = [list(KINDS).index(one.category or "") for one in uploads]
-    rng = np.random.default_rng(SEED)
-    vectors = {
-        "text": TextEncoder(folder, provider="cpu").encode(texts),
-        "image": ImageEncoder(folder, provider="cpu").encode([pictures(kind, rng) for kind in kinds]),
-        "audio": AudioEncoder(folder, provider="cpu").encode([sound(kind, rng) for kind in kinds]),
+    rng = np.random.default_rng(seed)
+    return World(
+        texts=[text_of(one.title, one.description) for one in uploads],  # the category would give the kind away
+        frames=[pictures(kind, rng) for kind in kinds],
+        sounds=[sound(kind, rng) for kind in kinds],
+        kinds=np.array(kinds),
+        early=co_watched([one for one in watches if one.at_ms < cut], known),
+        late=co_watched([one for one in watches if one.at_ms >= cut], known),
+    )
+
+
+def encoded(folder: Path, made: World) -> dict[str, Vectors]:
+    """The vectors of a world's videos by modality."""
+    return {
+        "text": TextEncoder(folder, provider="cpu").encode(made.texts),
+        "image": ImageEncoder(folder, provider="cpu").encode(made.frames),
+        "audio": AudioEncoder(folder, provider="cpu").encode(made.sounds),
     }
-    return uploads, vectors, events
 
 
 def pictures(kind: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -73,70 +99,61 @@ def sound(kind: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return (0.5 * beat + rng.normal(0, rng.uniform(0.05, 0.2), HEARD)).astype(np.float32)
 
 
-def learned(settings: Settings, vectors: Mapping[str, Vectors], pairs: NDArray[np.int64]) -> Fusion:
-    """The attention, after learning from the early pairs."""
-    weights = learn(
-        {name: rows.astype(np.float64) for name, rows in vectors.items()},
-        pairs,
-        start_of(settings),
-        said=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        arrays = ({name: of.astype(np.float32) for name, of in kept.items()} for kept in (weights.maps, weights.gates))
-        write_attention(Path(folder), *arrays)
-        return read_attention(Path(folder) / ATTENTION)
+def same_kind(fused: Vectors, kinds: Kinds, asked: Mask) -> float:
+    """Of the ten nearest of each video that is asked, how many are of its kind."""
+    there = fused.any(axis=1)
+    rows = np.flatnonzero(there & asked)
+    scores = np.where(there, fused[rows] @ fused.T, -2)
+    scores[np.arange(len(rows)), rows] = -2
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+    return float((kinds[order] == kinds[rows][:, None]).mean())
 
 
-def same_kind(fused: Vectors, kinds: NDArray[np.int64], there: NDArray[np.bool_]) -> float:
-    """Of each video's ten nearest, how many are of its kind."""
-    order = nearest(fused, there)
-    return float((kinds[order] == kinds[there][:, None]).mean())
+def judged(
+    fuse: Callable[[Mapping[str, Vectors]], Vectors],
+    vectors: Mapping[str, Vectors],
+    made: World,
+    seed: int = SEED,
+    asked: Mask | None = None,
+) -> list[tuple[float, float]]:
+    """With each loss the share of the same kind and the recall, of the videos that are asked."""
+    asked = np.ones(len(made.kinds), np.bool_) if asked is None else asked
+    pairs = both_ways(made.late)
+    pairs = pairs[asked[pairs[:, 0]]]
+    chance = np.random.default_rng(seed).random(len(made.kinds)) < 0.5
+    found = []
+    for lost in LOSSES.values():
+        given = {name: np.where((chance & (name == lost))[:, None], 0, rows) for name, rows in vectors.items()}
+        fused = fuse({name: rows.astype(np.float32) for name, rows in given.items()})
+        found.append((same_kind(fused, made.kinds, asked), co_recall(fused, pairs, K)))
+    return found
 
 
-def co_recall(fused: Vectors, pairs: NDArray[np.int64], there: NDArray[np.bool_]) -> float:
-    """Of the videos that were watched together with a video later on, how many are among its ten nearest."""
-    place_of = np.cumsum(there) - 1
-    order = nearest(fused, there)
-    both = pairs[there[pairs].all(axis=1)]
-    both = np.unique(np.concatenate([both, both[:, ::-1]]), axis=0)
-    hits = (order[place_of[both[:, 0]]] == both[:, 1][:, None]).any(axis=1)
-    return float(hits.mean())
-
-
-def nearest(fused: Vectors, there: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The ten nearest of each video that has a vector [T, 10]."""
-    rows = np.flatnonzero(there)
-    scores = fused[rows] @ fused[rows].T
-    np.fill_diagonal(scores, -2)
-    return rows[np.argsort(-scores, axis=1, kind="stable")[:, :K]]
+def header(columns: Sequence[str]) -> list[str]:
+    """The two lines on top of a Markdown table whose rows have names."""
+    return ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
 
 
 def table(settings: Settings) -> list[str]:
     """The Markdown table: each way, with everything and without one modality of half of the videos."""
-    uploads, vectors, events = world(settings)
-    known = {one.video_id: row for row, one in enumerate(uploads)}
-    cut = events[int(EARLY * len(events))].at_ms
-    early = co_watched([one for one in events if one.at_ms < cut], known)
-    late = co_watched([one for one in events if one.at_ms >= cut], known)
-    kinds = np.array([list(KINDS).index(one.category or "") for one in uploads])
-    folder = folder_of(settings.cache_dir)
+    folder, made = folder_of(settings.cache_dir), world()
+    vectors = encoded(folder, made)
     mean = load_fusion(folder, "mean")
+    weights = learn(
+        vectors,
+        made.early,
+        start_of(settings),
+        said=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
+    )
     ways: dict[str, Callable[[Mapping[str, Vectors]], Vectors]] = {
         **{f"{name} alone": lambda given, name=name: mean({name: given[name]}) for name in BLOCKS},  # type: ignore[misc]
         "concat": load_fusion(folder, "concat"),
         "mean": mean,
-        "attention": learned(settings, vectors, early),
+        "attention": attention(weights),
     }
-    losses = {"everything": None, **{f"half without {name}": name for name in BLOCKS}}
-    lines = ["| | " + " | ".join(losses) + " |", "|---|" + "---|" * len(losses)]
-    chance = np.random.default_rng(SEED).random(len(uploads)) < 0.5
+    lines = header(list(LOSSES))
     for way, fuse in ways.items():
-        cells = []
-        for lost in losses.values():
-            given = {name: np.where((chance & (name == lost))[:, None], 0, rows) for name, rows in vectors.items()}
-            fused = fuse({name: rows.astype(np.float32) for name, rows in given.items()})
-            there = fused.any(axis=1)
-            cells.append(f"{same_kind(fused, kinds, there):.3f} / {co_recall(fused, late, there):.3f}")
+        cells = [f"{kind:.3f} / {recall:.3f}" for kind, recall in judged(fuse, vectors, made)]
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return lines
 

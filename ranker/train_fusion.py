@@ -125,12 +125,14 @@ def learn(
     *,
     epochs: int = 10,
     rate: float = RATE,
+    dropped: float = DROPPED,
     seed: int = 0,
     said: Callable[[int, float], None] = lambda _, __: None,
 ) -> Learned:
     """Go over the pairs [P, 2] so many times, and return the weights after the last step, float32.
 
     modalities  by name float [N, D_m], zero rows where a video lacks it
+    dropped     share of the videos of a step that lose one of their modalities
     said        hears after each epoch which it was and its mean loss
     """
     chance = np.random.default_rng(seed)
@@ -146,7 +148,7 @@ def learn(
             if len(batch) < 2:
                 continue  # no negative to tell it from
             step += 1
-            one, other = (_dropped(modalities, batch[:, side], chance) for side in (0, 1))
+            one, other = (_dropped(modalities, batch[:, side], dropped, chance) for side in (0, 1))
             loss, slopes = loss_of(Learned(_of(weights, "map"), _of(weights, "gate")), one, other, batch)
             losses.append(loss)
             for key, slope in slopes.items():
@@ -222,12 +224,14 @@ def _softmax(scores: Array, axis: int) -> Array:
     return shares
 
 
-def _dropped(modalities: Mapping[str, Array], rows: Rows, chance: np.random.Generator) -> dict[str, Array]:
+def _dropped(
+    modalities: Mapping[str, Array], rows: Rows, share: float, chance: np.random.Generator
+) -> dict[str, Array]:
     """The batch's rows, some without one of their modalities, none without all."""
     given = {name: modalities[name][rows].astype(np.float32) for name in sorted(modalities)}
     has = np.stack([of.any(axis=1) for of in given.values()])
     victims = chance.integers(0, len(given), len(rows))
-    falls = (chance.random(len(rows)) < DROPPED) & (has.sum(axis=0) > 1)
+    falls = (chance.random(len(rows)) < share) & (has.sum(axis=0) > 1)
     for place, name in enumerate(given):
         given[name][falls & (victims == place)] = 0.0
     return given

@@ -14,13 +14,14 @@ from encoders.runtime import Port, Provider, open_model
 
 RATE = 16_000  # samples a second
 PATCH = 3 * RATE  # what the model was trained on
-PATCHES = 3  # of a video; each costs as much as four frames
+PATCHES = 3  # of a video; three cost as much as two frames
 # root mean square of a patch, -80 dB of full scale: noise or a tone that weak has the vector of digital silence (cosine
 # 0.9998 and more; at -60 dB 0.94 and more), which is that of rock
 SILENCE = 1e-4
 DIM = 200
 LABELS = 50  # of the Million Song Dataset
-FILE = "audio-musicnn.onnx"
+FILE = "audio-musicnn.onnx"  # without the filters that its training let die
+WHOLE = "audio-musicnn.whole.onnx"  # with them: the same answers at six times the cost, to compare with
 DIRECTIONS = "audio_directions.npy"  # [200, 32]: what the tagger tells its tags apart by
 DIRECTIONS_DIM = 32
 INPUTS = (Port("pcm", "float32", (None, PATCH)),)

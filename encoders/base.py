@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Precision = Literal["fp32", "int8"]
 Vectors = NDArray[np.float32]
 Input = TypeVar("Input", contravariant=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoders.audio import AudioEncoder
-from encoders.base import Content, Vectors, text_of
+from encoders.base import Content, Precision, Vectors, text_of
 from encoders.fuse import Fusion, load_fusion, version_of
 from encoders.image import ImageEncoder
 from encoders.language import language_of, load_detector
@@ -47,11 +47,12 @@ class Describer:
         fusion: Fusion | None = None,
         nudity: bool = False,
         limit_days: int = 0,
+        pictures: Precision = "int8",
     ) -> "Describer":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
         load_detector()
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
-        image = ImageEncoder(folder, provider=provider, threads=threads)
+        image = ImageEncoder(folder, provider=provider, threads=threads, precision=pictures)
         audio = AudioEncoder(folder, provider=provider, threads=threads)
         gate = Safety.load(folder, nudity=nudity, limit_days=limit_days, provider=provider, threads=threads)
         return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder))

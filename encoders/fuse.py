@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from encoders.base import ModelError, Vectors, unit_rows
+from encoders.base import ModelError, Precision, Vectors, unit_rows
 from encoders.manifest import EXPORTER, REMEDY, WEIGHTS, checked_bytes, key_of
 
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
@@ -114,15 +114,18 @@ def version_of(fusion: str) -> str:
 VERSION = version_of("mean")  # unless the settings choose another way of fusing
 
 
-def load_fusion(folder: Path, way: Way = "mean", learned: Path | None = None) -> Fusion:
+def load_fusion(folder: Path, way: Way = "mean", learned: Path | None = None, pictures: Precision = "int8") -> Fusion:
     """Open one way of fusing; a ModelError says in a sentence what is missing or damaged.
 
-    folder   of the models
-    learned  of the attention's weights, which are made from a log and not with the models
+    folder    of the models
+    learned   of the attention's weights, which are made from a log and not with the models
+    pictures  the precision of their encoder, which is part of the version
     """
+    suffix = "" if pictures == "int8" else f"-{pictures}"
     if way == "attention":
-        return read_attention((learned or folder) / ATTENTION)
-    return Weighted(maps_of(folder, way), way, EQUAL if way == "concat" else DEFAULT)
+        attention = read_attention((learned or folder) / ATTENTION)
+        return replace(attention, version=attention.version + suffix)
+    return Weighted(maps_of(folder, way), way + suffix, EQUAL if way == "concat" else DEFAULT)
 
 
 def maps_of(folder: Path, way: Way) -> dict[str, Vectors]:

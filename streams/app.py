@@ -74,7 +74,12 @@ def encoder_app(settings: Settings) -> Any:
     fusion = fusion_of(settings)
     folder = folder_of(settings.cache_dir)
     describer = Describer.load(
-        folder, provider=settings.provider, fusion=fusion, nudity=settings.nudity, limit_days=settings.limit_days
+        folder,
+        provider=settings.provider,
+        fusion=fusion,
+        nudity=settings.nudity,
+        limit_days=settings.limit_days,
+        pictures=settings.image_precision,
     )
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     out = Outbox(app)

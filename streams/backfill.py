@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from encoders.base import Content
+from encoders.base import Content, Precision
 from encoders.describe import Describer
 from encoders.manifest import folder_of
 from encoders.stored import DIM, RETRIEVAL, fusion_of, is_current
@@ -41,13 +41,14 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     """Describe what the catalogue lacks, for a Qdrant server too where one is set; returns how many were described."""
     os.nice(NICE)
     gallery = asyncio.run(gallery_now(settings))
-    lacking = todo(uploads, gallery)
+    lacking = todo(uploads, gallery, settings.image_precision)
     describer = Describer.load(
         folder_of(settings.cache_dir),
         provider=settings.provider,
         fusion=fusion_of(settings),
         nudity=settings.nudity,
         limit_days=settings.limit_days,
+        pictures=settings.image_precision,
     )
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:
@@ -57,7 +58,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     return len(lacking)
 
 
-def todo(uploads: Iterable[Uploads], gallery: Gallery) -> list[Upload]:
+def todo(uploads: Iterable[Uploads], gallery: Gallery, pictures: Precision = "int8") -> list[Upload]:
     """The newest upload of each video that the catalogue does not hold as the present models describe it, by id.
 
     What was withdrawn at the same time or later is left alone.
@@ -67,10 +68,11 @@ def todo(uploads: Iterable[Uploads], gallery: Gallery) -> list[Upload]:
         known = newest.get(one.video_id)
         if known is None or one.at_ms >= known.at_ms:
             newest[one.video_id] = one
-    return [one for _, one in sorted(newest.items()) if isinstance(one, Upload) and not is_described(one, gallery)]
+    sent = [one for _, one in sorted(newest.items()) if isinstance(one, Upload)]
+    return [one for one in sent if not is_described(one, gallery, pictures)]
 
 
-def is_described(upload: Upload, gallery: Gallery) -> bool:
+def is_described(upload: Upload, gallery: Gallery, pictures: Precision) -> bool:
     """Whether the catalogue knows this upload, or a later one, by the present models, or that it was withdrawn."""
     gone = gallery.withdrawn.get(upload.video_id)
     if gone is not None and gone.at_ms >= upload.at_ms:
@@ -78,12 +80,8 @@ def is_described(upload: Upload, gallery: Gallery) -> bool:
     video = gallery.videos.get(upload.video_id)
     if video is None or video.at_ms < upload.at_ms:
         return False
-    return video.at_ms > upload.at_ms or all(map(is_current, parts(video)))
-
-
-def parts(video: videos.Encoded) -> list[videos.Vector]:
-    """The vectors that encoders made, without the one that was fused of them."""
-    return [vector for name, vector in video.vectors.items() if name != RETRIEVAL]
+    made = ((name, vector) for name, vector in video.vectors.items() if name != RETRIEVAL)
+    return video.at_ms > upload.at_ms or all(is_current(name, vector, pictures) for name, vector in made)
 
 
 async def _describe(
@@ -96,7 +94,7 @@ async def _describe(
             contents: Sequence[Content | None] = (await media.of([(_nowhere(one), one) for one in some])).contents
             made = describer.features(some, contents)
             if index is not None:
-                await in_step(index, made)
+                await in_step(index, made, settings.image_precision)
             _send(settings, made, producer)
             moved(start + len(some), len(lacking))
         gallery = await gallery_now(settings)

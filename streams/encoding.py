@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from encoders.base import Precision
 from encoders.describe import Describer
 from encoders.stored import MODALITIES, is_current, vector_of
 from ranker import entry
@@ -65,7 +66,7 @@ def declare(
                 made = await asyncio.to_thread(describer.features, [one for _, one in newer], seen.contents)
                 if index is not None:
                     with app.transport.waits.waiting("the index"):
-                        await in_step(index, made)
+                        await in_step(index, made, settings.image_precision)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
                 await out.confirmed()
             poll.done()
@@ -86,12 +87,12 @@ def not_outdated(
     return newer
 
 
-async def in_step(index: VideoIndex, made: Sequence[Features]) -> None:
+async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precision = "int8") -> None:
     """Bring the index up to these features, however long it is away: the poll stays in hand."""
     newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
     while True:
         try:
-            await index.upsert([video for one in newest.values() if (video := indexed(one))])
+            await index.upsert([video for one in newest.values() if (video := indexed(one, pictures))])
             await index.remove([one.video_id for one in newest.values() if isinstance(one, Withdrawn)])
             return
         except IndexRefused:
@@ -101,7 +102,7 @@ async def in_step(index: VideoIndex, made: Sequence[Features]) -> None:
             await asyncio.sleep(PAUSE_S)
 
 
-def indexed(video: Features) -> IndexedVideo | None:
+def indexed(video: Features, pictures: Precision = "int8") -> IndexedVideo | None:
     """What an index keeps of a video, or None where there is nothing to find it by.
 
     Of the modalities only what the present models made, so that no two versions lie in one collection.
@@ -112,7 +113,7 @@ def indexed(video: Features) -> IndexedVideo | None:
     made_now = {
         name: entry.vector_of(of, MODALITIES[name])
         for name, of in video.vectors.items()
-        if name in MODALITIES and is_current(of)
+        if name in MODALITIES and is_current(name, of, pictures)
     }
     return IndexedVideo(
         video_id=video.video_id,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from encoders.base import Precision
 from encoders.fuse import Fusion, version_of
 from encoders.stored import DIM, RETRIEVAL, fusion_of, in_version
 from ranker.gallery import Gallery
@@ -32,24 +33,26 @@ def rebuild(settings: Settings, say: Callable[[str], None], moved: Moved) -> int
 async def _rebuild(settings: Settings, gallery: Gallery, fusion: Fusion, moved: Moved) -> int:
     index = await open_index(settings, DIM, version_of(fusion.version))
     try:
-        await fill(index, gallery, fusion, moved)
+        await fill(index, gallery, fusion, moved, settings.image_precision)
         await index.take_alias(settings.qdrant_collection)
         return await index.count()
     finally:
         await index.close()
 
 
-async def fill(index: VideoIndex, gallery: Gallery, fusion: Fusion, moved: Moved) -> None:
+async def fill(index: VideoIndex, gallery: Gallery, fusion: Fusion, moved: Moved, pictures: Precision = "int8") -> None:
     """Put all described videos into an index, and take out those that were withdrawn."""
-    videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion))]
+    videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion, pictures))]
     for start in range(0, len(videos), AT_ONCE):
         await index.upsert(videos[start : start + AT_ONCE])
         moved(min(start + AT_ONCE, len(videos)), len(videos))
     await index.remove(sorted(gallery.withdrawn))
 
 
-def in_index(video: Encoded, fusion: Fusion) -> IndexedVideo | None:
+def in_index(video: Encoded, fusion: Fusion, pictures: Precision) -> IndexedVideo | None:
     """What an index of this fusion keeps of a video; None where it has no vector of it."""
-    now = in_version(video, fusion)
+    now = in_version(video, fusion, pictures)
     retrieval = now.vectors.get(RETRIEVAL)
-    return indexed(now) if retrieval is not None and retrieval.encoder == version_of(fusion.version) else None
+    if retrieval is None or retrieval.encoder != version_of(fusion.version):
+        return None
+    return indexed(now, pictures)

@@ -202,5 +202,6 @@ def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
         exact=True,
         fusion=fusion_of(settings),
         limit_days=settings.limit_days,
+        pictures=settings.image_precision,
     )
     return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}

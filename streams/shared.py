@@ -144,7 +144,9 @@ class SharedState:
             self._count({part.partition: part for part in trends})
 
     def _in_version(self, one: videos.Features) -> videos.Features:
-        return in_version(one, self._fusion) if self._fusion and isinstance(one, videos.Encoded) else one
+        if self._fusion is None or not isinstance(one, videos.Encoded):
+            return one
+        return in_version(one, self._fusion, self._settings.image_precision)
 
     def _count(self, newer: dict[int, Trends]) -> None:
         """Go on to the tick of newer trends; only what changed since is added up anew."""

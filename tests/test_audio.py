@@ -16,6 +16,7 @@ from encoders.audio import (
     PATCH,
     RATE,
     SILENCE,
+    WHOLE,
     AudioEncoder,
     patches_of,
 )
@@ -44,6 +45,15 @@ def test_the_graph_answers_as_librosa_and_the_original_network_did(models: Path,
     assert np.abs(tags[0] - GOLDEN["tags"]).max() < 1e-4
     assert np.abs(vectors[0] - unit_rows(np.array([GOLDEN["penultimate"]], np.float32))[0]).max() < 1e-4
     assert list(audio.labels) == GOLDEN["labels"]
+
+
+def test_without_its_dead_filters_the_model_answers_as_with_them(models: Path) -> None:
+    slim, whole = (open_model(models / name, provider="cpu", inputs=INPUTS, outputs=OUTPUTS) for name in (MODEL, WHOLE))
+    rng = np.random.default_rng(0)
+    patches = np.stack([chirp(3), chirp(3, 900), rng.normal(0, 0.1, PATCH), np.zeros(PATCH)]).astype(np.float32)
+    for one, other in zip(slim(patches), whole(patches), strict=True):
+        assert np.abs(one - other).max() < 1e-5  # the constants of 496 filters are in the values
+    assert 2 * slim.path.stat().st_size < whole.path.stat().st_size
 
 
 def test_vectors_and_tags_come_from_the_same_listening(audio: AudioEncoder) -> None:

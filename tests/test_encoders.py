@@ -42,6 +42,11 @@ def image(models: Path) -> ImageEncoder:
 
 
 @pytest.fixture(scope="module")
+def image_int8(models: Path) -> ImageEncoder:
+    return ImageEncoder(models, provider="cpu", precision="int8")
+
+
+@pytest.fixture(scope="module")
 def audio(models: Path) -> AudioEncoder:
     return AudioEncoder(models, provider="cpu")
 
@@ -69,7 +74,7 @@ SOUNDS = Modality(
     silent=[np.zeros(0, np.float32), np.zeros(5 * RATE, np.float32), np.full(RATE, 1e-6, np.float32)],
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
-MODALITIES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "audio": SOUNDS}
+MODALITIES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
 
 
 @pytest.fixture(params=list(MODALITIES))

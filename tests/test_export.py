@@ -83,7 +83,9 @@ def test_the_real_models_agree_with_torch_and_say_where_they_come_from() -> None
     assert parity["text-minilm.int8.onnx"]["fp32_cosine_min"] > 0.95
     assert parity["projection.npy"]["kept_share"] > 0.9
     assert parity["image-efficientnet-lite0.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["image-efficientnet-lite0.int8.onnx"]["fp32_cosine_min"] > 0.95
     assert parity["audio-musicnn.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["audio-musicnn.whole.onnx"]["torch_max_abs"] <= 1e-4
     assert parity["toxicity.npy"]["scikit-learn_max_abs"] <= 1e-6
     assert all(file.source and file.licence for file in made.files)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from encoders.base import ModelError
 from encoders.image import DIM, DIRECTIONS, DIRECTIONS_DIM, LABELS, SIDE, Frames, ImageEncoder
 from encoders.manifest import checked_bytes, read
 from tests.models import made_up_frames, real_models
@@ -16,9 +17,9 @@ def models() -> Path:
     return real_models()
 
 
-@pytest.fixture(scope="module")
-def image(models: Path) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu")
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def image(models: Path, request: pytest.FixtureRequest) -> ImageEncoder:
+    return ImageEncoder(models, provider="cpu", precision=request.param)
 
 
 ROW, COLUMN = np.mgrid[:SIDE, :SIDE]
@@ -90,10 +91,23 @@ def test_a_still_picture_looks_the_same_however_often_it_is_shown(image: ImageEn
 
 def test_calls_of_another_size_change_no_vector(models: Path, image: ImageEncoder) -> None:
     batch = [made_up_frames(count) for count in (3, 1, 7)]
-    eights = ImageEncoder(models, provider="cpu")
+    eights = ImageEncoder(models, provider="cpu", precision="int8" if image.version.startswith("int8") else "fp32")
     eights._rows = 8  # as on another provider: a full call and a call that is filled up
     assert np.abs(eights.look(batch).vectors - image.look(batch).vectors).max() < 1e-5
     assert np.abs(eights.look(batch).shares - image.look(batch).shares).max() < 1e-5
+
+
+def test_int8_sees_nearly_what_fp32_sees(models: Path) -> None:
+    fp32, int8 = (ImageEncoder(models, provider="cpu", precision=of) for of in ("fp32", "int8"))  # type: ignore[arg-type]
+    drawn = [np.stack([draw() for draw in (honeycomb, crossword, traffic_light, wall_clock)])]
+    assert fp32.version.removeprefix("fp32") == int8.version.removeprefix("int8")
+    assert 0.98 < float((fp32.encode(drawn) * int8.encode(drawn)).sum()) < 0.99999  # seen: 0.993
+
+
+def test_int8_refuses_a_gpu_and_stays_on_the_cpu_where_any_will_do(models: Path) -> None:
+    assert ImageEncoder(models, precision="int8").provider == "cpu"
+    with pytest.raises(ModelError, match="int8 pictures are for the CPU: set image_precision to fp32"):
+        ImageEncoder(models, provider="cuda", precision="int8")
 
 
 @pytest.mark.parametrize(

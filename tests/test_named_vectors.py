@@ -11,7 +11,7 @@ from qdrant_client import AsyncQdrantClient, models
 from encoders import audio, image, text
 from encoders.base import unit_rows
 from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, version_of
-from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed
+from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
 from ranker.gallery import Gallery, Hit
 from ranker.index import IndexUnavailable, Where
 from schemas.settings import Settings
@@ -46,7 +46,7 @@ NOW = fusion(1, "now")
 def described(number: int, *, has: tuple[str, ...] = tuple(MODALITIES), models: str = MODELS, **more: Any) -> Encoded:
     rng = np.random.default_rng(number)
     rows = {name: unit_rows(rng.standard_normal((1, MODALITIES[name])).astype(np.float32)) for name in has}
-    made = {name: packed(f"{name}@fp32-{models}", row[0]) for name, row in rows.items()}
+    made = {name: packed(f"{name}@{precision_of(name)}-{models}", row[0]) for name, row in rows.items()}
     made[RETRIEVAL] = packed(version_of(NOW.version), NOW(rows)[0])
     about = {"title": f"Title {number}", "language": ("en", "de")[number % 2], "labels": {"topic:food": 0.5}}
     vectors = {name: of for name, of in made.items() if of}
@@ -120,7 +120,7 @@ async def test_a_later_upload_without_sound_has_none_any_more(index: QdrantIndex
 
 async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: QdrantIndex) -> None:
     old, broken = described(1, models="0123456789abcdef"), described(2)
-    short = packed(f"image@fp32-{MODELS}", np.ones(7, np.float32))
+    short = packed(f"image@int8-{MODELS}", np.ones(7, np.float32))
     nan = packed(f"audio@fp32-{MODELS}", np.full(MODALITIES["audio"], np.nan, np.float32))
     assert short and nan
     await put(index, old, replace(broken, vectors=broken.vectors | {"image": short, "audio": nan}))

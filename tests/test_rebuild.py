@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from encoders.base import unit_rows
-from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, version_of
-from encoders.stored import MODELS, RETRIEVAL, in_version, packed, vector_of
+from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, load_fusion, version_of
+from encoders.stored import MODELS, RETRIEVAL, in_version, is_current, packed, precision_of, vector_of
 from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
 from ranker.index import ExactIndex
 from schemas.videos import Encoded
 from streams.rebuild import fill
+from tests.models import real_models
 from tests.stories import NOON, encoded, withdrawn
 
 DIMS = {"text": 6, "image": 4, "audio": 3}
@@ -28,7 +29,7 @@ OLD, NEW = fusion(1, "old"), fusion(2, "new")
 def described(video_id: str, *, by: Weighted = OLD, models: str = MODELS, at_ms: int = NOON) -> Encoded:
     rng = np.random.default_rng(len(video_id))
     rows = {name: unit_rows(rng.standard_normal((1, dim)).astype(np.float32)) for name, dim in DIMS.items()}
-    vectors = {name: packed(f"{name}@fp32-{models}", of[0]) for name, of in rows.items()}
+    vectors = {name: packed(f"{name}@{precision_of(name)}-{models}", of[0]) for name, of in rows.items()}
     vectors[RETRIEVAL] = packed(version_of(by.version), by(rows)[0])
     return Encoded(video_id=video_id, at_ms=at_ms, vectors={name: of for name, of in vectors.items() if of})
 
@@ -71,3 +72,12 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
 def test_a_video_without_any_vector_stays_without() -> None:
     bare = encoded("v1")
     assert in_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW).vectors == {}
+
+
+def test_pictures_of_another_precision_are_not_of_this_version() -> None:
+    video = described("v1")
+    assert load_fusion(real_models(), pictures="fp32").version == "mean-fp32"
+    fp32 = in_version(video, NEW, pictures="fp32")
+    without = {name: row[None] for name in BLOCKS if name != "image" and (row := vector_of(video, name)) is not None}
+    assert (vector_of(fp32) == NEW(without)[0]).all()
+    assert is_current("text", video.vectors["text"], "fp32") and not is_current("image", video.vectors["image"], "fp32")

@@ -5,19 +5,23 @@ import numpy as np
 from encoders.base import Vectors
 
 RATE = 16_000
-WINDOW, HOP = 512, 256  # samples of a frame, and between two
+WINDOW, HOP = 512, 256  # samples of a frame, and between two; `waves` counts on one being half of the other
 BANDS = 96
 LINEAR_TO_HZ = 1000.0  # Slaney's scale: linear below, logarithmic above
 HZ_A_MEL = 200.0 / 3
 LOG_STEP = np.log(6.4) / 27
 
 
-def waves() -> Vectors:
-    """Windowed cosines, then sines, float32 [514, 512]: their products with a frame are its Fourier transform."""
-    at = np.arange(WINDOW)
+def waves() -> tuple[Vectors, Vectors]:
+    """Windowed cosines float32 [256, 257] and sines [255, 257] for samples 1 to 256 and 1 to 255 of a folded frame.
+
+    Sample n and sample 512 - n meet the same cosine and opposite sines, so their sum and their difference are all
+    that a Fourier transform needs: half of the products. The window makes sample 0 nothing.
+    """
+    at = np.arange(1, HOP + 1)[:, None]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * at / WINDOW)  # periodic
-    angles = 2 * np.pi * np.outer(np.arange(WINDOW // 2 + 1), at) / WINDOW  # [257, 512]
-    return (hann * np.concatenate([np.cos(angles), np.sin(angles)])).astype(np.float32)
+    angles = 2 * np.pi * at * np.arange(HOP + 1) / WINDOW  # [256, 257]
+    return (hann * np.cos(angles)).astype(np.float32), (hann * np.sin(angles))[:-1].astype(np.float32)
 
 
 def mel_bands() -> Vectors:

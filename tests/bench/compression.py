@@ -54,12 +54,12 @@ def halved(source: Path, target: Path) -> None:
 
 
 def pruned(share: float) -> Make:
-    """The smallest weights of each matrix made zero; the file stays as long, and packs better."""
+    """The smallest weights of each matrix or kernel made zero; the file stays as long, and packs better."""
 
     def prune(source: Path, target: Path) -> None:
         model = onnx.load(source)
         for one in model.graph.initializer:
-            if one.data_type == TensorProto.FLOAT and len(one.dims) == 2:
+            if one.data_type == TensorProto.FLOAT and len(one.dims) >= 2:
                 weights = numpy_helper.to_array(one)
                 kept = np.abs(weights) >= np.quantile(np.abs(weights), share)
                 one.CopyFrom(numpy_helper.from_array(weights * kept, one.name))

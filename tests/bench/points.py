@@ -13,7 +13,7 @@ from qdrant_client import AsyncQdrantClient
 
 from encoders.base import unit_rows
 from encoders.fuse import VERSION
-from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed
+from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
 from schemas.videos import Encoded
 from streams.encoding import indexed
 from streams.qdrant import QdrantIndex
@@ -25,7 +25,7 @@ LABELS = {f"image:something of the {n} names": 0.5 for n in range(8)}
 def described(number: int, modalities: Sequence[str]) -> Encoded:
     """A video with random vectors of these modalities and of retrieval."""
     rng = np.random.default_rng(number)
-    made_by = {RETRIEVAL: VERSION} | {name: f"{name}@fp32-{MODELS}" for name in modalities}
+    made_by = {RETRIEVAL: VERSION} | {name: f"{name}@{precision_of(name)}-{MODELS}" for name in modalities}
     rows = {name: unit_rows(rng.standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32)) for name in made_by}
     vectors = {name: vector for name, by in made_by.items() if (vector := packed(by, rows[name][0]))}
     about = {"title": "A title of some forty characters, or more", "tags": ["a", "b"], "labels": LABELS}

@@ -130,7 +130,7 @@ def live_videos(system: System) -> set[str]:
     return {
         name
         for name, one in last.items()
-        if isinstance(one, videos.Encoded) and any(map(is_current, one.vectors.values()))
+        if isinstance(one, videos.Encoded) and any(is_current(name, of) for name, of in one.vectors.items())
     }
 
 

@@ -1,49 +1,94 @@
 """The encoders on a GPU: `python -m tests.bench.gpu`. Refuses where there is none; nothing falls back to the CPU.
 
-A sweep over batches of videos of 8 frames, 3 patches of sound and a title, without decoding: videos a second by the
-clock for each modality and together, the card's name, and the rate that the multiply-adds come to.
+A sweep over batches of videos of 8 frames, 3 patches of sound and a title, without decoding, in fp32 and with text and
+pictures in fp16 (the sound's spectrogram leaves fp16's range): videos a second by the clock for each modality and
+together, and the rate that their multiply-adds come to beside the one that the card reaches on large products of
+fp16 matrices, whose rate is bf16's.
 """
 
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from encoders import image, manifest, text
 from encoders.audio import AudioEncoder
 from encoders.base import ModelError
 from encoders.describe import text_of_upload
 from encoders.image import ImageEncoder
-from encoders.manifest import folder_of
+from encoders.manifest import EXPORTER, WEIGHTS, Manifest, folder_of
+from encoders.runtime import Provider
 from encoders.text import TextEncoder
-from schemas.settings import Settings, load
-from tests.bench.videos import GFLOP, made
+from schemas.settings import load
+from tests.bench.videos import GFLOP, Videos, made
 
 BATCHES = (1, 4, 16, 64)
 TIMES = 5
+SIDE, CHAIN = 8192, 4  # of the matrices, and how many products follow one another
+HALVED = (text.FILES["fp32"], image.FILES["fp32"])
 
 
-def sweep(settings: Settings) -> list[str]:
-    """A Markdown table, a row a batch."""
-    folder = folder_of(settings.cache_dir)
-    text = TextEncoder(folder, provider="cuda")
-    image, audio = ImageEncoder(folder, provider="cuda"), AudioEncoder(folder, provider="cuda")
-    lines = ["| videos a batch | text | image | audio | together | TFLOP/s |", "|---|---|---|---|---|---|"]
-    videos = made(max(BATCHES))
-    for batch in BATCHES:
-        some = videos[:batch]
-        titles = [f"{text_of_upload(upload)} {batch}" for upload, _ in some]
-        frames = [content and content.frames for _, content in some]
-        sounds = [content and content.sound for _, content in some]
-        spent = {
-            "text": seconds(lambda turn: text.encode([f"{title} {turn}" for title in titles])),  # noqa: B023  # called here
-            "image": seconds(lambda _: image.encode(frames)),  # noqa: B023
-            "audio": seconds(lambda _: audio.encode(sounds)),  # noqa: B023
-        }
-        together = batch / sum(spent.values())
-        cells = [*(f"{batch / of:.0f}" for of in spent.values()), f"{together:.0f}"]
-        lines.append(f"| {batch} | {' | '.join(cells)} | {together * sum(GFLOP.values()) / 1000:.2f} |")
+def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda") -> list[str]:
+    """A Markdown table, a row a precision and batch; peak in TFLOP/s."""
+    columns = "| precision | videos a batch | text | image | audio | together | TFLOP/s | of the card's |"
+    lines = [columns, "|---|---|---|---|---|---|---|---|"]
+    for precision in ("fp32", "fp16"):
+        with folder_in(precision, models) as folder:
+            encoders = (
+                TextEncoder(folder, provider=provider),
+                ImageEncoder(folder, provider=provider),
+                AudioEncoder(models, provider=provider),
+            )
+            for batch in (size for size in BATCHES if size <= len(videos)):
+                spent = sweep(*encoders, videos[:batch])
+                together = batch / sum(spent)
+                rate = together * sum(GFLOP.values()) / 1000
+                cells = [precision, f"{batch}", *(f"{batch / of:.0f}" for of in spent), f"{together:.0f}"]
+                lines.append(f"| {' | '.join(cells)} | {rate:.2f} | {rate / peak:.1%} |")
     return lines
+
+
+def sweep(words: TextEncoder, pictures: ImageEncoder, sound: AudioEncoder, videos: Videos) -> list[float]:
+    """Seconds for text, pictures and sound of these videos; titles differ each time, since texts are remembered."""
+    titles = [text_of_upload(upload) for upload, _ in videos]
+    frames = [content and content.frames for _, content in videos]
+    sounds = [content and content.sound for _, content in videos]
+    return [
+        seconds(lambda turn: words.encode([f"{title} {len(videos)} {turn}" for title in titles])),
+        seconds(lambda _: pictures.encode(frames)),
+        seconds(lambda _: sound.encode(sounds)),
+    ]
+
+
+@contextmanager
+def folder_in(precision: str, models: Path) -> Iterator[Path]:
+    """The models' folder, or one beside it in which text and pictures are fp16 inside; inputs and outputs stay."""
+    if precision == "fp32":
+        yield models
+        return
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as aside:
+        folder = Path(aside)
+        for file in manifest.read(models).files:
+            if file.name in HALVED:
+                whole = onnx.load(models / file.name)
+                onnx.save(convert_float_to_float16(whole, keep_io_types=True), folder / file.name)
+            elif not file.name.endswith(".onnx"):
+                (folder / file.name).symlink_to((models / file.name).resolve())
+        files = [manifest.describe(path, source="tests.bench", licence="") for path in sorted(folder.iterdir())]
+        manifest.write(folder, Manifest(WEIGHTS, EXPORTER, tuple(files)))
+        yield folder
 
 
 def seconds(work: Callable[[int], object]) -> float:
@@ -57,6 +102,27 @@ def seconds(work: Callable[[int], object]) -> float:
     return best
 
 
+def products(side: int, device: str = "cuda") -> float:
+    """TFLOP/s of products of fp16 matrices [side, side] that stay on the device."""
+    rng = np.random.default_rng(0)
+    weight = numpy_helper.from_array(rng.normal(0, side**-0.5, (side, side)).astype(np.float16), "w")
+    names = ["x", *(f"x{number}" for number in range(1, CHAIN + 1))]
+    nodes = [helper.make_node("MatMul", [one, "w"], [other]) for one, other in pairwise(names)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT16, [side, side]) for name in (names[0], names[-1])]
+    graph = helper.make_graph(nodes, "products", ends[:1], ends[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    provider = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}[device]
+    session = ort.InferenceSession(model.SerializeToString(), providers=[provider])
+    if session.get_providers()[0] != provider:
+        raise ModelError(f"the products do not run on {device}.")
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(
+        "x", ort.OrtValue.ortvalue_from_numpy(rng.random((side, side)).astype(np.float16), device, 0)
+    )
+    binding.bind_output(names[-1], device)
+    return 2 * CHAIN * side**3 / seconds(lambda _: session.run_with_iobinding(binding)) / 1e12
+
+
 def card() -> str:
     """The card as its driver names it."""
     asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -65,12 +131,15 @@ def card() -> str:
 
 def main() -> int:
     argparse.ArgumentParser(prog="python -m tests.bench.gpu", description=__doc__).parse_args()
+    models = folder_of(load({}, {}, None).settings.cache_dir)
     try:
-        lines = sweep(load({}, {}, None).settings)
+        TextEncoder(models, provider="cuda")  # refuses before anything is measured
+        peak = products(SIDE)
+        lines = table(models, made(max(BATCHES)), peak)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join([f"{card()}, onnxruntime on CUDA, videos a second by the clock", *lines]))
+    print("\n".join([f"{card()}, {peak:.0f} TFLOP/s in fp16; onnxruntime on CUDA, videos/s by the clock", "", *lines]))
     return 0
 
 

@@ -73,6 +73,11 @@ def test_settings_take_every_variable_of_the_compose_file(service: str) -> None:
     assert settings.provider == ("cuda" if service == "encoder-gpu" else "cpu")
 
 
+def test_all_agents_take_the_precision_of_pictures_from_one_variable() -> None:
+    told = {SERVICES[name]["environment"]["FRESHET_IMAGE_PRECISION"] for name in FRESHET}
+    assert told == {"${FRESHET_IMAGE_PRECISION:-int8}"}
+
+
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 def test_the_command_line_knows_every_command_that_is_started(command: tuple[str, ...]) -> None:
     told = python("streams.cli", *command, "--help")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.marks import Marks
 from ranker.pairs import Keys
 from ranker.state import Profile
 from ranker.taste import Taste
@@ -130,6 +131,7 @@ class Slate:
     timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch it was computed in
     deaths: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
     now_ms: int = 0  # event time at which it was asked for
+    follows: Marks = ()  # of the profile that asked
 
     @property
     def dropped(self) -> list[Dropped]:

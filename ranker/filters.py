@@ -4,7 +4,7 @@ import numpy as np
 
 from ranker.candidates import Asked, Candidates, Filter, Mask, Rows
 from ranker.catalogue import NOBODY, Catalogue
-from ranker.marks import Hidden
+from ranker.marks import Hidden, Marks
 from ranker.pairs import keys_of
 
 
@@ -27,14 +27,19 @@ def fit_for(catalogue: Catalogue) -> Filter:
             return keep
         for place, span in candidates.spans():
             query = asked.queries[place]
-            keep[span] = until[span] <= query.now_ms
-            follows = [mark.video_id for mark in query.profile.follows]
-            creators = catalogue.creator[catalogue.rows(follows)]
-            rows = candidates.rows[span]
-            keep[span] |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])
+            keep[span] = not_limited(candidates.rows[span], query.now_ms, query.profile.follows, catalogue)
         return keep
 
     return fit_for
+
+
+def not_limited(rows: Rows, now_ms: int, follows: Marks, catalogue: Catalogue) -> Mask:
+    """Which rows are not limited at this event time, or are by somebody whom the person follows."""
+    keep: Mask = catalogue.limited_until[rows] <= now_ms
+    if not keep.all():
+        creators = catalogue.creator[catalogue.rows([mark.video_id for mark in follows])]
+        keep |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])
+    return keep
 
 
 def unseen(catalogue: Catalogue) -> Filter:

@@ -70,7 +70,18 @@ class Pipeline:
             "select": round(1000 * (done - scored), 3),
         }
         return [
-            Slate(query.user_id, query.version, shown, drops, degraded, exhausted, timings_ms, deaths, query.now_ms)
+            Slate(
+                user_id=query.user_id,
+                version=query.version,
+                items=shown,
+                drops=drops,
+                degraded=degraded,
+                exhausted=exhausted,
+                timings_ms=timings_ms,
+                deaths=deaths,
+                now_ms=query.now_ms,
+                follows=query.profile.follows,
+            )
             for query, shown, drops, degraded, exhausted in zip(
                 queries, items, sifted.drops, sifted.degraded, sifted.exhausted, strict=True
             )
@@ -116,16 +127,14 @@ def home(
 def may_show(slate: Slate, catalogue: Catalogue) -> Slate:
     """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all.
 
-    Whether a limit has expired is told by the time at which the slate was asked for, as in the filters.
+    Limits are judged as in the filters: by the time at which the slate was asked for, and by whom the person follows.
     """
     if slate.deaths == catalogue.deaths:
         return slate
-    rows = [catalogue.row_of.get(item.video_id) for item in slate.items]
-    shown = [
-        item
-        for item, row in zip(slate.items, rows, strict=True)
-        if row is not None and catalogue.limited_until[row] <= slate.now_ms
-    ]
+    there = [item for item in slate.items if item.video_id in catalogue.row_of]
+    rows = catalogue.rows([item.video_id for item in there])
+    fit = filters.not_limited(rows, slate.now_ms, slate.follows, catalogue)
+    shown = [item for item, fits in zip(there, fit, strict=True) if fits]
     if len(shown) == len(slate.items):
         return slate
     return replace(slate, items=[changed(item, rank=rank) for rank, item in enumerate(shown, 1)])

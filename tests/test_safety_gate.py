@@ -138,6 +138,24 @@ async def test_an_expired_limit_lets_a_video_pass_at_emit_when_another_was_withd
     assert "cook-01" in left and "cook-02" not in left
 
 
+@pytest.mark.parametrize("how", ["limited before ranking", "limited since", "limited again since"])
+async def test_a_limited_video_stays_for_followers_of_its_creator_when_another_was_withdrawn(how: str) -> None:
+    before = kitchen_and_garden() if how == "limited since" else kitchen_with("cook-01")
+    catalogue = catalogue_of(*before, watched_by_many=["cook-01", "cook-02"])
+    cook = after(watched("ana", "cook-00"))
+    follower = after(followed("ana", "cook-03", minute(1)), state=cook)  # the same creator's
+    theirs, other = await slate_for(catalogue, follower), await slate_for(catalogue, cook)
+    assert {"cook-01", "cook-02"} <= set(ids(theirs))
+    assert ("cook-01" in ids(other)) == (how == "limited since")
+    if how != "limited before ranking":
+        catalogue.apply(kitchen_with("cook-01", LATER + 1))
+    catalogue.apply([withdrawn("cook-02", LATER)])
+    left = may_show(theirs, catalogue)
+    assert ids(left) == [one for one in ids(theirs) if one != "cook-02"]
+    assert [item.rank for item in left.items] == list(range(1, len(left.items) + 1))
+    assert "cook-01" not in ids(may_show(other, catalogue))
+
+
 def test_the_same_record_with_another_expiry_is_taken_in() -> None:
     catalogue = catalogue_of(*kitchen_with("cook-01", LATER))
     assert catalogue.apply(kitchen_with("cook-01", LATER)) == 0

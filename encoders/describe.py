@@ -55,7 +55,7 @@ class Describer:
         image = ImageEncoder(folder, provider=provider, threads=threads, precision=pictures)
         audio = AudioEncoder(folder, provider=provider, threads=threads)
         gate = Safety.load(folder, nudity=nudity, limit_days=limit_days, provider=provider, threads=threads)
-        return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder))
+        return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder, pictures=pictures))
 
     @property
     def version(self) -> str:

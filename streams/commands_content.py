@@ -61,9 +61,9 @@ def similar(
 def reuploads(settings: "Settings", as_json: Json = False) -> None:
     """List videos that were uploaded more than once: the same pictures, the same sound, the same length."""
     from ranker.gallery import groups
-    from streams.gallery import read_gallery
+    from streams.gallery import read_stored
 
-    pairs = read_gallery(settings, tell).reuploads()
+    pairs = read_stored(settings, tell).reuploads()
     for group in groups(pairs):
         ids = {video.video_id for video in group}
         alike = [
@@ -84,9 +84,9 @@ def review(settings: "Settings", as_json: Json = False) -> None:
     from encoders.safety import KIND, LIMITED
     from ranker.entry import FOR_GOOD, limited_until
     from streams.commands_forget import moment
-    from streams.gallery import read_gallery
+    from streams.gallery import read_stored
 
-    gallery = read_gallery(settings, tell)
+    gallery = read_stored(settings, tell)
     now_ms = time.time() * 1000
     until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := limited_until(video))}
     limited = [gallery.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from msgspec.structs import replace
 
+from encoders.base import Precision
+from encoders.fuse import Fusion, version_of
 from encoders.manifest import folder_of
-from encoders.stored import vector_of
+from encoders.stored import fusion_of, in_version, is_current
 from encoders.text import TextEncoder
 from ranker.entry import limited_until
 from ranker.gallery import RETRIEVAL, Gallery
@@ -16,6 +18,7 @@ from ranker.playlist import Wish
 from ranker.state import Profile, seen_codes, unpack, video_code
 from schemas.settings import Settings
 from schemas.topics import FEATURES, PROFILES
+from schemas.videos import Encoded
 from streams.admin import wait_until_let_in
 from streams.kafka import groupless, partition_of, partitions_of, read_to_end
 from streams.shared import features_of
@@ -25,7 +28,16 @@ INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
 
 
 def read_gallery(settings: Settings, say: Callable[[str], None]) -> Gallery:
-    """All described videos; Trouble where there is none."""
+    """All described videos with vectors of the present version alone, as an index holds them; Trouble where none is."""
+    fusion, found = fusion_of(settings), read_stored(settings, say)
+    if behind := outdated(found, settings.image_precision):
+        say(behind)
+    videos = {video_id: present(video, fusion, settings.image_precision) for video_id, video in found.videos.items()}
+    return Gallery(videos, found.withdrawn, found.overtaken)
+
+
+def read_stored(settings: Settings, say: Callable[[str], None]) -> Gallery:
+    """All described videos with the vectors of any version that features.v1 holds; Trouble where none is."""
     wait_until_let_in(settings, say)
     gallery = asyncio.run(gallery_now(settings))
     if not gallery.videos:
@@ -35,7 +47,7 @@ def read_gallery(settings: Settings, say: Callable[[str], None]) -> Gallery:
 
 
 async def gallery_now(settings: Settings) -> Gallery:
-    """All videos that are described or withdrawn by now."""
+    """All videos that are described or withdrawn by now, as features.v1 stores them."""
     topic, gallery = FEATURES.full(settings.prefix), Gallery()
     with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
@@ -43,6 +55,27 @@ async def gallery_now(settings: Settings) -> Gallery:
         read = (features_of(record) for record in records if record.value)
         gallery.take(one for one in read if one is not None)
     return gallery
+
+
+def present(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
+    """The video with vectors of the present models alone, and the retrieval vector that this fusion makes of them."""
+    made, version = in_version(video, fusion, pictures=pictures), version_of(fusion.version)
+    kept = {
+        name: vector
+        for name, vector in made.vectors.items()
+        if (vector.encoder == version if name == RETRIEVAL else is_current(name, vector, pictures=pictures))
+    }
+    return made if kept == made.vectors else replace(made, vectors=kept)
+
+
+def outdated(gallery: Gallery, pictures: Precision) -> str:
+    """A sentence about the videos that other models described, and what to do; empty where there is none."""
+    behind = sum(
+        any(name != RETRIEVAL and not is_current(name, of, pictures=pictures) for name, of in video.vectors.items())
+        for video in gallery.videos.values()
+    )
+    said = f"{behind} of {len(gallery.videos)} videos have vectors of other models, which are left out"
+    return f"{said}: run `freshet backfill` on their uploads." if behind else ""
 
 
 def text_vector(settings: Settings, words: str) -> Any:
@@ -58,16 +91,16 @@ def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | Non
     profile = asyncio.run(_profile(settings, user_id))
     liked = [] if profile is None else [*profile.likes, *(mark for mark in profile.watches if mark.weight >= POSITIVE)]
     newest = sorted(liked, key=lambda mark: (-mark.at_ms, mark.video_id))
-    known = [gallery.videos[mark.video_id] for mark in newest if mark.video_id in gallery.videos]
-    rows = [row for video in known if (row := vector_of(video, RETRIEVAL)) is not None][:INTERESTS]
-    if not rows and theme is None:
+    videos, column = gallery.column(RETRIEVAL)
+    place_of = {video.video_id: place for place, video in enumerate(videos)}
+    places = [place_of[mark.video_id] for mark in newest if mark.video_id in place_of][:INTERESTS]
+    if not places and theme is None:
         raise Trouble(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
     now_ms = 0 if profile is None else profile.newest_ms
     limited = {video_id for video_id, video in gallery.videos.items() if limited_until(video) > now_ms}
     seen = frozenset() if profile is None else frozenset(seen_codes(profile))
     exclude = limited.union(video_id for video_id in gallery.videos if video_code(video_id) in seen)
-    interests = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
-    return Wish(interests, None if theme is None else text_vector(settings, theme), frozenset(exclude))
+    return Wish(column[places], None if theme is None else text_vector(settings, theme), frozenset(exclude))
 
 
 async def _profile(settings: Settings, user_id: str) -> Profile | None:

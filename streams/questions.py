@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 
 from encoders.fuse import version_of
 from encoders.stored import DIM, fusion_of
-from ranker.gallery import Hit
+from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import IndexUnavailable, Where
 from schemas.settings import Settings
 from streams.gallery import read_gallery, text_vector
@@ -70,5 +70,13 @@ async def _asked(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]])
 
 
 def _lacks(video_id: str, name: str, vectors: Iterable[str]) -> NoReturn:
-    has = ", ".join(sorted(vectors)) or "none"
-    raise Trouble(f"{video_id!r} has no {name} vector; it has: {has}.", "Choose another --by.") from None
+    has = ", ".join(sorted(map(_by, vectors))) or "none"
+    raise Trouble(
+        f"{video_id!r} has no {_by(name)} vector of the present models; it has: {has}.",
+        "Choose another --by; where other models described it, `freshet backfill` on its upload makes one.",
+    ) from None
+
+
+def _by(name: str) -> str:
+    """What `--by` calls the vectors of this name."""
+    return "fused" if name == RETRIEVAL else name

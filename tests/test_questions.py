@@ -24,6 +24,7 @@ from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
 from schemas.types import DAY_MS
 from schemas.videos import Encoded, Upload, Withdrawn
 from streams import up
+from streams.gallery import read_stored, wish_of
 from streams.watched import read_watched
 from tests.brokers import broker_in
 from tests.clips import clip
@@ -95,6 +96,7 @@ def test_similar_videos_by_text_and_by_picture(settings: Settings) -> None:
     assert ids(asked(settings, "similar", "goal", "--by", "image")) == ["stolen"]
     ran = freshet(settings, "similar", "soup", "--by", "audio")
     assert ran.returncode == 1 and "has no audio vector" in ran.stderr and "Traceback" not in ran.stderr
+    assert "it has: fused, text." in ran.stderr
     assert "No video 'nothing'" in freshet(settings, "similar", "nothing").stderr
 
 
@@ -124,6 +126,31 @@ def test_a_qdrant_server_answers_as_the_whole_topic_does(settings: Settings) -> 
         assert stub.searched() == ["text", "text", "retrieval", "text", "image", "audio"]
     gone = freshet(served, *QUESTIONS[3], "--json")
     assert gone.stdout == read[3].stdout and "reading features.v1 instead" in gone.stderr
+
+
+def test_vectors_of_another_version_answer_nothing(settings: Settings) -> None:
+    own = settings.model_copy(update={"prefix": "versions.", "fusion": "concat"})
+    assert freshet(own, "topics", "apply").returncode == 0
+    stored = everything(settings, FEATURES)
+    soup = next(found for one in stored if isinstance(found := videos.decode_features(one.value), Encoded))
+    foreign = {name: replace(vector, encoder=f"{name}@fp32-0123456789abcdef") for name, vector in soup.vectors.items()}
+    old = [replace(soup, video_id=f"old-{number}", vectors=foreign) for number in range(9)]  # the commonest version
+    publish(own, FEATURES, [(one.key.decode(), one.value) for one in stored])
+    publish(own, FEATURES, [(one.video_id, videos.encode(one)) for one in old])
+    publish(own, PROFILES, [("ana", pack(after(liked("ana", "old-0"), liked("ana", "cats-1", NOON + 1))))])
+    read = freshet(own, "similar", "cats-1", "--json")
+    assert '"cats-2"' in read.stdout and "old-" not in read.stdout, read.stderr
+    assert "9 of 16 videos have vectors of other models" in read.stderr
+    assert len(wish_of(own, read_stored(own, print), "ana", None).interests) == 1  # of one version, whichever it is
+    found = ids(asked(own, "playlist", "ana"))
+    assert found[0] == "cats-2" and not [video_id for video_id in found if video_id.startswith("old-")]
+    ran = freshet(own, "similar", "old-0", "--by", "text")
+    assert ran.returncode == 1 and "'old-0' has no text vector of the present models; it has: none." in ran.stderr
+    assert "freshet backfill" in ran.stderr.splitlines()[-1]
+    with aside(QdrantStub()) as stub:
+        served = own.model_copy(update={"qdrant_url": stub.url})
+        assert freshet(served, "rebuild").returncode == 0
+        assert freshet(served, "similar", "cats-1", "--json").stdout == read.stdout
 
 
 def test_a_reupload_is_listed_with_what_is_the_same(settings: Settings) -> None:

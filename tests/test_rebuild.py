@@ -10,6 +10,7 @@ from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
 from ranker.index import ExactIndex
 from schemas.videos import Encoded
+from streams.gallery import outdated, present
 from streams.rebuild import fill
 from tests.models import real_models
 from tests.stories import NOON, encoded, withdrawn
@@ -81,3 +82,22 @@ def test_pictures_of_another_precision_are_not_of_this_version() -> None:
     without = {name: row[None] for name in BLOCKS if name != "image" and (row := vector_of(video, name)) is not None}
     assert (vector_of(fp32) == NEW(without)[0]).all()
     assert is_current("text", video.vectors["text"], "fp32") and not is_current("image", video.vectors["image"], "fp32")
+
+
+def test_questions_are_answered_by_vectors_of_the_present_version_alone() -> None:
+    video = described("v1")
+    made = present(video, NEW, "int8")
+    assert made == in_version(video, NEW, pictures="int8") and present(made, NEW, "int8") is made
+    assert present(described("v1", by=NEW, models="0123456789abcdef"), OLD, "int8").vectors == {}
+    fp32 = present(video, NEW, "fp32")
+    assert sorted(fp32.vectors) == ["audio", "retrieval", "text"]
+    assert fp32.vectors[RETRIEVAL] == in_version(video, NEW, pictures="fp32").vectors[RETRIEVAL]
+
+
+def test_videos_that_other_models_described_are_counted() -> None:
+    gallery = Gallery()
+    gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="0123456789abcdef")])
+    assert outdated(gallery, "int8").startswith("1 of 3 videos have vectors of other models")
+    assert outdated(gallery, "fp32").startswith("3 of 3 ")
+    gallery.take([withdrawn("ccc", NOON + 1)])
+    assert outdated(gallery, "int8") == ""

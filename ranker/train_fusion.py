@@ -9,6 +9,7 @@ and a test compares them with differences.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -77,12 +78,16 @@ def newest_apart(events: Sequence[Watched]) -> tuple[list[Watched], list[Watched
 def replaces(new: float, old: float | None) -> bool:
     """Whether new weights take the place of old ones, by the recall of both; None: there are none.
 
-    What is not better stays out: a new version of the weights costs a new vector of every video.
+    What is not better stays out: a new version of the weights costs a new vector of every video. Weights that find
+    nothing to be judged by, whose recall is NaN, neither come in nor stay.
 
     >>> replaces(0.08, 0.07), replaces(0.07, 0.07), replaces(0.01, None)
     (True, False, True)
+    >>> nan = float("nan")
+    >>> replaces(nan, None), replaces(nan, 0.07), replaces(0.01, nan)
+    (False, False, True)
     """
-    return old is None or new > old
+    return not isnan(new) and (old is None or isnan(old) or new > old)
 
 
 def both_ways(pairs: Rows) -> Rows:

@@ -9,10 +9,16 @@ import typer
 from streams.commands import configured, tell, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from schemas.settings import Settings
     from streams.fusing import Outcome
 
 HOUR_S = 3600.0
+ROLLOUT = (
+    "to use it, give every worker the file, start the encoding agents anew, `freshet rebuild` where a Qdrant is used, "
+    "then start the ranking agents anew"
+)
 
 
 @configured
@@ -22,25 +28,36 @@ def train_fusion(
     every: Annotated[float | None, typer.Option(min=0.001, help="Learn again every so many hours.")] = None,
 ) -> None:
     """Learn from what people watched how text, picture and sound become one vector (FRESHET_FUSION=attention)."""
-    from streams.trouble import Trouble
-
     if every is None:
-        learned = _round(settings, log)
-        if learned.replaced:
-            tell("`freshet rebuild` where a Qdrant is used, then start the workers anew: they take it at their start")
+        if _round(settings, log).replaced:
+            tell(ROLLOUT)
         return
     treat_sigterm_as_ctrl_c()
     try:
-        while True:
-            began = time.monotonic()
-            try:
-                _round(settings, log)
-            except Trouble as trouble:  # a log that is too short yet, or a broker that is away
-                tell(str(trouble))
-            tell(f"the next round begins {every:g} h after this one began")
-            time.sleep(max(0.0, began + every * HOUR_S - time.monotonic()))
+        again(lambda: _round(settings, log), every)
     except KeyboardInterrupt:
         tell("stopped")
+
+
+def again(learn: "Callable[[], Outcome]", every: float) -> None:
+    """Learn every so many hours, until something is raised that time alone does not mend, such as a ModelError.
+
+    A log that is too short yet, or a broker that is away or goes away, ends a round alone.
+    """
+    from confluent_kafka import KafkaException
+
+    from streams.trouble import Trouble
+
+    while True:
+        began = time.monotonic()
+        try:
+            learn()
+        except Trouble as trouble:
+            tell(str(trouble))
+        except (KafkaException, TimeoutError) as error:
+            tell(f"reading Kafka failed: {error!r}")
+        tell(f"the next round begins {every:g} h after this one began")
+        time.sleep(max(0.0, began + every * HOUR_S - time.monotonic()))
 
 
 def _round(settings: "Settings", log: Path | None) -> "Outcome":
@@ -48,10 +65,10 @@ def _round(settings: "Settings", log: Path | None) -> "Outcome":
     from schemas.topics import FEEDBACK
     from streams.commands_content import messages
     from streams.fusing import learn_fusion, watch_of
-    from streams.gallery import read_gallery
+    from streams.gallery import read_stored
     from streams.watched import read_watched
 
-    gallery = read_gallery(settings, tell)
+    gallery = read_stored(settings, tell)
     if log is None:
         watches = read_watched(settings, gallery.videos, tell)
     else:

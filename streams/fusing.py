@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.base import ModelError, Vectors
+from encoders.base import ModelError, Precision, Vectors
 from encoders.fuse import ATTENTION, Attention, Fusion, load_fusion, maps_of, read_attention, write_attention
 from encoders.manifest import folder_of
+from encoders.stored import is_current
+from ranker.entry import vector_of
 from ranker.gallery import Gallery
 from ranker.marks import POSITIVE, weight_of
 from ranker.train_fusion import (
@@ -24,6 +26,8 @@ from ranker.train_fusion import (
 )
 from schemas.events import Feedback
 from schemas.settings import Settings
+from schemas.videos import Encoded
+from streams.gallery import outdated
 from streams.trouble import Trouble
 
 FEWEST = 200  # pairs; a guess: fewer say more about chance than about taste
@@ -57,18 +61,25 @@ class Outcome(NamedTuple):
 def learn_fusion(
     settings: Settings, gallery: Gallery, watches: Sequence[Watched], say: Callable[[str], None]
 ) -> Outcome:
-    """Learn from all but the newest watches, and keep the weights if these speak for them."""
-    known = {video_id: row for row, video_id in enumerate(sorted(gallery.videos))}
+    """Learn from all but the newest watches, and keep the weights if these speak for them.
+
+    gallery  as features.v1 stores it; only vectors that the present models made are looked at
+    """
+    start, videos = start_of(settings), [video for _, video in sorted(gallery.videos.items())]
+    rows = {name: rows_of(videos, name, len(of), settings.image_precision) for name, of in start.maps.items()}
+    has = np.any([of.any(axis=1) for of in rows.values()], axis=0)
+    known = {video.video_id: row for row, video in enumerate(videos) if has[row]}
+    behind = outdated(gallery, settings.image_precision)
     early, late = newest_apart([one for one in watches if one.video_id in known])
     pairs, held = co_watched(early, known), co_watched(late, known)
     if len(pairs) < FEWEST or len(held) < FEWEST_HELD:
         raise Trouble(
             f"The log holds {len(pairs)} pairs of videos watched together, and {len(held)} in its newest tenth.",
-            f"{FEWEST} and {FEWEST_HELD} are the least to learn from.",
+            f"{FEWEST} and {FEWEST_HELD} are the least to learn from. {behind}".rstrip(),
         )
+    if behind:
+        say(behind)
     say(f"{len(pairs)} pairs of {len(known)} videos to learn from, {len(held)} to judge by")
-    start = start_of(settings)
-    rows = {name: rows_of(gallery, name, known, len(of)) for name, of in start.maps.items()}
     losses: list[float] = []
 
     def after(epoch: int, loss: float) -> None:
@@ -96,7 +107,10 @@ def judge_of(rows: Mapping[str, Vectors], held: Rows, seed: int) -> Callable[[Fu
 
 
 def weights_before(settings: Settings, start: Learned, say: Callable[[str], None]) -> Attention | None:
-    """The weights that are kept now; None where there are none for the present models."""
+    """The weights that are kept now; None where there are none of the shapes [D_m, 256] that the present models need.
+
+    They do not say which models they were learned for, so they are judged as they serve: on what the present ones made.
+    """
     path = settings.data_dir / "fusion" / ATTENTION
     if not path.exists():
         return None
@@ -107,7 +121,7 @@ def weights_before(settings: Settings, start: Learned, say: Callable[[str], None
         return None
     shapes = [{name: of.shape for name, of in maps.items()} for maps in (found.maps, start.maps)]
     if shapes[0] != shapes[1]:
-        say(f"not compared: {path} was learned for other models")
+        say(f"not compared: {path} has other shapes than the present models need")
         return None
     return found
 
@@ -119,12 +133,13 @@ def watch_of(event: Feedback) -> Watched | None:
     return Watched(event.user_id, video_id, event.at_ms) if video_id and weight and weight >= POSITIVE else None
 
 
-def rows_of(gallery: Gallery, name: str, known: Mapping[str, int], dim: int) -> Vectors:
-    """The vectors of this name, one row a known video [N, dim], zero where it has none."""
-    videos, rows = gallery.column(name)
-    made = np.zeros((len(known), dim), np.float32)
-    for video, row in zip(videos, rows, strict=True):
-        made[known[video.video_id]] = row
+def rows_of(videos: Sequence[Encoded], name: str, dim: int, pictures: Precision) -> Vectors:
+    """The vectors of this name that the present models made, one row a video [N, dim], zero where it has none."""
+    made = np.zeros((len(videos), dim), np.float32)
+    for place, video in enumerate(videos):
+        vector = video.vectors.get(name)
+        if vector and is_current(name, vector, pictures=pictures) and (row := vector_of(vector, dim)) is not None:
+            made[place] = row
     return made
 
 

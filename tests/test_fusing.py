@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from msgspec.structs import replace
 
-from encoders.base import unit_rows
+from encoders.base import ModelError, Precision, unit_rows
 from encoders.fuse import ATTENTION, read_attention
-from encoders.stored import MODELS, packed
+from encoders.stored import MODELS, packed, precision_of
 from ranker.gallery import Gallery
 from ranker.train_fusion import Watched
 from schemas.settings import Settings
 from schemas.videos import Encoded
-from streams.fusing import learn_fusion
+from streams.commands_fusion import again
+from streams.fusing import Outcome, learn_fusion
 from streams.trouble import Trouble
 from tests.models import real_models
 from tests.stories import minute
@@ -27,6 +30,10 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def gallery() -> Gallery:
+    return described()
+
+
+def described(models: str = MODELS, pictures: Precision = "int8") -> Gallery:
     """Videos in four kinds: their texts are noise, and three of their thousand numbers of a picture tell the kind."""
     rng = np.random.default_rng(2)
     made = Gallery()
@@ -34,7 +41,8 @@ def gallery() -> Gallery:
         text, image = rng.standard_normal((1, 384)), 0.2 * rng.standard_normal((1, 1280))
         image[0, 3 * (number % KINDS) : 3 * (number % KINDS) + 3] += 2
         rows = {"text": unit_rows(text.astype(np.float32))[0], "image": unit_rows(image.astype(np.float32))[0]}
-        vectors = {name: vector for name, row in rows.items() if (vector := packed(f"{name}@fp32-{MODELS}", row))}
+        by = {name: f"{name}@{precision_of(name, pictures=pictures)}-{models}" for name in rows}
+        vectors = {name: vector for name, row in rows.items() if (vector := packed(by[name], row))}
         made.take([Encoded(video_id=f"v{number:02}", at_ms=1, vectors=vectors)])
     return made
 
@@ -100,3 +108,35 @@ def test_a_log_that_says_too_little_is_refused_and_the_weights_stay(settings: Se
     with pytest.raises(Trouble, match="200 and 20 are the least"):
         learn_fusion(settings, gallery, watches(1, of_kind=True)[:300], print)
     assert not (settings.data_dir / "fusion").exists()
+
+
+def test_what_other_models_made_is_not_learned_from(settings: Settings, gallery: Gallery, tmp_path: Path) -> None:
+    log, said = watches(1, of_kind=True), list[str]()
+    with_fp32 = learn_fusion(settings, described(pictures="fp32"), log, said.append)
+    assert f"{VIDEOS} of {VIDEOS} videos have vectors of other models" in said[0] and "freshet backfill" in said[0]
+    bare = Gallery()
+    bare.take([replace(one, vectors={"text": one.vectors["text"]}) for one in gallery.videos.values()])
+    alone = learn_fusion(settings.model_copy(update={"data_dir": tmp_path / "alone"}), bare, log, print)
+    assert with_fp32.version == alone.version and (with_fp32.new, with_fp32.mean) == (alone.new, alone.mean)
+
+
+def test_where_other_models_described_all_a_backfill_comes_first(settings: Settings) -> None:
+    with pytest.raises(Trouble, match=f"holds 0 pairs .* {VIDEOS} of {VIDEOS} videos .* run `freshet backfill`"):
+        learn_fusion(settings, described(models="0123456789abcdef"), watches(1, of_kind=True), print)
+    assert not (settings.data_dir / "fusion").exists()
+
+
+def test_rounds_outlive_a_broker_that_goes_away_and_end_where_models_are_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    away = KafkaException(KafkaError(KafkaError._TRANSPORT))
+    faults = [Trouble("Too short."), away, TimeoutError(), ModelError("no file"), SystemExit("one round too many")]
+
+    def learn() -> Outcome:
+        raise faults.pop(0)
+
+    with pytest.raises(ModelError, match="no file"):
+        again(learn, every=1e-9)
+    said = capsys.readouterr().err
+    assert said.count("the next round begins") == 3
+    assert "Too short." in said and "KafkaException" in said and "TimeoutError" in said

@@ -10,11 +10,13 @@ from encoders.base import Content, Precision, Vectors, text_of
 from encoders.fuse import Fusion, load_fusion, version_of
 from encoders.image import ImageEncoder
 from encoders.language import language_of, load_detector
+from encoders.manifest import folder_of
 from encoders.runtime import Provider
 from encoders.safety import KIND, Judged, Safety, Verdict, expiry_of, labels_of
-from encoders.stored import RETRIEVAL, packed
+from encoders.stored import RETRIEVAL, fusion_of, packed
 from encoders.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
 from encoders.text import TextEncoder
+from schemas.settings import Settings
 from schemas.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
 
 
@@ -56,6 +58,19 @@ class Describer:
         audio = AudioEncoder(folder, provider=provider, threads=threads)
         gate = Safety.load(folder, nudity=nudity, limit_days=limit_days, provider=provider, threads=threads)
         return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder, pictures=pictures))
+
+    @classmethod
+    def of(cls, settings: Settings, *, replaying: bool = False) -> "Describer":
+        """Open what the settings ask for; a replay looks at no picture and needs the same bits whatever the batch."""
+        return cls.load(
+            folder_of(settings.cache_dir),
+            provider="cpu" if replaying else settings.provider,
+            exact=replaying,
+            fusion=fusion_of(settings),
+            nudity=settings.nudity and not replaying,
+            limit_days=settings.limit_days,
+            pictures=settings.image_precision,
+        )
 
     @property
     def version(self) -> str:

@@ -25,9 +25,6 @@ OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "floa
 ROWS = {"cpu": 2, "cuda": 32}  # frames a call; on the CPU 2 cost 4 % less than 1, 4 and 8 no less; a guess for CUDA
 
 
-REMEDY_FOR_CUDA = "set image_precision to fp32, or provider to auto or cpu"
-
-
 class Seen(NamedTuple):
     """What the pictures of each video show.
 
@@ -56,7 +53,7 @@ class ImageEncoder:
     ) -> None:
         if precision == "int8":
             if provider == "cuda":
-                raise ModelError(f"int8 pictures are for the CPU: {REMEDY_FOR_CUDA}.")
+                raise ModelError("int8 pictures are for the CPU: set image_precision to fp32, or provider to auto.")
             provider = "cpu"
         path = folder / FILES[precision]
         self._model = open_model(path, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS)

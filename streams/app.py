@@ -63,24 +63,13 @@ def profiles_app(settings: Settings) -> Any:
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.describe import Describer
-    from encoders.manifest import folder_of
-    from encoders.stored import fusion_of
     from schemas import videos
     from streams.contents import Contents
     from streams.encoding import declare
     from streams.state import OwnedState
 
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
-    fusion = fusion_of(settings)
-    folder = folder_of(settings.cache_dir)
-    describer = Describer.load(
-        folder,
-        provider=settings.provider,
-        fusion=fusion,
-        nudity=settings.nudity,
-        limit_days=settings.limit_days,
-        pictures=settings.image_precision,
-    )
+    describer = Describer.of(settings)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     out = Outbox(app)
     known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)

@@ -14,8 +14,7 @@ from kafka.errors import KafkaError
 
 from encoders.base import Content, Precision
 from encoders.describe import Describer
-from encoders.manifest import folder_of
-from encoders.stored import DIM, RETRIEVAL, fusion_of, is_current
+from encoders.stored import DIM, RETRIEVAL, is_current
 from ranker.gallery import Gallery
 from ranker.index import VideoIndex
 from schemas import videos
@@ -42,14 +41,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     os.nice(NICE)
     gallery = asyncio.run(gallery_now(settings))
     lacking = todo(uploads, gallery, settings.image_precision)
-    describer = Describer.load(
-        folder_of(settings.cache_dir),
-        provider=settings.provider,
-        fusion=fusion_of(settings),
-        nudity=settings.nudity,
-        limit_days=settings.limit_days,
-        pictures=settings.image_precision,
-    )
+    describer = Describer.of(settings)
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:
         asyncio.run(_describe(settings, lacking, describer, producer, moved))
@@ -58,7 +50,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     return len(lacking)
 
 
-def todo(uploads: Iterable[Uploads], gallery: Gallery, pictures: Precision = "int8") -> list[Upload]:
+def todo(uploads: Iterable[Uploads], gallery: Gallery, pictures: Precision) -> list[Upload]:
     """The newest upload of each video that the catalogue does not hold as the present models describe it, by id.
 
     What was withdrawn at the same time or later is left alone.

@@ -90,6 +90,7 @@ def report(error: Exception) -> int:
 def explain(error: Exception) -> tuple[str, str, int]:
     """Cause, remedy and exit status of an error."""
     from encoders.base import ModelError
+    from ranker.index import IndexUnavailable
     from schemas.settings import SettingsError
 
     match error:
@@ -99,6 +100,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
             return str(error), "`freshet config show` lists every setting with its source.", 2
         case ModelError():
             return str(error), "", 2
+        case IndexUnavailable():
+            return f"{error}.", "See that Qdrant runs at FRESHET_QDRANT_URL, or unset it to do without.", 1
         case OSError() if error.filename:
             return f"{error.filename}: {error.strerror}.", "Correct the path or its rights.", 1
         case _:

@@ -87,7 +87,7 @@ def not_outdated(
     return newer
 
 
-async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precision = "int8") -> None:
+async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precision) -> None:
     """Bring the index up to these features, however long it is away: the poll stays in hand."""
     newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
     while True:
@@ -102,7 +102,7 @@ async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precisi
             await asyncio.sleep(PAUSE_S)
 
 
-def indexed(video: Features, pictures: Precision = "int8") -> IndexedVideo | None:
+def indexed(video: Features, pictures: Precision) -> IndexedVideo | None:
     """What an index keeps of a video, or None where there is nothing to find it by.
 
     Of the modalities only what the present models made, so that no two versions lie in one collection.

@@ -78,7 +78,7 @@ class QdrantIndex:
         check_version(info.version)
         if not await self._exists():
             await self._create()
-            log.info("%s is new and empty; `freshet rebuild` fills it with what features.v1 holds", self._collection)
+            log.info("%s is new and empty; `freshet rebuild` fills it from features.v1", self._collection)
         found = await self._write("describe it", lambda: self._client.get_collection(self._collection))
         self._check(found)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
@@ -127,7 +127,8 @@ class QdrantIndex:
     async def find(self, vector: Floats, k: int, where: Where | None = None, name: str = RETRIEVAL) -> list[Hit]:
         """What is known of the `k` videos whose vector of this name is nearest to [D], without their vectors."""
         [answer] = await self._query(self._requests(vector[None], k, where, name, True))
-        told = {point.payload["video_id"]: point.payload for point in answer.points if point.payload}
+        payloads = [point.payload for point in answer.points if point.payload]
+        told = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
         hits = hits_of(answer.points, k)
         return [Hit(video_of(told[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
 

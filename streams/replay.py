@@ -13,8 +13,6 @@ from typing import NamedTuple
 import msgspec
 
 from encoders.describe import Describer
-from encoders.manifest import folder_of
-from encoders.stored import fusion_of
 from ranker.candidates import Query
 from ranker.catalogue import Catalogue
 from ranker.index import ExactIndex
@@ -196,12 +194,5 @@ class Replay:
 
 def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
     """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
-    describer = Describer.load(
-        folder_of(settings.cache_dir),
-        provider="cpu",
-        exact=True,
-        fusion=fusion_of(settings),
-        limit_days=settings.limit_days,
-        pictures=settings.image_precision,
-    )
+    describer = Describer.of(settings, replaying=True)
     return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}

@@ -19,7 +19,7 @@ def gallery(*records: Encoded) -> Gallery:
 
 
 def wanted(*uploads: object, known: Gallery) -> list[str]:
-    return [one.video_id for one in todo(uploads, known)]  # type: ignore[arg-type]
+    return [one.video_id for one in todo(uploads, known, "int8")]  # type: ignore[arg-type]
 
 
 def test_what_is_described_by_the_present_models_is_passed_over() -> None:
@@ -33,7 +33,7 @@ def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
 
 
 def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
-    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], Gallery())
+    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], Gallery(), "int8")
     assert [one.title for one in found] == ["new"]
     assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=Gallery()) == []
     gone = Gallery()

@@ -46,7 +46,7 @@ NOW = fusion(1, "now")
 def described(number: int, *, has: tuple[str, ...] = tuple(MODALITIES), models: str = MODELS, **more: Any) -> Encoded:
     rng = np.random.default_rng(number)
     rows = {name: unit_rows(rng.standard_normal((1, MODALITIES[name])).astype(np.float32)) for name in has}
-    made = {name: packed(f"{name}@{precision_of(name)}-{models}", row[0]) for name, row in rows.items()}
+    made = {name: packed(f"{name}@{precision_of(name, 'int8')}-{models}", row[0]) for name, row in rows.items()}
     made[RETRIEVAL] = packed(version_of(NOW.version), NOW(rows)[0])
     about = {"title": f"Title {number}", "language": ("en", "de")[number % 2], "labels": {"topic:food": 0.5}}
     vectors = {name: of for name, of in made.items() if of}
@@ -78,7 +78,7 @@ async def index(request: pytest.FixtureRequest, stub: QdrantStub) -> AsyncIterat
 
 
 async def put(index: QdrantIndex, *videos: Encoded) -> None:
-    await index.upsert([found for video in videos if (found := indexed(video))])
+    await index.upsert([found for video in videos if (found := indexed(video, "int8"))])
 
 
 def told(hits: list[Hit]) -> list[tuple[Encoded, float]]:
@@ -92,7 +92,7 @@ def test_the_dimensions_are_those_of_the_encoders() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, name: str) -> None:
     gallery = some()
-    await fill(index, gallery, NOW, lambda *_: None)
+    await fill(index, gallery, NOW, "int8", lambda *_: None)
     for where in (Where(), Where(languages=("de",)), Where(exclude=frozenset({"v1"}))):
         assert told(await beside(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
@@ -131,10 +131,10 @@ async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: Q
 
 async def test_rebuilding_fills_the_modalities_too_and_takes_out_what_was_withdrawn(index: QdrantIndex) -> None:
     gallery = some()
-    await fill(index, gallery, fusion(1, "now"), lambda *_: None)
+    await fill(index, gallery, fusion(1, "now"), "int8", lambda *_: None)
     assert {name for n in range(8) for name in await index.vectors_of(f"v{n}") or ()} == set(NAMES)
     gallery.take([withdrawn("v3", NOON + 99)])
-    await fill(index, gallery, NOW, lambda *_: None)
+    await fill(index, gallery, NOW, "int8", lambda *_: None)
     assert await index.count() == 11 and await index.vectors_of("v3") is None
 
 

@@ -30,15 +30,15 @@ OLD, NEW = fusion(1, "old"), fusion(2, "new")
 def described(video_id: str, *, by: Weighted = OLD, models: str = MODELS, at_ms: int = NOON) -> Encoded:
     rng = np.random.default_rng(len(video_id))
     rows = {name: unit_rows(rng.standard_normal((1, dim)).astype(np.float32)) for name, dim in DIMS.items()}
-    vectors = {name: packed(f"{name}@{precision_of(name)}-{models}", of[0]) for name, of in rows.items()}
+    vectors = {name: packed(f"{name}@{precision_of(name, 'int8')}-{models}", of[0]) for name, of in rows.items()}
     vectors[RETRIEVAL] = packed(version_of(by.version), by(rows)[0])
     return Encoded(video_id=video_id, at_ms=at_ms, vectors={name: of for name, of in vectors.items() if of})
 
 
 def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
     video = described("v1")
-    assert in_version(video, OLD) is video
-    made = in_version(video, NEW)
+    assert in_version(video, OLD, "int8") is video
+    made = in_version(video, NEW, "int8")
     assert made.vectors[RETRIEVAL].encoder == version_of("new")
     rows = {name: vector_of(video, name) for name in BLOCKS}
     expected = NEW({name: row[None] for name, row in rows.items() if row is not None})[0]
@@ -47,7 +47,7 @@ def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
 
 def test_what_other_models_made_is_left_as_it_is() -> None:
     video = described("v1", models="0123456789abcdef")
-    assert in_version(video, NEW) is video
+    assert in_version(video, NEW, "int8") is video
 
 
 def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
@@ -62,9 +62,9 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
     gallery.take([withdrawn("dddd", NOON + 1)])
     index, told = ExactIndex(), []
     await index.upsert([])
-    await fill(index, gallery, NEW, lambda done, total: told.append((done, total)))
+    await fill(index, gallery, NEW, "int8", lambda done, total: told.append((done, total)))
     assert sorted(index.catalogue.row_of) == ["a", "bb"] and told == [(2, 2)]
-    wanted = vector_of(in_version(gallery.videos["a"], NEW))
+    wanted = vector_of(in_version(gallery.videos["a"], NEW, "int8"))
     assert wanted is not None
     [hits] = await index.near(wanted[None], 1)
     assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)
@@ -72,7 +72,7 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
 
 def test_a_video_without_any_vector_stays_without() -> None:
     bare = encoded("v1")
-    assert in_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW).vectors == {}
+    assert in_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW, "int8").vectors == {}
 
 
 def test_pictures_of_another_precision_are_not_of_this_version() -> None:

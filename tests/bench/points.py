@@ -25,7 +25,7 @@ LABELS = {f"image:something of the {n} names": 0.5 for n in range(8)}
 def described(number: int, modalities: Sequence[str]) -> Encoded:
     """A video with random vectors of these modalities and of retrieval."""
     rng = np.random.default_rng(number)
-    made_by = {RETRIEVAL: VERSION} | {name: f"{name}@{precision_of(name)}-{MODELS}" for name in modalities}
+    made_by = {RETRIEVAL: VERSION} | {name: f"{name}@{precision_of(name, 'int8')}-{MODELS}" for name in modalities}
     rows = {name: unit_rows(rng.standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32)) for name in made_by}
     vectors = {name: vector for name, by in made_by.items() if (vector := packed(by, rows[name][0]))}
     about = {"title": "A title of some forty characters, or more", "tags": ["a", "b"], "labels": LABELS}
@@ -47,7 +47,7 @@ async def cost(modalities: Sequence[str]) -> tuple[float, float]:
     for _ in range(ROUNDS):
         sent.clear()
         began = time.process_time()
-        await index.upsert([found for video in videos if (found := indexed(video))])
+        await index.upsert([found for video in videos if (found := indexed(video, "int8"))])
         spent.append(time.process_time() - began)
     await index.close()
     return min(spent) / VIDEOS * 1e6, sum(sent) / VIDEOS / 1000

@@ -103,7 +103,7 @@ def some(system: System, count: int) -> list[IndexedVideo]:
     found: list[IndexedVideo] = []
 
     def take(record: Any) -> None:
-        if len(found) < count and (video := indexed(videos.decode_features(record.value))):
+        if len(found) < count and (video := indexed(videos.decode_features(record.value), "int8")):
             found.append(video)
 
     read_all(system.settings, FEATURES, take)
@@ -130,7 +130,7 @@ def live_videos(system: System) -> set[str]:
     return {
         name
         for name, one in last.items()
-        if isinstance(one, videos.Encoded) and any(is_current(name, of) for name, of in one.vectors.items())
+        if isinstance(one, videos.Encoded) and any(is_current(name, of, "int8") for name, of in one.vectors.items())
     }
 
 

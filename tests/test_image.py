@@ -101,7 +101,7 @@ def test_int8_sees_nearly_what_fp32_sees(models: Path) -> None:
     fp32, int8 = (ImageEncoder(models, provider="cpu", precision=of) for of in ("fp32", "int8"))  # type: ignore[arg-type]
     drawn = [np.stack([draw() for draw in (honeycomb, crossword, traffic_light, wall_clock)])]
     assert fp32.version.removeprefix("fp32") == int8.version.removeprefix("int8")
-    assert 0.98 < float((fp32.encode(drawn) * int8.encode(drawn)).sum()) < 0.99999  # seen: 0.993
+    assert 0.98 < float((fp32.encode(drawn) * int8.encode(drawn)).sum()) < 0.99999  # seen: 0.994
 
 
 def test_int8_refuses_a_gpu_and_stays_on_the_cpu_where_any_will_do(models: Path) -> None:

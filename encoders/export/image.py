@@ -59,8 +59,7 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     example = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     save_onnx(picture, [example], fp32, INPUTS, OUTPUTS, {0: BATCH})
     photos = photographs(24)
-    convolutions = [node.name for node in onnx.load(fp32).graph.node if node.op_type == "Conv"]
-    quantise_nodes(fp32, int8, convolutions[-TAIL:], ({INPUTS[0].name: photo[None]} for photo in photos))
+    quantise_nodes(fp32, int8, _tail(fp32), ({INPUTS[0].name: photo[None]} for photo in photos))
     labels = picture.net._fc.weight.detach().numpy()  # [1000, 1280]
     matrix = principal_directions(labels, DIRECTIONS_DIM)
     np.save(folder / DIRECTIONS, matrix)
@@ -72,6 +71,13 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
         described(int8, dim=DIM, opset=OPSET, parity=_cosines(fp32, int8, photos)),
         described(folder / DIRECTIONS, dim=DIRECTIONS_DIM, parity=kept(labels, matrix)),
     ]
+
+
+def _tail(path: Path) -> list[str]:
+    """The last convolutions and what bounds their answers (ReLU6), but not the vector's norm behind them."""
+    nodes = list(onnx.load(path).graph.node)
+    places = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
+    return [node.name for node in nodes[places[-TAIL] : places[-1] + 2] if node.op_type in ("Conv", "Clip")]
 
 
 def photographs(count: int) -> NDArray[np.uint8]:

@@ -80,10 +80,12 @@ def samples(path: Path) -> Iterator[Vectors]:
 
 
 def quantised(examples: Parts, port: Port) -> Make:
-    """All convolutions in int8, with scales from these examples, which are among those that are compared."""
+    """All convolutions and their ReLU6 in int8, with scales from these examples, which are among those compared."""
 
     def quantise(source: Path, target: Path) -> None:
-        nodes = [node.name for node in onnx.load(source).graph.node if node.op_type == "Conv"]
+        graph = list(onnx.load(source).graph.node)
+        last = max(place for place, node in enumerate(graph) if node.op_type == "Conv")
+        nodes = [node.name for node in graph[: last + 2] if node.op_type in ("Conv", "Clip")]
         quantise_nodes(source, target, nodes, ({port.name: one[None]} for one in examples))
 
     return quantise

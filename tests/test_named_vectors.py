@@ -105,7 +105,7 @@ async def test_a_missing_modality_is_absent_and_the_video_is_found_by_the_others
     assert kept is not None and kept.keys() == {"text", RETRIEVAL}
     query = np.ones(MODALITIES["audio"], np.float32)
     assert [hit.video.video_id for hit in await index.find(query, 5, name="audio")] == ["v1"]
-    with pytest.raises(Trouble, match="'v2' has no audio vector; it has: retrieval, text"):
+    with pytest.raises(Trouble, match="'v2' has no audio vector of the present models; it has: fused, text"):
         await beside(index, "v2", "audio", 5, Where())
     with pytest.raises(IndexUnavailable, match="does not hold 'v3'"):
         await beside(index, "v3", "text", 5, Where())

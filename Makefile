@@ -114,7 +114,7 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 
 schemas: setup  ## Remake the JSON Schema files and docs/asyncapi.json from the message types.
-	@$(BIN)/python -m schemas.jsonschema
+	@$(BIN)/python -m schemas.publish
 
 clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

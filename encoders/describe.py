@@ -16,8 +16,8 @@ from encoders.safety import KIND, Judged, Safety, Verdict, expiry_of, labels_of
 from encoders.stored import RETRIEVAL, fusion_of, packed
 from encoders.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
 from encoders.text import TextEncoder
-from schemas.settings import Settings
-from schemas.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
+from schemas.messages.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
+from schemas.settings.model import Settings
 
 
 class Found(NamedTuple):

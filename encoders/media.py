@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from schemas.outputs import Reason
+from schemas.messages.dead_letters import Reason
 
 FRAMES, SIDE = 8, 224  # pictures of a video, and their height and width
 RATE = 16_000  # samples of sound a second

@@ -11,7 +11,7 @@ from encoders.image import Frames
 from encoders.nudity import LABELS, NudityDetector
 from encoders.runtime import Provider
 from encoders.toxicity import Toxicity
-from schemas.types import DAY_MS, YEAR_2100_MS
+from schemas.messages.fields import DAY_MS, YEAR_2100_MS
 
 KIND = "safety:"
 LIMITED = KIND + "limited"  # the label of a video that only those are shown who follow its creator

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from encoders.base import Precision, Vectors
 from encoders.fuse import RETRIEVAL_DIM, Fusion, load_fusion, version_of
 from encoders.manifest import EXPORTER, WEIGHTS, folder_of, key_of
-from schemas.settings import Settings
-from schemas.videos import Encoded, Vector
+from schemas.messages.videos import Encoded, Vector
+from schemas.settings.model import Settings
 
 RETRIEVAL = "retrieval"  # name of the vector that the index holds
 DIM = RETRIEVAL_DIM

@@ -15,7 +15,7 @@ from ranker.marks import Marks
 from ranker.pairs import Keys
 from ranker.state import Profile
 from ranker.taste import Taste
-from schemas.outputs import Item
+from schemas.messages.recommendations import Item
 
 Rows = NDArray[np.int32]
 Places = NDArray[np.int64]

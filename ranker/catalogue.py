@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ranker.entry import Entry, entry_of, unit
 from ranker.state import video_code
 from ranker.trends import Popular, people_per_unit
-from schemas.videos import Encoded, Features, Withdrawn
+from schemas.messages.videos import Encoded, Features, Withdrawn
 
 Rows = NDArray[np.int32]
 Vectors = NDArray[np.float32]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.videos import Encoded, Vector
+from schemas.messages.videos import Encoded, Vector
 
 Vectors = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ranker.profile import Arrival
 from ranker.state import EMPTY, Profile
-from schemas.outputs import Floor
+from schemas.messages.erasures import Floor
 
 CODE_BYTES = 16
 GAP = 1_000_000  # versions left out: more events of one person than a worker can have in hand

@@ -22,7 +22,7 @@ from ranker.catalogue import Catalogue
 from ranker.features import NAMES
 from ranker.scorers import Weights
 from ranker.sift import FILL, FILL_BIT
-from schemas.outputs import Because, Item
+from schemas.messages.recommendations import Because, Item
 
 REASONS = {
     "similar_to": ("similar", "liking"),

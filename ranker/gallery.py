@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ranker.entry import vector_of
 from ranker.index import Where
-from schemas.videos import Encoded, Features, Withdrawn
+from schemas.messages.videos import Encoded, Features, Withdrawn
 
 Vectors = NDArray[np.float32]
 

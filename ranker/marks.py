@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from schemas.events import (
+from schemas.messages.feedback import (
     Comment,
     Feedback,
     Follow,

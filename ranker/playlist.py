@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ranker.gallery import RETRIEVAL, Gallery, Vectors, admits
 from ranker.index import Where
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
 
 RELEVANCE, COHERENCE = 1.0, 0.4  # of the theme and the person's interests; of the video before; guesses
 TWIN = 0.95  # a cosine from which on a video says what an earlier one has said

@@ -40,7 +40,7 @@ from ranker.state import (
     version_of,
     video_code,
 )
-from schemas.events import Feedback, Follow, Hide, Watch
+from schemas.messages.feedback import Feedback, Follow, Hide, Watch
 
 __all__ = [
     "EMPTY",

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ranker.simulated_titles import CREATORS, KINDS, titles
-from schemas.events import Feedback, Like, Skip, Watch
-from schemas.outputs import Recommendation
-from schemas.types import DAY_MS
-from schemas.videos import Upload
+from schemas.messages.feedback import Feedback, Like, Skip, Watch
+from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import Recommendation
+from schemas.messages.videos import Upload
 
 SPAN_MS = 2 * DAY_MS  # a log's length: a day of uploads, then a day of feedback
 UPLOADED_BEFORE = 0.9  # share of the uploads that are there before anybody watches

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.profile import Accepted, Packed
-from schemas.outputs import Trends
+from schemas.messages.trends import Trends
 
 HALF_LIFE_S = 6 * 3600  # a guess
 PERIOD_HALF_LIVES = 16

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.types import DAY_MS
+from schemas.messages.fields import DAY_MS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024  # the largest record that the broker takes
 BLOCK_BYTES = 512 * 1024  # learned parameters go out in blocks below this

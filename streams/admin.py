@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import TOPICS, Topic
 from streams.security import kafka_python_options, wait_until_let_in
 from streams.trouble import Trouble

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.outputs import SOURCE_OFFSET
-from schemas.settings import Settings
+from schemas.messages.recommendations import SOURCE_OFFSET
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.kafka import Record, end_offsets, read_between, read_to_end
 from streams.outbox import Outbox

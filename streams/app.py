@@ -8,7 +8,8 @@ from typing import Any
 
 import faust
 
-from schemas.settings import Settings, load, settings_file
+from schemas.settings.load import load, settings_file
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
 from streams.outbox import Outbox
 from streams.security import librdkafka_options
@@ -63,7 +64,7 @@ def profiles_app(settings: Settings) -> Any:
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.describe import Describer
-    from schemas import videos
+    from schemas.messages import videos
     from streams.contents import Contents
     from streams.encoding import declare
     from streams.state import OwnedState

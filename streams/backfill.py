@@ -17,10 +17,10 @@ from encoders.describe import Describer
 from encoders.stored import DIM, RETRIEVAL, is_current
 from ranker.gallery import Gallery
 from ranker.index import VideoIndex
-from schemas import videos
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.messages.videos import Features, Upload, Uploads
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES
-from schemas.videos import Features, Upload, Uploads
 from streams.contents import Contents
 from streams.encoding import in_step
 from streams.gallery import gallery_now

@@ -91,7 +91,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
     """Cause, remedy and exit status of an error."""
     from encoders.base import ModelError
     from ranker.index import IndexUnavailable
-    from schemas.settings import SettingsError
+    from schemas.settings.load import SettingsError
 
     match error:
         case Trouble():

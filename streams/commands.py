@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from schemas.settings import Loaded
+    from schemas.settings.load import Loaded
 
 
 def _common(flag: str, text: str) -> Any:
@@ -64,7 +64,7 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 
 def load_settings(flags: dict[str, Any]) -> "Loaded":
     """Settings from flags, this process's environment and the settings file."""
-    from schemas.settings import load, settings_file
+    from schemas.settings.load import load, settings_file
 
     return load(flags, os.environ, settings_file(os.environ, Path.cwd()))
 

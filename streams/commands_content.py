@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from ranker.gallery import Hit
     from ranker.index import Where
-    from schemas.settings import Settings
+    from schemas.messages.videos import Encoded
+    from schemas.settings.model import Settings
     from schemas.topics import Topic
-    from schemas.videos import Encoded
 
 SAY_EVERY_S = 5.0
 By = Literal["text", "image", "audio", "fused"]

@@ -8,7 +8,7 @@ import typer
 from streams.commands import Json, configured, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from schemas.topics import Topic
     from streams.contract_facts import Breach, Facts
 

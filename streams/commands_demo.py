@@ -9,7 +9,8 @@ import typer
 from streams.commands import Json, treat_sigterm_as_ctrl_c, with_loaded, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Loaded, Settings
+    from schemas.settings.load import Loaded
+    from schemas.settings.model import Settings
     from streams.demo_log import Recorded
 
 INTERRUPTED = 130  # as shells say it

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.outputs import Reason
+from schemas.messages.dead_letters import Reason
 from streams.commands import Json, configured, tell, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.dead import Letter, Replayed
 
 app = typer.Typer(help="Look at dead letters, and send them again.", no_args_is_help=True)

@@ -10,7 +10,7 @@ import typer
 from streams.commands import Json, configured, tell, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.prove import Found
 
 
@@ -32,7 +32,7 @@ def forget(
 
 
 def _id_of(user: str) -> str:
-    from schemas.types import why_not_an_id
+    from schemas.messages.fields import why_not_an_id
 
     why = why_not_an_id("user_id", user) if user else "$.user_id is empty"
     if why:

@@ -11,7 +11,7 @@ from streams.commands import configured, tell, treat_sigterm_as_ctrl_c
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.fusing import Outcome
 
 HOUR_S = 3600.0

@@ -7,7 +7,7 @@ import typer
 from streams.commands import Json, configured, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
 
 FRESH_MS = 10_000  # a worker writes its status every second
 

@@ -12,7 +12,7 @@ import typer
 from streams.commands import Json, configured, tell, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.log_files import Fault, Line
 
 LogFile = Annotated[
@@ -142,7 +142,7 @@ def _show_slate(user_id: str, value: bytes | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from schemas.outputs import decode_recommendation
+    from schemas.messages.recommendations import decode_recommendation
     from streams.watch import heading, why
 
     if value is None:

@@ -16,7 +16,7 @@ from streams.commands_logs import LogFile, send_log
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.log_files import Fault, Line
     from streams.replay import Outcome
 
@@ -52,14 +52,14 @@ def replay(
 async def _replay(
     settings: "Settings", lines: "Iterator[Line | Fault]", out: "BinaryIO | None", batch: int, restart_at: int | None
 ) -> "Outcome":
-    from schemas import outputs
+    from schemas.messages import recommendations
     from streams.replay import Replay, replay_models
 
     describer, models = replay_models(settings)
     run = Replay(settings, describer, models, batch=batch)
     async for slate in run.run(lines, restart_at):
         if out:
-            out.write(outputs.encode(slate) + b"\n")
+            out.write(recommendations.encode(slate) + b"\n")
     return run.outcome
 
 

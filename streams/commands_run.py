@@ -9,7 +9,7 @@ import typer
 from streams.commands import configured, tell, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
 
 
 class Agent(StrEnum):

@@ -9,7 +9,8 @@ from streams.commands import Json, configured, tell, treat_sigterm_as_ctrl_c, wi
 from streams.trouble import Trouble
 
 if TYPE_CHECKING:
-    from schemas.settings import Loaded, Settings
+    from schemas.settings.load import Loaded
+    from schemas.settings.model import Settings
     from streams.broker import LocalBroker
 
 config = typer.Typer(help="Show the settings.", no_args_is_help=True)

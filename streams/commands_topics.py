@@ -9,7 +9,7 @@ import typer
 from streams.commands import Json, configured, tell, write_json
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings
+    from schemas.settings.model import Settings
     from streams.admin import Difference
 
 app = typer.Typer(help="Compare, create and alter Freshet's topics; nothing is ever deleted.", no_args_is_help=True)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from encoders.base import Content
 from encoders.media import MediaError
 from encoders.reader import MediaReader
-from schemas.outputs import DeadLetter
-from schemas.settings import Settings
-from schemas.videos import Upload, Uploads
+from schemas.messages.dead_letters import DeadLetter
+from schemas.messages.videos import Upload, Uploads
+from schemas.settings.model import Settings
 from streams.fetching import Rules
 from streams.guard import letter
 from streams.kafka import Record

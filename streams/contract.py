@@ -11,8 +11,11 @@ import numpy as np
 from ranker.catalogue import DIM
 from ranker.erasure import CODE_BYTES
 from ranker.profile import EMPTY, Arrival, Profile, ProfileError, fold_all, unpack
-from schemas import outputs, topics, videos
-from schemas.outputs import LETTER_BYTES, DeadLetter, Reason
+from schemas import topics
+from schemas.messages import videos
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason
+from schemas.messages.erasures import decode_floor
+from schemas.messages.trends import decode_trends
 from schemas.topics import Topic
 from streams.contract_facts import UNREADABLE, Breach, Facts, History, Record, Showing, breach, misplaced, unanswered
 from streams.contract_slates import slates
@@ -73,7 +76,7 @@ def floors(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         if len(key) != 2 * CODE_BYTES or not set(key) <= set("0123456789abcdef"):
             yield breach(record, f"its key is not {2 * CODE_BYTES} hexadecimal digits")
         try:
-            outputs.decode_floor(record.value or b"")
+            decode_floor(record.value or b"")
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
 
@@ -193,7 +196,7 @@ def trends(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         if record.value is None:
             continue
         try:
-            read = outputs.decode_trends(record.value)
+            read = decode_trends(record.value)
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
             continue

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ranker.profile import Arrival
-from schemas import events
+from schemas.messages import feedback
 from schemas.topics import Topic
 from streams.kafka import partition_of
 
@@ -48,7 +48,7 @@ class History:
         self.offsets, self.written_ms, self.at_ms = array("q"), array("q"), array("q")
         self.video_ids: list[str | None] = []
 
-    def add(self, offset: int, written_ms: int, event: events.Feedback) -> None:
+    def add(self, offset: int, written_ms: int, event: feedback.Feedback) -> None:
         """Append the newest event."""
         self.offsets.append(offset)
         self.written_ms.append(written_ms)

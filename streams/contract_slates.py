@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from ranker.state import SEEN
 from schemas import topics
-from schemas.outputs import (
+from schemas.messages.recommendations import (
     SLATE_LIFE_MS,
     SOURCE_OFFSET,
     Recommendation,

@@ -17,11 +17,11 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from schemas.events import Comment, Follow, Hide, Like, Rate, Seen, Shared, Skip, Watch
-from schemas.events import encode as encode_event
-from schemas.types import DAY_MS
-from schemas.videos import Upload
-from schemas.videos import encode as encode_video
+from schemas.messages.feedback import Comment, Follow, Hide, Like, Rate, Seen, Shared, Skip, Watch
+from schemas.messages.feedback import encode as encode_event
+from schemas.messages.fields import DAY_MS
+from schemas.messages.videos import Upload
+from schemas.messages.videos import encode as encode_video
 from streams.trouble import Trouble
 
 SKIPPED_WITHIN_MS = 3000  # a choice: 25.7 % of KuaiRand's rows are skips by this rule

@@ -9,8 +9,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from schemas.outputs import ATTEMPTS, KEPT, LETTER_BYTES, attempts_of
-from schemas.settings import Settings
+from schemas.messages.dead_letters import ATTEMPTS, KEPT, LETTER_BYTES, attempts_of
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, MAX_RECORD_BYTES, TOPICS
 from streams.reading import records
 from streams.security import kafka_python_options, wait_until_let_in

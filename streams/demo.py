@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from schemas.events import Feedback, Like, Search
-from schemas.outputs import Item, decode_recommendation
-from schemas.settings import Settings
-from schemas.videos import Upload
+from schemas.messages.feedback import Feedback, Like, Search
+from schemas.messages.recommendations import Item, decode_recommendation
+from schemas.messages.videos import Upload
+from schemas.settings.model import Settings
 from streams.demo_checks import Shift, check
 from streams.demo_clips import Clip, Told, show_clips
 from streams.demo_log import LIKES, Recorded, by_kind, kinds_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ranker.profile import Arrival, Profile, fold_all
 from ranker.state import state_digest
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.commands_contract import run as verified
 from streams.demo_screen import Check

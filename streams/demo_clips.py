@@ -12,7 +12,7 @@ import numpy as np
 
 from encoders.stored import RETRIEVAL
 from ranker.gallery import Gallery, Hit
-from schemas.videos import Encoded, Upload
+from schemas.messages.videos import Encoded, Upload
 from streams.demo_log import lines_of
 from streams.demo_measures import Now
 from streams.demo_stage import Stage

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ranker.simulate import SPAN_MS, simulated_log
-from schemas import events, videos
-from schemas.events import Feedback
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Upload
 from schemas.topics import UPLOADS
-from schemas.videos import Upload
 from streams.log_files import Fault, Line, read_log
 from streams.trouble import Trouble
 
@@ -99,7 +99,7 @@ def whole_exposures(lines: Sequence[Line], limit: int | None) -> int:
 def lines_of(messages: Iterable[Upload | Feedback]) -> Iterator[Line | Fault]:
     """Messages as the lines of a log."""
     return read_log(
-        videos.encode(message) if isinstance(message, Upload) else events.encode(message) for message in messages
+        videos.encode(message) if isinstance(message, Upload) else feedback.encode(message) for message in messages
     )
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ranker.simulate import catalogue
-from schemas.events import Feedback, Watch
-from schemas.videos import Upload
+from schemas.messages.feedback import Feedback, Watch
+from schemas.messages.videos import Upload
 from streams.demo_log import Recorded, lines_of
 from streams.demo_stage import Stage
 from streams.demo_wire import Sent

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from schemas.outputs import Because, Item
-from schemas.videos import Upload
+from schemas.messages.recommendations import Because, Item
+from schemas.messages.videos import Upload
 from streams.demo_log import kinds_of
 
 SAY_EVERY_S = 5.0

@@ -13,8 +13,8 @@ from kafka.errors import KafkaError
 from encoders.base import ModelError
 from encoders.manifest import folder_of, verify
 from ranker.profile import Arrival, Profile, fold_all
-from schemas.events import Feedback
-from schemas.settings import Settings
+from schemas.messages.feedback import Feedback
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams import admin, children, up
 from streams.broker import local_broker

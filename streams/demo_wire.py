@@ -13,9 +13,9 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas import videos
-from schemas.outputs import Trigger
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.messages.recommendations import Trigger
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, MAX_RECORD_BYTES, RECOMMENDATIONS
 from streams.log_files import Line
 from streams.security import kafka_python_options

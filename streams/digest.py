@@ -3,7 +3,7 @@
 import asyncio
 
 from ranker.state import EMPTY, Profile, state_digest, unpack
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES
 from streams.kafka import groupless, partitions_of, read_to_end
 from streams.state import text_of

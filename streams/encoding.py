@@ -10,11 +10,11 @@ from encoders.describe import Describer
 from encoders.stored import MODALITIES, is_current, vector_of
 from ranker import entry
 from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
-from schemas import videos
-from schemas.outputs import DeadLetter
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.messages.dead_letters import DeadLetter
+from schemas.messages.videos import Encoded, Features, Uploads, Withdrawn
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
-from schemas.videos import Encoded, Features, Uploads, Withdrawn
 from streams.contents import Contents
 from streams.guard import read_upload
 from streams.kafka import Record, partition_of

@@ -7,10 +7,10 @@ import msgspec
 
 from ranker.erasure import Admitted, admit, coder, lives, raised
 from ranker.profile import Arrival, Profile
-from schemas import events, outputs
-from schemas.events import Erasure
-from schemas.outputs import DeadLetter, Floor, Reason
-from schemas.settings import Settings
+from schemas.messages import recommendations
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.erasures import Erasure, Floor, decode_erasure, decode_floor
+from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, FEEDBACK, PEOPLE
 from streams import guard
 from streams.guard import Record, Refused, letter
@@ -39,7 +39,7 @@ class Floors(OwnedState[Floor]):
 
     def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), ERASED.full(settings.prefix)
-        super().__init__(app, settings, source, changelog, outputs.decode_floor, _order, out)
+        super().__init__(app, settings, source, changelog, decode_floor, _order, out)
         self._code = coder(settings.erasure_key.get_secret_value())
 
     async def _on_assigned(self, app: Any, **_: Any) -> None:
@@ -69,7 +69,7 @@ class Floors(OwnedState[Floor]):
         if floor is None:
             return None
         self[partition][code] = floor
-        return Outgoing(code.encode(), outputs.encode(floor))
+        return Outgoing(code.encode(), recommendations.encode(floor))
 
 
 def _order(floor: Floor) -> int:
@@ -128,7 +128,7 @@ def erased_letters(records: Sequence[Record], erased: Iterable[Arrival]) -> list
 
 
 def _erasure(record: Record) -> Erasure:
-    erasure, _ = guard.decoded(record, events.decode_erasure, ERASURE_BYTES)
+    erasure, _ = guard.decoded(record, decode_erasure, ERASURE_BYTES)
     guard.check_ids(user_id=erasure.user_id)
     guard.check_time(record, erasure.at_ms)
     if record.key is not None and record.key != erasure.user_id.encode():

@@ -16,8 +16,8 @@ import httpcore
 from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
 from encoders.media import MediaError
-from schemas.hosts import Hosts, Origin, hosts, split
-from schemas.settings import Settings
+from schemas.settings.media_hosts import Hosts, Origin, hosts, split
+from schemas.settings.model import Settings
 from streams.files import UrlForbidden, read_below
 
 REDIRECTS = 3

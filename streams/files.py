@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from encoders.media import MediaError
-from schemas.outputs import Reason
+from schemas.messages.dead_letters import Reason
 
 _ALWAYS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 

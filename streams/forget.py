@@ -7,8 +7,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from schemas import events
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.messages.erasures import Erasure
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES, PROFILES, RECOMMENDATIONS
 from streams.kafka import CLIENT, CONSUMER, partition_of
 from streams.security import librdkafka_options, wait_until_let_in
@@ -35,8 +36,8 @@ def forget(settings: Settings, user_id: str, at_ms: int, wait_s: float, say: Say
         place = _place(consumer, settings, user_id)
         watched = [topic.full(settings.prefix) for topic in (PROFILES, RECOMMENDATIONS)]
         _stand_at_ends(consumer, [TopicPartition(topic, place.partition) for topic in watched])
-        erasure = events.Erasure(user_id=user_id, at_ms=at_ms)
-        sent = _publish(settings, place, user_id, events.encode(erasure))
+        erasure = Erasure(user_id=user_id, at_ms=at_ms)
+        sent = _publish(settings, place, user_id, feedback.encode(erasure))
         return _wait(consumer, user_id, sent, watched, wait_s, say)
 
 

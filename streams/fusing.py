@@ -24,9 +24,9 @@ from ranker.train_fusion import (
     newest_apart,
     replaces,
 )
-from schemas.events import Feedback
-from schemas.settings import Settings
-from schemas.videos import Encoded
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams.gallery import outdated
 from streams.trouble import Trouble
 

@@ -16,9 +16,9 @@ from ranker.gallery import RETRIEVAL, Gallery
 from ranker.marks import POSITIVE
 from ranker.playlist import Wish
 from ranker.state import Profile, seen_codes, unpack, video_code
-from schemas.settings import Settings
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, PROFILES
-from schemas.videos import Encoded
 from streams.admin import wait_until_let_in
 from streams.kafka import groupless, partition_of, partitions_of, read_to_end
 from streams.shared import features_of

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from ranker.profile import Arrival
-from schemas import cloudevents, events, videos
-from schemas.outputs import DeadLetter, Reason
-from schemas.types import why_not_an_id
+from schemas.messages import cloudevents, feedback, videos
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.fields import why_not_an_id
 from streams.kafka import partition_of
 from streams.outbox import Outgoing
 
@@ -114,8 +114,8 @@ def letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
     )
 
 
-def _feedback(record: Record) -> events.Feedback:
-    event, event_id = decoded(record, events.decode, FEEDBACK_BYTES)
+def _feedback(record: Record) -> feedback.Feedback:
+    event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES)
     user_id, video_id = event.user_id, event.video_id
     ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one look at all: nearly always there is nothing to say
     if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has counted an event's own ids, no others

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from confluent_kafka import KafkaException
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 
 log = logging.getLogger("freshet.health")
 

@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.security import librdkafka_options
 
 log = logging.getLogger("freshet.kafka")

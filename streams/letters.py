@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from schemas.outputs import LETTER_BYTES, DeadLetter, Reason, letter_headers
-from schemas.settings import Settings
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS
 from streams.outbox import Outbox, Outgoing
 

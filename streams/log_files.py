@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas import cloudevents, events, videos
-from schemas.outputs import DeadLetter, Reason
+from schemas.messages import cloudevents, feedback, videos
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.fields import YEAR_2100_MS
 from schemas.topics import FEEDBACK, UPLOADS, Topic
-from schemas.types import YEAR_2100_MS
 from streams import guard
 
 FIELD = re.compile(r"\$(?:\.[A-Za-z0-9_.\[\]]+)?|(?<=missing required field )`\w+`")
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     key: bytes
     at_ms: int
     value: bytes  # as it stands in the file
-    message: events.Feedback | videos.Uploads
+    message: feedback.Feedback | videos.Uploads
 
 
 class Fault(NamedTuple):
@@ -98,7 +98,7 @@ def topic_of(value: bytes) -> Topic:
         return FEEDBACK
 
 
-def _line(number: int, topic: Topic, message: events.Feedback | videos.Uploads, key: str, value: bytes) -> Line:
+def _line(number: int, topic: Topic, message: feedback.Feedback | videos.Uploads, key: str, value: bytes) -> Line:
     kind = str(message.__struct_config__.tag)
     return Line(number, topic, kind, key.encode(), message.at_ms, value, message)
 

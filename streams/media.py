@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from encoders.media import Limits, Media, MediaError
-from schemas.settings import Settings
-from schemas.videos import Upload
+from schemas.messages.videos import Upload
+from schemas.settings.model import Settings
 from streams.fetching import WIRE, Rules, Wire, fetch
 from streams.files import UrlForbidden
 

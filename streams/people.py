@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ranker.state import EMPTY, Profile, ProfileError, looks_like_ours, order_of, unpack, version_of
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.erasure import Floors
 from streams.outbox import Outbox, Outgoing

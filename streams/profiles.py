@@ -3,7 +3,7 @@
 from typing import Any
 
 from ranker.profile import fold_and_pack
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.erasure import erased_letters, forget
 from streams.guard import late_letters, read_feedback

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from confluent_kafka import KafkaError, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams import admin
 from streams.kafka import ASK_S, groupless
 from streams.traces import lines_naming, names

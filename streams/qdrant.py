@@ -19,7 +19,7 @@ from qdrant_client import AsyncQdrantClient, models
 from encoders.stored import MODALITIES
 from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import Hits, IndexedVideo, IndexUnavailable, Where
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.qdrant_call import READING, WRITING, IndexRefused, Patience, connect, patiently
 from streams.qdrant_points import (
     FIELDS,

@@ -12,7 +12,7 @@ from qdrant_client import models
 
 from ranker.gallery import RETRIEVAL
 from ranker.index import Hits, IndexedVideo, Where
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
 
 Floats = NDArray[np.float32]
 Dims = Mapping[str, int]  # of the vectors by name

@@ -9,7 +9,7 @@ from encoders.fuse import version_of
 from encoders.stored import DIM, fusion_of
 from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import IndexUnavailable, Where
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.gallery import read_gallery, text_vector
 from streams.qdrant import QdrantIndex, index_of
 from streams.trouble import Trouble

@@ -8,9 +8,9 @@ from typing import Any
 from ranker.candidates import Query, Slate
 from ranker.pipeline import Pipeline, may_show
 from ranker.state import Profile, unpack
-from schemas import outputs
-from schemas.outputs import DeadLetter, Reason
-from schemas.settings import Settings
+from schemas.messages import recommendations
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.answered import Answered, source_offset
 from streams.guard import letter
@@ -86,7 +86,7 @@ def outgoing(
     spent_ms = sum(slate.timings_ms.values())
     times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
     message = recommendation(shown, profile, models, times)
-    return Outgoing(record.key, outputs.encode(message), [source_offset(record)])
+    return Outgoing(record.key, recommendations.encode(message), [source_offset(record)])
 
 
 def profiles_of(records: Sequence[Any]) -> tuple[list[tuple[Any, Profile | None]], list[DeadLetter]]:

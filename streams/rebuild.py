@@ -8,8 +8,8 @@ from encoders.fuse import Fusion, version_of
 from encoders.stored import DIM, RETRIEVAL, fusion_of, in_version
 from ranker.gallery import Gallery
 from ranker.index import IndexedVideo, VideoIndex
-from schemas.settings import Settings
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams.encoding import indexed
 from streams.gallery import read_gallery
 from streams.qdrant import open_index

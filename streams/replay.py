@@ -20,11 +20,12 @@ from ranker.pipeline import Pipeline, home, may_show
 from ranker.profile import Accepted, Arrival, fold_all
 from ranker.state import Profile, pack, state_digest, unpack
 from ranker.trends import TrendCounts, merge
-from schemas import outputs, videos
-from schemas.outputs import Recommendation
-from schemas.settings import Settings
+from schemas.messages import recommendations, videos
+from schemas.messages.recommendations import Recommendation
+from schemas.messages.trends import decode_trends
+from schemas.messages.videos import Upload, Uploads, Withdraw
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from schemas.videos import Upload, Uploads, Withdraw
 from streams.kafka import partition_of
 from streams.log_files import Fault, Line
 from streams.slates import POLICY, RANKER, Times, placeless, recommendation
@@ -171,9 +172,9 @@ class Replay:
             self._profiles[partition] = {
                 user: unpack(data) for user, data in {u: pack(p) for u, p in users.items()}.items()
             }
-            record = outputs.encode(self._trends[partition].record(self._shared.tick, EVERYTHING))
+            record = recommendations.encode(self._trends[partition].record(self._shared.tick, EVERYTHING))
             self._trends[partition] = TrendCounts(partition)
-            self._trends[partition].restore(outputs.decode_trends(record))
+            self._trends[partition].restore(decode_trends(record))
         self._times = {video_id: videos.decode_time(one) for video_id, one in self._shared.features.items()}
         self._open_catalogue(list(self._shared.features.values()))
         self._advance()

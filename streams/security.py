@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from schemas.access import asks_password, speaks_tls
-from schemas.settings import Settings
+from schemas.settings.kafka_security import asks_password, speaks_tls
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.reach import SAY_EVERY_S, Say, addresses, wait_for_broker
 from streams.trouble import Trouble

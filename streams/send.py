@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, UPLOADS
 from streams import admin
 from streams.log_files import Line

@@ -15,9 +15,9 @@ from encoders.stored import in_version
 from ranker.catalogue import Catalogue
 from ranker.erasure import Erased
 from ranker.trends import merge
-from schemas import videos
-from schemas.outputs import Trends
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.messages.trends import Trends
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.erasure import read_erasures
 from streams.kafka import AT_ONCE, Message, bounds, groupless, is_end, partitions_of, records_of

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from ranker.candidates import Slate
 from ranker.state import Profile
-from schemas import outputs
-from schemas.outputs import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
+from schemas.messages import recommendations
+from schemas.messages.recommendations import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
 
 SCHEMA_VERSION = "1.0"
 RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/scorers.py
@@ -49,7 +49,7 @@ def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], ti
 
 def placeless(message: Recommendation) -> Any:
     """What of a slate is the same wherever and whenever it is computed: the part that the slate digest covers."""
-    fields: dict[str, Any] = outputs.to_builtins(message)
+    fields: dict[str, Any] = recommendations.to_builtins(message)
     for name in ("generated_at_ms", "expires_at_ms", "timings_ms"):
         del fields[name]
     del fields["trigger"]["partition"], fields["trigger"]["offset"]

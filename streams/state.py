@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.kafka import end_offsets, messages_to, read_between, read_to_end
 from streams.outbox import Outbox, Outgoing
 

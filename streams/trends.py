@@ -8,9 +8,9 @@ import msgspec
 
 from ranker.profile import Packed
 from ranker.trends import TrendCounts
-from schemas import outputs
-from schemas.outputs import Trends
-from schemas.settings import Settings
+from schemas.messages import recommendations
+from schemas.messages.trends import Trends, decode_trends
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, TRENDS
 from streams.kafka import read_to_end
 from streams.outbox import Outgoing
@@ -41,7 +41,7 @@ class OwnedTrends:
         tick = newest_ms // 1000
         if tick > self._ticks.get(partition, 0):
             self._ticks[partition] = tick
-            yield Outgoing(str(partition).encode(), outputs.encode(self._counts[partition].record(tick, LIMIT)))
+            yield Outgoing(str(partition).encode(), recommendations.encode(self._counts[partition].record(tick, LIMIT)))
 
     async def _on_revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
         for tp in revoked:
@@ -61,7 +61,7 @@ class OwnedTrends:
 def read_trends(record: Any) -> Trends | None:
     """Decode one record of trends.v1; a damaged one is left out and said, for only our profiles agent writes there."""
     try:
-        return outputs.decode_trends(record.value or b"")
+        return decode_trends(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.error("%s[%d]@%d is damaged and left out: %s", record.topic, record.partition, record.offset, error)
         return None

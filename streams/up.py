@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from schemas.settings import ENVIRONMENT_PREFIX, SECRETS, Settings
+from schemas.settings.load import ENVIRONMENT_PREFIX
+from schemas.settings.model import SECRETS, Settings
 from streams import children
 from streams.reach import addresses, answers
 from streams.trouble import Trouble

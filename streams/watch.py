@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas.outputs import Item, Recommendation
-from schemas.settings import Settings
+from schemas.messages.recommendations import Item, Recommendation
+from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
 from streams.kafka import partition_of
 from streams.security import kafka_python_options, wait_until_let_in

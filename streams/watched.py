@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from ranker.erasure import Erased
 from ranker.train_fusion import Watched
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.admin import wait_until_let_in
 from streams.erasure import read_erasures

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import faust
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.app import BUILDERS
 from streams.health import Health
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from streams.broker import LocalBroker, local_broker
 
 CACHE = load({}, {k: v for k, v in os.environ.items() if k in ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")}, None)

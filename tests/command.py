@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams import up
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams.app import new_app
 from streams.outbox import Outbox, Outgoing

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from schemas.settings import load, settings_file
+from schemas.settings.load import load, settings_file
 from schemas.topics import ERASED
 from streams import app
 from streams.outbox import Outbox

@@ -22,9 +22,11 @@ from ranker.catalogue import Catalogue
 from ranker.profile import Origin, fold, pack, unpack
 from ranker.state import ProfileError, UnknownFormat, version_of
 from ranker.trends import TrendCounts, merge
-from schemas import cloudevents, events, outputs, videos
-from schemas.outputs import DeadLetter, letter_headers
-from schemas.settings import SettingsError, load
+from schemas.messages import cloudevents, recommendations, videos
+from schemas.messages.dead_letters import DeadLetter, letter_headers
+from schemas.messages.erasures import decode_floor
+from schemas.messages.feedback import decode, encode
+from schemas.settings.load import SettingsError, load
 from streams.dead import _letter
 from streams.erasure import _order, read_erasures
 from streams.guard import read_feedback, read_upload
@@ -81,7 +83,7 @@ def feedback(data: bytes) -> str:
     event = reading.arrivals[0].event
     state = after(event)
     assert unpack(pack(state)) == state
-    assert events.decode(events.encode(event)) == event
+    assert decode(encode(event)) == event
     return "read"
 
 
@@ -133,7 +135,7 @@ def trends(data: bytes) -> str:
 def kept(data: bytes) -> str:
     """Owned state of three kinds: what cannot be read raises what recovery expects."""
     said = []
-    for order in (videos.decode_time, lambda data: _order(outputs.decode_floor(data)), version_of):
+    for order in (videos.decode_time, lambda data: _order(decode_floor(data)), version_of):
         try:
             outdated_last([record(data, key=b"k")], order)
             order(data)
@@ -161,7 +163,7 @@ def profile(data: bytes) -> str:
 def slate(data: bytes) -> str:
     """A slate as a consumer reads it."""
     try:
-        outputs.decode_recommendation(data)
+        recommendations.decode_recommendation(data)
         return "read"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "damaged"
@@ -208,8 +210,8 @@ def environment(data: bytes) -> str:
 
 
 TOML = Path(tempfile.gettempdir()) / f"freshet-fuzz-{os.getpid()}.toml"
-SOUND = events.encode(liked("ana", "v1"))
-FEEDBACK = [*golden("feedback.v1"), *map(events.encode, ONE_OF_EACH)]
+SOUND = encode(liked("ana", "v1"))
+FEEDBACK = [*golden("feedback.v1"), *map(encode, ONE_OF_EACH)]
 CLOUD = [b'{"specversion":"1.0","id":"e-1","type":"a.v1","data":%b}' % SOUND]
 JUNK = [b"application/json|1.0|e-17|a.b.v1|t/3/9|decode|3", b"application/cloudevents+json||||||", b"||||t/0/1|late|x"]
 FEATURES = [*golden("features.v1"), videos.encode(encoded("v1")), videos.encode(withdrawn("v1"))]

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from schemas.settings import load, settings_file
+from schemas.settings.load import load, settings_file
 from streams import health, profiles
 from streams.people import People
 from streams.worker import run_worker

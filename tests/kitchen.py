@@ -8,7 +8,7 @@ import numpy as np
 from ranker.candidates import Slate
 from ranker.catalogue import Catalogue
 from ranker.trends import TrendCounts, merge
-from schemas.videos import Features
+from schemas.messages.videos import Features
 from tests.stories import NOON, encoded
 
 HOUR_MS = 3_600_000

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from streams.broker import HOST, LocalBroker, free_port, local_broker
 from tests.brokers import CACHE
 from tests.certificates import Authority, Signed

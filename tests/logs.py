@@ -6,22 +6,21 @@ from typing import Any
 from kafka import KafkaProducer
 
 from ranker.profile import Profile, pack
-from schemas import events, outputs, topics, videos
-from schemas.outputs import (
+from schemas import topics
+from schemas.messages import feedback, recommendations, videos
+from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers
+from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import (
     SLATE_LIFE_MS,
     SOURCE_OFFSET,
-    DeadLetter,
     Item,
-    Reason,
     Recommendation,
-    Trends,
     Trigger,
-    letter_headers,
     recommendation_id,
 )
-from schemas.settings import Settings
+from schemas.messages.trends import Trends
+from schemas.settings.model import Settings
 from schemas.topics import Topic
-from schemas.types import DAY_MS
 from streams.contract import RULES, check
 from streams.contract_facts import Breach, Facts
 from streams.kafka import Record as Rec
@@ -49,7 +48,7 @@ def put(log: Log, topic: Topic, key: str, value: bytes | None, at_ms: int = NOON
 
 
 def slate_for(log: Log, user_id: str, version: int, trigger: Rec, video_ids: Iterable[str]) -> Recommendation:
-    event = events.decode(trigger.value or b"")
+    event = feedback.decode(trigger.value or b"")
     items = [
         Item(rank, video_id, 1 / rank, {"finish": 0.5, "like": 0.1, "skip": 0.2}, 1.0, ["fresh"], [])
         for rank, video_id in enumerate(video_ids, 1)
@@ -72,11 +71,11 @@ def slate_for(log: Log, user_id: str, version: int, trigger: Rec, video_ids: Ite
 
 def put_slate(log: Log, slate: Recommendation, at_ms: int = NOON + 10, **changed: Any) -> Rec:
     changed = {"headers": [(SOURCE_OFFSET, b"0")]} | changed
-    return put(log, topics.RECOMMENDATIONS, slate.user_id, outputs.encode(slate), at_ms, **changed)
+    return put(log, topics.RECOMMENDATIONS, slate.user_id, recommendations.encode(slate), at_ms, **changed)
 
 
-def put_event(log: Log, event: events.Feedback, **changed: Any) -> Rec:
-    return put(log, topics.FEEDBACK, event.user_id, events.encode(event), event.at_ms, **changed)
+def put_event(log: Log, event: feedback.Feedback, **changed: Any) -> Rec:
+    return put(log, topics.FEEDBACK, event.user_id, feedback.encode(event), event.at_ms, **changed)
 
 
 def put_letter(log: Log, record: Rec, **changed: Any) -> Rec:
@@ -111,7 +110,7 @@ def good_log() -> Log:
     for user_id, profile in people.items():
         put(log, topics.PROFILES, user_id, pack(profile))
     counts = Trends(partition=home("ana"), tick=1, period=1, counts={"v0": (256, 0, 1)})
-    put(log, topics.TRENDS, str(counts.partition), outputs.encode(counts))
+    put(log, topics.TRENDS, str(counts.partition), recommendations.encode(counts))
     put(log, topics.ERASURES, "eve", b'{"user_id":"eve","at_ms":%d}' % NOON)
     return log
 

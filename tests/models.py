@@ -12,7 +12,7 @@ from encoders.audio import RATE
 from encoders.base import Vectors
 from encoders.image import SIDE
 from encoders.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
-from schemas.settings import load
+from schemas.settings.load import load
 
 PARTS = [
     "street food in Osaka",

@@ -9,7 +9,7 @@ import numpy as np
 
 from encoders.fuse import VERSION
 from ranker.profile import EMPTY, Arrival, Folded, Profile, fold_all
-from schemas.events import (
+from schemas.messages.feedback import (
     Comment,
     Feedback,
     Follow,
@@ -23,9 +23,9 @@ from schemas.events import (
     Skip,
     Watch,
 )
-from schemas.events import decode as decode_event
-from schemas.types import DAY_MS
-from schemas.videos import Encoded, Upload, Vector, Withdraw, Withdrawn
+from schemas.messages.feedback import decode as decode_event
+from schemas.messages.fields import DAY_MS
+from schemas.messages.videos import Encoded, Upload, Vector, Withdraw, Withdrawn
 
 NOON = 1_650_000_000_000  # 2022-04-15T05:20Z: noon somewhere
 DIM = 256  # of the retrieval vector

@@ -10,8 +10,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from schemas.outputs import Recommendation, decode_recommendation
-from schemas.settings import Settings
+from schemas.messages.recommendations import Recommendation, decode_recommendation
+from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS, Topic
 from streams import admin, children, up
 from tests.brokers import CACHE

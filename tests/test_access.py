@@ -11,9 +11,9 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAuthorizationFailedError
 
-from schemas import events, videos
-from schemas.outputs import decode_recommendation
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.messages.recommendations import decode_recommendation
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
 from streams import admin
 from streams.security import kafka_python_options, librdkafka_options, wait_until_let_in
@@ -97,7 +97,7 @@ def test_an_agent_and_its_commands_work_behind_passwords_and_certificates(
 ) -> None:
     settings = by(kafka, way, prefix=f"agent-{WAYS.index(way)}.", data_dir=tmp_path, log_level="DEBUG")
     log = tmp_path / "log.jsonl"
-    log.write_bytes(b"".join(events.encode(watched(user, "v1", NOON)) + b"\n" for user in ("ana", "ben")))
+    log.write_bytes(b"".join(feedback.encode(watched(user, "v1", NOON)) + b"\n" for user in ("ana", "ben")))
     admin.apply(settings, print)
     sent = freshet(settings, "send", log, FRESHET_DEBUG="1")
     assert sent.returncode == 0, sent.stderr
@@ -188,7 +188,7 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
         agents(who["ranker"], tmp_path, "ranker") as ranker,
     ):
         put(who["publisher"], UPLOADS.full("freshet."), {v: videos.encode(uploaded(v)) for v in ("v1", "v2", "v3")})
-        put(who["publisher"], FEEDBACK.full("freshet."), {u: events.encode(watched(u, "v1", NOON)) for u in people})
+        put(who["publisher"], FEEDBACK.full("freshet."), {u: feedback.encode(watched(u, "v1", NOON)) for u in people})
         put(who["publisher"], FEEDBACK.full("freshet."), {"ana": b"{"})
         assert {slate.user_id for slate in read_slates(who["reader"], len(people))} == set(people)
         control = settings_for(kafka.broker)

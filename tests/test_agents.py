@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from ranker.profile import Arrival, fold_all, unpack
 from ranker.state import state_digest
-from schemas import events, videos
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from schemas.types import DAY_MS
 from streams.digest import live_digest
 from streams.guard import ORIGIN
 from streams.kafka import partition_of
@@ -56,14 +56,14 @@ def put_uploads(settings: Settings) -> None:
     publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
 
 
-def event_of(number: int) -> events.Watch:
+def event_of(number: int) -> feedback.Watch:
     return watched(PEOPLE[number % 30], VIDEOS[number * 7 % 40], minute(number), event_id=f"e-{number}")
 
 
 def put_events(settings: Settings, count: int, start: int = 0) -> list[tuple[str, object]]:
     """Each person watches on; gives each event's person with the place that the broker gave it."""
     made = [event_of(n) for n in range(start, start + count)]
-    sent = publish(settings, FEEDBACK, [(one.user_id, events.encode(one)) for one in made])
+    sent = publish(settings, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in made])
     return list(zip([one.user_id for one in made], sent, strict=True))
 
 
@@ -142,7 +142,7 @@ def test_hostile_records_become_dead_letters_and_their_neighbours_go_on(system: 
         mixed = [
             record
             for one, hostile in zip(good, RECORDS, strict=True)
-            for record in ((one.user_id, events.encode(one)), (hostile.key, hostile.value))
+            for record in ((one.user_id, feedback.encode(one)), (hostile.key, hostile.value))
         ]
         sent = publish(system.settings, FEEDBACK, mixed)[::2]
         all_answered(system.settings, list(zip([one.user_id for one in good], sent, strict=True)))
@@ -166,7 +166,7 @@ def test_compressed_batches_are_read(system: System, codec: str) -> None:
     with agents(system.settings, system.folder, "profiles"):
         for n in range(100):
             event = watched(PEOPLE[n % 30], VIDEOS[n % 40], minute(n), event_id=f"e-{n}")
-            producer.produce(FEEDBACK.full(system.settings.prefix), events.encode(event), event.user_id)
+            producer.produce(FEEDBACK.full(system.settings.prefix), feedback.encode(event), event.user_id)
         producer.flush()
         wait_until("100 events are folded", lambda: folded(system.settings) == 100)
 
@@ -183,7 +183,7 @@ def test_events_on_a_wrong_partition_are_sent_on_and_counted_once(system: System
     with agents(system.settings, system.folder, "profiles"):
         for n in range(60):
             event = watched(PEOPLE[n % 30], VIDEOS[n % 40], minute(n))
-            crc32.produce(name, events.encode(event), event.user_id if n % 2 else None)
+            crc32.produce(name, feedback.encode(event), event.user_id if n % 2 else None)
         crc32.flush()
         wait_until("60 events are folded", lambda: folded(system.settings) == 60)
     for record in everything(system.settings, PROFILES):

@@ -2,7 +2,7 @@
 
 from encoders.stored import MODELS
 from ranker.gallery import Gallery
-from schemas.videos import Encoded, Vector
+from schemas.messages.videos import Encoded, Vector
 from streams.backfill import gone_meanwhile, todo
 from tests.stories import NOON, uploaded, withdrawn, withdrew
 

@@ -8,11 +8,11 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from msgspec.structs import replace
 
 from ranker.profile import fold_all
-from schemas import events, videos
-from schemas.outputs import LETTER_BYTES, DeadLetter, Reason, letter_headers
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
-from schemas.types import DAY_MS
 from streams.guard import late_letters, read_feedback, read_upload
 from streams.kafka import Record
 from streams.letters import outgoing
@@ -32,8 +32,8 @@ def record(one: Hostile, offset: int = 7, topic: str = "f.feedback.v1") -> Recor
     return Record(topic, partition, offset, NOON, key, one.value, one.headers)
 
 
-def good(event: events.Feedback, offset: int) -> Record:
-    return Record("f.feedback.v1", 0, offset, NOON, event.user_id.encode(), events.encode(event), ())
+def good(event: feedback.Feedback, offset: int) -> Record:
+    return Record("f.feedback.v1", 0, offset, NOON, event.user_id.encode(), feedback.encode(event), ())
 
 
 def a_letter_fits(letter: DeadLetter, one: Record) -> None:
@@ -108,9 +108,9 @@ LONG = b"e" * 300
 @pytest.mark.parametrize(
     ("value", "headers"),
     [
-        (events.encode(liked("ana", "v")), (*hostile.CLOUD, ("ce_id", LONG))),
-        (events.encode(liked("ana", "v")), (("freshet-origin", LONG),)),
-        (b'{"specversion":"1.0","id":"%b","type":"a","data":%b}' % (LONG, events.encode(liked("ana", "v"))), ()),
+        (feedback.encode(liked("ana", "v")), (*hostile.CLOUD, ("ce_id", LONG))),
+        (feedback.encode(liked("ana", "v")), (("freshet-origin", LONG),)),
+        (b'{"specversion":"1.0","id":"%b","type":"a","data":%b}' % (LONG, feedback.encode(liked("ana", "v"))), ()),
     ],
     ids=["binary cloud event", "origin", "structured cloud event"],
 )
@@ -133,8 +133,8 @@ def test_the_rest_of_the_table_goes_through_running_agents(tmp_path: Path, reque
         sound = [uploaded(f"video-{n}", title=f"The harbour at {n}") for n in range(len(hostile.UPLOADS))]
         bad = [(one.key, one.value, one.headers) for one in hostile.WITH_HEADERS if one.name != "sent on already"]
         with agents(settings, tmp_path, "profiles", "encoder") as running:
-            feedback = [(one.user_id, events.encode(one), ()) for one in neighbours]
-            _send(settings, FEEDBACK, [*_mixed(feedback, bad), *((e.user_id, events.encode(e), ()) for e in old)])
+            good = [(one.user_id, feedback.encode(one), ()) for one in neighbours]
+            _send(settings, FEEDBACK, [*_mixed(good, bad), *((e.user_id, feedback.encode(e), ()) for e in old)])
             uploads = [(one.video_id, videos.encode(one), ()) for one in sound]
             _send(settings, UPLOADS, _mixed(uploads, [(one.key, one.value, one.headers) for one in hostile.UPLOADS]))
             expected = len(bad) + len(old) + len(hostile.UPLOADS)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas import videos
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
 from streams import admin, children, up
 from tests.brokers import CACHE, broker_in

@@ -10,8 +10,8 @@ from ranker.catalogue import Catalogue
 from ranker.index import ExactIndex
 from ranker.pipeline import home
 from ranker.profile import fold_all
-from schemas.events import Feedback
-from schemas.videos import Features
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Features
 from tests.kitchen import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden
 from tests.stories import (
     NOON,

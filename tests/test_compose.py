@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES
 from streams.broker import server_properties
 from streams.jars import KAFKA as KAFKA_VERSION

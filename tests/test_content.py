@@ -10,7 +10,7 @@ from encoders.base import Content
 from encoders.describe import Describer
 from encoders.reader import MediaReader
 from ranker.gallery import RETRIEVAL, Gallery
-from schemas.videos import Encoded, Upload
+from schemas.messages.videos import Encoded, Upload
 from streams.demo_clips import MADE, Clip, put_clips
 from tests.models import real_models
 from tests.stories import NOON

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.outputs import Reason
-from schemas.settings import Settings
-from schemas.videos import Uploads
+from schemas.messages.dead_letters import Reason
+from schemas.messages.videos import Uploads
+from schemas.settings.model import Settings
 from streams.contents import Contents
 from streams.kafka import Record
 from tests.clips import clip

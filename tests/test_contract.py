@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ranker.profile import pack
-from schemas import topics, videos
+from schemas import topics
+from schemas.messages import videos
+from schemas.messages.fields import DAY_MS
 from schemas.topics import Topic
-from schemas.types import DAY_MS
 from streams import admin, commands_contract
 from streams.contract import RULES
 from tests import stories

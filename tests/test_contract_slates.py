@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas import outputs, topics, videos
-from schemas.outputs import SOURCE_OFFSET, Recommendation, recommendation_id
+from schemas import topics
+from schemas.messages import recommendations, videos
+from schemas.messages.recommendations import SOURCE_OFFSET, Recommendation, recommendation_id
 from tests import stories
 from tests.logs import (
     PARTITIONS,
@@ -27,13 +28,13 @@ from tests.stories import minute
 
 def last_slate(log: Log) -> tuple[Rec, Recommendation]:
     record = log[topics.RECOMMENDATIONS][-1]
-    return record, outputs.decode_recommendation(record.value or b"")
+    return record, recommendations.decode_recommendation(record.value or b"")
 
 
 def with_last_slate(change: Callable[[Recommendation], Recommendation], **fields: Any) -> Log:
     log = good_log()
     record, slate = last_slate(log)
-    log[topics.RECOMMENDATIONS][-1] = record._replace(**{"value": outputs.encode(change(slate))} | fields)
+    log[topics.RECOMMENDATIONS][-1] = record._replace(**{"value": recommendations.encode(change(slate))} | fields)
     return log
 
 
@@ -104,7 +105,7 @@ def test_somebody_elses_event_is_no_trigger() -> None:
     record, slate = last_slate(log)
     trigger = msgspec.structs.replace(slate.trigger, offset=log[topics.FEEDBACK][-1].offset)
     wrong = msgspec.structs.replace(slate, trigger=trigger)
-    log[topics.RECOMMENDATIONS][-1] = record._replace(value=outputs.encode(wrong))
+    log[topics.RECOMMENDATIONS][-1] = record._replace(value=recommendations.encode(wrong))
     assert any("is no event of ben" in what for what in said(log))
 
 
@@ -144,7 +145,7 @@ def test_with_everything_seen_the_seen_may_come_back() -> None:
     seen = with_last_slate(first_item(video_id="v0"))
     record, slate = last_slate(seen)
     seen[topics.RECOMMENDATIONS][-1] = record._replace(
-        value=outputs.encode(replaced(exhausted=True, degraded=["unseen"])(slate))
+        value=recommendations.encode(replaced(exhausted=True, degraded=["unseen"])(slate))
     )
     assert breaches(seen) == []
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from schemas import videos
-from schemas.events import Rate, Seen, Skip, Watch
-from schemas.types import why_not_an_id
+from schemas.messages import videos
+from schemas.messages.feedback import Rate, Seen, Skip, Watch
+from schemas.messages.fields import why_not_an_id
 from streams.convert import (
     MOVIELENS_LATER_MS,
     UNTAGGED,

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from encoders.base import ModelError
 from encoders.manifest import folder_of, verify
-from schemas import events, videos
-from schemas.outputs import Because, Item
+from schemas.messages import feedback, videos
+from schemas.messages.recommendations import Because, Item
+from schemas.messages.videos import Upload
 from schemas.topics import FEEDBACK, UPLOADS
-from schemas.videos import Upload
 from streams import children
 from streams.demo import least_shown, share
 from streams.demo_checks import replay_state
@@ -82,8 +82,8 @@ def log_at(path: Path, *lines: bytes) -> Path:
     return path
 
 
-def line(event: events.Feedback, number: int = 1) -> Line:
-    return Line(number, FEEDBACK, "like", event.user_id.encode(), event.at_ms, events.encode(event), event)
+def line(event: feedback.Feedback, number: int = 1) -> Line:
+    return Line(number, FEEDBACK, "like", event.user_id.encode(), event.at_ms, feedback.encode(event), event)
 
 
 @pytest.mark.connected
@@ -171,10 +171,10 @@ def test_a_recorded_log_is_read_without_its_faults_and_withdrawals_take_videos_b
         log_at(
             tmp_path / "log.jsonl",
             *uploads,
-            events.encode(liked("ana", "v1")),
+            feedback.encode(liked("ana", "v1")),
             b"{nope",
             videos.encode(withdrew("v3", minute(1))),
-            events.encode(watched("bo", "v2", minute(2))),
+            feedback.encode(watched("bo", "v2", minute(2))),
         ),
         None,
         tmp_path,
@@ -191,8 +191,8 @@ def test_a_log_is_cut_between_exposures():
 
 def test_a_log_that_the_demo_cannot_use_is_refused_in_a_sentence(tmp_path: Path):
     with pytest.raises(Trouble, match="no upload and event"):
-        recorded(log_at(tmp_path / "events.jsonl", events.encode(liked("ana", "v1"))), None, tmp_path)
-    lone = log_at(tmp_path / "lone.jsonl", videos.encode(uploaded("v1")), events.encode(liked("ana", "v1")))
+        recorded(log_at(tmp_path / "events.jsonl", feedback.encode(liked("ana", "v1"))), None, tmp_path)
+    lone = log_at(tmp_path / "lone.jsonl", videos.encode(uploaded("v1")), feedback.encode(liked("ana", "v1")))
     with pytest.raises(Trouble, match="share a category or a tag"):
         recorded(lone, None, tmp_path)
     (tmp_path / "empty").mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from encoders.describe import Describer
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
 from streams import up
 from tests.brokers import CACHE
 from tests.command import ROOT

@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas import events
-from schemas.outputs import ATTEMPTS, LETTER_BYTES, DeadLetter, Reason, letter_headers
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.messages.dead_letters import ATTEMPTS, LETTER_BYTES, DeadLetter, Reason, letter_headers
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, MAX_RECORD_BYTES, PROFILES
 from streams import admin, dead
 from streams.commands_dlq import readable
@@ -207,7 +207,7 @@ def test_letters_are_listed_and_shown_by_the_command(settings: Settings) -> None
 
 @pytest.mark.connected
 def test_a_replay_sends_the_original_once_with_one_attempt_more(settings: Settings) -> None:
-    like = events.encode(watched("ana", "v1", NOON))
+    like = feedback.encode(watched("ana", "v1", NOON))
     typed = [("ce_specversion", b"1.0"), ("ce_type", b"freshet.watch.v1"), (ATTEMPTS, b"2")]
     put(settings, ours(settings, value=like, headers=typed), ours(settings, value=b"x" * LETTER_BYTES))
     put(settings, ours(settings, Reason.LATE))
@@ -240,7 +240,7 @@ def test_an_agent_that_cannot_write_dead_letters_stops_taking_input_and_says_so(
     settings: Settings, tmp_path: Path
 ) -> None:
     name = DEAD_LETTERS.full(settings.prefix)
-    liked = {user: events.encode(watched(user, "v1", NOON)) for user in ("ana", "ben", "eva")}
+    liked = {user: feedback.encode(watched(user, "v1", NOON)) for user in ("ana", "ben", "eva")}
     with agents(settings, tmp_path, "profiles") as running:
         publish(settings, FEEDBACK, [("ana", liked["ana"])])
         wait_until("it runs", lambda: committed(settings) == 1)

@@ -12,12 +12,13 @@ from ranker.pipeline import home as home_page
 from ranker.profile import Arrival, fold_all, pack
 from ranker.state import EMPTY
 from ranker.trends import TrendCounts
-from schemas import events, outputs, topics
-from schemas.events import Erasure
-from schemas.outputs import Floor, Reason
-from schemas.settings import Settings
+from schemas import topics
+from schemas.messages import dead_letters, feedback, recommendations
+from schemas.messages.dead_letters import Reason
+from schemas.messages.erasures import Erasure, Floor
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES
-from schemas.types import DAY_MS
 from streams.erasure import erased_letters, read_erasures
 from streams.guard import FUTURE_MS, ORIGIN
 from streams.ranking import outgoing
@@ -117,7 +118,7 @@ def test_slates_made_before_an_erasure_are_refused_for_as_long_as_it_is_kept() -
 def test_trends_hold_nobodys_id() -> None:
     counts = TrendCounts()
     counts.take(folded(liked("person-ana", "v1"), liked("person-ben", "v1")).accepted)
-    record = outputs.encode(counts.record(NOON // 1000, 10))
+    record = recommendations.encode(counts.record(NOON // 1000, 10))
     assert b"v1" in record
     assert b"person" not in record
 
@@ -175,10 +176,10 @@ def test_an_erasure_on_the_wrong_partition_is_sent_on_once() -> None:
 def test_the_dead_letter_of_an_erased_person_holds_nothing_of_them() -> None:
     event = watched("person-ana", "v1", event_id="e-1")
     record = Rec(
-        "freshet.feedback.v1", 0, 0, NOON, b"person-ana", events.encode(event), [("ce_subject", b"person-ana")]
+        "freshet.feedback.v1", 0, 0, NOON, b"person-ana", feedback.encode(event), [("ce_subject", b"person-ana")]
     )
     (one,) = erased_letters([record, record._replace(offset=1)], arrivals([event]))
-    written = outputs.letter_headers(one, "0")
+    written = dead_letters.letter_headers(one, "0")
     assert (one.key, one.value, one.reason, one.offset) == (None, b"", Reason.ERASED, 0)
     assert not any(b"person-ana" in value for _, value in written)
 
@@ -203,8 +204,8 @@ def test_an_event_refused_for_an_erasure_is_not_held_against_the_profile() -> No
 
 
 def refusal(record: Rec) -> list[tuple[str, bytes]]:
-    (one,) = erased_letters([record], [Arrival(events.decode(record.value or b""), record.topic, 0, record.offset)])
-    return outputs.letter_headers(one, "0.1.0")
+    (one,) = erased_letters([record], [Arrival(feedback.decode(record.value or b""), record.topic, 0, record.offset)])
+    return dead_letters.letter_headers(one, "0.1.0")
 
 
 def test_an_erasure_on_the_wrong_partition_has_to_come_again() -> None:
@@ -235,7 +236,9 @@ async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_al
 
     def left() -> list[str]:
         going = outgoing(record, profile, slate, shared, {})
-        return [one.video_id for one in outputs.decode_recommendation(going.value or b"").items] if going else []
+        return (
+            [one.video_id for one in recommendations.decode_recommendation(going.value or b"").items] if going else []
+        )
 
     everything = left()
     assert everything == ids(slate)

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from encoders.media import MediaError
-from schemas.hosts import hosts
-from schemas.outputs import Reason
+from schemas.messages.dead_letters import Reason
+from schemas.settings.media_hosts import hosts
 from streams.fetching import Rules, fetch
 from streams.files import UrlForbidden
 from tests.addresses import ALLOWED, ELSEWHERE, FORBIDDEN, LISTED

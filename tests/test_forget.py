@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 
 from ranker.erasure import GAP, coder
 from ranker.profile import pack, unpack
-from schemas import events, topics, videos
-from schemas.outputs import decode_floor, decode_recommendation
-from schemas.settings import Settings
+from schemas import topics
+from schemas.messages import feedback, videos
+from schemas.messages.erasures import Erasure, decode_erasure, decode_floor
+from schemas.messages.recommendations import decode_recommendation
+from schemas.settings.model import Settings
 from schemas.topics import (
     DEAD_LETTERS,
     ERASED,
@@ -73,7 +75,7 @@ def watch(settings: Settings, people: Sequence[str], start: int, count: int = 2)
     """Each of them watches so many videos, minute after minute; gives the events as the broker has them."""
     told = [watched(who, VIDEOS[n % 10], minute(start + n), event_id=f"e-{who}x{start + n}") for who in people
             for n in range(count)]  # fmt: skip
-    sent = publish(settings, FEEDBACK, [(one.user_id, events.encode(one)) for one in told])
+    sent = publish(settings, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in told])
     return list(zip([one.user_id for one in told], sent, strict=True))
 
 
@@ -255,7 +257,7 @@ def test_without_agents_forget_says_who_is_missing_and_the_erasure_stays(setting
     assert "Traceback" not in said.stderr
     (record,) = everything(settings, ERASURES)
     assert (record.key, record.partition) == (CROWD[0].encode(), home(CROWD[0]))
-    assert abs(events.decode_erasure(record.value).at_ms - time.time() * 1000) < 60_000
+    assert abs(decode_erasure(record.value).at_ms - time.time() * 1000) < 60_000
 
 
 def test_the_proof_finds_a_person_in_an_index_of_files_and_foreign_topics(settings: Settings) -> None:
@@ -269,7 +271,7 @@ def test_the_proof_finds_a_person_in_an_index_of_files_and_foreign_topics(settin
 
 
 def say(settings: Settings, user_id: str, at_ms: int) -> None:
-    publish(settings, ERASURES, [(user_id, events.encode(events.Erasure(user_id=user_id, at_ms=at_ms)))])
+    publish(settings, ERASURES, [(user_id, feedback.encode(Erasure(user_id=user_id, at_ms=at_ms)))])
 
 
 def home(user_id: str) -> int:

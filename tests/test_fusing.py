@@ -12,8 +12,8 @@ from encoders.fuse import ATTENTION, read_attention
 from encoders.stored import MODELS, packed, precision_of
 from ranker.gallery import Gallery
 from ranker.train_fusion import Watched
-from schemas.settings import Settings
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams.commands_fusion import again
 from streams.fusing import Outcome, learn_fusion
 from streams.trouble import Trouble

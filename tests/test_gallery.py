@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ranker.gallery import Gallery, groups
 from ranker.index import Where
 from ranker.playlist import Wish, playlist
-from schemas.videos import Encoded, Vector
+from schemas.messages.videos import Encoded, Vector
 from tests.stories import NOON, encoded, withdrawn
 
 

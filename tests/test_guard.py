@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import pytest
 
-from schemas import events
-from schemas.videos import Upload
+from schemas.messages import feedback
+from schemas.messages.videos import Upload
 from streams import guard
 from streams.guard import read_feedback, read_upload
 from streams.kafka import partition_of
 from tests.stories import NOON, watched
 
-GOOD = events.encode(watched("ana", "v1", event_id="e1"))
+GOOD = feedback.encode(watched("ana", "v1", event_id="e1"))
 NAMES = ("content-type", "ce_specversion", "ce_id", "ce_type", "freshet-origin", "x")
 
 
@@ -53,14 +53,14 @@ def test_a_control_character_in_any_id_is_found_however_it_is_written(field: str
 
 def test_ids_of_any_script_are_taken() -> None:
     event = watched("ána", "动物-🐈", event_id="e 1")
-    (arrival,) = read_feedback([Read(events.encode(event), key="ána".encode())], partitions=1).arrivals
+    (arrival,) = read_feedback([Read(feedback.encode(event), key="ána".encode())], partitions=1).arrivals
     assert arrival.event == event
 
 
 def test_more_people_than_are_remembered_are_at_home_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "HOMES", 3)
     people = [f"u{number}" for number in range(40)]
-    records = [Read(events.encode(watched(one, "v1")), partition=partition_of(one.encode(), 7)) for one in people * 2]
+    records = [Read(feedback.encode(watched(one, "v1")), partition=partition_of(one.encode(), 7)) for one in people * 2]
     reading = read_feedback(records, partitions=7)
     assert [arrival.event.user_id for arrival in reading.arrivals] == people * 2
     moved = [record._replace(partition=(record.partition + 1) % 7) for record in records]

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas import events
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams import children, up
 from streams.health import STUCK, Status, Waits, statuses
@@ -34,7 +34,7 @@ def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Sett
 
 def put(settings: Settings) -> None:
     event = watched("ana", "v1")
-    publish(settings, FEEDBACK, [("ana", events.encode(event))])
+    publish(settings, FEEDBACK, [("ana", feedback.encode(event))])
 
 
 @pytest.mark.connected

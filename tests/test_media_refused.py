@@ -12,7 +12,7 @@ import pytest
 
 from encoders.media import Limits, MediaError
 from encoders.reader import MediaReader
-from schemas.outputs import Reason
+from schemas.messages.dead_letters import Reason
 from tests.clips import PLAYLISTS, clip, elsewhere, many_streams, playlist, png, still
 from tests.seen import is_the_scene
 

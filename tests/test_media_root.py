@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from encoders.media import MediaError
-from schemas.hosts import hosts
+from schemas.settings.media_hosts import hosts
 from streams.fetching import Rules, fetch
 from streams.files import UrlForbidden
 from tests.sites import VIDEO

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from schemas import events, jsonschema, topics, videos
-from schemas.outputs import NAMESPACE, DeadLetter, Reason, letter_headers, recommendation_id
+from schemas import publish, topics
+from schemas.messages import feedback, videos
+from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers
+from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import NAMESPACE, recommendation_id
 from schemas.topics import TOPICS, Topic
-from schemas.types import DAY_MS
 from tests.stories import NOON
 
 GOLDEN = Path(__file__).parent / "golden/messages"
@@ -26,7 +28,7 @@ def topic_of(path: Path) -> Topic:
 
 
 def schema(topic: Topic) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((jsonschema.HERE / f"{topic.name}.schema.json").read_bytes()))
+    return Draft202012Validator(json.loads((publish.HERE / f"{topic.name}.schema.json").read_bytes()))
 
 
 def parsed(path: Path) -> Any:
@@ -36,16 +38,16 @@ def parsed(path: Path) -> Any:
 # --- published schemas and old messages ----------------------------------------------------------
 
 
-@pytest.mark.parametrize(("path", "text"), list(jsonschema.files()), ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(("path", "text"), list(publish.files()), ids=lambda value: getattr(value, "name", ""))
 def test_the_published_schemas_are_those_of_the_types(path: Path, text: str) -> None:
-    assert path.read_text(encoding="utf-8") == text, "run `python -m schemas.jsonschema`"
+    assert path.read_text(encoding="utf-8") == text, "run `python -m schemas.publish`"
 
 
 def test_no_published_schema_is_left_over() -> None:
-    assert set(jsonschema.HERE.iterdir()) == {path for path, _ in jsonschema.files()} - {jsonschema.ASYNCAPI}
+    assert set(publish.HERE.iterdir()) == {path for path, _ in publish.files()} - {publish.ASYNCAPI}
 
 
-@pytest.mark.parametrize("topic", [*jsonschema.VALUES, topics.DEAD_LETTERS], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("topic", [*publish.VALUES, topics.DEAD_LETTERS], ids=lambda topic: topic.name)
 def test_a_published_schema_is_one(topic: Topic) -> None:
     Draft202012Validator.check_schema(schema(topic).schema)
 
@@ -65,21 +67,21 @@ def held(smaller: Any, larger: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MESSAGES if topic_of(path) in jsonschema.VALUES], ids=lambda path: path.stem
+    "path", [path for path in MESSAGES if topic_of(path) in publish.VALUES], ids=lambda path: path.stem
 )
 def test_a_message_of_today_stays_readable(path: Path) -> None:
-    read = msgspec.json.decode(path.read_bytes(), type=jsonschema.VALUES[topic_of(path)])
+    read = msgspec.json.decode(path.read_bytes(), type=publish.VALUES[topic_of(path)])
     again = json.loads(msgspec.json.encode(read))
     assert held(parsed(path), again)
-    assert msgspec.json.decode(msgspec.json.encode(read), type=jsonschema.VALUES[topic_of(path)]) == read
+    assert msgspec.json.decode(msgspec.json.encode(read), type=publish.VALUES[topic_of(path)]) == read
 
 
 def test_every_kind_of_message_has_one_of_today() -> None:
     kinds = {(topic_of(path), parsed(path).get("kind")) for path in MESSAGES}
-    assert {kind for topic, kind in kinds if topic is topics.FEEDBACK} == events.KINDS
+    assert {kind for topic, kind in kinds if topic is topics.FEEDBACK} == feedback.KINDS
     assert {kind for topic, kind in kinds if topic is topics.UPLOADS} == videos.KINDS
     assert {kind for topic, kind in kinds if topic is topics.FEATURES} == {"encoded", "withdrawn"}
-    assert {topic for topic, _ in kinds} == {*jsonschema.VALUES, topics.DEAD_LETTERS}
+    assert {topic for topic, _ in kinds} == {*publish.VALUES, topics.DEAD_LETTERS}
 
 
 WATCH: dict[str, Any] = {"kind": "watch", "user_id": "u", "video_id": "v", "at_ms": NOON, "watched_ms": 1}
@@ -110,7 +112,7 @@ UPLOAD: dict[str, Any] = {"kind": "upload", "video_id": "v", "at_ms": NOON, "tit
 )
 def test_types_and_published_schemas_refuse_alike(topic: Topic, message: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(json.dumps(message), type=jsonschema.VALUES[topic])
+        msgspec.json.decode(json.dumps(message), type=publish.VALUES[topic])
     assert not schema(topic).is_valid(message)
 
 
@@ -135,7 +137,7 @@ def test_dead_letter_headers_fit_their_schema() -> None:
 
 
 def test_every_topic_is_a_channel_with_its_kafka_binding() -> None:
-    channels = jsonschema.asyncapi()["channels"].values()
+    channels = publish.asyncapi()["channels"].values()
     assert [channel["address"] for channel in channels] == [topic.full("freshet.") for topic in TOPICS]
     for topic, channel in zip(TOPICS, channels, strict=True):
         binding = channel["bindings"]["kafka"]
@@ -145,7 +147,7 @@ def test_every_topic_is_a_channel_with_its_kafka_binding() -> None:
 
 
 def test_every_reference_in_the_document_leads_somewhere() -> None:
-    document = jsonschema.asyncapi()
+    document = publish.asyncapi()
 
     def references(part: Any) -> Iterable[str]:
         if isinstance(part, dict):
@@ -162,10 +164,10 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MESSAGES if topic_of(path) in jsonschema.VALUES], ids=lambda path: path.stem
+    "path", [path for path in MESSAGES if topic_of(path) in publish.VALUES], ids=lambda path: path.stem
 )
 def test_a_message_of_today_fits_its_payload_in_the_document(path: Path) -> None:
-    components = jsonschema.asyncapi()["components"]
+    components = publish.asyncapi()["components"]
     message = parsed(path)
     by_kind = {
         part["properties"]["kind"]["enum"][0]: name

@@ -14,8 +14,8 @@ from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, version_of
 from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
 from ranker.gallery import Gallery, Hit
 from ranker.index import IndexUnavailable, Where
-from schemas.settings import Settings
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams.encoding import indexed
 from streams.qdrant import QdrantIndex, index_of, open_index
 from streams.qdrant_call import IndexRefused, connect

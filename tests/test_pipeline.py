@@ -13,8 +13,8 @@ from ranker.explain import CODES
 from ranker.index import ExactIndex, Hits, IndexedVideo, IndexUnavailable, Where
 from ranker.pipeline import Pipeline, home, may_show
 from ranker.profile import EMPTY, Profile
-from schemas.events import Feedback
-from schemas.outputs import Item
+from schemas.messages.feedback import Feedback
+from schemas.messages.recommendations import Item
 from tests.kitchen import LATER, catalogue_of, ids, kitchen_and_garden
 from tests.stories import (
     after,

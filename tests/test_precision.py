@@ -10,8 +10,8 @@ from encoders.fuse import version_of
 from encoders.stored import MODALITIES, MODELS, RETRIEVAL, fusion_of, in_version, packed, precision_of, vector_of
 from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
-from schemas.settings import Settings
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams import rebuild as rebuilding
 from streams.qdrant import open_index
 from streams.shared import SharedState

@@ -13,7 +13,7 @@ from ranker.profile import (
     verdict,
 )
 from ranker.state import RECENT, RECENT_BYTES
-from schemas.types import DAY_MS
+from schemas.messages.fields import DAY_MS
 from tests.stories import (
     ONE_OF_EACH,
     after,

@@ -17,8 +17,8 @@ from ranker.profile import (
     unpack,
 )
 from ranker.state import order_of, version_of
-from schemas.events import Feedback
-from schemas.types import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
+from schemas.messages.feedback import Feedback
+from schemas.messages.fields import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
 from streams.convert import convert_kuairand
 from tests import stories
 from tests.stories import (

@@ -19,7 +19,7 @@ from ranker.profile import (
     unpack,
 )
 from ranker.trends import TrendCounts
-from schemas.types import DAY_MS
+from schemas.messages.fields import DAY_MS
 from tests.stories import (
     NOON,
     ONE_OF_EACH,

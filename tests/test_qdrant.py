@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from ranker.index import IndexUnavailable
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams.qdrant import QdrantIndex, open_index
 from streams.qdrant_call import IndexRefused, Patience, connect
 from streams.qdrant_points import collection_name, point_id

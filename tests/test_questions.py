@@ -17,12 +17,13 @@ from encoders.reader import MediaReader
 from ranker.entry import LIMITED
 from ranker.profile import pack
 from ranker.simulate import simulated_log
-from schemas import events, videos
-from schemas.events import Erasure, Feedback
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.messages.erasures import Erasure
+from schemas.messages.feedback import Feedback
+from schemas.messages.fields import DAY_MS
+from schemas.messages.videos import Encoded, Upload, Withdrawn
+from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
-from schemas.types import DAY_MS
-from schemas.videos import Encoded, Upload, Withdrawn
 from streams import up
 from streams.gallery import read_stored, wish_of
 from streams.watched import read_watched
@@ -208,7 +209,7 @@ def watched(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tup
 def test_a_fusion_is_learned_from_a_log(watched: tuple[Settings, list[Feedback]], tmp_path: Path) -> None:
     own, log = watched[0].model_copy(update={"data_dir": tmp_path}), watched[1]
     path = tmp_path / "log.jsonl"
-    path.write_bytes(b"\n".join(events.encode(one) for one in log))
+    path.write_bytes(b"\n".join(feedback.encode(one) for one in log))
     ran = freshet(own, "train-fusion", path)
     assert ran.returncode == 0, ran.stderr
     assert "epoch 10 of 10" in ran.stderr and "there were no weights before" in ran.stderr
@@ -226,8 +227,8 @@ def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stay
         assert running.stderr
         said = until(running.stderr, "next round")
         assert "0 pairs of videos watched together" in said  # which ends nothing
-        publish(own, FEEDBACK, [(one.user_id, events.encode(one)) for one in watched[1]])
-        publish(own, FEEDBACK, [("ana", b"{"), ("ana", events.encode(liked("ana", "unknown")))])
+        publish(own, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in watched[1]])
+        publish(own, FEEDBACK, [("ana", b"{"), ("ana", feedback.encode(liked("ana", "unknown")))])
         said = until(running.stderr, "next round")
         assert "3002 records read" in said and "there were no weights before" in said
         kept = (tmp_path / "fusion/fusion-attention.npz").read_bytes()
@@ -244,8 +245,8 @@ def test_who_was_erased_is_not_learned_from(watched: tuple[Settings, list[Feedba
     own = watched[0].model_copy(update={"prefix": "erasing."})
     assert freshet(own, "topics", "apply").returncode == 0
     people = ("ana", "ben", "eva")
-    publish(own, FEEDBACK, [(who, events.encode(liked(who, "v1", NOON + at))) for at in (0, 2) for who in people])
-    publish(own, ERASURES, [("ben", events.encode(Erasure(user_id="ben", at_ms=NOON + 1)))])
+    publish(own, FEEDBACK, [(who, feedback.encode(liked(who, "v1", NOON + at))) for at in (0, 2) for who in people])
+    publish(own, ERASURES, [("ben", feedback.encode(Erasure(user_id="ben", at_ms=NOON + 1)))])
     seen = read_watched(own, {"v1"}, print)
     assert sorted(one.user_id for one in seen) == ["ana", "ana", "ben", "eva", "eva"]
     assert [one.at_ms for one in seen if one.user_id == "ben"] == [NOON + 2]

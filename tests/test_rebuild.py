@@ -9,7 +9,7 @@ from encoders.stored import MODELS, RETRIEVAL, in_version, is_current, packed, p
 from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
 from ranker.index import ExactIndex
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
 from streams.gallery import outdated, present
 from streams.rebuild import fill
 from tests.models import real_models

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas import events, videos
-from schemas.outputs import Recommendation
-from schemas.settings import Settings
-from schemas.videos import Upload
+from schemas.messages import feedback, videos
+from schemas.messages.recommendations import Recommendation
+from schemas.messages.videos import Upload
+from schemas.settings.model import Settings
 from streams.log_files import read_log
 from streams.replay import Outcome, Replay, replay_models
 from tests.brokers import CACHE
@@ -43,8 +43,8 @@ def golden_lines() -> Iterator[bytes]:
     return iter(LOG.read_bytes().splitlines())
 
 
-def encoded(*messages: events.Feedback | videos.Uploads) -> Iterator[bytes]:
-    return (videos.encode(one) if isinstance(one, videos.Uploads) else events.encode(one) for one in messages)
+def encoded(*messages: feedback.Feedback | videos.Uploads) -> Iterator[bytes]:
+    return (videos.encode(one) if isinstance(one, videos.Uploads) else feedback.encode(one) for one in messages)
 
 
 @pytest.fixture(scope="module")

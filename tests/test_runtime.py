@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams import children, up
 from tests.brokers import broker_in

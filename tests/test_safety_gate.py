@@ -11,8 +11,8 @@ from ranker.entry import LIMITED as LIMITED_HERE
 from ranker.index import ExactIndex
 from ranker.pipeline import home, may_show
 from ranker.profile import Profile
-from schemas.types import DAY_MS, YEAR_2100_MS
-from schemas.videos import Encoded, Features, decode_features, encode
+from schemas.messages.fields import DAY_MS, YEAR_2100_MS
+from schemas.messages.videos import Encoded, Features, decode_features, encode
 from tests.kitchen import LATER, catalogue_of, ids, kitchen_and_garden
 from tests.stories import NOON, after, encoded, followed, minute, watched, withdrawn
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import events
-from schemas.types import DAY_MS, YEAR_2000_MS, YEAR_2100_MS, why_not_an_id
+from schemas.messages import feedback
+from schemas.messages.erasures import Erasure, decode_erasure
+from schemas.messages.fields import DAY_MS, YEAR_2000_MS, YEAR_2100_MS, why_not_an_id
 from tests.stories import NOON
 
 LIKE = {"kind": "like", "user_id": "ana", "video_id": "v1", "at_ms": NOON}
@@ -48,30 +49,30 @@ def refusal(decode, data: bytes) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("kind", sorted(events.KINDS))
+@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
 def test_each_kind_decodes_and_is_written_as_it_was(kind):
-    event = events.decode(of_kind(kind))
+    event = feedback.decode(of_kind(kind))
     assert event.__struct_config__.tag == kind
-    assert events.decode(events.encode(event)) == event
-    assert json.loads(events.encode(event))["kind"] == kind
+    assert feedback.decode(feedback.encode(event)) == event
+    assert json.loads(feedback.encode(event))["kind"] == kind
 
 
 def test_the_kinds_are_those_of_the_union():
-    assert {kind.__struct_config__.tag for kind in get_args(events.Feedback)} == events.KINDS
+    assert {kind.__struct_config__.tag for kind in get_args(feedback.Feedback)} == feedback.KINDS
 
 
-@pytest.mark.parametrize("kind", sorted(events.KINDS))
+@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
 def test_fields_that_readers_do_not_know_are_ignored(kind):
-    assert events.decode(of_kind(kind, mood={"deep": [1, None]})) == events.decode(of_kind(kind))
+    assert feedback.decode(of_kind(kind, mood={"deep": [1, None]})) == feedback.decode(of_kind(kind))
 
 
-@pytest.mark.parametrize("kind", sorted(events.KINDS))
+@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
 @pytest.mark.parametrize("field", ["user_id", "video_id", "at_ms"])
 def test_what_every_event_needs_is_asked_for_by_name(kind, field):
     if (kind, field) == ("search", "video_id"):
-        assert events.decode(of_kind(kind)).video_id == ""  # whatever the message says
+        assert feedback.decode(of_kind(kind)).video_id == ""  # whatever the message says
     else:
-        assert refusal(events.decode, of_kind(kind, **{field: ...})) == f"Object missing required field `{field}`"
+        assert refusal(feedback.decode, of_kind(kind, **{field: ...})) == f"Object missing required field `{field}`"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_what_every_event_needs_is_asked_for_by_name(kind, field):
     [("watch", "watched_ms"), ("rate", "value"), ("impression", "recommendation_id"), ("search", "query")],
 )
 def test_what_a_kind_needs_is_asked_for_by_name(kind, field):
-    assert field in refusal(events.decode, of_kind(kind, **{field: ...}))
+    assert field in refusal(feedback.decode, of_kind(kind, **{field: ...}))
 
 
 def test_all_kinds_take_the_same_context():
@@ -87,13 +88,13 @@ def test_all_kinds_take_the_same_context():
         "event_id": "e", "recommendation_id": "r", "rank": 3, "session_id": "s", "surface": "feed", "country": "DE",
         "utc_offset_min": 120, "domain": "video", "duration_ms": 21_000,
     }  # fmt: skip
-    for kind in sorted(events.KINDS):
-        event = events.decode(of_kind(kind, **context))
+    for kind in sorted(feedback.KINDS):
+        event = feedback.decode(of_kind(kind, **context))
         assert {name: getattr(event, name) for name in context} == context
 
 
 def test_the_kind_may_stand_anywhere_in_the_object():
-    assert events.decode(b'{"user_id":"ana","video_id":"v1","at_ms":1650000000000,"kind":"like"}').user_id == "ana"
+    assert feedback.decode(b'{"user_id":"ana","video_id":"v1","at_ms":1650000000000,"kind":"like"}').user_id == "ana"
 
 
 @pytest.mark.parametrize(
@@ -125,31 +126,31 @@ def test_the_kind_may_stand_anywhere_in_the_object():
     ],
 )
 def test_a_wrong_field_is_named(change, place):
-    assert refusal(events.decode, message(LIKE, **change)).endswith(f"at `{place}`")
+    assert refusal(feedback.decode, message(LIKE, **change)).endswith(f"at `{place}`")
 
 
 @pytest.mark.parametrize("at_ms", [NOON // 1000, NOON * 1000, 0, -NOON, YEAR_2000_MS - 1, YEAR_2100_MS + 1, 10**30])
 def test_seconds_microseconds_and_other_centuries_are_no_milliseconds(at_ms):
-    assert refusal(events.decode, message(LIKE, at_ms=at_ms)).endswith("at `$.at_ms`")
+    assert refusal(feedback.decode, message(LIKE, at_ms=at_ms)).endswith("at `$.at_ms`")
 
 
 @pytest.mark.parametrize("at_ms", [YEAR_2000_MS, YEAR_2100_MS])
 def test_the_first_and_the_last_millisecond_are_taken(at_ms):
-    assert events.decode(message(LIKE, at_ms=at_ms)).at_ms == at_ms
+    assert feedback.decode(message(LIKE, at_ms=at_ms)).at_ms == at_ms
 
 
 def test_a_video_may_be_watched_for_longer_than_it_is():
-    event = events.decode(of_kind("watch", watched_ms=60_000, duration_ms=6_000))
-    assert isinstance(event, events.Watch)
+    event = feedback.decode(of_kind("watch", watched_ms=60_000, duration_ms=6_000))
+    assert isinstance(event, feedback.Watch)
     assert (event.watched_ms, event.duration_ms) == (60_000, 6_000)
 
 
 def test_a_skip_may_carry_how_long_it_was_watched():
-    assert events.decode(of_kind("skip", watched_ms=900)) != events.decode(of_kind("skip"))
+    assert feedback.decode(of_kind("skip", watched_ms=900)) != feedback.decode(of_kind("skip"))
 
 
 def test_a_hide_is_about_the_video_unless_it_says_otherwise():
-    assert [events.decode(of_kind("hide", scope=scope)).scope for scope in (..., "creator", "tag")] == [
+    assert [feedback.decode(of_kind("hide", scope=scope)).scope for scope in (..., "creator", "tag")] == [
         "video",
         "creator",
         "tag",
@@ -157,9 +158,9 @@ def test_a_hide_is_about_the_video_unless_it_says_otherwise():
 
 
 def test_the_watch_of_the_contract_decodes_whole():
-    event = events.decode(WATCH_OF_THE_CONTRACT)
+    event = feedback.decode(WATCH_OF_THE_CONTRACT)
     assert holds(event, WATCH_OF_THE_CONTRACT)
-    assert events.decode(events.encode(event)) == event
+    assert feedback.decode(feedback.encode(event)) == event
 
 
 @pytest.mark.parametrize(
@@ -174,21 +175,21 @@ def test_the_watch_of_the_contract_decodes_whole():
 )  # fmt: skip
 def test_hostile_bytes_raise_one_of_three_errors(data):
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
-        events.decode(data)
+        feedback.decode(data)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_one_of_three_errors(data):
     try:
-        event = events.decode(data)
+        event = feedback.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     assert event.user_id
 
 
 def test_an_erasure_names_a_person_and_a_time():
-    assert events.decode_erasure(message(LIKE)) == events.Erasure(user_id="ana", at_ms=NOON)
-    assert "user_id" in refusal(events.decode_erasure, message(LIKE, user_id=...))
+    assert decode_erasure(message(LIKE)) == Erasure(user_id="ana", at_ms=NOON)
+    assert "user_id" in refusal(decode_erasure, message(LIKE, user_id=...))
 
 
 # Ids
@@ -210,12 +211,12 @@ def test_an_id_is_measured_in_bytes_of_utf8():
 
 def test_a_null_says_as_little_as_a_missing_field() -> None:
     """Clients in other languages write every field that they know, with null for what they do not."""
-    from schemas import events, videos
+    from schemas.messages import feedback, videos
 
     hide = {"kind": "hide", "user_id": "ana", "video_id": "v1", "at_ms": 1_650_000_000_000}
     optional = ("scope", "domain", "event_id", "rank", "surface", "session_id", "country", "utc_offset_min")
     with_nulls = hide | dict.fromkeys(optional)
-    assert events.decode(msgspec.json.encode(with_nulls)).user_id == "ana"
+    assert feedback.decode(msgspec.json.encode(with_nulls)).user_id == "ana"
     upload = {"kind": "upload", "video_id": "v1", "at_ms": 1_650_000_000_000, "title": "One"}
     nothing = dict.fromkeys(("tags", "description", "category", "language", "duration_ms", "music_id", "thumbnail_uri"))
     decoded = videos.decode(msgspec.json.encode(upload | nothing))

@@ -6,19 +6,9 @@ import math
 import msgspec
 import pytest
 
-from schemas import outputs
-from schemas.outputs import (
-    ATTEMPTS,
-    LETTER_BYTES,
-    Because,
-    DeadLetter,
-    Item,
-    Reason,
-    Recommendation,
-    Trigger,
-    decode_recommendation,
-    letter_headers,
-)
+from schemas.messages import recommendations
+from schemas.messages.dead_letters import ATTEMPTS, LETTER_BYTES, DeadLetter, Reason, letter_headers
+from schemas.messages.recommendations import Because, Item, Recommendation, Trigger, decode_recommendation
 from tests.stories import NOON
 
 # As clients were told; these may never stop decoding.
@@ -40,7 +30,7 @@ def refusal(decode, data: bytes) -> str:
 
 def test_the_slate_of_the_contract_decodes_whole():
     slate = decode_recommendation(SLATE_OF_THE_CONTRACT)
-    assert json.loads(outputs.encode(slate)) == json.loads(SLATE_OF_THE_CONTRACT)
+    assert json.loads(recommendations.encode(slate)) == json.loads(SLATE_OF_THE_CONTRACT)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +58,11 @@ def test_an_empty_slate_does_not_decode():
 def test_a_score_that_is_no_number_does_not_survive_reading():
     slate = decode_recommendation(SLATE_OF_THE_CONTRACT)
     bad = msgspec.structs.replace(slate, items=[msgspec.structs.replace(slate.items[0], score=math.nan)])
-    assert refusal(decode_recommendation, outputs.encode(bad)).endswith("at `$.items[0].score`")
+    assert refusal(decode_recommendation, recommendations.encode(bad)).endswith("at `$.items[0].score`")
 
 
 def test_a_reason_without_a_video_says_nothing_about_one():
-    assert outputs.encode(Because(code="fresh", weight=0.5)) == b'{"code":"fresh","weight":0.5}'
+    assert recommendations.encode(Because(code="fresh", weight=0.5)) == b'{"code":"fresh","weight":0.5}'
 
 
 def test_a_slate_without_an_event_id_is_a_slate():
@@ -81,7 +71,7 @@ def test_a_slate_without_an_event_id_is_a_slate():
         trigger=Trigger(None, "feedback.v1", 0, 0, NOON), models={}, timings_ms={}, degraded=["profile"],
         items=[Item(1, "v1", 0.5, {}, 1.0, ["popular"], [])], exhausted=False,
     )  # fmt: skip
-    assert decode_recommendation(outputs.encode(slate)) == slate
+    assert decode_recommendation(recommendations.encode(slate)) == slate
 
 
 def test_a_dead_letter_says_why_and_where_in_its_headers():

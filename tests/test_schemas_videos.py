@@ -5,8 +5,8 @@ import json
 import msgspec
 import pytest
 
-from schemas import videos
-from schemas.types import DAY_MS
+from schemas.messages import videos
+from schemas.messages.fields import DAY_MS
 from tests.stories import NOON
 
 UPLOAD = {"kind": "upload", "video_id": "v1", "at_ms": NOON, "title": "Street food"}

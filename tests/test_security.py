@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from schemas.outputs import DeadLetter, Reason
-from schemas.settings import SECRETS, Settings, SettingsError, load
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.settings.load import SettingsError, load
+from schemas.settings.model import SECRETS, Settings
 from streams import app, up
 from streams.guard import read_feedback, read_upload
 from streams.kafka import Record

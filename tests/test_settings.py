@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.settings import Settings, SettingsError, load, settings_file
+from schemas.settings.load import SettingsError, load, settings_file
+from schemas.settings.model import Settings
 
 
 def written(folder: Path, text: str) -> Path:

@@ -18,10 +18,10 @@ from ranker.simulate import (
     simulated_log,
 )
 from ranker.simulated_titles import KINDS, titles
-from schemas import events, videos
-from schemas.events import Feedback, Like, Skip, Watch
-from schemas.outputs import Item, Recommendation, Trigger
-from schemas.videos import Upload
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback, Like, Skip, Watch
+from schemas.messages.recommendations import Item, Recommendation, Trigger
+from schemas.messages.videos import Upload
 from streams.log_files import Line, read_log
 from tests.stories import NOON
 
@@ -56,7 +56,7 @@ def test_nobody_watches_what_is_not_uploaded_yet():
 
 def test_every_line_of_a_log_can_be_used_and_every_event_has_an_id_of_its_own():
     encoded = [
-        videos.encode(message) if isinstance(message, Upload) else events.encode(message) for message in log_of(2)
+        videos.encode(message) if isinstance(message, Upload) else feedback.encode(message) for message in log_of(2)
     ]
     lines = list(read_log(encoded))
     assert all(isinstance(line, Line) for line in lines)
@@ -144,4 +144,4 @@ def test_a_person_answers_a_slate_from_top_to_bottom():
     assert {act.recommendation_id for act in acts} == {"r1"}
     assert [act.at_ms for act in acts] == sorted(act.at_ms for act in acts)
     assert all(isinstance(act, Watch | Skip | Like) for act in acts)
-    assert [msgspec.json.decode(events.encode(act), type=events.Feedback) for act in acts] == acts
+    assert [msgspec.json.decode(feedback.encode(act), type=feedback.Feedback) for act in acts] == acts

@@ -12,7 +12,7 @@ from faust.transport import consumer as faust_consumer
 from faust.types import TP
 
 from ranker.catalogue import Catalogue
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from streams import driver, shared
 
 HELD = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from schemas.settings import load
+from schemas.settings.load import load
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
 from streams import admin
 from streams.broker import LocalBroker

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from ranker.profile import fold_all, fold_and_pack
 from ranker.trends import BEFORE, HALF_LIFE_S, PERIOD_S, STEP, TrendCounts, increment, merge
-from schemas.outputs import decode_trends, encode
-from schemas.types import DAY_MS
+from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import encode
+from schemas.messages.trends import decode_trends
 from tests.stories import NOON, arrivals, folded, liked, minute, skipped, watched
 
 START_S = 4_000 * PERIOD_S  # a period's first second, in 2013

@@ -7,9 +7,9 @@ import pytest
 
 from encoders.media import MediaError
 from encoders.reader import MediaReader
-from schemas.hosts import hosts
-from schemas.settings import Settings
-from schemas.videos import Upload
+from schemas.messages.videos import Upload
+from schemas.settings.media_hosts import hosts
+from schemas.settings.model import Settings
 from streams.fetching import Rules
 from streams.files import UrlForbidden
 from streams.media import Found, content_of, limits_of

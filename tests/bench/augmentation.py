@@ -26,7 +26,8 @@ from encoders.image import SIDE, Frames, ImageEncoder
 from encoders.manifest import folder_of
 from encoders.text import TextEncoder
 from ranker.train_fusion import DROPPED, Learned, Rows, learn
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from streams.fusing import EPOCHS, attention, start_of
 from tests.bench.fusion import LOSSES, K, Mask, World, encoded, header, judged, world
 

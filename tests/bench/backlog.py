@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from schemas import events
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.settings.model import Settings
 from streams.kafka import partition_of
 from streams.trouble import Trouble
 from tests.bench.engines import ENGINES, FRESHET, QUIX, Engine, Running, in_turns, running, source_of
@@ -65,7 +65,7 @@ def reference_events(count: int) -> list[Outgoing]:
     """So many events of 165 bytes, a thousand to a second of event time."""
     clock = iter(range(START_MS, START_MS + count))
     made = WORLD.events(count, "reference-row", lambda: next(clock))
-    return [Outgoing(event.user_id.encode(), events.encode(event)) for event in made]
+    return [Outgoing(event.user_id.encode(), feedback.encode(event)) for event in made]
 
 
 def profiles(ground: Ground, engines: Sequence[Engine] = ENGINES) -> list[Result]:
@@ -74,7 +74,7 @@ def profiles(ground: Ground, engines: Sequence[Engine] = ENGINES) -> list[Result
         print(f"profiles.backlog: left out, as there is no KuaiRand log in {DATA}", file=sys.stderr)
         return []
     log = ground.log.feedback()
-    between = [Outgoing(event.user_id.encode(), events.encode(event)) for event in log]
+    between = [Outgoing(event.user_id.encode(), feedback.encode(event)) for event in log]
     end_ms = max(event.at_ms for event in log)
     return _compared(ground, _around(ground, "profiles.backlog", PROFILES, between, end_ms), engines)
 

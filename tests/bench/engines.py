@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams import children, up
 from streams.trouble import Trouble

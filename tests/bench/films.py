@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import text_of
-from schemas.events import Like
+from schemas.messages.feedback import Like
 from streams.convert import MOVIELENS_FILM, MOVIELENS_RATING, _csv, _one, movielens_events
 from tests.bench.ground import DATA
 

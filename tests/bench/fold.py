@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ranker.profile import Profile, fold_and_pack, pack, unpack, version_of
-from schemas import events
-from schemas.events import Feedback
+from schemas.messages.feedback import Feedback
 from streams.guard import FUTURE_MS, read_feedback
 from streams.kafka import Record
 from tests.bench.ground import START_MS, Ground
@@ -66,7 +65,7 @@ class _Opening(dict[str, Profile]):
 
 def _records(feedback: Iterable[Feedback]) -> list[Record]:
     return [
-        Record("log", 0, offset, event.at_ms + FUTURE_MS, event.user_id.encode(), events.encode(event), ())
+        Record("log", 0, offset, event.at_ms + FUTURE_MS, event.user_id.encode(), feedback.encode(event), ())
         for offset, event in enumerate(feedback)
     ]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.app import new_app
 from streams.outbox import Outbox, Outgoing

@@ -23,8 +23,9 @@ from encoders.manifest import folder_of
 from encoders.text import TextEncoder
 from ranker.simulate import KINDS, SPAN_MS, simulated_log
 from ranker.train_fusion import Rows, both_ways, co_recall, co_watched, learn
-from schemas.settings import Settings, load
-from schemas.videos import Upload
+from schemas.messages.videos import Upload
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from streams.fusing import attention, start_of, watch_of
 
 SEED, PEOPLE, VIDEOS, EVENTS = 0, 400, 400, 24_000

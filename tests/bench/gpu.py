@@ -29,7 +29,7 @@ from encoders.image import ImageEncoder
 from encoders.manifest import EXPORTER, WEIGHTS, Manifest, folder_of
 from encoders.runtime import Provider
 from encoders.text import TextEncoder
-from schemas.settings import load
+from schemas.settings.load import load
 from tests.bench.videos import GFLOP, Videos, made
 
 BATCHES = (1, 4, 16, 64)

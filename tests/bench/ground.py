@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ranker.simulate import simulated_log
-from schemas import events, videos
-from schemas.events import Feedback
-from schemas.settings import ENVIRONMENT_PREFIX, Settings, load
-from schemas.videos import Upload
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Upload
+from schemas.settings.load import ENVIRONMENT_PREFIX, load
+from schemas.settings.model import Settings
 from streams import admin
 from streams.broker import local_broker
 from streams.convert import convert_kuairand
@@ -33,7 +34,7 @@ class Log(NamedTuple):
     def feedback(self) -> list[Feedback]:
         """Its events, in the order of its lines."""
         with self.path.open("rb") as lines:
-            return [events.decode(line) for line in lines if not line.startswith(b'{"kind":"upload"')]
+            return [feedback.decode(line) for line in lines if not line.startswith(b'{"kind":"upload"')]
 
 
 class Ground:
@@ -78,7 +79,7 @@ class Ground:
             return Log(KUAIRAND, path)
         made = simulated_log(0, self.size(2000, 200), self.size(2000, 200), count or 50_000, START_MS)
         with path.open("wb") as file:
-            encode = {True: videos.encode, False: events.encode}
+            encode = {True: videos.encode, False: feedback.encode}
             file.writelines(encode[isinstance(message, Upload)](message) + b"\n" for message in made)
         return Log("a made-up log", path)
 

@@ -9,7 +9,7 @@ that is said, and higher rates are left out.
 from collections.abc import Sequence
 from statistics import mean
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from tests.bench.answers import Measured, Traffic
 from tests.bench.engines import (
     AIOKAFKA,

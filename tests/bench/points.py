@@ -14,7 +14,7 @@ from qdrant_client import AsyncQdrantClient
 from encoders.base import unit_rows
 from encoders.fuse import VERSION
 from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
-from schemas.videos import Encoded
+from schemas.messages.videos import Encoded
 from streams.encoding import indexed
 from streams.qdrant import QdrantIndex
 

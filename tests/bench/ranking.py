@@ -17,7 +17,7 @@ from ranker.pipeline import Pipeline, home, may_show
 from ranker.profile import Arrival, Profile, fold_all
 from ranker.state import pack, unpack
 from ranker.trends import TrendCounts, merge
-from schemas import outputs
+from schemas.messages import recommendations
 from streams.slates import POLICY, RANKER, Times, recommendation
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
@@ -118,4 +118,4 @@ async def _answer(pipeline: Pipeline, people: People) -> list[bytes]:
     queries = [Query(user, one.version, one.newest_ms, one) for (user, _), one in zip(people, profiles, strict=True)]
     made = zip(await pipeline.answer(queries), profiles, strict=True)
     ready = [(may_show(slate, pipeline.catalogue), profile) for slate, profile in made]
-    return [outputs.encode(recommendation(slate, profile, MODELS, NO_TIMES)) for slate, profile in ready]
+    return [recommendations.encode(recommendation(slate, profile, MODELS, NO_TIMES)) for slate, profile in ready]

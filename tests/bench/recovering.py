@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from tests.bench.work import REFERENCE, WORKS, Work
 

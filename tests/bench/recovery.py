@@ -14,8 +14,8 @@ from itertools import cycle, islice
 from statistics import mean
 from typing import NamedTuple
 
-from schemas import events
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES as CHANGELOG
 from streams.trouble import Trouble
 from tests.bench import faust_app
@@ -45,7 +45,7 @@ class Recovered(NamedTuple):
 
 def recovery(ground: Ground) -> list[Result]:
     """Records a second, of reference states and of profiles as large as KuaiRand's."""
-    log = [Outgoing(one.user_id.encode(), events.encode(one)) for one in ground.log.feedback()]
+    log = [Outgoing(one.user_id.encode(), feedback.encode(one)) for one in ground.log.feedback()]
     made = reference_events(ground.size(200_000, 5000))
     return [
         *_of(ground, REFERENCE, made, "reference states"),

@@ -8,8 +8,8 @@ from itertools import cycle, islice
 
 from kafka.admin import KafkaAdminClient
 
-from schemas import events
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES as CHANGELOG
 from streams.security import kafka_python_options
 from tests.bench.ground import Ground
@@ -23,7 +23,7 @@ NAME = "scale"
 
 def scale(ground: Ground) -> list[Result]:
     """Seconds to recover, memory and disk a person, for a hundred thousand people and for a million."""
-    log = [Outgoing(one.user_id.encode(), events.encode(one)) for one in ground.log.feedback()]
+    log = [Outgoing(one.user_id.encode(), feedback.encode(one)) for one in ground.log.feedback()]
     states = _states(PROFILES, log, "feedback.v1")
     sizes: tuple[int, ...] = ground.size((100_000, 1_000_000), (1000, 2000))
     return [row for size in sizes for row in _of(ground, states, size)]

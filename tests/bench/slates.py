@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from schemas import events, videos
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, FEEDBACK, RECOMMENDATIONS
 from streams import up
 from tests.bench.answers import Measured, Traffic
@@ -79,7 +79,7 @@ def _system(ground: Ground, prefix: str) -> Iterator[tuple[Settings, World, list
 def _warm_up(settings: Settings, world: World, count: int, agents: list[Running]) -> None:
     source = FEEDBACK.full(settings.prefix)
     made = world.events(count, "before", lambda: int(time.time() * 1000))
-    publish(settings, source, (Outgoing(one.user_id.encode(), events.encode(one)) for one in made))
+    publish(settings, source, (Outgoing(one.user_id.encode(), feedback.encode(one)) for one in made))
     publish(settings, source, marks(settings, "last", int(time.time() * 1000)))
     newest_until(settings, RECOMMENDATIONS.full(settings.prefix), of_mark("last"), lambda: _check(agents))
 

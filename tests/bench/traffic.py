@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import Consumer
 
-from schemas import events
-from schemas.outputs import Trigger
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.messages.recommendations import Trigger
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.kafka import partition_of
 from streams.trouble import Trouble
@@ -148,7 +148,7 @@ def _made(settings: Settings, traffic: Traffic) -> Iterator[_Made]:
     due_ms = (now_ms + 1000 * number // traffic.rate for number in range(count))
     for event in traffic.world.events(count, traffic.name, lambda: next(due_ms)):
         key = event.user_id.encode()
-        yield _Made(event.user_id, key, events.encode(event), partition_of(key, settings.partitions))
+        yield _Made(event.user_id, key, feedback.encode(event), partition_of(key, settings.partitions))
 
 
 def _sent(made: Sequence[_Made], times_s: Sequence[float], offsets: dict[int, list[int]]) -> list[Sent]:

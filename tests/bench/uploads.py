@@ -6,7 +6,7 @@ from threading import Thread
 
 from rich.console import Console
 
-from schemas.videos import Upload
+from schemas.messages.videos import Upload
 from streams.demo import fill_catalogue, play_log
 from streams.demo_log import Recorded, simulated
 from streams.demo_measures import Milliseconds, Now, measure_events, percentiles, usable

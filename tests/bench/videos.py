@@ -15,7 +15,7 @@ from encoders.manifest import folder_of
 from encoders.reader import MediaReader
 from encoders.runtime import open_model
 from ranker.simulate import catalogue
-from schemas.videos import Upload
+from schemas.messages.videos import Upload
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Goal, Result
 from tests.clips import clip

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas import events
-from schemas.events import Watch
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.messages.feedback import Watch
+from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, PROFILES
 from streams.kafka import partition_of
 from streams.trouble import Trouble
@@ -139,7 +139,7 @@ def marks(settings: Settings, word: str, at_ms: int) -> list[Outgoing]:
     return [
         Outgoing(
             user.encode(),
-            events.encode(
+            feedback.encode(
                 Watch(user_id=user, video_id="v000000", at_ms=at_ms, event_id=f"{user}-{word}", watched_ms=9000)
             ),
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ranker.profile import EMPTY, Arrival, Origin, Profile, fold, pack, state_digest, unpack, verdict
-from schemas import events
+from schemas.messages import feedback
 
 LATE_MS = 86_400_000  # the default of late_ms
 LAST = 7  # videos that the reference state remembers
@@ -87,7 +87,7 @@ def apply_reference(state: State | None, value: bytes, topic: str, partition: in
 def apply_profile(state: Profile | None, value: bytes, topic: str, partition: int, offset: int) -> Profile | None:
     """Take one event into a profile as Freshet does; None for a repeat or a late event."""
     before = state or EMPTY
-    event = events.decode(value)
+    event = feedback.decode(value)
     if verdict(before, Arrival(event, topic, partition, offset), LATE_MS) != "new":
         return None
     return fold(before, event, Origin(event.event_id, topic, partition, offset, event.at_ms))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from encoders.fuse import VERSION
 from ranker.entry import Entry
-from schemas.events import Feedback, Like, Skip, Watch
-from schemas.videos import Encoded, Vector
+from schemas.messages.feedback import Feedback, Like, Skip, Watch
+from schemas.messages.videos import Encoded, Vector
 
 DIM = 256
 CLUSTERS = 50

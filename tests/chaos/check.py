@@ -9,8 +9,8 @@ import msgspec
 
 from ranker.profile import Profile, fold_all
 from ranker.state import ProfileError, pack, state_digest, unpack
-from schemas import videos
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
 from streams.guard import read_feedback, read_upload
 from streams.kafka import Record

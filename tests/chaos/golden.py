@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ranker.profile import Arrival, fold_all, pack
-from schemas import events
-from schemas.events import Feedback
-from schemas.settings import Settings
+from schemas.messages import feedback
+from schemas.messages.feedback import Feedback
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from schemas.types import DAY_MS
 from streams.kafka import partition_of
 from tests.chaos.load import person_of, video_of
 from tests.stories import commented, followed, hid, liked, minute, rated, saved, shared, shown, skipped, watched
@@ -49,8 +49,8 @@ def read(file: Path) -> Stored:
 def write(file: Path) -> None:
     """Make events and what this release folds out of them."""
     made = list(story())
-    profiles = folded((one.user_id, events.encode(one)) for one in made)
-    lines = [{"key": one.user_id, "event": json.loads(events.encode(one))} for one in made]
+    profiles = folded((one.user_id, feedback.encode(one)) for one in made)
+    lines = [{"key": one.user_id, "event": json.loads(feedback.encode(one))} for one in made]
     lines += [{"key": user, "profile": base64.b64encode(data).decode()} for user, data in sorted(profiles.items())]
     file.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines), encoding="utf-8")
 
@@ -77,7 +77,7 @@ def folded(sent: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
     arrivals = []
     for user, event in sent:
         partition = partition_of(user.encode(), partitions)
-        arrivals.append(Arrival(events.decode(event), FEEDBACK.full(""), partition, ends[partition]))
+        arrivals.append(Arrival(feedback.decode(event), FEEDBACK.full(""), partition, ends[partition]))
         ends[partition] += 1
     return {user: pack(profile) for user, profile in fold_all({}, arrivals, DAY_MS).changed.items()}
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from encoders.fuse import VERSION
 from encoders.stored import DIM, is_current
 from ranker.index import IndexedVideo
-from schemas import videos
-from schemas.settings import Settings
+from schemas.messages import videos
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
 from streams.encoding import indexed
 from streams.qdrant import open_index

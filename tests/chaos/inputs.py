@@ -10,11 +10,11 @@ import numpy as np
 from msgspec.structs import replace
 
 from ranker.profile import EMPTY, Arrival, Profile, fold_all, pack, seen_codes, unpack
-from schemas import events, videos
-from schemas.events import Feedback
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback
+from schemas.messages.fields import DAY_MS
+from schemas.messages.videos import Vector
 from schemas.topics import FEATURES, FEEDBACK, PROFILES, TRENDS
-from schemas.types import DAY_MS
-from schemas.videos import Vector
 from streams.demo_checks import replay_state
 from streams.digest import live_digest
 from streams.guard import read_feedback
@@ -36,8 +36,8 @@ def odd(number: int, chance: random.Random, now_ms: int) -> Iterator[Message]:
     (message,) = plain(number, chance, now_ms)
     if number < PEOPLE:  # everybody is known before anything comes late
         message = message._replace(key=person_of(number))
-        message = again(message, replace(events.decode(message.value), user_id=message.key))
-    event = events.decode(message.value)
+        message = again(message, replace(feedback.decode(message.value), user_id=message.key))
+    event = feedback.decode(message.value)
     draw = chance.random() if number >= PEOPLE else 1.0
     if draw < 0.10:  # K15: a repeat, at once or after others
         yield from (message, message)
@@ -61,7 +61,7 @@ def odd(number: int, chance: random.Random, now_ms: int) -> Iterator[Message]:
 
 def again(message: Message, event: Feedback) -> Message:
     """The message with another event in it."""
-    return message._replace(value=events.encode(event))
+    return message._replace(value=feedback.encode(event))
 
 
 def cloud(message: Message, kind: str) -> Message:
@@ -99,7 +99,7 @@ def odd_inputs(rig: Rig) -> dict[str, Any]:
 def published(system: System) -> Path:
     """feedback.v1 as a log, each partition in its order; it knows no broker's clock that an event could be ahead of."""
     file = system.folder / "log.jsonl"
-    file.write_bytes(b"".join(events.encode(one.event) + b"\n" for one in sound(system)))
+    file.write_bytes(b"".join(feedback.encode(one.event) + b"\n" for one in sound(system)))
     return file
 
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import Producer
 
-from schemas import events, videos
-from schemas.events import Like, Skip, Watch
-from schemas.settings import Settings
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Like, Skip, Watch
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
 from schemas.topics import FEATURES, FEEDBACK, UPLOADS, Topic
-from schemas.types import DAY_MS
 from streams.kafka import partition_of
 from tests.stories import encoded, uploaded, withdrawn, withdrew
 
@@ -68,7 +68,7 @@ def plain(number: int, chance: random.Random, now_ms: int) -> Iterator[Message]:
         if kind is Watch
         else kind(**common)
     )
-    yield Message(FEEDBACK, user, events.encode(event), f"e-{number}")
+    yield Message(FEEDBACK, user, feedback.encode(event), f"e-{number}")
 
 
 class Load:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.health import statuses
 from tests.chaos.proxy import schedule, write_schedule

@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schemas.settings import Settings, load
+from schemas.settings.load import load
+from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES, UPLOADS, Topic
 from streams import admin, children, up
 from streams.broker import HOST, LocalBroker, free_port, local_broker

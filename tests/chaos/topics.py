@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from schemas.settings import Settings
+from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from streams.kafka import Record, records_of
 

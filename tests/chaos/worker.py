@@ -129,7 +129,7 @@ def with_session(seconds: float) -> None:
 
 def main(name: str, environ: dict[str, str]) -> None:
     """Run one agent with its trap, as `freshet worker` does."""
-    from schemas.settings import load
+    from schemas.settings.load import load
     from streams import admin
     from streams.worker import run_worker
 

@@ -10,10 +10,12 @@ from ranker.catalogue import Catalogue
 from ranker.pipeline import may_show
 from ranker.profile import Profile, fold_all, pack, unpack
 from ranker.trends import TrendCounts
-from schemas import outputs, videos
-from schemas.outputs import LETTER_BYTES, DeadLetter, Item, letter_headers
+from schemas.messages import recommendations, videos
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
+from schemas.messages.recommendations import Item
+from schemas.messages.trends import decode_trends
+from schemas.messages.videos import Encoded, Features, Upload, Uploads, Withdrawn
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from schemas.videos import Encoded, Features, Upload, Uploads, Withdrawn
 from streams.answered import BACK, _source, source_offset
 from streams.encoding import not_outdated
 from streams.guard import late_letters, read_feedback, read_upload
@@ -46,7 +48,7 @@ class ProfilesWorker(Worker):
         self.trends = {partition: TrendCounts(partition) for partition in owned}
         self.ticks: dict[int, int] = {}
         for record in self.broker.everything(TRENDS.name):
-            part = outputs.decode_trends(record.value or b"")
+            part = decode_trends(record.value or b"")
             if part.partition in self.trends:
                 self.trends[part.partition].restore(part)
         yield "recovered"
@@ -87,7 +89,7 @@ class ProfilesWorker(Worker):
     def _count(self, partition: int, tick: int) -> None:
         if tick > self.ticks.get(partition, 0):
             self.ticks[partition] = tick
-            value = outputs.encode(self.trends[partition].record(tick, LIMIT))
+            value = recommendations.encode(self.trends[partition].record(tick, LIMIT))
             self.out.put_by_key(TRENDS.name, [Outgoing(str(partition).encode(), value)])
 
     def version_of(self, value: bytes) -> int:
@@ -168,7 +170,7 @@ class RankerWorker(Worker):
                 shown = may_show(slate, self.catalogue)
                 if shown.items:
                     message = recommendation(shown, one.profile, {}, Times(self.broker.now_ms, 0.0))
-                    going = Outgoing(record.key, outputs.encode(message), [source_offset(record)])
+                    going = Outgoing(record.key, recommendations.encode(message), [source_offset(record)])
                     self.out.put(RECOMMENDATIONS.name, record.partition, [going])
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
             yield from self.out.sent()
@@ -197,7 +199,7 @@ class RankerWorker(Worker):
 
     def version_of(self, value: bytes) -> int:
         """A slate's version."""
-        return outputs.decode_recommendation(value).version
+        return recommendations.decode_recommendation(value).version
 
 
 def posted(letter: DeadLetter) -> Outgoing:

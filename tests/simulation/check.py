@@ -5,7 +5,8 @@ from collections import Counter
 from ranker.catalogue import Catalogue
 from ranker.profile import Profile, unpack
 from ranker.state import state_digest
-from schemas import outputs, videos
+from schemas.messages import recommendations, videos
+from schemas.messages.trends import decode_trends
 from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
 from streams.state import text_of
 from tests.simulation.broker import Broker
@@ -62,9 +63,9 @@ def _events(truth: Truth, publisher: Publisher) -> None:
 
 
 def _slates(broker: Broker, truth: Truth, all_known: bool) -> None:
-    found: dict[str, outputs.Recommendation] = {}
+    found: dict[str, recommendations.Recommendation] = {}
     for record in broker.everything(RECOMMENDATIONS.name):
-        slate = outputs.decode_recommendation(record.value or b"")
+        slate = recommendations.decode_recommendation(record.value or b"")
         if slate.version >= (found[slate.user_id].version if slate.user_id in found else 0):
             found[slate.user_id] = slate
     for user, profile in truth.users.items():
@@ -80,7 +81,7 @@ def _trends(broker: Broker, truth: Truth) -> None:
     """Trends may lose what a crash left unpublished, but nobody counts twice."""
     newest = {}
     for record in broker.everything(TRENDS.name):
-        part = outputs.decode_trends(record.value or b"")
+        part = decode_trends(record.value or b"")
         newest[part.partition] = part
     ever: Counter[str] = Counter()
     for part in newest.values():

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from random import Random
 
-from schemas import events, videos
-from schemas.events import Feedback
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Uploads
 from schemas.topics import FEEDBACK, UPLOADS
-from schemas.videos import Uploads
 from streams.kafka import partition_of
 from streams.outbox import Outgoing
 from tests.hostile import FEEDBACK as HOSTILE
@@ -50,7 +50,7 @@ class Publisher:
         name = f"n{len(self.sent)}"
         self.sent.append(name)
         made = self._made(user, name, self._moment() if at_ms is None else at_ms)
-        out = Outgoing(user.encode() if self.rng.random() < 0.9 else None, events.encode(made))
+        out = Outgoing(user.encode() if self.rng.random() < 0.9 else None, feedback.encode(made))
         self._publish(FEEDBACK.name, out)
         if self.rng.random() < 0.06:  # the producer never heard that it was written
             self._publish(FEEDBACK.name, out)

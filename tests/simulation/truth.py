@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ranker.profile import Arrival, Profile, fold_all, pack
-from schemas import outputs, videos
+from schemas.messages import recommendations, videos
+from schemas.messages.videos import Upload
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from schemas.videos import Upload
 from streams.guard import ORIGIN, read_feedback
 from streams.kafka import partition_of
 from tests.simulation.agents import LATE_MS
@@ -151,7 +151,7 @@ class Truth:
         self.changes.add(record.partition, record.offset, user, version)
 
     def _answered(self, record: Record) -> None:
-        slate = outputs.decode_recommendation(record.value or b"")
+        slate = recommendations.decode_recommendation(record.value or b"")
         if self._triggers.get((slate.user_id, slate.version)) != slate.trigger.offset:
             self.say("DIGEST", f"slate {slate.version} of {slate.user_id} names offset {slate.trigger.offset}")
         self.held[slate.user_id] = max(slate.version, self.held.get(slate.user_id, 0))

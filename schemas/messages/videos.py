@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.types import AtMs, Id, Share, SpanMs, Text, VideoId, Word
+from schemas.messages.fields import AtMs, Id, Share, SpanMs, Text, VideoId, Word
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="upload"):

@@ -1,29 +1,16 @@
-"""The settings, from flags, `FRESHET_*` variables, a TOML file and defaults, in this order of authority."""
+"""The settings: every field with its default, its bounds and its meaning; `load` makes them."""
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas import access
-from schemas.hosts import hosts
+from schemas.settings import kafka_security
+from schemas.settings.media_hosts import hosts
 
-ENVIRONMENT_PREFIX = "FRESHET_"
-FILE_NAME = "freshet.toml"
-OTHER_VARIABLES = frozenset(("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA"))  # read elsewhere
-
-Source = Literal["flag", "environment", "file", "default"]
 Whole = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message names it, its place and what to do."""
 
 
 class Settings(BaseSettings):
@@ -120,7 +107,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        if fault := access.fault(self):
+        if fault := kafka_security.fault(self):
             raise ValueError(fault)
         return self
 
@@ -138,111 +125,3 @@ class Settings(BaseSettings):
 
 
 SECRETS = frozenset(key for key, field in Settings.model_fields.items() if field.annotation is SecretStr)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The settings, and for each key where its value came from."""
-
-    settings: Settings
-    sources: Mapping[str, Source]
-
-    def shown(self) -> dict[str, dict[str, object]]:
-        """Value and source by key as they may be printed: secrets masked."""
-        values = self.settings.model_dump(mode="json")  # pydantic masks SecretStr here
-        return {key: {"value": values[key], "source": self.sources[key]} for key in values}
-
-
-def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None) -> Loaded:
-    """Merge flags over environment over file over defaults.
-
-    A flag of None was not given. Raises SettingsError for an unknown key or a value that cannot be used.
-    """
-    given = {key: value for key, value in flags.items() if value is not None}
-    layers: list[tuple[Source, Mapping[str, object]]] = [
-        ("default", dict(_folders(environ))),
-        ("file", _from_file(file) if file else {}),
-        ("environment", dict(_from_environment(environ))),
-        ("flag", given),
-    ]
-    values: dict[str, object] = {}
-    sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
-    for source, layer in layers:
-        values.update(layer)
-        sources.update(dict.fromkeys(layer, source))
-    try:
-        return Loaded(Settings(**values), sources)  # type: ignore[arg-type]  # pydantic checks the values
-    except ValidationError as error:
-        raise SettingsError(_sentence(error, sources, file)) from None
-
-
-def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
-    """Find the TOML file: what FRESHET_CONFIG names, else `freshet.toml` in the folder, else None."""
-    if named := environ.get("FRESHET_CONFIG"):
-        return Path(named).expanduser()
-    here = folder / FILE_NAME
-    return here if here.is_file() else None
-
-
-def _folders(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """XDG base directories, where they are set; the specification has relative ones ignored."""
-    for key, variable in (("data_dir", "XDG_DATA_HOME"), ("cache_dir", "XDG_CACHE_HOME")):
-        base = Path(environ.get(variable, ""))
-        if base.is_absolute():
-            yield key, base / "freshet"
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for variable in sorted(environ):
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in OTHER_VARIABLES:
-            continue
-        key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if key in Settings.model_fields:
-            yield key, environ[variable]
-        elif (secret := key.removesuffix("_file")) in SECRETS:
-            yield secret, _read(Path(environ[variable]), variable).strip()
-        else:
-            nearest = ENVIRONMENT_PREFIX + _nearest(key).upper()
-            raise SettingsError(f"{variable} is no setting; the nearest one is {nearest}. Rename it.")
-
-
-def _from_file(file: Path) -> dict[str, object]:
-    try:
-        values = tomllib.loads(_read(file, "settings file"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{file} is not TOML: {error}. Write lines like: partitions = 8") from None
-    for key in values:
-        if key not in Settings.model_fields:
-            raise SettingsError(f"{file}: {key} is no setting; the nearest is {_nearest(key)}. Rename it.")
-    return values
-
-
-def _read(path: Path, named_by: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(f"{named_by}: {path} cannot be read ({why}). Correct the path.") from None
-
-
-def _nearest(key: str) -> str:
-    return get_close_matches(key, sorted(Settings.model_fields), n=1, cutoff=0.0)[0]
-
-
-def _sentence(error: ValidationError, sources: Mapping[str, Source], file: Path | None) -> str:
-    """Say for the first bad value where it stands, what it is and what is needed; never a secret's value."""
-    first = error.errors(include_url=False)[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    key = str(first["loc"][0])
-    if key not in Settings.model_fields:
-        return f"{key} is no setting; the nearest one is {_nearest(key)}."
-    place = {
-        "flag": f"--{key.replace('_', '-')}",
-        "environment": ENVIRONMENT_PREFIX + key.upper(),
-        "file": f"{key} in {file}",
-        "default": f"the default of {key}",
-    }[sources[key]]
-    value = "the value" if key in SECRETS else repr(first["input"])
-    need = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."

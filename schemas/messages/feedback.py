@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, final
 import msgspec
 from msgspec import Meta
 
-from schemas.types import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
+from schemas.messages.fields import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
 
 Rank = Annotated[int, Meta(ge=1, le=10_000)]
 
@@ -102,18 +102,10 @@ class Search(Event, frozen=True, kw_only=True, tag="search"):
     query: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """Forget a person: everything at or before `at_ms`."""
-
-    user_id: UserId
-    at_ms: AtMs
-
-
 Feedback = Watch | Like | Skip | Impression | Shared | Comment | Save | Follow | Rate | Hide | Search
 KINDS = frozenset(
     ("watch", "like", "skip", "impression", "share", "comment", "save", "follow", "rate", "hide", "search")
 )
 
 decode: Callable[[bytes], Feedback] = msgspec.json.Decoder(Feedback).decode
-decode_erasure = msgspec.json.Decoder(Erasure).decode
 encode = msgspec.json.Encoder().encode

@@ -1,6 +1,6 @@
 """The messages as JSON Schema 2020-12 files and the topics as an AsyncAPI 3.0 document, made from the types.
 
-`python -m schemas.jsonschema` writes them again; a test fails when the files and the types differ.
+`python -m schemas.publish` writes them again; a test fails when the files and the types differ.
 """
 
 import json
@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from schemas import events, outputs, topics, videos
-from schemas.settings import Settings
+from schemas import topics
+from schemas.messages import dead_letters, erasures, feedback, recommendations, trends, videos
+from schemas.settings.model import Settings
 from schemas.topics import Topic
 
 Json = dict[str, Any]
@@ -24,13 +25,13 @@ BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
 
 # What a topic's JSON values are; the other topics carry bytes of their own.
 VALUES: dict[Topic, Any] = {
-    topics.FEEDBACK: events.Feedback,
+    topics.FEEDBACK: feedback.Feedback,
     topics.UPLOADS: videos.Uploads,
     topics.FEATURES: videos.Features,
-    topics.TRENDS: outputs.Trends,
-    topics.RECOMMENDATIONS: outputs.Recommendation,
-    topics.ERASURES: events.Erasure,
-    topics.ERASED: outputs.Floor,
+    topics.TRENDS: trends.Trends,
+    topics.RECOMMENDATIONS: recommendations.Recommendation,
+    topics.ERASURES: erasures.Erasure,
+    topics.ERASED: erasures.Floor,
 }
 BYTES: dict[Topic, tuple[str, str]] = {
     topics.PEOPLE: ("application/json", "declared interests, age band, language"),
@@ -40,7 +41,7 @@ BYTES: dict[Topic, tuple[str, str]] = {
 }
 HEADERS: dict[Topic, Json] = {
     topics.DEAD_LETTERS: {
-        "reason": {"type": "string", "enum": [reason.value for reason in outputs.Reason]},
+        "reason": {"type": "string", "enum": [reason.value for reason in dead_letters.Reason]},
         "detail": {"type": "string", "description": "one sentence naming the field", "maxLength": 1000},
         "topic": {"type": "string", "minLength": 1},
         "partition": {"type": "string", "pattern": "^[0-9]+$"},
@@ -50,7 +51,7 @@ HEADERS: dict[Topic, Json] = {
         "freshet_version": {"type": "string", "minLength": 1},
     },
     topics.RECOMMENDATIONS: {
-        outputs.SOURCE_OFFSET: {
+        recommendations.SOURCE_OFFSET: {
             "type": "string",
             "pattern": "^[0-9]+$",
             "description": "offset in profiles.v1, same partition, of the profile that was ranked",

@@ -1,0 +1,28 @@
+"""Erasures: the request on erasures.v1, and what is kept of an erased person on erased.v1."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.messages.fields import AtMs, UserId
+
+
+class Floor(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of an erased person, under a keyed hash of their id; a new life's versions are above `version`."""
+
+    at_ms: AtMs
+    version: Annotated[int, Meta(ge=1)]
+
+
+decode_floor = msgspec.json.Decoder(Floor).decode
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Forget a person: everything at or before `at_ms`."""
+
+    user_id: UserId
+    at_ms: AtMs
+
+
+decode_erasure = msgspec.json.Decoder(Erasure).decode

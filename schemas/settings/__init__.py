@@ -1,0 +1,1 @@
+"""The settings: their fields, and where their values come from."""

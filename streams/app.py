@@ -63,7 +63,7 @@ def profiles_app(settings: Settings) -> Any:
 
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
-    from encoders.describe import Describer
+    from encoders.embedder import Describer
     from schemas.messages import videos
     from streams.contents import Contents
     from streams.encoding import declare
@@ -80,8 +80,8 @@ def encoder_app(settings: Settings) -> Any:
 
 def ranker_app(settings: Settings) -> Any:
     """Changed profiles to slates."""
-    from encoders.fuse import version_of
-    from encoders.stored import fusion_of
+    from encoders.fusion.embeddings import fusion_of
+    from encoders.fusion.fusion import version_of
     from ranker.catalogue import Catalogue
     from ranker.index import ExactIndex
     from ranker.pipeline import home
@@ -111,8 +111,8 @@ def _server_index(app: Any, settings: Settings) -> Any:
     """The Qdrant server that is set, or None; it is looked at before the first event."""
     if not settings.qdrant_url:
         return None
-    from encoders.fuse import version_of
-    from encoders.stored import DIM, fusion_of
+    from encoders.fusion.embeddings import DIM, fusion_of
+    from encoders.fusion.fusion import version_of
     from streams.qdrant import index_of
 
     index = index_of(settings, DIM, version_of(fusion_of(settings).version))

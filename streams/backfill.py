@@ -13,8 +13,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from encoders.base import Content, Precision
-from encoders.describe import Describer
-from encoders.stored import DIM, RETRIEVAL, is_current
+from encoders.embedder import Describer
+from encoders.fusion.embeddings import DIM, RETRIEVAL, is_current
 from ranker.gallery import Gallery
 from ranker.index import VideoIndex
 from schemas.messages import videos

@@ -81,7 +81,7 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
 @configured
 def review(settings: "Settings", as_json: Json = False) -> None:
     """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
-    from encoders.safety import KIND, LIMITED
+    from encoders.moderation.policy import KIND, LIMITED
     from ranker.entry import FOR_GOOD, limited_until
     from streams.commands_forget import moment
     from streams.gallery import read_stored

@@ -71,6 +71,6 @@ def show(loaded: "Loaded", as_json: Json = False) -> None:
 @configured
 def export(settings: "Settings") -> None:
     """Make the ONNX models from pretrained weights, once, into the cache."""
-    from encoders.provision import provision
+    from encoders.models.provision import provision
 
     provision(settings.cache_dir, tell)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from encoders.base import Content
-from encoders.media import MediaError
-from encoders.reader import MediaReader
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import MediaError
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.videos import Upload, Uploads
 from schemas.settings.model import Settings

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.stored import RETRIEVAL
+from encoders.fusion.embeddings import RETRIEVAL
 from ranker.gallery import Gallery, Hit
 from schemas.messages.videos import Encoded, Upload
 from streams.demo_log import lines_of

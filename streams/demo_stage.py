@@ -11,7 +11,7 @@ from pathlib import Path
 from kafka.errors import KafkaError
 
 from encoders.base import ModelError
-from encoders.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify
 from ranker.profile import Arrival, Profile, fold_all
 from schemas.messages.feedback import Feedback
 from schemas.settings.model import Settings

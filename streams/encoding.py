@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from encoders.base import Precision
-from encoders.describe import Describer
-from encoders.stored import MODALITIES, is_current, vector_of
+from encoders.embedder import Describer
+from encoders.fusion.embeddings import MODALITIES, is_current, vector_of
 from ranker import entry
 from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas.messages import videos

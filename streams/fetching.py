@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin
 import httpcore
 from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-from encoders.media import MediaError
+from encoders.media.types import MediaError
 from schemas.settings.media_hosts import Hosts, Origin, hosts, split
 from schemas.settings.model import Settings
 from streams.files import UrlForbidden, read_below

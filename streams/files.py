@@ -5,7 +5,7 @@ import stat
 from contextlib import ExitStack
 from pathlib import Path
 
-from encoders.media import MediaError
+from encoders.media.types import MediaError
 from schemas.messages.dead_letters import Reason
 
 _ALWAYS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -6,9 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders.base import ModelError, Precision, Vectors
-from encoders.fuse import ATTENTION, Attention, Fusion, load_fusion, maps_of, read_attention, write_attention
-from encoders.manifest import folder_of
-from encoders.stored import is_current
+from encoders.fusion.attention import ATTENTION, Attention, read_attention, write_attention
+from encoders.fusion.embeddings import is_current
+from encoders.fusion.fusion import Fusion, load_fusion
+from encoders.fusion.projection import maps_of
+from encoders.models.manifest import folder_of
 from ranker.entry import vector_of
 from ranker.gallery import Gallery
 from ranker.marks import POSITIVE, weight_of

@@ -7,10 +7,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from encoders.base import Precision
-from encoders.fuse import Fusion, version_of
-from encoders.manifest import folder_of
-from encoders.stored import fusion_of, in_version, is_current
-from encoders.text import TextEncoder
+from encoders.fusion.embeddings import fusion_of, in_version, is_current
+from encoders.fusion.fusion import Fusion, version_of
+from encoders.modalities.text import TextEncoder
+from encoders.models.manifest import folder_of
 from ranker.entry import limited_until
 from ranker.gallery import RETRIEVAL, Gallery
 from ranker.marks import POSITIVE

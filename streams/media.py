@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from encoders.media import Limits, Media, MediaError
+from encoders.media.types import Limits, Media, MediaError
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
 from streams.fetching import WIRE, Rules, Wire, fetch

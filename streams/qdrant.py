@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
-from encoders.stored import MODALITIES
+from encoders.fusion.embeddings import MODALITIES
 from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import Hits, IndexedVideo, IndexUnavailable, Where
 from schemas.settings.model import Settings

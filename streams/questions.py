@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
-from encoders.fuse import version_of
-from encoders.stored import DIM, fusion_of
+from encoders.fusion.embeddings import DIM, fusion_of
+from encoders.fusion.fusion import version_of
 from ranker.gallery import RETRIEVAL, Hit
 from ranker.index import IndexUnavailable, Where
 from schemas.settings.model import Settings

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from encoders.base import Precision
-from encoders.fuse import Fusion, version_of
-from encoders.stored import DIM, RETRIEVAL, fusion_of, in_version
+from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, in_version
+from encoders.fusion.fusion import Fusion, version_of
 from ranker.gallery import Gallery
 from ranker.index import IndexedVideo, VideoIndex
 from schemas.messages.videos import Encoded

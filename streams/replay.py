@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from encoders.describe import Describer
+from encoders.embedder import Describer
 from ranker.candidates import Query
 from ranker.catalogue import Catalogue
 from ranker.index import ExactIndex

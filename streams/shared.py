@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from encoders.fuse import Fusion
-from encoders.stored import in_version
+from encoders.fusion.embeddings import in_version
+from encoders.fusion.fusion import Fusion
 from ranker.catalogue import Catalogue
 from ranker.erasure import Erased
 from ranker.trends import merge

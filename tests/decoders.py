@@ -10,8 +10,8 @@ import time
 from io import FileIO
 from pathlib import Path
 
-from encoders.confined import _LIBC
-from encoders.media import Limits, Media, MediaError
+from encoders.media.sandbox import _LIBC
+from encoders.media.types import Limits, Media, MediaError
 
 PR_GET_NO_NEW_PRIVS = 39
 KINDS = ("AS", "CORE", "CPU", "FSIZE", "NOFILE", "NPROC")

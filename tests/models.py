@@ -8,10 +8,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from encoders.audio import RATE
 from encoders.base import Vectors
-from encoders.image import SIDE
-from encoders.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
+from encoders.modalities.audio import RATE
+from encoders.modalities.image import SIDE
+from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
 from schemas.settings.load import load
 
 PARTS = [

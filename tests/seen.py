@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.media import RATE, Media
+from encoders.media.types import RATE, Media
 from tests.clips import BLUE, RED
 
 Picture = NDArray[np.uint8]

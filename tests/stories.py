@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from encoders.fuse import VERSION
+from encoders.fusion.fusion import VERSION
 from ranker.profile import EMPTY, Arrival, Folded, Profile, fold_all
 from schemas.messages.feedback import (
     Comment,

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.audio import (
+from encoders.base import unit_rows
+from encoders.modalities.audio import (
     DIM,
     DIRECTIONS,
     DIRECTIONS_DIM,
@@ -20,10 +21,9 @@ from encoders.audio import (
     AudioEncoder,
     patches_of,
 )
-from encoders.audio import FILE as MODEL
-from encoders.base import unit_rows
-from encoders.manifest import checked_bytes
-from encoders.runtime import open_model
+from encoders.modalities.audio import FILE as MODEL
+from encoders.models.manifest import checked_bytes
+from encoders.models.session import open_model
 from tests.models import chirp, real_models
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/audio.json").read_text("utf-8"))

@@ -1,6 +1,6 @@
 """What a backfill takes up, and what it leaves alone."""
 
-from encoders.stored import MODELS
+from encoders.fusion.embeddings import MODELS
 from ranker.gallery import Gallery
 from schemas.messages.videos import Encoded, Vector
 from streams.backfill import gone_meanwhile, todo

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from encoders.image import ImageEncoder
-from encoders.text import TextEncoder
+from encoders.modalities.image import ImageEncoder
+from encoders.modalities.text import TextEncoder
 from tests.bench.gpu import folder_in, products, table
 from tests.bench.videos import made
 from tests.models import TITLES, made_up_frames, real_models

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from encoders.base import Content
-from encoders.describe import Describer
-from encoders.reader import MediaReader
+from encoders.embedder import Describer
+from encoders.media.sandbox_client import MediaReader
 from ranker.gallery import RETRIEVAL, Gallery
 from schemas.messages.videos import Encoded, Upload
 from streams.demo_clips import MADE, Clip, put_clips

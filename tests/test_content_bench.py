@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from encoders.base import unit_rows
-from encoders.text import TextEncoder
+from encoders.modalities.text import TextEncoder
 from tests.bench import cold_start, compression, gpu, languages
 from tests.bench.films import Shelf, read
 from tests.bench.titles import ENGLISH, NAMES, titles

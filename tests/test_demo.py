@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from encoders.base import ModelError
-from encoders.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify
 from schemas.messages import feedback, videos
 from schemas.messages.recommendations import Because, Item
 from schemas.messages.videos import Upload

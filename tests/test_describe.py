@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from encoders.describe import Describer
+from encoders.embedder import Describer
 from schemas.messages.videos import Encoded
 from streams import up
 from tests.brokers import CACHE
@@ -56,7 +56,7 @@ def test_an_encoder_has_opened_the_detector_before_the_first_upload(tmp_path: Pa
     script = f"""if True:
         from streams import app
         assert app.encoder
-        from encoders.language import LanguageIdentifier, language_of
+        from encoders.annotate.language import LanguageIdentifier, language_of
         LanguageIdentifier.from_model_file = None  # what is not open by now cannot be opened
         print(language_of({GERMAN!r}))
     """

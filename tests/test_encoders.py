@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pytest
 
-from encoders.audio import RATE, AudioEncoder
 from encoders.base import Encoder, Vectors
-from encoders.image import ImageEncoder
-from encoders.text import CHARS, REMEMBERED, TextEncoder
+from encoders.modalities.audio import RATE, AudioEncoder
+from encoders.modalities.image import ImageEncoder
+from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
 from tests.models import TITLES, chirp, made_up_frames, real_models
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder[Any])

@@ -10,7 +10,7 @@ import pytest
 from encoders.base import ModelError
 from encoders.export.checks import accepted
 from encoders.export.labels import audio_labels, image_labels
-from encoders.manifest import (
+from encoders.models.manifest import (
     EXPORTER,
     MANIFEST,
     WEIGHTS,
@@ -23,7 +23,7 @@ from encoders.manifest import (
     verify,
     write,
 )
-from encoders.provision import provision
+from encoders.models.provision import provision
 from tests.models import real_models
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from encoders.media import MediaError
+from encoders.media.types import MediaError
 from schemas.messages.dead_letters import Reason
 from schemas.settings.media_hosts import hosts
 from streams.fetching import Rules, fetch

@@ -9,22 +9,11 @@ import numpy as np
 import pytest
 
 from encoders.base import Content, ModelError, Vectors, text_of, unit_rows
-from encoders.fuse import (
-    ATTENTION,
-    EQUAL,
-    RETRIEVAL_DIM,
-    Attention,
-    Fusion,
-    Way,
-    Weighted,
-    Weights,
-    load_fusion,
-    principal_directions,
-    projected,
-    read_attention,
-    write_attention,
-)
-from encoders.text import TextEncoder
+from encoders.fusion.attention import ATTENTION, Attention, read_attention, write_attention
+from encoders.fusion.fusion import Fusion, load_fusion
+from encoders.fusion.projection import RETRIEVAL_DIM, Way, principal_directions, projected
+from encoders.fusion.weighted import EQUAL, Weighted, Weights
+from encoders.modalities.text import TextEncoder
 from tests.models import TITLES, real_models
 
 DATA = Path(os.environ.get("FRESHET_TEST_DATA") or Path(__file__).parents[2] / "shared/data")

@@ -8,8 +8,8 @@ from confluent_kafka import KafkaError, KafkaException
 from msgspec.structs import replace
 
 from encoders.base import ModelError, Precision, unit_rows
-from encoders.fuse import ATTENTION, read_attention
-from encoders.stored import MODELS, packed, precision_of
+from encoders.fusion.attention import ATTENTION, read_attention
+from encoders.fusion.embeddings import MODELS, packed, precision_of
 from ranker.gallery import Gallery
 from ranker.train_fusion import Watched
 from schemas.messages.videos import Encoded

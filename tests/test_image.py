@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from encoders.base import ModelError
-from encoders.image import DIM, DIRECTIONS, DIRECTIONS_DIM, LABELS, SIDE, Frames, ImageEncoder
-from encoders.manifest import checked_bytes, read
+from encoders.modalities.image import DIM, DIRECTIONS, DIRECTIONS_DIM, LABELS, SIDE, Frames, ImageEncoder
+from encoders.models.manifest import checked_bytes, read
 from tests.models import made_up_frames, real_models
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from encoders.language import language_of
+from encoders.annotate.language import language_of
 from tests.bench.detectors import SILENT, judged
 from tests.bench.titles import AGAIN, ENGLISH, titles
 

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from encoders.media import RATE, Limits, Media
-from encoders.reader import MediaReader
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import RATE, Limits, Media
 from tests.clips import BLUE, RED, clip, still
 from tests.seen import frames_of, is_near, is_the_scene, jpeg, pitch_of, square_at
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from encoders.media import Limits, MediaError, answer_bytes, unpack
-from encoders.reader import MediaReader
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import Limits, MediaError, answer_bytes, unpack
 
 ACT = "tests.decoders:act"
 LINUX = sys.platform == "linux"
@@ -199,8 +199,8 @@ def test_without_limits_nothing_is_decoded_and_it_is_not_the_files_fault() -> No
 
 LEFT = """
 import sys, threading, time
-from encoders.media import Limits
-from encoders.reader import MediaReader
+from encoders.media.types import Limits
+from encoders.media.sandbox_client import MediaReader
 reader = MediaReader(Limits(wall_s=600), "tests.decoders:act")
 try: reader.read(b"answer")
 except Exception: print(reader._running.process.pid, flush=True)

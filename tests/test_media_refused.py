@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from encoders.media import Limits, MediaError
-from encoders.reader import MediaReader
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import Limits, MediaError
 from schemas.messages.dead_letters import Reason
 from tests.clips import PLAYLISTS, clip, elsewhere, many_streams, playlist, png, still
 from tests.seen import is_the_scene

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.media import MediaError
+from encoders.media.types import MediaError
 from schemas.settings.media_hosts import hosts
 from streams.fetching import Rules, fetch
 from streams.files import UrlForbidden

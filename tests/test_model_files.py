@@ -7,12 +7,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from encoders.annotate.labels import LABELS, labels_of
 from encoders.base import ModelError
-from encoders.fuse import load_fusion
-from encoders.labels import LABELS, labels_of
-from encoders.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
-from encoders.runtime import CUDA, Port, open_model
-from encoders.text import FILES, TOKENIZER, TextEncoder
+from encoders.fusion.fusion import load_fusion
+from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
+from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
+from encoders.models.session import CUDA, Port, open_model
 from tests.models import doubling, real_models, with_one_file_changed
 
 

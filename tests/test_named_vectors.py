@@ -8,10 +8,12 @@ import pytest
 from msgspec.structs import replace
 from qdrant_client import AsyncQdrantClient, models
 
-from encoders import audio, image, text
 from encoders.base import unit_rows
-from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, version_of
-from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
+from encoders.fusion.embeddings import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
+from encoders.fusion.fusion import version_of
+from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
+from encoders.fusion.weighted import Weighted
+from encoders.modalities import audio, image, text
 from ranker.gallery import Gallery, Hit
 from ranker.index import IndexUnavailable, Where
 from schemas.messages.videos import Encoded

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoders.base import Vectors
-from encoders.parts import run
+from encoders.modalities.batching import run
 
 
 @pytest.mark.parametrize(("rows", "calls"), [(1, [1] * 6), (4, [4, 4]), (6, [6]), (8, [8])])

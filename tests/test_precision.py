@@ -5,9 +5,18 @@ import asyncio
 import numpy as np
 import pytest
 
-from encoders.describe import Describer
-from encoders.fuse import version_of
-from encoders.stored import MODALITIES, MODELS, RETRIEVAL, fusion_of, in_version, packed, precision_of, vector_of
+from encoders.embedder import Describer
+from encoders.fusion.embeddings import (
+    MODALITIES,
+    MODELS,
+    RETRIEVAL,
+    fusion_of,
+    in_version,
+    packed,
+    precision_of,
+    vector_of,
+)
+from encoders.fusion.fusion import version_of
 from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
 from schemas.messages.videos import Encoded

@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from encoders.base import Content
-from encoders.describe import Describer
-from encoders.reader import MediaReader
+from encoders.embedder import Describer
+from encoders.media.sandbox_client import MediaReader
 from ranker.entry import LIMITED
 from ranker.profile import pack
 from ranker.simulate import simulated_log

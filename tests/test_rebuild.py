@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from encoders.base import unit_rows
-from encoders.fuse import BLOCKS, RETRIEVAL_DIM, Weighted, load_fusion, version_of
-from encoders.stored import MODELS, RETRIEVAL, in_version, is_current, packed, precision_of, vector_of
+from encoders.fusion.embeddings import MODELS, RETRIEVAL, in_version, is_current, packed, precision_of, vector_of
+from encoders.fusion.fusion import load_fusion, version_of
+from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
+from encoders.fusion.weighted import Weighted
 from ranker.catalogue import Catalogue
 from ranker.gallery import Gallery
 from ranker.index import ExactIndex

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from encoders.base import ModelError
-from encoders.image import SIDE
-from encoders.nudity import LABELS, NudityDetector, enlarged
-from encoders.toxicity import WEIGHTS, Toxicity
+from encoders.modalities.image import SIDE
+from encoders.moderation.nudity import LABELS, NudityDetector, enlarged
+from encoders.moderation.toxicity import WEIGHTS, Toxicity
 from tests.models import made_up_frames, real_models, with_one_file_changed
 
 

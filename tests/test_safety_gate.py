@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from encoders.safety import GATE, LIMITED, Thresholds, Verdict, expiry_of, judged, labels_of
+from encoders.moderation.policy import GATE, LIMITED, Thresholds, Verdict, expiry_of, judged, labels_of
 from ranker.candidates import Query, Slate
 from ranker.catalogue import Catalogue
 from ranker.entry import FOR_GOOD, limited_until

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from encoders.tags import TOPICS, Topics, above, merged
-from encoders.text import TextEncoder
+from encoders.annotate.tags import TOPICS, Topics, above, merged
+from encoders.modalities.text import TextEncoder
 from tests.models import real_models
 
 

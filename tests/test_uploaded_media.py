@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from encoders.media import MediaError
-from encoders.reader import MediaReader
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import MediaError
 from schemas.messages.videos import Upload
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings

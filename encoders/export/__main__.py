@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders import manifest
 from encoders.base import ModelError
 from encoders.export import audio, image, labels, nudity, text, toxicity
 from encoders.export.checks import Say, write_draft
-from encoders.manifest import WEIGHTS, Manifest
+from encoders.models import manifest
+from encoders.models.manifest import WEIGHTS, Manifest
 
 MAKERS = (text.make, image.make, audio.make, labels.make, toxicity.make, nudity.make)
 

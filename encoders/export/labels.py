@@ -4,10 +4,10 @@ import ast
 import json
 from pathlib import Path
 
+from encoders.annotate.labels import LABELS
 from encoders.base import ModelError
 from encoders.export.checks import Say
-from encoders.labels import LABELS
-from encoders.manifest import ModelFile, describe
+from encoders.models.manifest import ModelFile, describe
 
 SYNSETS, LEMMAS = "timm/data/_info/imagenet_synsets.txt", "timm/data/_info/imagenet_synset_to_lemma.txt"
 TAGS = "musicnn/configuration.py"

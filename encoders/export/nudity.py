@@ -9,9 +9,9 @@ import onnx
 
 from encoders.base import ModelError
 from encoders.export.checks import Say, write_draft
-from encoders.image import SIDE
-from encoders.manifest import ModelFile, describe
-from encoders.nudity import FILE, LABELS, NudityDetector
+from encoders.modalities.image import SIDE
+from encoders.models.manifest import ModelFile, describe
+from encoders.moderation.nudity import FILE, LABELS, NudityDetector
 
 IN_WEIGHTS = "nudenet/320n.onnx"
 SOURCE = "NudeNet 320n, from the wheel nudenet 3.4.2"
@@ -24,7 +24,7 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     shutil.copyfile(weights_dir / IN_WEIGHTS, folder / FILE)
     named = {one.key: one.value for one in onnx.load(folder / FILE).metadata_props}["names"]
     if tuple(ast.literal_eval(named).values()) != LABELS:
-        raise ModelError(f"{FILE} has other labels than encoders/nudity.py: change its LABELS.")
+        raise ModelError(f"{FILE} has other labels than encoders/moderation/nudity.py: change its LABELS.")
     made = [describe(folder / FILE, source=SOURCE, licence=LICENCE, opset=17)]
     write_draft(folder, made)
     NudityDetector(folder, provider="cpu").detect([np.zeros((1, SIDE, SIDE, 3), np.uint8)])

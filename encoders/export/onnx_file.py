@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import torch
 
-from encoders.runtime import Model, Port
+from encoders.models.session import Model, Port
 
 OPSET = 18
 BATCH = torch.export.Dim("batch", min=1, max=4096)

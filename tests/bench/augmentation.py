@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Vectors
-from encoders.fuse import load_fusion
-from encoders.image import SIDE, Frames, ImageEncoder
-from encoders.manifest import folder_of
-from encoders.text import TextEncoder
+from encoders.fusion.fusion import load_fusion
+from encoders.modalities.image import SIDE, Frames, ImageEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.models.manifest import folder_of
 from ranker.train_fusion import DROPPED, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Vectors, unit_rows
-from encoders.fuse import Fusion, load_fusion
-from encoders.manifest import folder_of
-from encoders.text import TextEncoder
+from encoders.fusion.fusion import Fusion, load_fusion
+from encoders.modalities.text import TextEncoder
+from encoders.models.manifest import folder_of
 from ranker.metrics import Figures, Mask, auc, interval, recall_at
 from ranker.taste import INTERESTS, LIKES
 from streams.trouble import Trouble

@@ -17,12 +17,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from encoders import manifest
 from encoders.base import Vectors, unit_rows
-from encoders.fuse import Fusion, load_fusion, maps_of
-from encoders.manifest import EXPORTER, WEIGHTS, Manifest
-from encoders.runtime import quantise
-from encoders.text import FILES, TOKENIZER, Precision, TextEncoder
+from encoders.fusion.fusion import Fusion, load_fusion
+from encoders.fusion.projection import maps_of
+from encoders.modalities.text import FILES, TOKENIZER, Precision, TextEncoder
+from encoders.models import manifest
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
+from encoders.models.session import quantise
 from ranker.metrics import interval
 from streams.trouble import Trouble
 from tests.bench.films import FOLDER, read

@@ -19,12 +19,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from encoders import audio, image, manifest
-from encoders.audio import PATCH, RATE, WHOLE
 from encoders.base import Vectors
-from encoders.image import SIDE
-from encoders.manifest import EXPORTER, WEIGHTS, Manifest
-from encoders.runtime import Model, Port, open_model, quantise_nodes
+from encoders.modalities import audio, image
+from encoders.modalities.audio import PATCH, RATE, WHOLE
+from encoders.modalities.image import SIDE
+from encoders.models import manifest
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
+from encoders.models.session import Model, Port, open_model, quantise_nodes
 from ranker.metrics import interval
 from tests.bench.compression import Make, copied, halved, kept, neighbours, pruned
 from tests.bench.ground import Ground

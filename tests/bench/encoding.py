@@ -2,8 +2,8 @@
 
 import time
 
-from encoders.manifest import folder_of
-from encoders.text import Precision, TextEncoder
+from encoders.modalities.text import Precision, TextEncoder
+from encoders.models.manifest import folder_of
 from ranker.simulate import catalogue
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result

@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.audio import AudioEncoder
 from encoders.base import Vectors, text_of
-from encoders.fuse import BLOCKS, load_fusion
-from encoders.image import Frames, ImageEncoder
-from encoders.manifest import folder_of
-from encoders.text import TextEncoder
+from encoders.fusion.fusion import load_fusion
+from encoders.fusion.projection import BLOCKS
+from encoders.modalities.audio import AudioEncoder
+from encoders.modalities.image import Frames, ImageEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.models.manifest import folder_of
 from ranker.simulate import KINDS, SPAN_MS, simulated_log
 from ranker.train_fusion import Rows, both_ways, co_recall, co_watched, learn
 from schemas.messages.videos import Upload

@@ -21,14 +21,15 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from encoders import image, manifest, text
-from encoders.audio import AudioEncoder
 from encoders.base import ModelError
-from encoders.describe import text_of_upload
-from encoders.image import ImageEncoder
-from encoders.manifest import EXPORTER, WEIGHTS, Manifest, folder_of
-from encoders.runtime import Provider
-from encoders.text import TextEncoder
+from encoders.embedder import text_of_upload
+from encoders.modalities import image, text
+from encoders.modalities.audio import AudioEncoder
+from encoders.modalities.image import ImageEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.models import manifest
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, folder_of
+from encoders.models.session import Provider
 from schemas.settings.load import load
 from tests.bench.videos import GFLOP, Videos, made
 

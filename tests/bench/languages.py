@@ -11,8 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from encoders.base import Vectors
-from encoders.manifest import checked_bytes, folder_of
-from encoders.text import TOKENIZER, TextEncoder
+from encoders.modalities.text import TOKENIZER, TextEncoder
+from encoders.models.manifest import checked_bytes, folder_of
 from tests.bench.ground import Ground
 from tests.bench.titles import ENGLISH, NAMES, titles
 

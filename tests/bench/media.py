@@ -6,9 +6,9 @@ from io import FileIO
 from statistics import median
 from tempfile import TemporaryFile
 
-from encoders.decoding import decode
-from encoders.media import Limits
-from encoders.reader import MediaReader
+from encoders.media.decode import decode
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import Limits
 from tests.bench.ground import Ground
 from tests.bench.results import Result
 from tests.clips import clip

@@ -12,8 +12,8 @@ import numpy as np
 from qdrant_client import AsyncQdrantClient
 
 from encoders.base import unit_rows
-from encoders.fuse import VERSION
-from encoders.stored import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
+from encoders.fusion.embeddings import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
+from encoders.fusion.fusion import VERSION
 from schemas.messages.videos import Encoded
 from streams.encoding import indexed
 from streams.qdrant import QdrantIndex

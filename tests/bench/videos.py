@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders import audio, image
-from encoders.audio import WHOLE, patches_of
 from encoders.base import Content, Vectors, unit_rows
-from encoders.describe import Describer, text_of_upload
-from encoders.image import FILES
-from encoders.manifest import folder_of
-from encoders.reader import MediaReader
-from encoders.runtime import open_model
+from encoders.embedder import Describer, text_of_upload
+from encoders.media.sandbox_client import MediaReader
+from encoders.modalities import audio, image
+from encoders.modalities.audio import WHOLE, patches_of
+from encoders.modalities.image import FILES
+from encoders.models.manifest import folder_of
+from encoders.models.session import open_model
 from ranker.simulate import catalogue
 from schemas.messages.videos import Upload
 from tests.bench.ground import START_MS, Ground

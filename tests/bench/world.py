@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.fuse import VERSION
+from encoders.fusion.fusion import VERSION
 from ranker.entry import Entry
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.videos import Encoded, Vector

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from encoders.fuse import VERSION
-from encoders.stored import DIM, is_current
+from encoders.fusion.embeddings import DIM, is_current
+from encoders.fusion.fusion import VERSION
 from ranker.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from encoders.manifest import EXPORTER, WEIGHTS, key_of
+from encoders.models.manifest import EXPORTER, WEIGHTS, key_of
 from schemas.topics import MAX_RECORD_BYTES, PROFILES, RECOMMENDATIONS, Topic
 from streams import admin, up
 from tests.chaos.rig import ROOT, SOURCE, Rig, System, judged, wait

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from encoders.base import ModelError
-from encoders.manifest import REMEDY, checked_bytes
+from encoders.models.manifest import REMEDY, checked_bytes
 
 Provider = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

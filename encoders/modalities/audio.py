@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from encoders.annotate.labels import labels_of
 from encoders.base import Vectors, unit_rows
-from encoders.labels import labels_of
-from encoders.manifest import read
-from encoders.parts import means, run
-from encoders.runtime import Port, Provider, open_model
+from encoders.modalities.batching import means, run
+from encoders.models.manifest import read
+from encoders.models.session import Port, Provider, open_model
 
 RATE = 16_000  # samples a second
 PATCH = 3 * RATE  # what the model was trained on

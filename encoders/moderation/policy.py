@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoders.base import Content
-from encoders.image import Frames
-from encoders.nudity import LABELS, NudityDetector
-from encoders.runtime import Provider
-from encoders.toxicity import Toxicity
+from encoders.modalities.image import Frames
+from encoders.models.session import Provider
+from encoders.moderation.nudity import LABELS, NudityDetector
+from encoders.moderation.toxicity import Toxicity
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
 
 KIND = "safety:"

@@ -7,8 +7,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from encoders.base import Precision, Vectors
-from encoders.manifest import checked_bytes, read
-from encoders.runtime import Port, Provider, open_model
+from encoders.models.manifest import checked_bytes, read
+from encoders.models.session import Port, Provider, open_model
 
 DIM = 384
 INPUTS = (Port("input_ids", "int64", (None, None)), Port("attention_mask", "int64", (None, None)))

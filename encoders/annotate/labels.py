@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from encoders.base import ModelError
-from encoders.manifest import REMEDY, checked_bytes
+from encoders.models.manifest import REMEDY, checked_bytes
 
 LABELS = "labels.json"
 Modality = Literal["image", "audio"]

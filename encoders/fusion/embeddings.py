@@ -4,8 +4,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from encoders.base import Precision, Vectors
-from encoders.fuse import RETRIEVAL_DIM, Fusion, load_fusion, version_of
-from encoders.manifest import EXPORTER, WEIGHTS, folder_of, key_of
+from encoders.fusion.fusion import Fusion, load_fusion, version_of
+from encoders.fusion.projection import RETRIEVAL_DIM
+from encoders.models.manifest import EXPORTER, WEIGHTS, folder_of, key_of
 from schemas.messages.videos import Encoded, Vector
 from schemas.settings.model import Settings
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders.audio import AudioEncoder
+from encoders.annotate.language import language_of, load_detector
+from encoders.annotate.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
 from encoders.base import Content, Precision, Vectors, text_of
-from encoders.fuse import Fusion, load_fusion, version_of
-from encoders.image import ImageEncoder
-from encoders.language import language_of, load_detector
-from encoders.manifest import folder_of
-from encoders.runtime import Provider
-from encoders.safety import KIND, Judged, Safety, Verdict, expiry_of, labels_of
-from encoders.stored import RETRIEVAL, fusion_of, packed
-from encoders.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
-from encoders.text import TextEncoder
+from encoders.fusion.embeddings import RETRIEVAL, fusion_of, packed
+from encoders.fusion.fusion import Fusion, load_fusion, version_of
+from encoders.modalities.audio import AudioEncoder
+from encoders.modalities.image import ImageEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.models.manifest import folder_of
+from encoders.models.session import Provider
+from encoders.moderation.policy import KIND, Judged, Safety, Verdict, expiry_of, labels_of
 from schemas.messages.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
 from schemas.settings.model import Settings
 

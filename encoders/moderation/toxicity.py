@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import ModelError
-from encoders.manifest import REMEDY, checked_bytes, read
+from encoders.models.manifest import REMEDY, checked_bytes, read
 
 WORDS = "toxicity.json"  # the words, and one intercept, slope and offset for each of the averaged classifiers
 WEIGHTS = "toxicity.npy"  # float64 [V, 1 + K]: each word's rarity, then its weight in each classifier

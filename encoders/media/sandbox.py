@@ -1,6 +1,7 @@
 """The process that forks for each file, and what is taken away from the fork before it looks at a byte.
 
-Run by `encoders.reader`: python -m encoders.confined CONTROL GIVEN ANSWER MODULE:FUNCTION, the first three open files.
+Run by `encoders.media.sandbox_client`: python -m encoders.media.sandbox CONTROL GIVEN ANSWER MODULE:FUNCTION, the
+first three open files.
 """
 
 import ctypes
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from encoders.media import Limits, Media, MediaError, answer_bytes, pack
+from encoders.media.types import Limits, Media, MediaError, answer_bytes, pack
 
 Work = Callable[[FileIO, Limits], Media]
 

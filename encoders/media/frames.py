@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from encoders.media import FRAMES, SIDE
+from encoders.media.types import FRAMES, SIDE
 
 THUMBNAIL = 360  # pixels of its longer side
 QUALITY = 4  # of 2 (best) to 31

@@ -12,11 +12,11 @@ from typing import Self
 
 import msgspec
 
-from encoders.confined import LINUX, UNLIMITED, Began, Ended
-from encoders.media import Limits, Media, MediaError, answer_bytes, unpack
+from encoders.media.sandbox import LINUX, UNLIMITED, Began, Ended
+from encoders.media.types import Limits, Media, MediaError, answer_bytes, unpack
 
-WORK = "encoders.decoding:decode"  # what is done with the bytes
-ROOT = Path(__file__).parents[1]
+WORK = "encoders.media.decode:decode"  # what is done with the bytes
+ROOT = Path(__file__).parents[2]
 START_S, GRACE_S = 60.0, 10.0  # for the process to start, and to say that a file's time is over; guesses
 
 
@@ -92,7 +92,7 @@ class Running:
         self._control, theirs = Pipe()
         fds = (theirs.fileno(), self._given, self._answer)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "encoders.confined", *map(str, fds), work],
+            [sys.executable, "-P", "-m", "encoders.media.sandbox", *map(str, fds), work],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             # Nothing of our environment, which holds passwords; one thread, since a fork has no other.

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.annotate.labels import labels_of
 from encoders.base import ModelError, Precision, Vectors, unit_rows
-from encoders.labels import labels_of
-from encoders.manifest import read
-from encoders.parts import means, run
-from encoders.runtime import Port, Provider, open_model
+from encoders.modalities.batching import means, run
+from encoders.models.manifest import read
+from encoders.models.session import Port, Provider, open_model
 
 Frames = NDArray[np.uint8]
 SIDE = 224  # pixels; what the model was trained on

@@ -1,6 +1,7 @@
 """A video, picture or sound file to eight frames and half a minute of sound, by PyAV.
 
-Runs in a fork under limits (`encoders.confined`): the decoders are a million lines of C that read what strangers send.
+Runs in a fork under limits (`encoders.media.sandbox`): the decoders are a million lines of C that read what strangers
+send.
 """
 
 from fractions import Fraction
@@ -15,8 +16,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from encoders.media import RATE, Limits, Media, MediaError
-from encoders.pictures import Pictures, first, spread
+from encoders.media.frames import Pictures, first, spread
+from encoders.media.types import RATE, Limits, Media, MediaError
 
 # What phones, browsers and studios make; none that names other files, as HLS, DASH, concat, SDP and IMF do.
 FORMATS = "mov,matroska,webm,avi,flv,mpegts,mpeg,ogg,gif,apng,jpeg_pipe,png_pipe,webp_pipe,webp,wav,mp3,flac,aac,amr"

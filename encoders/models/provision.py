@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = PACKAGE.parent / "requirements"
 PATIENCE_S = 10.0  # between two lines about the same wait
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from encoders.base import Vectors
-from encoders.image import SIDE, Frames, checked
-from encoders.manifest import read
-from encoders.runtime import Port, Provider, open_model
+from encoders.modalities.image import SIDE, Frames, checked
+from encoders.models.manifest import read
+from encoders.models.session import Port, Provider, open_model
 
 FILE = "nudity-320n.onnx"
 PIXELS = 320  # side of what the detector takes

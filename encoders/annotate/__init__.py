@@ -1,0 +1,1 @@
+"""What a video is about: topics, tags, labels and its language."""

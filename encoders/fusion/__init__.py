@@ -1,0 +1,1 @@
+"""Several modalities to the one vector that retrieval uses."""

@@ -1,0 +1,1 @@
+"""Media files to frames and sound, decoded in a sandbox."""

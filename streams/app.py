@@ -82,9 +82,9 @@ def ranker_app(settings: Settings) -> Any:
     """Changed profiles to slates."""
     from encoders.fusion.embeddings import fusion_of
     from encoders.fusion.fusion import version_of
-    from ranker.catalogue import Catalogue
-    from ranker.index import ExactIndex
-    from ranker.pipeline import home
+    from ranker.catalogue.catalogue import Catalogue
+    from ranker.feeds.home import home
+    from ranker.retrieval.exact import ExactIndex
     from streams.answered import Answered
     from streams.ranking import declare
     from streams.shared import SharedState

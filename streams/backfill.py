@@ -15,8 +15,8 @@ from kafka.errors import KafkaError
 from encoders.base import Content, Precision
 from encoders.embedder import Describer
 from encoders.fusion.embeddings import DIM, RETRIEVAL, is_current
-from ranker.gallery import Gallery
-from ranker.index import VideoIndex
+from ranker.library.library import Gallery
+from ranker.retrieval.index import VideoIndex
 from schemas.messages import videos
 from schemas.messages.videos import Features, Upload, Uploads
 from schemas.settings.model import Settings

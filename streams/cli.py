@@ -90,7 +90,7 @@ def report(error: Exception) -> int:
 def explain(error: Exception) -> tuple[str, str, int]:
     """Cause, remedy and exit status of an error."""
     from encoders.base import ModelError
-    from ranker.index import IndexUnavailable
+    from ranker.retrieval.index import IndexUnavailable
     from schemas.settings.load import SettingsError
 
     match error:

@@ -11,8 +11,8 @@ from streams.commands import Json, configured, tell, write_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ranker.gallery import Hit
-    from ranker.index import Where
+    from ranker.library.library import Hit
+    from ranker.retrieval.index import Where
     from schemas.messages.videos import Encoded
     from schemas.settings.model import Settings
     from schemas.topics import Topic
@@ -50,7 +50,7 @@ def similar(
     as_json: Json = False,
 ) -> None:
     """Find videos that are like one of them in text, picture, sound or all together."""
-    from ranker.gallery import RETRIEVAL
+    from ranker.library.library import RETRIEVAL
     from streams.questions import similar as found
 
     name = RETRIEVAL if by == "fused" else by
@@ -60,10 +60,11 @@ def similar(
 @configured
 def reuploads(settings: "Settings", as_json: Json = False) -> None:
     """List videos that were uploaded more than once: the same pictures, the same sound, the same length."""
-    from ranker.gallery import groups
+    from ranker.library.duplicates import groups
+    from ranker.library.duplicates import reuploads as duplicates_in
     from streams.gallery import read_stored
 
-    pairs = read_stored(settings, tell).reuploads()
+    pairs = duplicates_in(read_stored(settings, tell))
     for group in groups(pairs):
         ids = {video.video_id for video in group}
         alike = [
@@ -82,7 +83,7 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
 def review(settings: "Settings", as_json: Json = False) -> None:
     """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
     from encoders.moderation.policy import KIND, LIMITED
-    from ranker.entry import FOR_GOOD, limited_until
+    from ranker.catalogue.entry import FOR_GOOD, limited_until
     from streams.commands_forget import moment
     from streams.gallery import read_stored
 
@@ -119,7 +120,7 @@ def playlist(
     as_json: Json = False,
 ) -> None:
     """Put videos into a sequence for a person, each leading to the next."""
-    from ranker.playlist import playlist as made
+    from ranker.library.playlist import playlist as made
     from streams.gallery import read_gallery, wish_of
 
     gallery = read_gallery(settings, tell)
@@ -133,7 +134,7 @@ def playlist(
 
 def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "Where":
     """The conditions of the options."""
-    from ranker.index import Where
+    from ranker.retrieval.index import Where
 
     return Where(languages=tuple(languages or ()), categories=tuple(categories or ()))
 
@@ -177,8 +178,8 @@ def backfill(
 ) -> None:
     """Describe a log's videos that the catalogue lacks or that other models described, behind the agents' back."""
     from schemas.topics import UPLOADS
-    from streams.admin import wait_until_let_in
     from streams.backfill import backfill as filled
+    from streams.security import wait_until_let_in
 
     uploads = messages(log, UPLOADS)
     wait_until_let_in(settings, tell)

@@ -8,9 +8,11 @@ from itertools import islice
 
 import numpy as np
 
-from ranker.catalogue import DIM
-from ranker.erasure import CODE_BYTES
-from ranker.profile import EMPTY, Arrival, Profile, ProfileError, fold_all, unpack
+from ranker.catalogue.catalogue import DIM
+from ranker.profile.codec import ProfileError, unpack
+from ranker.profile.erasure import CODE_BYTES
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import EMPTY, Profile
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ranker.profile import Arrival
+from ranker.profile.fold import Arrival
 from schemas.messages import feedback
 from schemas.topics import Topic
 from streams.kafka import partition_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ranker.state import SEEN
+from ranker.profile.model import SEEN
 from schemas import topics
 from schemas.messages.recommendations import (
     SLATE_LIFE_MS,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ranker.profile import Arrival, Profile, fold_all
-from ranker.state import state_digest
+from ranker.profile.codec import state_digest
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.commands_contract import run as verified

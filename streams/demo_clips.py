@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders.fusion.embeddings import RETRIEVAL
-from ranker.gallery import Gallery, Hit
+from ranker.library.library import Gallery, Hit
 from schemas.messages.videos import Encoded, Upload
 from streams.demo_log import lines_of
 from streams.demo_measures import Now

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ranker.simulate import SPAN_MS, simulated_log
+from ranker.simulation.world import SPAN_MS, simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload

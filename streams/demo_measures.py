@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.simulate import catalogue
+from ranker.simulation.world import catalogue
 from schemas.messages.feedback import Feedback, Watch
 from schemas.messages.videos import Upload
 from streams.demo_log import Recorded, lines_of

@@ -12,7 +12,8 @@ from kafka.errors import KafkaError
 
 from encoders.base import ModelError
 from encoders.models.manifest import folder_of, verify
-from ranker.profile import Arrival, Profile, fold_all
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
 from schemas.messages.feedback import Feedback
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK

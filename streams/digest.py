@@ -2,7 +2,8 @@
 
 import asyncio
 
-from ranker.state import EMPTY, Profile, state_digest, unpack
+from ranker.profile.codec import state_digest, unpack
+from ranker.profile.model import EMPTY, Profile
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES
 from streams.kafka import groupless, partitions_of, read_to_end

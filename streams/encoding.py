@@ -8,8 +8,8 @@ from typing import Any
 from encoders.base import Precision
 from encoders.embedder import Describer
 from encoders.fusion.embeddings import MODALITIES, is_current, vector_of
-from ranker import entry
-from ranker.index import IndexedVideo, IndexUnavailable, VideoIndex
+from ranker.catalogue import entry
+from ranker.retrieval.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.videos import Encoded, Features, Uploads, Withdrawn

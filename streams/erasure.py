@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ranker.erasure import Admitted, admit, coder, lives, raised
-from ranker.profile import Arrival, Profile
+from ranker.profile.erasure import Admitted, admit, coder, lives, raised
+from ranker.profile.fold import Arrival
+from ranker.profile.model import Profile
 from schemas.messages import recommendations
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import Erasure, Floor, decode_erasure, decode_floor

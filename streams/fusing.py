@@ -11,10 +11,10 @@ from encoders.fusion.embeddings import is_current
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
 from encoders.models.manifest import folder_of
-from ranker.entry import vector_of
-from ranker.gallery import Gallery
-from ranker.marks import POSITIVE, weight_of
-from ranker.train_fusion import (
+from ranker.catalogue.entry import vector_of
+from ranker.library.library import Gallery
+from ranker.profile.history import POSITIVE, weight_of
+from ranker.training.fusion import (
     Array,
     Learned,
     Rows,

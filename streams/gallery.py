@@ -11,16 +11,17 @@ from encoders.fusion.embeddings import fusion_of, in_version, is_current
 from encoders.fusion.fusion import Fusion, version_of
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.entry import limited_until
-from ranker.gallery import RETRIEVAL, Gallery
-from ranker.marks import POSITIVE
-from ranker.playlist import Wish
-from ranker.state import Profile, seen_codes, unpack, video_code
+from ranker.catalogue.entry import limited_until
+from ranker.library.library import RETRIEVAL, Gallery
+from ranker.library.playlist import Wish
+from ranker.profile.codec import unpack
+from ranker.profile.history import POSITIVE
+from ranker.profile.model import Profile, seen_codes, video_code
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, PROFILES
-from streams.admin import wait_until_let_in
 from streams.kafka import groupless, partition_of, partitions_of, read_to_end
+from streams.security import wait_until_let_in
 from streams.shared import features_of
 from streams.trouble import Trouble
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ranker.profile import Arrival
+from ranker.profile.fold import Arrival
 from schemas.messages import cloudevents, feedback, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.fields import why_not_an_id

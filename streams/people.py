@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ranker.state import EMPTY, Profile, ProfileError, looks_like_ours, order_of, unpack, version_of
+from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
+from ranker.profile.model import EMPTY, Profile
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.erasure import Floors

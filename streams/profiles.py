@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ranker.profile import fold_and_pack
+from ranker.profile.fold import fold_and_pack
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.erasure import erased_letters, forget

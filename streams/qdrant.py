@@ -17,8 +17,8 @@ import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
 from encoders.fusion.embeddings import MODALITIES
-from ranker.gallery import RETRIEVAL, Hit
-from ranker.index import Hits, IndexedVideo, IndexUnavailable, Where
+from ranker.library.library import RETRIEVAL, Hit
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, Where
 from schemas.settings.model import Settings
 from streams.qdrant_call import READING, WRITING, IndexRefused, Patience, connect, patiently
 from streams.qdrant_points import (

@@ -13,7 +13,7 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from ranker.index import IndexUnavailable
+from ranker.retrieval.index import IndexUnavailable
 from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")

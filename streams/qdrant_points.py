@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from ranker.gallery import RETRIEVAL
-from ranker.index import Hits, IndexedVideo, Where
+from ranker.library.library import RETRIEVAL
+from ranker.retrieval.index import Hits, IndexedVideo, Where
 from schemas.messages.videos import Encoded
 
 Floats = NDArray[np.float32]

@@ -7,8 +7,8 @@ from typing import NoReturn, TypeVar
 
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
-from ranker.gallery import RETRIEVAL, Hit
-from ranker.index import IndexUnavailable, Where
+from ranker.library.library import RETRIEVAL, Hit
+from ranker.retrieval.index import IndexUnavailable, Where
 from schemas.settings.model import Settings
 from streams.gallery import read_gallery, text_vector
 from streams.qdrant import QdrantIndex, index_of

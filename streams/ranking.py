@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from ranker.candidates import Query, Slate
-from ranker.pipeline import Pipeline, may_show
-from ranker.state import Profile, unpack
+from ranker.pipeline.pipeline import Pipeline
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.types import Query, Slate
+from ranker.profile.codec import unpack
+from ranker.profile.model import Profile
 from schemas.messages import recommendations
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings

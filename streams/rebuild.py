@@ -6,8 +6,8 @@ from collections.abc import Callable
 from encoders.base import Precision
 from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, in_version
 from encoders.fusion.fusion import Fusion, version_of
-from ranker.gallery import Gallery
-from ranker.index import IndexedVideo, VideoIndex
+from ranker.library.library import Gallery
+from ranker.retrieval.index import IndexedVideo, VideoIndex
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding import indexed

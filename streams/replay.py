@@ -13,13 +13,16 @@ from typing import NamedTuple
 import msgspec
 
 from encoders.embedder import Describer
-from ranker.candidates import Query
-from ranker.catalogue import Catalogue
-from ranker.index import ExactIndex
-from ranker.pipeline import Pipeline, home, may_show
-from ranker.profile import Accepted, Arrival, fold_all
-from ranker.state import Profile, pack, state_digest, unpack
-from ranker.trends import TrendCounts, merge
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.feeds.home import home
+from ranker.pipeline.pipeline import Pipeline
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.types import Query
+from ranker.profile.codec import pack, state_digest, unpack
+from ranker.profile.fold import Accepted, Arrival, fold_all
+from ranker.profile.model import Profile
+from ranker.retrieval.exact import ExactIndex
 from schemas.messages import recommendations, videos
 from schemas.messages.recommendations import Recommendation
 from schemas.messages.trends import decode_trends

@@ -12,9 +12,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from encoders.fusion.embeddings import in_version
 from encoders.fusion.fusion import Fusion
-from ranker.catalogue import Catalogue
-from ranker.erasure import Erased
-from ranker.trends import merge
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import merge
+from ranker.profile.erasure import Erased
 from schemas.messages import videos
 from schemas.messages.trends import Trends
 from schemas.settings.model import Settings

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ranker.candidates import Slate
-from ranker.state import Profile
+from ranker.pipeline.types import Slate
+from ranker.profile.model import Profile
 from schemas.messages import recommendations
 from schemas.messages.recommendations import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
 
 SCHEMA_VERSION = "1.0"
-RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/scorers.py
-POLICY = "home@1"  # raised with the stages of ranker/pipeline.py
+RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/pipeline/scorers.py
+POLICY = "home@1"  # raised with the stages of ranker/pipeline/pipeline.py
 
 
 class Times(NamedTuple):

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ranker.profile import Packed
-from ranker.trends import TrendCounts
+from ranker.catalogue.popularity import TrendCounts
+from ranker.profile.fold import Packed
 from schemas.messages import recommendations
 from schemas.messages.trends import Trends, decode_trends
 from schemas.settings.model import Settings

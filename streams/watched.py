@@ -4,15 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
-from ranker.erasure import Erased
-from ranker.train_fusion import Watched
+from ranker.profile.erasure import Erased
+from ranker.training.fusion import Watched
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
-from streams.admin import wait_until_let_in
 from streams.erasure import read_erasures
 from streams.fusing import watch_of
 from streams.guard import read_feedback
 from streams.kafka import bounds, groupless, partitions_of, read_to_end
+from streams.security import wait_until_let_in
 
 MOST = 2_000_000  # newest records of all partitions together that are read
 SAY_EVERY_S = 5.0

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from ranker.catalogue import Catalogue
-from ranker.profile import Origin, fold, pack, unpack
-from ranker.state import ProfileError, UnknownFormat, version_of
-from ranker.trends import TrendCounts, merge
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.profile.codec import ProfileError, UnknownFormat, pack, unpack, version_of
+from ranker.profile.fold import fold
+from ranker.profile.model import Origin
 from schemas.messages import cloudevents, recommendations, videos
 from schemas.messages.dead_letters import DeadLetter, letter_headers
 from schemas.messages.erasures import decode_floor

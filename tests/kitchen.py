@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from ranker.candidates import Slate
-from ranker.catalogue import Catalogue
-from ranker.trends import TrendCounts, merge
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.pipeline.types import Slate
 from schemas.messages.videos import Features
 from tests.stories import NOON, encoded
 

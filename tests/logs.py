@@ -5,7 +5,8 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from ranker.profile import Profile, pack
+from ranker.profile.codec import pack
+from ranker.profile.model import Profile
 from schemas import topics
 from schemas.messages import feedback, recommendations, videos
 from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.index import IndexedVideo
+from ranker.retrieval.index import IndexedVideo
 from tests.qdrant_stub import Asked, Published
 
 DIM = 16

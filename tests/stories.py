@@ -8,7 +8,8 @@ from zlib import crc32
 import numpy as np
 
 from encoders.fusion.fusion import VERSION
-from ranker.profile import EMPTY, Arrival, Folded, Profile, fold_all
+from ranker.profile.fold import Arrival, Folded, fold_all
+from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import (
     Comment,
     Feedback,

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from ranker.profile import Arrival, fold_all, unpack
-from ranker.state import state_digest
+from ranker.profile.codec import state_digest, unpack
+from ranker.profile.fold import Arrival, fold_all
 from schemas.messages import feedback, videos
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings

@@ -1,7 +1,7 @@
 """What a backfill takes up, and what it leaves alone."""
 
 from encoders.fusion.embeddings import MODELS
-from ranker.gallery import Gallery
+from ranker.library.library import Gallery
 from schemas.messages.videos import Encoded, Vector
 from streams.backfill import gone_meanwhile, todo
 from tests.stories import NOON, uploaded, withdrawn, withdrew

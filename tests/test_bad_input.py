@@ -7,7 +7,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from msgspec.structs import replace
 
-from ranker.profile import fold_all
+from ranker.profile.fold import fold_all
 from schemas.messages import feedback, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
 from schemas.messages.fields import DAY_MS

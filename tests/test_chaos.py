@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ranker.state import unpack
+from ranker.profile.codec import unpack
 from tests.chaos import golden
 from tests.chaos.__main__ import SCENARIOS
 from tests.chaos.check import breaches, longest_gap

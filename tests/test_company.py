@@ -5,11 +5,11 @@ import random
 
 import numpy as np
 
-from ranker.candidates import Query
-from ranker.catalogue import Catalogue
-from ranker.index import ExactIndex
-from ranker.pipeline import home
-from ranker.profile import fold_all
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.home import home
+from ranker.pipeline.types import Query
+from ranker.profile.fold import fold_all
+from ranker.retrieval.exact import ExactIndex
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Features
 from tests.kitchen import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden

@@ -9,7 +9,8 @@ import pytest
 from encoders.base import Content
 from encoders.embedder import Describer
 from encoders.media.sandbox_client import MediaReader
-from ranker.gallery import RETRIEVAL, Gallery
+from ranker.library.duplicates import reuploads
+from ranker.library.library import RETRIEVAL, Gallery
 from schemas.messages.videos import Encoded, Upload
 from streams.demo_clips import MADE, Clip, put_clips
 from tests.models import real_models
@@ -111,4 +112,4 @@ def test_a_made_clip_has_all_modalities_and_a_copy_under_another_title_is_a_reup
     assert all(video.vectors.keys() == {"text", "image", "audio", RETRIEVAL} for video in gallery.videos.values())
     (tmp_path / "copy.mp4").write_bytes((tmp_path / clips[0].file).read_bytes())
     gallery.take(described([Clip("copy.mp4", "mine, all mine")], tmp_path, describer, reader).videos.values())
-    assert [(one.video_id, other.video_id) for one, other, _ in gallery.reuploads()] == [(clips[0].file, "copy.mp4")]
+    assert [(one.video_id, other.video_id) for one, other, _ in reuploads(gallery)] == [(clips[0].file, "copy.mp4")]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from ranker.profile import pack
+from ranker.profile.codec import pack
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS

@@ -5,13 +5,14 @@ import json
 import msgspec
 import pytest
 
-from ranker.candidates import Query
-from ranker.erasure import GAP, Erased, admit, anew, coder, lives, raised
-from ranker.index import ExactIndex
-from ranker.pipeline import home as home_page
-from ranker.profile import Arrival, fold_all, pack
-from ranker.state import EMPTY
-from ranker.trends import TrendCounts
+from ranker.catalogue.popularity import TrendCounts
+from ranker.feeds.home import home as home_page
+from ranker.pipeline.types import Query
+from ranker.profile.codec import pack
+from ranker.profile.erasure import GAP, Erased, admit, anew, coder, lives, raised
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import EMPTY
+from ranker.retrieval.exact import ExactIndex
 from schemas import topics
 from schemas.messages import dead_letters, feedback, recommendations
 from schemas.messages.dead_letters import Reason

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ranker.catalogue import Catalogue
-from ranker.entry import Entry
-from ranker.index import ExactIndex, IndexedVideo, Where, products
-from ranker.neighbours import Neighbours
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.entry import Entry
+from ranker.retrieval.exact import ExactIndex, products
+from ranker.retrieval.index import IndexedVideo, Where
+from ranker.retrieval.neighbour_cache import Neighbours
 
 NOON = 1_650_000_000_000
 

@@ -16,8 +16,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from ranker.erasure import GAP, coder
-from ranker.profile import pack, unpack
+from ranker.profile.codec import pack, unpack
+from ranker.profile.erasure import GAP, coder
 from schemas import topics
 from schemas.messages import feedback, videos
 from schemas.messages.erasures import Erasure, decode_erasure, decode_floor

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from encoders.base import ModelError, Precision, unit_rows
 from encoders.fusion.attention import ATTENTION, read_attention
 from encoders.fusion.embeddings import MODELS, packed, precision_of
-from ranker.gallery import Gallery
-from ranker.train_fusion import Watched
+from ranker.library.library import Gallery
+from ranker.training.fusion import Watched
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.commands_fusion import again

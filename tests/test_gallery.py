@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from ranker.gallery import Gallery, groups
-from ranker.index import Where
-from ranker.playlist import Wish, playlist
+from ranker.library.duplicates import groups, reuploads
+from ranker.library.library import Gallery
+from ranker.library.playlist import Wish, playlist
+from ranker.retrieval.index import Where
 from schemas.messages.videos import Encoded, Vector
 from tests.stories import NOON, encoded, withdrawn
 
@@ -104,15 +105,15 @@ def test_a_reupload_looks_and_sounds_the_same_and_is_as_long() -> None:
         video("cut", 5, 12),
         video("sound-only", 6, 20, image=None),
     )
-    [group] = groups(gallery.reuploads())
+    [group] = groups(reuploads(gallery))
     assert [one.video_id for one in group] == ["first", "stolen", "stolen-again"]
-    pair = gallery.reuploads()[0]
+    pair = reuploads(gallery)[0]
     assert pair.first.video_id == "first" and pair.alike["audio"] == 1.0
 
 
 def test_a_text_alone_makes_no_reupload() -> None:
     one, other = (with_vectors(encoded(name), text=CAT) for name in ("a", "b"))
-    assert not gallery_of(one, other).reuploads()
+    assert not reuploads(gallery_of(one, other))
 
 
 def world() -> Gallery:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from ranker.catalogue import Catalogue
-from ranker.index import ExactIndex, VideoIndex, Where
+from ranker.catalogue.catalogue import Catalogue
+from ranker.retrieval.exact import ExactIndex
+from ranker.retrieval.index import VideoIndex, Where
 from streams.qdrant import QdrantIndex
 from streams.qdrant_call import connect
 from tests.qdrant_stub import QdrantStub, running

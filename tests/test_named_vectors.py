@@ -14,8 +14,8 @@ from encoders.fusion.fusion import version_of
 from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from encoders.modalities import audio, image, text
-from ranker.gallery import Gallery, Hit
-from ranker.index import IndexUnavailable, Where
+from ranker.library.library import Gallery, Hit
+from ranker.retrieval.index import IndexUnavailable, Where
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding import indexed

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ranker.profile import pack
-from ranker.state import EMPTY, order_of, version_of
+from ranker.profile.codec import order_of, pack, version_of
+from ranker.profile.model import EMPTY
 from streams.kafka import Record
 from streams.people import People, _sound
 from streams.state import outdated_last

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranker.pairs import Pairs, keys_of, parts_of
+from ranker.pipeline.pair_keys import Pairs, keys_of, parts_of
 
 
 @pytest.mark.parametrize("seed", range(20))

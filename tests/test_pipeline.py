@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ranker.candidates import Query, Slate
-from ranker.catalogue import Catalogue
-from ranker.explain import CODES
-from ranker.index import ExactIndex, Hits, IndexedVideo, IndexUnavailable, Where
-from ranker.pipeline import Pipeline, home, may_show
-from ranker.profile import EMPTY, Profile
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.home import home
+from ranker.pipeline.pipeline import Pipeline
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.reasons import CODES
+from ranker.pipeline.types import Query, Slate
+from ranker.profile.model import EMPTY, Profile
+from ranker.retrieval.exact import ExactIndex
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, Where
 from schemas.messages.feedback import Feedback
 from schemas.messages.recommendations import Item
 from tests.kitchen import LATER, catalogue_of, ids, kitchen_and_garden

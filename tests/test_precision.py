@@ -17,8 +17,8 @@ from encoders.fusion.embeddings import (
     vector_of,
 )
 from encoders.fusion.fusion import version_of
-from ranker.catalogue import Catalogue
-from ranker.gallery import Gallery
+from ranker.catalogue.catalogue import Catalogue
+from ranker.library.library import Gallery
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams import rebuild as rebuilding

@@ -3,13 +3,8 @@
 import msgspec
 import pytest
 
-from ranker import marks
-from ranker.profile import (
-    EMPTY,
-    seen_codes,
-    video_code,
-)
-from ranker.state import SEEN, SEEN_BYTES
+from ranker.profile import history
+from ranker.profile.model import EMPTY, SEEN, SEEN_BYTES, seen_codes, video_code
 from tests.stories import (
     NOON,
     ONE_OF_EACH,
@@ -27,7 +22,7 @@ from tests.stories import (
 )
 
 
-def ids(remembered: marks.Marks | marks.Hides) -> list[str]:
+def ids(remembered: history.Marks | history.Hides) -> list[str]:
     return [mark.video_id for mark in remembered]
 
 
@@ -49,7 +44,7 @@ def test_a_watched_video_is_remembered_with_the_share_watched():
     ],
 )
 def test_a_watch_weighs_its_share_of_the_whole_or_of_18_seconds(watched_ms, duration_ms, weight):
-    assert marks.watch_weight(watched_ms, duration_ms) == weight
+    assert history.watch_weight(watched_ms, duration_ms) == weight
 
 
 def test_a_watch_of_nothing_is_seen_and_counted_but_no_interest():
@@ -113,12 +108,12 @@ def test_each_scope_of_a_hide_is_remembered():
 
 def test_of_two_signs_at_one_moment_the_heavier_stays_whichever_came_first():
     like, share = liked("ana", "v1"), shared("ana", "v1")
-    assert after(like, share).likes == after(share, like).likes == (marks.Mark("v1", NOON, marks.SHARED),)
+    assert after(like, share).likes == after(share, like).likes == (history.Mark("v1", NOON, history.SHARED),)
 
 
 def test_an_older_hide_that_comes_later_does_not_replace_the_newer():
     first, second = hid("ana", "v1", minute(1)), hid("ana", "v1", minute(2))
-    assert after(first, second).hides == after(second, first).hides == (marks.Hidden("v1", minute(2), "video"),)
+    assert after(first, second).hides == after(second, first).hides == (history.Hidden("v1", minute(2), "video"),)
 
 
 def test_lists_forget_the_oldest_beyond_their_places():

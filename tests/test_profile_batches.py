@@ -2,17 +2,9 @@
 
 import pytest
 
-from ranker.profile import (
-    EMPTY,
-    Arrival,
-    fold_all,
-    fold_and_pack,
-    is_first_positive,
-    pack,
-    unpack,
-    verdict,
-)
-from ranker.state import RECENT, RECENT_BYTES
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import Arrival, fold_all, fold_and_pack, is_first_positive, verdict
+from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES
 from schemas.messages.fields import DAY_MS
 from tests.stories import (
     ONE_OF_EACH,

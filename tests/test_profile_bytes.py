@@ -6,17 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ranker import marks
-from ranker.profile import (
-    EMPTY,
-    Profile,
-    ProfileError,
-    fold_all,
-    pack,
-    state_digest,
-    unpack,
-)
-from ranker.state import order_of, version_of
+from ranker.profile import history
+from ranker.profile.codec import ProfileError, order_of, pack, state_digest, unpack, version_of
+from ranker.profile.fold import fold_all
+from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
 from streams.convert import convert_kuairand
@@ -90,7 +83,7 @@ def test_hostile_ids_and_times_are_folded_and_packed(video_id, at_ms):
     event = watched("ana", video_id, at_ms, watched_ms=DAY_MS, duration_ms=1, event_id="🐈" * 64)
     ana = after(event)
     assert unpack(pack(ana)) == ana
-    assert ana.watches == (marks.Mark(video_id, at_ms, 100),)
+    assert ana.watches == (history.Mark(video_id, at_ms, 100),)
 
 
 def test_the_fullest_profile_with_short_ids_stays_below_six_kilobytes():

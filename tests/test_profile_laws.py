@@ -6,19 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker import marks
-from ranker.profile import (
-    EMPTY,
-    Origin,
-    Profile,
-    fold,
-    fold_all,
-    fold_and_pack,
-    pack,
-    seen_codes,
-    unpack,
-)
-from ranker.trends import TrendCounts
+from ranker.catalogue.popularity import TrendCounts
+from ranker.profile import history
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import fold, fold_all, fold_and_pack
+from ranker.profile.model import EMPTY, Origin, Profile, seen_codes
 from schemas.messages.fields import DAY_MS
 from tests.stories import (
     NOON,
@@ -84,7 +76,7 @@ def test_lists_hold_what_somebody_who_forgets_nothing_would_list(videos_at_hand)
         newest[event.video_id] = max(event.at_ms, newest.get(event.video_id, 0))
         if step % 500 == 499:
             ana = after(*events[: step + 1])
-            expected = sorted((at_ms, video_id) for video_id, at_ms in newest.items())[-marks.WATCHES :]
+            expected = sorted((at_ms, video_id) for video_id, at_ms in newest.items())[-history.WATCHES :]
             assert [(mark.at_ms, mark.video_id) for mark in ana.watches] == expected
 
 

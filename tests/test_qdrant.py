@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from ranker.index import IndexUnavailable
+from ranker.retrieval.index import IndexUnavailable
 from schemas.settings.model import Settings
 from streams.qdrant import QdrantIndex, open_index
 from streams.qdrant_call import IndexRefused, Patience, connect

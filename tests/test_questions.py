@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from encoders.base import Content
 from encoders.embedder import Describer
 from encoders.media.sandbox_client import MediaReader
-from ranker.entry import LIMITED
-from ranker.profile import pack
-from ranker.simulate import simulated_log
+from ranker.catalogue.entry import LIMITED
+from ranker.profile.codec import pack
+from ranker.simulation.world import simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.erasures import Erasure
 from schemas.messages.feedback import Feedback

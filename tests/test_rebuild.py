@@ -8,9 +8,9 @@ from encoders.fusion.embeddings import MODELS, RETRIEVAL, in_version, is_current
 from encoders.fusion.fusion import load_fusion, version_of
 from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
-from ranker.catalogue import Catalogue
-from ranker.gallery import Gallery
-from ranker.index import ExactIndex
+from ranker.catalogue.catalogue import Catalogue
+from ranker.library.library import Gallery
+from ranker.retrieval.exact import ExactIndex
 from schemas.messages.videos import Encoded
 from streams.gallery import outdated, present
 from streams.rebuild import fill

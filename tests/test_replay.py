@@ -13,16 +13,17 @@ import msgspec
 import pytest
 
 from schemas.messages import feedback, videos
+from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
 from streams.log_files import read_log
 from streams.replay import Outcome, Replay, replay_models
 from tests.brokers import CACHE
-from tests.stories import DAY_MS, minute, uploaded, watched, withdrew
+from tests.stories import minute, uploaded, watched, withdrew
 
 GOLDEN = Path(__file__).parent / "golden"
-LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulate with seed 7
+LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulation.world with seed 7
 SLATES = GOLDEN / "slates.jsonl"  # person, version, videos in rank order with scores, as last looked at and found right
 TOLERANCE = 1e-4  # of a score between machines
 

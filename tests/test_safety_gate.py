@@ -4,13 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from encoders.moderation.policy import GATE, LIMITED, Thresholds, Verdict, expiry_of, judged, labels_of
-from ranker.candidates import Query, Slate
-from ranker.catalogue import Catalogue
-from ranker.entry import FOR_GOOD, limited_until
-from ranker.entry import LIMITED as LIMITED_HERE
-from ranker.index import ExactIndex
-from ranker.pipeline import home, may_show
-from ranker.profile import Profile
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.entry import FOR_GOOD, limited_until
+from ranker.catalogue.entry import LIMITED as LIMITED_HERE
+from ranker.feeds.home import home
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.types import Query, Slate
+from ranker.profile.model import Profile
+from ranker.retrieval.exact import ExactIndex
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
 from schemas.messages.videos import Encoded, Features, decode_features, encode
 from tests.kitchen import LATER, catalogue_of, ids, kitchen_and_garden

@@ -6,14 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Asked, Candidates, Query, Scores
-from ranker.catalogue import Catalogue
-from ranker.entry import Entry
-from ranker.pairs import keys_of
-from ranker.scorers import logistic
-from ranker.selectors import PER_CREATOR, POOL, diverse, draw_two
-from ranker.state import EMPTY
-from ranker.taste import taste
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.entry import Entry
+from ranker.pipeline.exploration import draw_two
+from ranker.pipeline.pair_keys import keys_of
+from ranker.pipeline.query_features import taste
+from ranker.pipeline.reranking import PER_CREATOR, POOL, diverse
+from ranker.pipeline.scorers import logistic
+from ranker.pipeline.types import Asked, Candidates, Query, Scores
+from ranker.profile.model import EMPTY
 
 NOON = 1_650_000_000_000
 

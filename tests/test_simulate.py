@@ -8,16 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from ranker.simulate import (
-    SPAN_MS,
-    Person,
-    answer,
-    catalogue,
-    population,
-    react,
-    simulated_log,
-)
-from ranker.simulated_titles import KINDS, titles
+from ranker.simulation.titles import KINDS, titles
+from ranker.simulation.world import SPAN_MS, Person, answer, catalogue, population, react, simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.recommendations import Item, Recommendation, Trigger

@@ -11,7 +11,7 @@ import pytest
 from faust.transport import consumer as faust_consumer
 from faust.types import TP
 
-from ranker.catalogue import Catalogue
+from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
 from streams import driver, shared
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
-from ranker.profile import pack
+from ranker.profile.codec import pack
 from streams import prove
 from streams.traces import lines_naming, names
 from tests.stories import after, watched

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.profile import fold_all, fold_and_pack
-from ranker.trends import BEFORE, HALF_LIFE_S, PERIOD_S, STEP, TrendCounts, increment, merge
+from ranker.catalogue.popularity import BEFORE, HALF_LIFE_S, PERIOD_S, STEP, TrendCounts, increment, merge
+from ranker.profile.fold import fold_all, fold_and_pack
 from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import encode
 from schemas.messages.trends import decode_trends

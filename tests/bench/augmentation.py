@@ -25,7 +25,7 @@ from encoders.fusion.fusion import load_fusion
 from encoders.modalities.image import SIDE, Frames, ImageEncoder
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.train_fusion import DROPPED, Learned, Rows, learn
+from ranker.training.fusion import DROPPED, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.fusing import EPOCHS, attention, start_of

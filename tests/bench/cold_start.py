@@ -17,8 +17,8 @@ from encoders.base import Vectors, unit_rows
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.metrics import Figures, Mask, auc, interval, recall_at
-from ranker.taste import INTERESTS, LIKES
+from ranker.evaluation.metrics import Figures, Mask, auc, interval, recall_at
+from ranker.pipeline.query_features import INTERESTS, LIKES
 from streams.trouble import Trouble
 from tests.bench.films import FOLDER, Films, Shelf, read
 from tests.bench.ground import Ground

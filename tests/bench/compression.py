@@ -17,14 +17,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from encoders.base import Vectors, unit_rows
+from encoders.base import Precision, Vectors, unit_rows
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
-from encoders.modalities.text import FILES, TOKENIZER, Precision, TextEncoder
+from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
 from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from encoders.models.session import quantise
-from ranker.metrics import interval
+from ranker.evaluation.metrics import interval
 from streams.trouble import Trouble
 from tests.bench.films import FOLDER, read
 from tests.bench.ground import Ground

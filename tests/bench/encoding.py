@@ -2,9 +2,10 @@
 
 import time
 
-from encoders.modalities.text import Precision, TextEncoder
+from encoders.base import Precision
+from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.simulate import catalogue
+from ranker.simulation.world import catalogue
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
 

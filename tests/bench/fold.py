@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.profile import Profile, fold_and_pack, pack, unpack, version_of
+from ranker.profile.codec import pack, unpack, version_of
+from ranker.profile.fold import fold_and_pack
+from ranker.profile.model import Profile
 from schemas.messages.feedback import Feedback
 from streams.guard import FUTURE_MS, read_feedback
 from streams.kafka import Record

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ranker.simulate import simulated_log
+from ranker.simulation.world import simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload

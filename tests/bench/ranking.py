@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from ranker.candidates import Query
-from ranker.catalogue import Catalogue
-from ranker.index import ExactIndex
-from ranker.pipeline import Pipeline, home, may_show
-from ranker.profile import Arrival, Profile, fold_all
-from ranker.state import pack, unpack
-from ranker.trends import TrendCounts, merge
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.feeds.home import home
+from ranker.pipeline.pipeline import Pipeline
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.types import Query
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
+from ranker.retrieval.exact import ExactIndex
 from schemas.messages import recommendations
 from streams.slates import POLICY, RANKER, Times, recommendation
 from tests.bench.ground import START_MS, Ground

@@ -14,7 +14,7 @@ from encoders.modalities.audio import WHOLE, patches_of
 from encoders.modalities.image import FILES
 from encoders.models.manifest import folder_of
 from encoders.models.session import open_model
-from ranker.simulate import catalogue
+from ranker.simulation.world import catalogue
 from schemas.messages.videos import Upload
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Goal, Result

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ranker.profile import EMPTY, Arrival, Origin, Profile, fold, pack, state_digest, unpack, verdict
+from ranker.profile.codec import pack, state_digest, unpack
+from ranker.profile.fold import Arrival, fold, verdict
+from ranker.profile.model import EMPTY, Origin, Profile
 from schemas.messages import feedback
 
 LATE_MS = 86_400_000  # the default of late_ms

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.fusion.fusion import VERSION
-from ranker.entry import Entry
+from ranker.catalogue.entry import Entry
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.videos import Encoded, Vector
 

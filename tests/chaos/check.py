@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ranker.profile import Profile, fold_all
-from ranker.state import ProfileError, pack, state_digest, unpack
+from ranker.profile.codec import ProfileError, pack, state_digest, unpack
+from ranker.profile.fold import fold_all
+from ranker.profile.model import Profile
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS

@@ -17,7 +17,7 @@ from tests.chaos import worker
 LOADED = [
     *(f"streams.{name}" for name in ("admin", "worker", "people", "profiles", "trends", "encoding")),
     *(f"streams.{name}" for name in ("ranking", "shared", "answered", "qdrant")),
-    *("encoders.embedder", "ranker.pipeline", "tests.chaos.rig", "tests.chaos.inputs", "tests.chaos.index"),
+    *("encoders.embedder", "ranker.pipeline.pipeline", "tests.chaos.rig", "tests.chaos.inputs", "tests.chaos.index"),
     *("tests.chaos.refusals", "tests.chaos.kills", "tests.chaos.outages", "tests.chaos.groups"),
 ]
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ranker.profile import Arrival, fold_all, pack
+from ranker.profile.codec import pack
+from ranker.profile.fold import Arrival, fold_all
 from schemas.messages import feedback
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from encoders.fusion.embeddings import DIM, is_current
 from encoders.fusion.fusion import VERSION
-from ranker.index import IndexedVideo
+from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from ranker.profile import EMPTY, Arrival, Profile, fold_all, pack, seen_codes, unpack
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import EMPTY, Profile, seen_codes
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS

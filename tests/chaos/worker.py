@@ -102,7 +102,7 @@ def during(owner: Any, name: str, trap: Trap, step: str) -> None:
 def set_traps(trap: Trap) -> None:
     """Wrap what marks each step, whichever agent this is."""
     from encoders.embedder import Describer
-    from ranker.pipeline import Pipeline
+    from ranker.pipeline.pipeline import Pipeline
     from streams import driver, profiles, runtime
     from streams.outbox import Outbox
     from streams.state import OwnedState

@@ -5,11 +5,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ranker.candidates import Drops, Query, Slate
-from ranker.catalogue import Catalogue
-from ranker.pipeline import may_show
-from ranker.profile import Profile, fold_all, pack, unpack
-from ranker.trends import TrendCounts
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts
+from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.types import Drops, Query, Slate
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import fold_all
+from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
@@ -19,11 +21,11 @@ from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMEND
 from streams.answered import BACK, _source, source_offset
 from streams.encoding import not_outdated
 from streams.guard import late_letters, read_feedback, read_upload
+from streams.kafka import Record
 from streams.outbox import Outgoing
 from streams.ranking import batches, in_turns, newest_per_person, profiles_of, query
 from streams.slates import Times, recommendation
 from streams.state import text_of
-from tests.simulation.broker import Record
 from tests.simulation.worker import Flaw, Sends, Worker
 
 LATE_MS = 60_000

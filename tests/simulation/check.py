@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from ranker.catalogue import Catalogue
-from ranker.profile import Profile, unpack
-from ranker.state import state_digest
+from ranker.catalogue.catalogue import Catalogue
+from ranker.profile.codec import state_digest, unpack
+from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.trends import decode_trends
 from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS

@@ -4,14 +4,16 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ranker.profile import Arrival, Profile, fold_all, pack
+from ranker.profile.codec import pack
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
 from streams.guard import ORIGIN, read_feedback
-from streams.kafka import partition_of
+from streams.kafka import Record, partition_of
 from tests.simulation.agents import LATE_MS
-from tests.simulation.broker import Broker, Record
+from tests.simulation.broker import Broker
 
 Spot = tuple[int, int]  # partition and offset in feedback
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from random import Random
 
-from streams.kafka import partition_of
+from streams.kafka import Record, partition_of
 from streams.outbox import Outgoing
 from streams.state import outdated_last
-from tests.simulation.broker import Broker, Group, Place, Record
+from tests.simulation.broker import Broker, Group, Place
 
 
 class Flaw(StrEnum):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ranker.candidates import Asked, Candidates, Features, Featurize, Floats
-from ranker.catalogue import Catalogue
-from ranker.taste import AT_LIKES, AT_SKIPS, INTERESTS, Taste
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.query_features import AT_LIKES, AT_SKIPS, INTERESTS, Taste
+from ranker.pipeline.types import Asked, Candidates, Features, Featurize, Floats
 
 NAMES = (
     "similar",  # cosine to the nearest interest, times its strength

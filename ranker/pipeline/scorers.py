@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ranker.candidates import Features, Floats, Scorer, Scores
-from ranker.features import NAMES
+from ranker.pipeline.features import NAMES
+from ranker.pipeline.types import Features, Floats, Scorer, Scores
 
 
 @dataclass(frozen=True)

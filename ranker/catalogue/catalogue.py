@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.entry import Entry, entry_of, unit
-from ranker.state import video_code
-from ranker.trends import Popular, people_per_unit
+from ranker.catalogue.entry import Entry, entry_of, unit
+from ranker.catalogue.popularity import Popular, people_per_unit
+from ranker.profile.model import video_code
 from schemas.messages.videos import Encoded, Features, Withdrawn
 
 Rows = NDArray[np.int32]

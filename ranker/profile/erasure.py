@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ranker.profile import Arrival
-from ranker.state import EMPTY, Profile
+from ranker.profile.fold import Arrival
+from ranker.profile.model import EMPTY, Profile
 from schemas.messages.erasures import Floor
 
 CODE_BYTES = 16

@@ -2,21 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from msgspec.structs import replace as changed
-
-from ranker import filters, sources
-from ranker.candidates import Asked, Explain, Featurize, Filter, Query, Scorer, Selector, Slate, Source
-from ranker.catalogue import Catalogue
-from ranker.explain import explain
-from ranker.features import featurize
-from ranker.index import VideoIndex
-from ranker.neighbours import Neighbours
-from ranker.scorers import WEIGHTS, Weights, weighted_sum
-from ranker.selectors import diverse
-from ranker.sift import name_of, sift
-from ranker.taste import taste
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.merge import sift
+from ranker.pipeline.query_features import taste
+from ranker.pipeline.types import Asked, Explain, Featurize, Filter, Query, Scorer, Selector, Slate, Source
 
 SIZE = 20
 BATCH = 64  # queries ranked together; other tasks run between two batches
@@ -86,55 +77,3 @@ class Pipeline:
                 queries, items, sifted.drops, sifted.degraded, sifted.exhausted, strict=True
             )
         ]
-
-
-def home(
-    index: VideoIndex,
-    catalogue: Catalogue,
-    weights: Weights = WEIGHTS,
-    size: int = SIZE,
-    clock: Clock = no_clock,
-) -> Pipeline:
-    """The pipeline of the home feed, as a table of its stages."""
-    found = (
-        sources.near_recent(Neighbours(index, catalogue, sources.NEAR)),
-        sources.trending(catalogue),
-        sources.fresh(catalogue),
-        sources.creators(catalogue),
-        sources.popular(catalogue),
-    )
-    names = [name_of(source) for source in found]
-    return Pipeline(
-        catalogue=catalogue,
-        sources=found,
-        filters=(
-            filters.alive(catalogue),
-            filters.fit_for(catalogue),
-            filters.unseen(catalogue),
-            filters.not_skipped(catalogue),
-            filters.not_hidden(catalogue),
-            filters.not_own(catalogue),
-        ),
-        features=featurize(catalogue),
-        scorer=weighted_sum(weights),
-        select=diverse(catalogue, size, explore=names.index("fresh")),
-        explain=explain(catalogue, weights, names),
-        size=size,
-        clock=clock,
-    )
-
-
-def may_show(slate: Slate, catalogue: Catalogue) -> Slate:
-    """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all.
-
-    Limits are judged as in the filters: by the time at which the slate was asked for, and by whom the person follows.
-    """
-    if slate.deaths == catalogue.deaths:
-        return slate
-    there = [item for item in slate.items if item.video_id in catalogue.row_of]
-    rows = catalogue.rows([item.video_id for item in there])
-    fit = filters.not_limited(rows, slate.now_ms, slate.follows, catalogue)
-    shown = [item for item, fits in zip(there, fit, strict=True) if fits]
-    if len(shown) == len(slate.items):
-        return slate
-    return replace(slate, items=[changed(item, rank=rank) for rank, item in enumerate(shown, 1)])

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ranker.candidates import NONE, Asked, Found, Rows, Source
-from ranker.catalogue import Catalogue
-from ranker.index import IndexUnavailable
-from ranker.neighbours import Neighbours
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.types import NONE, Asked, Found, Rows, Source
+from ranker.retrieval.index import IndexUnavailable
+from ranker.retrieval.neighbour_cache import Neighbours
 
 NEAR = 32  # neighbours of each interest; a guess
 OF_CREATOR = 8  # newest videos of each creator; a guess

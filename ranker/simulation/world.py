@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from ranker.simulated_titles import CREATORS, KINDS, titles
+from ranker.simulation.titles import CREATORS, KINDS, titles
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import Recommendation

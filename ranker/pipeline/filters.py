@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ranker.candidates import Asked, Candidates, Filter, Mask, Rows
-from ranker.catalogue import NOBODY, Catalogue
-from ranker.marks import Hidden, Marks
-from ranker.pairs import keys_of
+from ranker.catalogue.catalogue import NOBODY, Catalogue
+from ranker.pipeline.pair_keys import keys_of
+from ranker.pipeline.types import Asked, Candidates, Filter, Mask, Rows
+from ranker.profile.history import Hidden, Marks
 
 
 def alive(catalogue: Catalogue) -> Filter:

@@ -7,10 +7,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue import NOBODY, Catalogue, Rows
-from ranker.marks import POSITIVE
-from ranker.pairs import Mask, Pairs, Places, is_first, keys_of, turns
-from ranker.state import Profile, seen_codes
+from ranker.catalogue.catalogue import NOBODY, Catalogue, Rows
+from ranker.pipeline.pair_keys import Mask, Pairs, Places, is_first, keys_of, turns
+from ranker.profile.history import POSITIVE
+from ranker.profile.model import Profile, seen_codes
 
 INTERESTS, SKIPS, LIKES = 8, 7, 16  # videos that speak for a person, most; guesses
 AT_SKIPS, AT_LIKES, VIDEOS = INTERESTS, INTERESTS + SKIPS, INTERESTS + SKIPS + LIKES  # columns of Taste.videos

@@ -11,61 +11,10 @@ from zlib import crc32
 
 import msgspec
 
-from ranker.marks import (
-    FOLLOWS,
-    HIDES,
-    LIKES,
-    POSITIVE,
-    SKIPS,
-    WATCHES,
-    Hidden,
-    Mark,
-    hide,
-    keep,
-    weight_of,
-)
-from ranker.state import (
-    EMPTY,
-    RECENT,
-    RECENT_BYTES,
-    SEEN,
-    SEEN_BYTES,
-    Origin,
-    Profile,
-    ProfileError,
-    pack,
-    seen_codes,
-    state_digest,
-    unpack,
-    version_of,
-    video_code,
-)
+from ranker.profile.codec import pack
+from ranker.profile.history import FOLLOWS, HIDES, LIKES, POSITIVE, SKIPS, WATCHES, Hidden, Mark, hide, keep, weight_of
+from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
 from schemas.messages.feedback import Feedback, Follow, Hide, Watch
-
-__all__ = [
-    "EMPTY",
-    "Accepted",
-    "Arrival",
-    "Folded",
-    "Hidden",
-    "Mark",
-    "Origin",
-    "Packed",
-    "Profile",
-    "ProfileError",
-    "Verdict",
-    "fold",
-    "fold_all",
-    "fold_and_pack",
-    "is_first_positive",
-    "pack",
-    "seen_codes",
-    "state_digest",
-    "unpack",
-    "verdict",
-    "version_of",
-    "video_code",
-]
 
 KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue import Catalogue, Rows, Vectors
-from ranker.index import BLOCK, NOWHERE, TILE, ExactIndex, Hits, VideoIndex, products
+from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
+from ranker.retrieval.exact import BLOCK, NOWHERE, TILE, ExactIndex, products
+from ranker.retrieval.index import Hits, VideoIndex
 
 REMEMBERED = 100_000  # videos; about 0.3 KiB each with 32 neighbours
 AT_FIRST = 1024  # places of the memory, doubled when they are full

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.marks import Marks
-from ranker.pairs import Keys
-from ranker.state import Profile
-from ranker.taste import Taste
+from ranker.pipeline.pair_keys import Keys
+from ranker.pipeline.query_features import Taste
+from ranker.profile.history import Marks
+from ranker.profile.model import Profile
 from schemas.messages.recommendations import Item
 
 Rows = NDArray[np.int32]

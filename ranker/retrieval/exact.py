@@ -1,17 +1,15 @@
-"""The port to a vector index, which the core owns, and the exact index that is the truth for all others."""
+"""The exact index: every product with every video, the truth for all other indexes."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue import Catalogue, Rows
-from ranker.entry import Entry
+from ranker.catalogue.catalogue import Catalogue, Rows
+from ranker.catalogue.entry import Entry
+from ranker.retrieval.index import Hits, IndexedVideo, Vectors, Where
 
-Vectors = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BLOCK = 8  # query rows in one matrix product; from 12 on the bits depended on the place in the block
@@ -19,68 +17,6 @@ TILE = 256  # catalogue rows in one matrix product; from 384 on the bits depende
 GROUP = 16
 NOWHERE = np.float32(-np.inf)
 LOWEST = np.finfo(np.float32).min  # of what is somewhere
-
-
-class IndexUnavailable(Exception):
-    """An index did not answer; slates go out without it and say so."""
-
-
-@dataclass(frozen=True)
-class IndexedVideo:
-    """One video as an index keeps it; `vector` is float32 [D] of norm 1, and what retrieval compares.
-
-    modalities  by name, float32 [D_m] of norm 1, for the questions of people; what is missing is left out
-    about       what else people are told of it; nothing is found by that
-    """
-
-    video_id: str
-    vector: Vectors
-    at_ms: int
-    creator_id: str | None = None
-    category: str | None = None
-    language: str | None = None
-    tags: tuple[str, ...] = ()
-    modalities: Mapping[str, Vectors] = field(default_factory=dict)
-    about: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What is near one query, best first, ties by id; `scores` float32 [K] are inner products."""
-
-    video_ids: list[str]
-    scores: Vectors
-
-
-@dataclass(frozen=True)
-class Where:
-    """What may be found; an empty field asks nothing."""
-
-    languages: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    not_before_ms: int | None = None
-    exclude: frozenset[str] = frozenset()
-
-
-class VideoIndex(Protocol):
-    """Finds the videos nearest to a vector; raises IndexUnavailable when it cannot answer."""
-
-    name: str
-
-    async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
-        """Put videos in; may be repeated, and an older `at_ms` never overwrites a newer one."""
-
-    async def remove(self, video_ids: Sequence[str]) -> None:
-        """Take videos out; an unknown id is no error."""
-
-    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
-        """The k nearest videos of every row of `vectors` [Q, D], in one request."""
-
-    async def count(self) -> int:
-        """How many videos can be found."""
-
-    async def close(self) -> None:
-        """Let go of connections and files."""
 
 
 class ExactIndex:

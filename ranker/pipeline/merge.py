@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Asked, Candidates, Drops, Filter, Found, Rows
-from ranker.catalogue import Catalogue
-from ranker.pairs import Keys, is_first, keys_of, parts_of
-from ranker.state import seen_codes
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.pair_keys import Keys, is_first, keys_of, parts_of
+from ranker.pipeline.types import Asked, Candidates, Drops, Filter, Found, Rows
+from ranker.profile.model import seen_codes
 
 FILL = "fill"  # source of what was taken from the whole catalogue because the sources gave too little
 FILL_BIT = 7

@@ -1,55 +1,15 @@
-"""One person's state as stored: the profile, its bytes, and what can be read off it.
-
-It holds ids, counts and times only; what a video is gets looked up when ranking.
-"""
+"""A profile as bytes: MessagePack, its version read off without opening it, and the state digest."""
 
 import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from operator import itemgetter
-from zlib import crc32
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from ranker.marks import Hides, Marks
-
-SEEN = 512  # videos that do not come back
-SEEN_BYTES = 4  # lets one unseen video in 8 million pass for seen
-RECENT = 64  # event ids by which a repeat is known although its offset is new
-RECENT_BYTES = 8
-
-
-class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The newest event taken in, by arrival, and where it was read."""
-
-    event_id: str | None
-    topic: str
-    partition: int
-    offset: int
-    at_ms: int
-
-
-class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
-    """One person's state; the tag is the stored format, to be raised when old bytes stop being readable."""
-
-    version: int  # accepted events so far
-    newest_ms: int  # newest event time so far
-    origin: Origin | None
-    applied: dict[int, int]  # input partition → newest applied offset
-    watches: Marks  # all lists: newest last
-    likes: Marks  # likes, shares, comments, saves, high ratings
-    skips: Marks  # skips, low ratings
-    hides: Hides
-    follows: Marks  # the creator of this video
-    seen: bytes  # crc32 of the last 512 distinct videos, little-endian, newest last
-    recent_ids: bytes  # blake2b of the last 64 event ids
-    counts: dict[str, int]  # events by kind
-
+from ranker.profile.model import RECENT_BYTES, SEEN_BYTES, Origin, Profile
 
 HEAD, SHORTEST = b"\xa2p1", 12  # the tag behind the array's first byte; an empty profile is longer
-EMPTY = Profile(0, 0, None, {}, (), (), (), (), (), b"", b"", {})
 
 
 class ProfileError(ValueError):
@@ -83,6 +43,7 @@ def pack(profile: Profile) -> bytes:
 def unpack(data: bytes) -> Profile:
     """Read a packed profile back, or raise ProfileError.
 
+    >>> from ranker.profile.model import EMPTY
     >>> unpack(pack(EMPTY)) == EMPTY
     True
     """
@@ -102,6 +63,7 @@ def version_of(data: bytes) -> int:
 
     ProfileError for what is no profile of this format, or is cut.
 
+    >>> from ranker.profile.model import EMPTY
     >>> version_of(pack(EMPTY))
     0
     """
@@ -124,6 +86,7 @@ order_of: Callable[[bytes], bytes] = itemgetter(slice(4, 9))
 def looks_like_ours(data: bytes) -> bool:
     """Whether bytes begin as a packed profile of this format does.
 
+    >>> from ranker.profile.model import EMPTY
     >>> looks_like_ours(pack(EMPTY)), looks_like_ours(b"garbage")
     (True, False)
     """
@@ -134,19 +97,10 @@ def _unreadable(data: bytes, why: Exception) -> ProfileError:
     return ProfileError(f"profile of {len(data)} bytes: {why}; rebuild it from the feedback log or erase the person")
 
 
-def video_code(video_id: str) -> int:
-    """The 4-byte hash by which a profile knows a seen video."""
-    return crc32(video_id.encode())
-
-
-def seen_codes(profile: Profile) -> NDArray[np.uint32]:
-    """Hashes of the seen videos, oldest first: uint32 [S], S at most 512, read-only."""
-    return np.frombuffer(profile.seen, dtype="<u4")
-
-
 def state_digest(users: Iterable[tuple[str, Profile]]) -> str:
     """SHA-256 over all profiles by user id, without where their events were read.
 
+    >>> from ranker.profile.model import EMPTY
     >>> state_digest([("a", EMPTY), ("b", EMPTY)]) == state_digest([("b", EMPTY), ("a", EMPTY)])
     True
     """

@@ -12,7 +12,7 @@ from math import exp2
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.profile import Accepted, Packed
+from ranker.profile.fold import Accepted, Packed
 from schemas.messages.trends import Trends
 
 HALF_LIFE_S = 6 * 3600  # a guess

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.gallery import RETRIEVAL, Gallery, Vectors, admits
-from ranker.index import Where
+from ranker.library.library import RETRIEVAL, Gallery, Vectors, admits
+from ranker.retrieval.index import Where
 from schemas.messages.videos import Encoded
 
 RELEVANCE, COHERENCE = 1.0, 0.4  # of the theme and the person's interests; of the video before; guesses

@@ -17,11 +17,11 @@ from itertools import accumulate, islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Explain, Features, Floats, Picks, Places, Rows, Scores
-from ranker.catalogue import Catalogue
-from ranker.features import NAMES
-from ranker.scorers import Weights
-from ranker.sift import FILL, FILL_BIT
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.features import NAMES
+from ranker.pipeline.merge import FILL, FILL_BIT
+from ranker.pipeline.scorers import Weights
+from ranker.pipeline.types import Candidates, Explain, Features, Floats, Picks, Places, Rows, Scores
 from schemas.messages.recommendations import Because, Item
 
 REASONS = {

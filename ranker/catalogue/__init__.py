@@ -1,0 +1,1 @@
+"""The catalogue: every video that may be shown, and how popular it is."""

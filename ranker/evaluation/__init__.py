@@ -1,0 +1,1 @@
+"""How good slates are, in figures."""

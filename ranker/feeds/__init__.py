@@ -1,0 +1,1 @@
+"""Feeds: which stages make which slate."""

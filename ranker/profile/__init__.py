@@ -1,0 +1,1 @@
+"""One person's profile: what it holds, how events are folded into it, and its bytes."""

@@ -1,0 +1,57 @@
+"""One person's state as stored: the profile, its bytes, and what can be read off it.
+
+It holds ids, counts and times only; what a video is gets looked up when ranking.
+"""
+
+from zlib import crc32
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.profile.history import Hides, Marks
+
+SEEN = 512  # videos that do not come back
+SEEN_BYTES = 4  # lets one unseen video in 8 million pass for seen
+RECENT = 64  # event ids by which a repeat is known although its offset is new
+RECENT_BYTES = 8
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The newest event taken in, by arrival, and where it was read."""
+
+    event_id: str | None
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+
+
+class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
+    """One person's state; the tag is the stored format, to be raised when old bytes stop being readable."""
+
+    version: int  # accepted events so far
+    newest_ms: int  # newest event time so far
+    origin: Origin | None
+    applied: dict[int, int]  # input partition → newest applied offset
+    watches: Marks  # all lists: newest last
+    likes: Marks  # likes, shares, comments, saves, high ratings
+    skips: Marks  # skips, low ratings
+    hides: Hides
+    follows: Marks  # the creator of this video
+    seen: bytes  # crc32 of the last 512 distinct videos, little-endian, newest last
+    recent_ids: bytes  # blake2b of the last 64 event ids
+    counts: dict[str, int]  # events by kind
+
+
+EMPTY = Profile(0, 0, None, {}, (), (), (), (), (), b"", b"", {})
+
+
+def video_code(video_id: str) -> int:
+    """The 4-byte hash by which a profile knows a seen video."""
+    return crc32(video_id.encode())
+
+
+def seen_codes(profile: Profile) -> NDArray[np.uint32]:
+    """Hashes of the seen videos, oldest first: uint32 [S], S at most 512, read-only."""
+    return np.frombuffer(profile.seen, dtype="<u4")

@@ -1,0 +1,1 @@
+"""Retrieval: the videos nearest to a vector, and to a video."""

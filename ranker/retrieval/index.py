@@ -1,0 +1,72 @@
+"""The port to a vector index, which the core owns, and the exact index that is the truth for all others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+
+class IndexUnavailable(Exception):
+    """An index did not answer; slates go out without it and say so."""
+
+
+@dataclass(frozen=True)
+class IndexedVideo:
+    """One video as an index keeps it; `vector` is float32 [D] of norm 1, and what retrieval compares.
+
+    modalities  by name, float32 [D_m] of norm 1, for the questions of people; what is missing is left out
+    about       what else people are told of it; nothing is found by that
+    """
+
+    video_id: str
+    vector: Vectors
+    at_ms: int
+    creator_id: str | None = None
+    category: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    modalities: Mapping[str, Vectors] = field(default_factory=dict)
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What is near one query, best first, ties by id; `scores` float32 [K] are inner products."""
+
+    video_ids: list[str]
+    scores: Vectors
+
+
+@dataclass(frozen=True)
+class Where:
+    """What may be found; an empty field asks nothing."""
+
+    languages: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    not_before_ms: int | None = None
+    exclude: frozenset[str] = frozenset()
+
+
+class VideoIndex(Protocol):
+    """Finds the videos nearest to a vector; raises IndexUnavailable when it cannot answer."""
+
+    name: str
+
+    async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
+        """Put videos in; may be repeated, and an older `at_ms` never overwrites a newer one."""
+
+    async def remove(self, video_ids: Sequence[str]) -> None:
+        """Take videos out; an unknown id is no error."""
+
+    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
+        """The k nearest videos of every row of `vectors` [Q, D], in one request."""
+
+    async def count(self) -> int:
+        """How many videos can be found."""
+
+    async def close(self) -> None:
+        """Let go of connections and files."""

@@ -1,0 +1,1 @@
+"""A made-up world: videos with titles, people with tastes."""

@@ -11,9 +11,9 @@ import faust
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
-from streams.outbox import Outbox
-from streams.security import librdkafka_options
-from streams.transport import Transport
+from streams.kafka.confirmed_producer import Outbox
+from streams.kafka.security import librdkafka_options
+from streams.kafka.transport import Transport
 
 log = logging.getLogger("freshet")
 
@@ -51,9 +51,9 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
 
 def profiles_app(settings: Settings) -> Any:
     """Feedback to profiles and trends."""
-    from streams.people import People
-    from streams.profiles import declare
-    from streams.trends import OwnedTrends
+    from streams.profiles.agent import declare
+    from streams.profiles.store import People
+    from streams.profiles.trends import OwnedTrends
 
     app = new_app("profiles", settings)
     out = Outbox(app)
@@ -65,9 +65,9 @@ def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.embedder import Describer
     from schemas.messages import videos
-    from streams.contents import Contents
-    from streams.encoding import declare
-    from streams.state import OwnedState
+    from streams.encoding.agent import declare
+    from streams.encoding.media_loader import Contents
+    from streams.kafka.owned_state import OwnedState
 
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
     describer = Describer.of(settings)
@@ -85,10 +85,10 @@ def ranker_app(settings: Settings) -> Any:
     from ranker.catalogue.catalogue import Catalogue
     from ranker.feeds.home import home
     from ranker.retrieval.exact import ExactIndex
-    from streams.answered import Answered
-    from streams.ranking import declare
-    from streams.shared import SharedState
-    from streams.slates import POLICY, RANKER
+    from streams.ranking.agent import declare
+    from streams.ranking.catalogue_replica import SharedState
+    from streams.ranking.progress import Answered
+    from streams.ranking.slates import POLICY, RANKER
 
     app = new_app("ranker", settings, at_most=RANKER_POLL)
     fusion = fusion_of(settings)
@@ -113,7 +113,7 @@ def _server_index(app: Any, settings: Settings) -> Any:
         return None
     from encoders.fusion.embeddings import DIM, fusion_of
     from encoders.fusion.fusion import version_of
-    from streams.qdrant import index_of
+    from streams.qdrant.index import index_of
 
     index = index_of(settings, DIM, version_of(fusion_of(settings).version))
 

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.broker import LocalBroker, local_broker
+from streams.local.broker import LocalBroker, local_broker
 
 CACHE = load({}, {k: v for k, v in os.environ.items() if k in ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")}, None)
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from schemas.settings.model import Settings
-from streams import up
+from streams.worker import supervise
 
 ROOT = Path(__file__).parents[1]
 LIMIT_S = 90
@@ -14,5 +14,5 @@ LIMIT_S = 90
 def freshet(settings: Settings, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command under the settings; more variables may be set."""
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
-    environ = {**up.environment(settings), **variables}
+    environ = {**supervise.environment(settings), **variables}
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=LIMIT_S)

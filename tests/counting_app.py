@@ -7,8 +7,8 @@ from typing import Any
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams.app import new_app
-from streams.outbox import Outbox, Outgoing
-from streams.runtime import Poll, Raw
+from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.poll import Poll, Raw
 
 settings = Settings(
     bootstrap=os.environ["FRESHET_BOOTSTRAP"],

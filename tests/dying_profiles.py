@@ -7,8 +7,8 @@ from pathlib import Path
 from schemas.settings.load import load, settings_file
 from schemas.topics import ERASED
 from streams import app
-from streams.outbox import Outbox
-from streams.worker import run_worker
+from streams.kafka.confirmed_producer import Outbox
+from streams.worker.run import run_worker
 
 
 class DyingOutbox(Outbox):

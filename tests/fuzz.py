@@ -28,15 +28,15 @@ from schemas.messages.dead_letters import DeadLetter, letter_headers
 from schemas.messages.erasures import decode_floor
 from schemas.messages.feedback import decode, encode
 from schemas.settings.load import SettingsError, load
-from streams.dead import _letter
-from streams.erasure import _order, read_erasures
-from streams.guard import read_feedback, read_upload
-from streams.kafka import Headers, Record
-from streams.letters import outgoing
-from streams.ranking import profiles_of
-from streams.shared import features_of
-from streams.state import outdated_last
-from streams.trends import read_trends
+from streams.dead_letters.publisher import outgoing
+from streams.dead_letters.store import _letter
+from streams.dead_letters.validation import read_feedback, read_upload
+from streams.kafka.owned_state import outdated_last
+from streams.kafka.records import Headers, Record
+from streams.profiles.erasure import _order, read_erasures
+from streams.profiles.trends import read_trends
+from streams.ranking.agent import profiles_of
+from streams.ranking.catalogue_replica import features_of
 from tests.mutations import mutated
 from tests.stories import NOON, ONE_OF_EACH, after, encoded, liked, uploaded, withdrawn, withdrew
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.settings.load import load, settings_file
-from streams import health, profiles
-from streams.people import People
-from streams.worker import run_worker
+from streams.profiles import agent
+from streams.profiles.store import People
+from streams.worker import health
+from streams.worker.run import run_worker
 
 
 async def _wait(*_: Any) -> None:
@@ -30,5 +31,5 @@ if __name__ == "__main__":
         People.recover = _wait  # type: ignore[method-assign]
         health.LONGEST_RECOVERY_S = 5.0
     else:
-        profiles.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
+        agent.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -11,7 +11,7 @@ from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUps
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.broker import HOST, LocalBroker, free_port, local_broker
+from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from tests.brokers import CACHE
 from tests.certificates import Authority, Signed
 

@@ -22,11 +22,11 @@ from schemas.messages.recommendations import (
 from schemas.messages.trends import Trends
 from schemas.settings.model import Settings
 from schemas.topics import Topic
-from streams.contract import RULES, check
-from streams.contract_facts import Breach, Facts
-from streams.kafka import Record as Rec
-from streams.kafka import partition_of
-from streams.security import kafka_python_options
+from streams.kafka.records import Record as Rec
+from streams.kafka.records import partition_of
+from streams.kafka.security import kafka_python_options
+from streams.operations.contract.facts import Breach, Facts
+from streams.operations.contract.rules import RULES, check
 from tests import stories
 from tests.stories import NOON, minute
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import httpcore
 from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-from streams.fetching import Wire
+from streams.encoding.fetch import Wire
 from tests.certificates import Signed
 
 VIDEO = b"the bytes of a video"

@@ -13,7 +13,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from schemas.messages.recommendations import Recommendation, decode_recommendation
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS, Topic
-from streams import admin, children, up
+from streams.kafka import topic_admin
+from streams.worker import processes, supervise
 from tests.brokers import CACHE
 
 LIMIT_S = 60.0
@@ -29,9 +30,9 @@ class Agents:
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start one more worker of an agent."""
         log = self.folder / f"{name}-{len(self.running)}.log"
-        (command,) = up.workers([name]).values()
+        (command,) = supervise.workers([name]).values()
         with log.open("wb") as output:
-            process = children.start(command, output, up.environment(self.settings))
+            process = processes.start(command, output, supervise.environment(self.settings))
         self.running.append((name, process, log))
         return process
 
@@ -45,7 +46,7 @@ class Agents:
 
     def stop(self) -> None:
         """Stop what still runs, in order, and by force where that takes too long."""
-        up.stop_all({f"{name}-{process.pid}": process for name, process, _ in self.running}, print)
+        supervise.stop_all({f"{name}-{process.pid}": process for name, process, _ in self.running}, print)
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
     """Settings with topics of the test's own on a broker that it shares; the topics are made."""
     prefix = sub("[^a-z0-9]", "-", test) + "."
     settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
-    admin.apply(settings, print)
+    topic_admin.apply(settings, print)
     return settings
 
 

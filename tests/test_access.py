@@ -15,9 +15,9 @@ from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams import admin
-from streams.security import kafka_python_options, librdkafka_options, wait_until_let_in
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka import topic_admin
+from streams.kafka.security import kafka_python_options, librdkafka_options, wait_until_let_in
 from tests.brokers import settings_for
 from tests.certificates import Authority
 from tests.command import freshet
@@ -74,7 +74,7 @@ def test_agents_commands_and_tests_come_in_by_the_same_settings(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings = by(kafka, way, prefix=f"way-{WAYS.index(way)}.")
-    admin.apply(settings, print)
+    topic_admin.apply(settings, print)
     name = FEEDBACK.full(settings.prefix)
     producer = Producer(librdkafka_options(settings))
     producer.produce(name, b"by librdkafka", partition=0)
@@ -98,7 +98,7 @@ def test_an_agent_and_its_commands_work_behind_passwords_and_certificates(
     settings = by(kafka, way, prefix=f"agent-{WAYS.index(way)}.", data_dir=tmp_path, log_level="DEBUG")
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"".join(feedback.encode(watched(user, "v1", NOON)) + b"\n" for user in ("ana", "ben")))
-    admin.apply(settings, print)
+    topic_admin.apply(settings, print)
     sent = freshet(settings, "send", log, FRESHET_DEBUG="1")
     assert sent.returncode == 0, sent.stderr
     with agents(settings, tmp_path, "profiles") as running:

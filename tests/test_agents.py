@@ -15,9 +15,9 @@ from schemas.messages import feedback, videos
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams.digest import live_digest
-from streams.guard import ORIGIN
-from streams.kafka import partition_of
+from streams.dead_letters.validation import ORIGIN
+from streams.kafka.records import partition_of
+from streams.logs.digest import live_digest
 from tests.brokers import broker_in
 from tests.hostile import RECORDS
 from tests.stories import minute, uploaded, watched, withdrew

@@ -3,7 +3,7 @@
 from encoders.fusion.embeddings import MODELS
 from ranker.library.library import Gallery
 from schemas.messages.videos import Encoded, Vector
-from streams.backfill import gone_meanwhile, todo
+from streams.operations.backfill import gone_meanwhile, todo
 from tests.stories import NOON, uploaded, withdrawn, withdrew
 
 

@@ -13,9 +13,9 @@ from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, lett
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
-from streams.guard import late_letters, read_feedback, read_upload
-from streams.kafka import Record
-from streams.letters import outgoing
+from streams.dead_letters.publisher import outgoing
+from streams.dead_letters.validation import late_letters, read_feedback, read_upload
+from streams.kafka.records import Record
 from tests import hostile
 from tests.brokers import broker_in
 from tests.hostile import Hostile

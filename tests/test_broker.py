@@ -14,10 +14,10 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from streams.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
-from streams.jars import kafka_jars
-from streams.reach import answers, wait_for_broker
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka.probe import answers, wait_for_broker
+from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
+from streams.local.jars import kafka_jars
 from tests.brokers import CACHE, broker_in
 
 RECORDS = [f"record {n}".encode() for n in range(100)]

@@ -13,11 +13,12 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.topics import DEAD_LETTERS, FEEDBACK, UPLOADS
-from streams import admin, cli
-from streams.broker import HOST, LocalBroker, free_port
-from streams.commands_logs import speed_of
-from streams.log_files import read_log
-from streams.send import paced
+from streams import cli
+from streams.cli.logs import speed_of
+from streams.kafka import topic_admin
+from streams.local.broker import HOST, LocalBroker, free_port
+from streams.logs.jsonl import read_log
+from streams.logs.send import paced
 from tests.brokers import CACHE, broker_in, settings_for
 
 ROOT = Path(__file__).parents[1]
@@ -212,7 +213,7 @@ def test_a_sent_log_arrives_under_its_keys_as_it_was_written(freshet: Freshet, k
     early = freshet("send", file, *common)
     assert early.code == 1
     assert "topics apply" in early.err
-    admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, lambda _: None)
     ran = freshet("send", file, *common, "--json")
     assert ran.code == 1  # a line was left out, and is named
     assert "line 3: at_ms: schema" in ran.err
@@ -225,7 +226,7 @@ def test_a_sent_log_arrives_under_its_keys_as_it_was_written(freshet: Freshet, k
 @pytest.mark.connected
 def test_watch_shows_one_persons_slates(freshet: Freshet, kafka: LocalBroker):
     settings = settings_for(kafka, prefix="seen.")
-    admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, lambda _: None)
     slate = {
         "schema_version": "1.0",
         "recommendation_id": "r-1",

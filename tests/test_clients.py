@@ -11,7 +11,8 @@ import pytest
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
-from streams import admin, children, up
+from streams.kafka import topic_admin
+from streams.worker import processes, supervise
 from tests.brokers import CACHE, broker_in
 from tests.stories import uploaded
 from tests.system import Agents, agents, everything, publish, wait_until
@@ -28,7 +29,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
     folder = tmp_path_factory.mktemp("clients")
     with broker_in(folder) as broker:
         settings = Settings(bootstrap=broker.bootstrap, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
-        admin.apply(settings, print)
+        topic_admin.apply(settings, print)
         with agents(settings, folder, "profiles", "encoder", "ranker") as running:
             made = [uploaded(f"v{n}", title=f"Lesson {n} on the violin") for n in range(10)]
             publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
@@ -50,14 +51,16 @@ def test_a_documented_client_publishes_an_event_and_reads_its_slate(system: Agen
 
 @pytest.mark.parametrize("name", ["profiles", "encoder", "ranker"])
 def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_path: Path, name: str) -> None:
-    environ = up.environment(system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path}))
-    admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), print)
+    environ = supervise.environment(
+        system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path})
+    )
+    topic_admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), print)
     log = tmp_path / "faust.log"
     faust = Path(sys.executable).with_name("faust")
     with log.open("wb") as output:
-        process = children.start([str(faust), "-A", f"streams.app:{name}", "worker", "-l", "info"], output, environ)
+        process = processes.start([str(faust), "-A", f"streams.app:{name}", "worker", "-l", "info"], output, environ)
     try:
         wait_until(f"{name} is ready", lambda: "Worker ready" in log.read_text("utf-8"))
     finally:
-        status = children.stop(process, 15)
+        status = processes.stop(process, 15)
     assert status == 0

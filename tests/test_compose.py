@@ -13,8 +13,8 @@ import yaml
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES
-from streams.broker import server_properties
-from streams.jars import KAFKA as KAFKA_VERSION
+from streams.local.broker import server_properties
+from streams.local.jars import KAFKA as KAFKA_VERSION
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

@@ -12,7 +12,7 @@ from encoders.media.sandbox_client import MediaReader
 from ranker.library.duplicates import reuploads
 from ranker.library.library import RETRIEVAL, Gallery
 from schemas.messages.videos import Encoded, Upload
-from streams.demo_clips import MADE, Clip, put_clips
+from streams.demo.clips import MADE, Clip, put_clips
 from tests.models import real_models
 from tests.stories import NOON
 

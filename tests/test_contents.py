@@ -7,8 +7,8 @@ import pytest
 from schemas.messages.dead_letters import Reason
 from schemas.messages.videos import Uploads
 from schemas.settings.model import Settings
-from streams.contents import Contents
-from streams.kafka import Record
+from streams.encoding.media_loader import Contents
+from streams.kafka.records import Record
 from tests.clips import clip
 from tests.stories import uploaded, withdrew
 

@@ -13,8 +13,10 @@ from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS
 from schemas.topics import Topic
-from streams import admin, commands_contract
-from streams.contract import RULES
+from streams.cli import contract
+from streams.kafka import topic_admin
+from streams.operations.contract import verify
+from streams.operations.contract.rules import RULES
 from tests import stories
 from tests.brokers import broker_in, settings_for
 from tests.logs import (
@@ -147,23 +149,23 @@ def test_a_dead_letter_without_a_header_or_with_too_much_is_found() -> None:
 def test_verify_reads_a_broker_from_the_start(tmp_path: Path) -> None:
     with broker_in(tmp_path) as broker:
         settings = settings_for(broker)
-        admin.apply(settings, lambda _: None)
+        topic_admin.apply(settings, lambda _: None)
         log = good_log()
         send(settings, log)
-        told = list(commands_contract.run(settings))
+        told = list(verify.run(settings))
         assert {topic["topic"]: topic["records"] for topic in told} == {
             topic.full(settings.prefix): len(log.get(topic, [])) for topic in RULES
         }
         assert [topic["first"] for topic in told] == [[]] * len(RULES)
         wanted = ["--from-start", "--bootstrap", broker.bootstrap]
-        good = CliRunner().invoke(commands_contract.app, ["verify", *wanted])
+        good = CliRunner().invoke(contract.app, ["verify", *wanted])
         assert (good.exit_code, good.stdout.splitlines()[-1].split()) == (
             0,
             ["freshet.recommendations.v1", "4", "0"],
         )
         send(settings, {topics.PROFILES: [Rec("freshet.profiles.v1", home("ana"), 0, NOON, b"ana", b"\0")]})
-        bad = CliRunner().invoke(commands_contract.app, ["verify", *wanted])
+        bad = CliRunner().invoke(contract.app, ["verify", *wanted])
         assert bad.exit_code == 1
         assert "profile of 1 bytes" in bad.stdout.splitlines()[-1]
-        as_json = CliRunner().invoke(commands_contract.app, ["verify", "--json", *wanted])
+        as_json = CliRunner().invoke(contract.app, ["verify", "--json", *wanted])
         assert json.loads(as_json.stdout)["breaches"] == 1

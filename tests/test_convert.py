@@ -14,16 +14,11 @@ from typer.testing import CliRunner
 from schemas.messages import videos
 from schemas.messages.feedback import Rate, Seen, Skip, Watch
 from schemas.messages.fields import why_not_an_id
-from streams.convert import (
-    MOVIELENS_LATER_MS,
-    UNTAGGED,
-    app,
-    convert_kuairand,
-    convert_movielens,
-    kuairand_events,
-    movielens_events,
-)
-from streams.trouble import Trouble
+from streams.cli.convert import app
+from streams.errors import Trouble
+from streams.logs.convert.kuairand import convert_kuairand, kuairand_events
+from streams.logs.convert.movielens import MOVIELENS_LATER_MS, convert_movielens, movielens_events
+from streams.logs.convert.writer import UNTAGGED
 from tests.stories import events_of
 
 DATA = Path(os.environ.get("FRESHET_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -20,17 +20,17 @@ from schemas.messages import feedback, videos
 from schemas.messages.recommendations import Because, Item
 from schemas.messages.videos import Upload
 from schemas.topics import FEEDBACK, UPLOADS
-from streams import children
-from streams.demo import least_shown, share
-from streams.demo_checks import replay_state
-from streams.demo_clips import MADE
-from streams.demo_log import by_kind, recorded, simulated, whole_exposures
-from streams.demo_measures import delays, percentiles
-from streams.demo_screen import Check, Screen
-from streams.demo_stage import Agents
-from streams.demo_wire import Sent
-from streams.log_files import Line
-from streams.trouble import Trouble
+from streams.demo.checks import replay_state
+from streams.demo.clients import Sent
+from streams.demo.clips import MADE
+from streams.demo.latency import delays, percentiles
+from streams.demo.log import by_kind, recorded, simulated, whole_exposures
+from streams.demo.screen import Check, Screen
+from streams.demo.stage import Agents
+from streams.demo.story import least_shown, share
+from streams.errors import Trouble
+from streams.logs.jsonl import Line
+from streams.worker import processes
 from tests.brokers import CACHE
 from tests.stories import NOON, liked, minute, uploaded, watched, withdrew
 
@@ -146,7 +146,7 @@ def test_an_agent_that_ends_is_named_with_its_last_lines(tmp_path: Path):
     agents = Agents(tmp_path)
     failing = [sys.executable, "-c", "print('no such model'); raise SystemExit(3)"]
     with agents.output("encoder").open("wb") as output:
-        agents.processes["encoder"] = children.start(failing, output)
+        agents.processes["encoder"] = processes.start(failing, output)
     agents.processes["encoder"].wait()
     with pytest.raises(Trouble, match=r"encoder ended with exit code 3(.|\n)*no such model"):
         agents.check()

@@ -9,7 +9,7 @@ import pytest
 
 from encoders.embedder import Describer
 from schemas.messages.videos import Encoded
-from streams import up
+from streams.worker import supervise
 from tests.brokers import CACHE
 from tests.command import ROOT
 from tests.models import real_models
@@ -47,7 +47,7 @@ def test_a_language_is_the_creators_or_that_of_title_and_description(
 
 def printed(script: str, folder: Path) -> list[str]:
     """What a process of its own prints."""
-    environ = up.environment(CACHE.settings.model_copy(update={"data_dir": folder}))
+    environ = supervise.environment(CACHE.settings.model_copy(update={"data_dir": folder}))
     command = [sys.executable, "-c", script]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout.split()
 

@@ -13,10 +13,11 @@ from schemas.messages import feedback
 from schemas.messages.dead_letters import ATTEMPTS, LETTER_BYTES, DeadLetter, Reason, letter_headers
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, MAX_RECORD_BYTES, PROFILES
-from streams import admin, dead
-from streams.commands_dlq import readable
-from streams.dead import Letter, heaps, newest, why_not
-from streams.letters import SAY_EVERY_S, SPAN_S, Alarm, outgoing
+from streams.cli.dlq import readable
+from streams.dead_letters import store
+from streams.dead_letters.publisher import SAY_EVERY_S, SPAN_S, Alarm, outgoing
+from streams.dead_letters.store import Letter, heaps, newest, why_not
+from streams.kafka import topic_admin
 from tests.brokers import broker_in
 from tests.command import freshet
 from tests.stories import NOON, watched
@@ -215,7 +216,7 @@ def test_a_replay_sends_the_original_once_with_one_attempt_more(settings: Settin
     assert tried.stdout == f"{FEEDBACK.full(settings.prefix)}: 1 would be sent again\n"
     assert "1 left out: cut at 65536 bytes" in tried.stderr
     assert everything(settings, FEEDBACK) == []
-    assert dead.replay(settings, "decode", dry_run=False).sent.total() == 1
+    assert store.replay(settings, "decode", dry_run=False).sent.total() == 1
     (again,) = everything(settings, FEEDBACK)
     assert (again.key, again.value) == (b"ana", like)
     assert dict(again.headers) == {**dict(typed), ATTEMPTS: b"3"}
@@ -229,9 +230,9 @@ def test_a_record_that_is_still_bad_comes_back_with_one_attempt_more(settings: S
     publish(settings, FEEDBACK, [("ana", BAD)])
     with agents(settings, tmp_path, "profiles"):
         wait_until("it is dead", lambda: len(everything(settings, DEAD_LETTERS)) == 1)
-        assert dead.replay(settings, "decode", dry_run=False).sent.total() == 1
+        assert store.replay(settings, "decode", dry_run=False).sent.total() == 1
         wait_until("it is dead again", lambda: len(everything(settings, DEAD_LETTERS)) == 2)
-    found = sorted(dead.letters(settings), key=lambda one: one.offset)
+    found = sorted(store.letters(settings), key=lambda one: one.offset)
     assert [(one.attempts, one.key, one.value) for one in found] == [(1, b"ana", BAD), (2, b"ana", BAD)]
 
 
@@ -261,5 +262,5 @@ def test_an_agent_that_cannot_write_dead_letters_stops_taking_input_and_says_so(
 def limit_letters(settings: Settings, size: int) -> None:
     name = DEAD_LETTERS.full(settings.prefix)
     limit = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": str(size)})
-    with admin.connected(settings) as client:
+    with topic_admin.connected(settings) as client:
         client.alter_configs([limit])

@@ -20,10 +20,10 @@ from schemas.messages.erasures import Erasure, Floor
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES
-from streams.erasure import erased_letters, read_erasures
-from streams.guard import FUTURE_MS, ORIGIN
-from streams.ranking import outgoing
-from streams.shared import SharedState
+from streams.dead_letters.validation import FUTURE_MS, ORIGIN
+from streams.profiles.erasure import erased_letters, read_erasures
+from streams.ranking.agent import outgoing
+from streams.ranking.catalogue_replica import SharedState
 from tests.kitchen import LATER, catalogue_of, ids, kitchen_and_garden
 from tests.logs import Rec, breaches, good_log, home, put, put_event, put_letter, put_slate, said, slate_for
 from tests.stories import NOON, after, arrivals, folded, liked, minute, watched, withdrawn

@@ -1,4 +1,4 @@
-"""What streams/driver.py relies on inside Faust: when a new Faust changes one of these, read it before trusting it."""
+"""What the consumer relies on inside Faust: when a new Faust changes one of these, read it before trusting it."""
 
 import inspect
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_faust_does_what_the_driver_was_written_against(function: Callable[..., 
     found = sha256(inspect.getsource(function).encode()).hexdigest()[:12]
     assert found == PINNED[function], (
         f"{function.__module__}.{function.__qualname__} is not what it was ({found}): "
-        "read it, check streams/driver.py and tests/test_runtime.py against it, then write the new digest here"
+        "read it, check streams/kafka/consumer.py and tests/test_runtime.py against it, then write the new digest here"
     )
 
 

@@ -12,8 +12,8 @@ import pytest_asyncio
 from encoders.media.types import MediaError
 from schemas.messages.dead_letters import Reason
 from schemas.settings.media_hosts import hosts
-from streams.fetching import Rules, fetch
-from streams.files import UrlForbidden
+from streams.encoding.fetch import Rules, fetch
+from streams.encoding.local_files import UrlForbidden
 from tests.addresses import ALLOWED, ELSEWHERE, FORBIDDEN, LISTED
 from tests.certificates import Authority, Signed
 from tests.sites import HOST, PUBLIC, VIDEO, Net, Site, site

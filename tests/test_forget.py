@@ -34,9 +34,11 @@ from schemas.topics import (
     RECOMMENDATIONS,
     Topic,
 )
-from streams import admin, children, cli, up
-from streams.commands_contract import run as verified
-from streams.kafka import partition_of
+from streams import cli
+from streams.kafka import topic_admin
+from streams.kafka.records import partition_of
+from streams.operations.contract.verify import run as verified
+from streams.worker import processes, supervise
 from tests.brokers import CACHE
 from tests.command import ROOT, freshet
 from tests.stories import after, encoded, minute, watched
@@ -58,7 +60,7 @@ AT_ONCE = {  # what a day does otherwise
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from streams.broker import local_broker
+    from streams.local.broker import local_broker
 
     folder = tmp_path_factory.mktemp("forget")
     with local_broker(folder, CACHE.settings.cache_dir, extra={"log.cleaner.backoff.ms": "200"}) as broker:
@@ -284,10 +286,10 @@ def last_profiles(settings: Settings) -> dict[bytes, bytes | None]:
 
 def dying_worker(settings: Settings) -> subprocess.Popen[bytes]:
     """The profiles worker that ends by SIGKILL after its first floor."""
-    admin.check(settings)
-    environ = up.environment(settings) | {"PYTHONPATH": str(ROOT)}
+    topic_admin.check(settings)
+    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
     with (settings.data_dir / "dying.log").open("ab") as output:
-        return children.start([sys.executable, "-m", "tests.dying_profiles"], output, environ)
+        return processes.start([sys.executable, "-m", "tests.dying_profiles"], output, environ)
 
 
 def test_compacted_topics_that_name_people_are_compacted_within_a_day() -> None:

@@ -14,9 +14,9 @@ from ranker.library.library import Gallery
 from ranker.training.fusion import Watched
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.commands_fusion import again
-from streams.fusing import Outcome, learn_fusion
-from streams.trouble import Trouble
+from streams.cli.train import again
+from streams.errors import Trouble
+from streams.operations.train_fusion import Outcome, learn_fusion
 from tests.models import real_models
 from tests.stories import minute
 

@@ -7,9 +7,9 @@ import pytest
 
 from schemas.messages import feedback
 from schemas.messages.videos import Upload
-from streams import guard
-from streams.guard import read_feedback, read_upload
-from streams.kafka import partition_of
+from streams.dead_letters import validation
+from streams.dead_letters.validation import read_feedback, read_upload
+from streams.kafka.records import partition_of
 from tests.stories import NOON, watched
 
 GOOD = feedback.encode(watched("ana", "v1", event_id="e1"))
@@ -58,7 +58,7 @@ def test_ids_of_any_script_are_taken() -> None:
 
 
 def test_more_people_than_are_remembered_are_at_home_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "HOMES", 3)
+    monkeypatch.setattr(validation, "HOMES", 3)
     people = [f"u{number}" for number in range(40)]
     records = [Read(feedback.encode(watched(one, "v1")), partition=partition_of(one.encode(), 7)) for one in people * 2]
     reading = read_feedback(records, partitions=7)

@@ -11,8 +11,9 @@ import pytest
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from streams import children, up
-from streams.health import STUCK, Status, Waits, statuses
+from streams.kafka.waits import Waits
+from streams.worker import processes, supervise
+from streams.worker.health import STUCK, Status, statuses
 from tests.brokers import broker_in
 from tests.command import freshet
 from tests.stories import watched
@@ -60,15 +61,15 @@ def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why
     try:
         assert hanging.wait(timeout=60) == STUCK
     finally:
-        children.stop(hanging, 5)
+        processes.stop(hanging, 5)
     assert why in (settings.data_dir / "hanging.log").read_text("utf-8")
     assert statuses(settings) == []
 
 
 def start_hanging(settings: Settings, how: str) -> subprocess.Popen[bytes]:
-    environ = up.environment(settings) | {"PYTHONPATH": str(ROOT)}
+    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
     with (settings.data_dir / "hanging.log").open("ab") as output:
-        return children.start([sys.executable, "-m", "tests.hanging_profiles", how], output, environ)
+        return processes.start([sys.executable, "-m", "tests.hanging_profiles", how], output, environ)
 
 
 def test_a_wait_is_named_while_it_lasts() -> None:

@@ -10,8 +10,8 @@ from qdrant_client import AsyncQdrantClient
 from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.exact import ExactIndex
 from ranker.retrieval.index import VideoIndex, Where
-from streams.qdrant import QdrantIndex
-from streams.qdrant_call import connect
+from streams.qdrant.client import connect
+from streams.qdrant.index import QdrantIndex
 from tests.qdrant_stub import QdrantStub, running
 from tests.shelf import DIM, ENCODER, OPENAPI, T0, assert_published, shelf, vectors, video
 

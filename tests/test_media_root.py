@@ -7,8 +7,8 @@ import pytest
 
 from encoders.media.types import MediaError
 from schemas.settings.media_hosts import hosts
-from streams.fetching import Rules, fetch
-from streams.files import UrlForbidden
+from streams.encoding.fetch import Rules, fetch
+from streams.encoding.local_files import UrlForbidden
 from tests.sites import VIDEO
 
 

@@ -18,12 +18,12 @@ from ranker.library.library import Gallery, Hit
 from ranker.retrieval.index import IndexUnavailable, Where
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding import indexed
-from streams.qdrant import QdrantIndex, index_of, open_index
-from streams.qdrant_call import IndexRefused, connect
-from streams.questions import beside
-from streams.rebuild import fill
-from streams.trouble import Trouble
+from streams.encoding.agent import indexed
+from streams.errors import Trouble
+from streams.operations.search import beside
+from streams.qdrant.client import IndexRefused, connect
+from streams.qdrant.index import QdrantIndex, index_of, open_index
+from streams.qdrant.rebuild import fill
 from tests.qdrant_stub import QdrantStub, running
 from tests.shelf import OPENAPI, assert_published
 from tests.stories import NOON, withdrawn

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams import outbox
-from streams.health import Waits
-from streams.outbox import Outbox, Outgoing
+from streams.kafka import confirmed_producer
+from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.waits import Waits
 
 A, B, C = (Outgoing(key, b"value") for key in (b"a", b"b", b"c"))
 
@@ -78,7 +78,7 @@ class App:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> App:
-    monkeypatch.setattr(outbox, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(confirmed_producer, "PAUSES_S", (0.0,))
     return App()
 
 
@@ -119,7 +119,7 @@ def test_what_a_fatal_error_kept_out_is_never_taken_for_confirmed(app: App) -> N
 
 
 def test_a_stranger_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(confirmed_producer, "LOOK_EVERY_S", 0.0)
 
     async def story() -> None:
         out, told = Outbox(app), []

@@ -7,9 +7,9 @@ import pytest
 
 from ranker.profile.codec import order_of, pack, version_of
 from ranker.profile.model import EMPTY
-from streams.kafka import Record
-from streams.people import People, _sound
-from streams.state import outdated_last
+from streams.kafka.owned_state import outdated_last
+from streams.kafka.records import Record
+from streams.profiles.store import People, _sound
 from tests.stories import after, liked, minute, watched
 
 FIRST = pack(after(watched("ana", "v1")))

@@ -21,10 +21,10 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import Gallery
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams import rebuild as rebuilding
-from streams.qdrant import open_index
-from streams.shared import SharedState
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.qdrant import rebuild as rebuilding
+from streams.qdrant.index import open_index
+from streams.ranking.catalogue_replica import SharedState
 from tests.models import real_models
 from tests.qdrant_stub import QdrantStub, aside
 from tests.stories import NOON

@@ -12,7 +12,7 @@ from ranker.profile.fold import fold_all
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
-from streams.convert import convert_kuairand
+from streams.logs.convert.kuairand import convert_kuairand
 from tests import stories
 from tests.stories import (
     ONE_OF_EACH,

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from ranker.retrieval.index import IndexUnavailable
 from schemas.settings.model import Settings
-from streams.qdrant import QdrantIndex, open_index
-from streams.qdrant_call import IndexRefused, Patience, connect
-from streams.qdrant_points import collection_name, point_id
+from streams.qdrant.client import IndexRefused, Patience, connect
+from streams.qdrant.index import QdrantIndex, open_index
+from streams.qdrant.mapping import collection_name, point_id
 from tests.qdrant_stub import SILENCE, Answer, Asked, QdrantStub, running
 from tests.shelf import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video
 

@@ -24,9 +24,9 @@ from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Encoded, Upload, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
-from streams import up
-from streams.gallery import read_stored, wish_of
-from streams.watched import read_watched
+from streams.operations.snapshot import read_stored, wish_of
+from streams.operations.watch_history import read_watched
+from streams.worker import supervise
 from tests.brokers import broker_in
 from tests.clips import clip
 from tests.command import freshet
@@ -223,7 +223,7 @@ def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stay
     assert freshet(own, "topics", "apply").returncode == 0
     publish(own, FEATURES, [(one.key.decode(), one.value) for one in everything(watched[0], FEATURES)])
     command = [sys.executable, "-m", "streams.cli", "train-fusion", "--every", "0.002"]  # 7 s
-    with subprocess.Popen(command, env=up.environment(own), stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command, env=supervise.environment(own), stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr
         said = until(running.stderr, "next round")
         assert "0 pairs of videos watched together" in said  # which ends nothing

@@ -12,8 +12,8 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import Gallery
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.videos import Encoded
-from streams.gallery import outdated, present
-from streams.rebuild import fill
+from streams.operations.snapshot import outdated, present
+from streams.qdrant.rebuild import fill
 from tests.models import real_models
 from tests.stories import NOON, encoded, withdrawn
 

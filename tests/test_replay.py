@@ -17,8 +17,8 @@ from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
-from streams.log_files import read_log
-from streams.replay import Outcome, Replay, replay_models
+from streams.logs.jsonl import read_log
+from streams.logs.replay import Outcome, Replay, replay_models
 from tests.brokers import CACHE
 from tests.stories import minute, uploaded, watched, withdrew
 

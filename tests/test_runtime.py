@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
-from streams import children, up
+from streams.worker import processes, supervise
 from tests.brokers import broker_in
 from tests.system import everything, own_topics, publish, wait_until
 
@@ -34,9 +34,9 @@ def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Sett
 def copier(settings: Settings) -> subprocess.Popen[bytes]:
     faust = Path(sys.executable).with_name("faust")
     command = [str(faust), "-A", "tests.counting_app:app", "worker", "-l", "info"]
-    environ = up.environment(settings) | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environ = supervise.environment(settings) | {"PYTHONPATH": str(Path(__file__).parents[1])}
     with (settings.data_dir / "copier.log").open("ab") as output:
-        return children.start(command, output, environ)
+        return processes.start(command, output, environ)
 
 
 def put(settings: Settings, start: int) -> None:
@@ -68,7 +68,7 @@ def test_an_agent_that_raises_ends_its_worker_and_loses_nothing(settings: Settin
     (settings.data_dir / "raise").unlink()
     mended = copier(settings)
     wait_until("everything is copied", lambda: copied(settings).keys() == set(range(COUNT)))
-    assert children.stop(mended, 15) == 0
+    assert processes.stop(mended, 15) == 0
     assert committed(settings) == COUNT
 
 
@@ -76,11 +76,11 @@ def test_a_clean_stop_acknowledges_what_is_done_and_nothing_comes_twice(settings
     first = copier(settings)
     put(settings, 0)
     wait_until("the first records are copied", lambda: len(copied(settings)) == COUNT)
-    assert children.stop(first, 15) == 0
+    assert processes.stop(first, 15) == 0
     second = copier(settings)
     put(settings, COUNT)
     wait_until("the rest is copied", lambda: len(copied(settings)) == 2 * COUNT)
-    assert children.stop(second, 15) == 0
+    assert processes.stop(second, 15) == 0
     assert set(copied(settings).values()) == {1}
     assert committed(settings) == 2 * COUNT
 
@@ -94,7 +94,7 @@ def test_a_killed_worker_repeats_at_most_what_it_had_in_hand(settings: Settings)
     put(settings, COUNT)
     again = copier(settings)
     wait_until("everything is copied", lambda: copied(settings).keys() == set(range(2 * COUNT)))
-    assert children.stop(again, 15) == 0
+    assert processes.stop(again, 15) == 0
 
 
 def test_partitions_move_to_a_second_worker_and_back_without_loss(settings: Settings) -> None:
@@ -104,9 +104,9 @@ def test_partitions_move_to_a_second_worker_and_back_without_loss(settings: Sett
     second = copier(settings)
     put(settings, COUNT)
     wait_until("two workers copy", lambda: len(copied(settings)) == 2 * COUNT)
-    assert children.stop(first, 15) == 0
+    assert processes.stop(first, 15) == 0
     put(settings, 2 * COUNT)
     wait_until("the second worker copies alone", lambda: copied(settings).keys() == set(range(3 * COUNT)))
-    assert children.stop(second, 15) == 0
+    assert processes.stop(second, 15) == 0
     assert committed(settings) == 3 * COUNT
     assert set(copied(settings).values()) == {1}

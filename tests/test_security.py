@@ -9,12 +9,13 @@ from pydantic import SecretStr, ValidationError
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.load import SettingsError, load
 from schemas.settings.model import SECRETS, Settings
-from streams import app, up
-from streams.guard import read_feedback, read_upload
-from streams.kafka import Record
-from streams.qdrant_call import connect
-from streams.security import kafka_python_options, librdkafka_options, without_security
-from streams.trouble import Trouble
+from streams import app
+from streams.dead_letters.validation import read_feedback, read_upload
+from streams.errors import Trouble
+from streams.kafka.records import Record
+from streams.kafka.security import kafka_python_options, librdkafka_options, without_security
+from streams.qdrant.client import connect
+from streams.worker import supervise
 from tests.stories import NOON
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +122,7 @@ def test_both_clients_are_told_the_same(files: dict[str, str]) -> None:
 def test_the_local_broker_is_spoken_to_in_the_open() -> None:
     settings = load({}, {**PASSWORD, "FRESHET_KAFKA_SECURITY": "sasl_ssl"}, None).settings
     assert librdkafka_options(without_security(settings)) == librdkafka_options(Settings())
-    with pytest.raises(Trouble, match="speaks plain text"), up.broker_if_none_answers(settings, print):
+    with pytest.raises(Trouble, match="speaks plain text"), supervise.broker_if_none_answers(settings, print):
         pass
 
 
@@ -157,7 +158,7 @@ def test_a_secret_does_not_stand_in_an_error_of_settings_made_by_hand() -> None:
 def test_agents_get_every_secret_and_no_word_of_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRESHET_QDRANT_API_KEY_FILE", "elsewhere")
     monkeypatch.setenv("FRESHET_KAFKA_PASSWORD", "of another Kafka")
-    environ = up.environment(load({}, {"FRESHET_QDRANT_API_KEY": SWORDFISH}, None).settings)
+    environ = supervise.environment(load({}, {"FRESHET_QDRANT_API_KEY": SWORDFISH}, None).settings)
     assert environ["FRESHET_QDRANT_API_KEY"] == SWORDFISH
     assert environ["FRESHET_KAFKA_PASSWORD"] == ""
     assert "FRESHET_QDRANT_API_KEY_FILE" not in environ

@@ -14,7 +14,7 @@ from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.recommendations import Item, Recommendation, Trigger
 from schemas.messages.videos import Upload
-from streams.log_files import Line, read_log
+from streams.logs.jsonl import Line, read_log
 from tests.stories import NOON
 
 ANA = Person("ana", ("piano", "cats"), 1.0)

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from streams.outbox import Outgoing
+from streams.kafka.confirmed_producer import Outgoing
 from tests.simulation.broker import Broker
 from tests.simulation.worker import Flaw
 from tests.simulation.world import Outcome, command, simulate

@@ -13,11 +13,12 @@ from faust.types import TP
 
 from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
-from streams import driver, shared
+from streams.kafka.consumer import Consumer
+from streams.ranking import catalogue_replica
 
 HELD = """
 import ctypes, signal
-from streams import worker
+from streams.worker import run as worker
 worker.STOP_S, worker.FROZEN_S = 0.2, 0.3
 worker.faust.Worker._schedule_shutdown = lambda *_: ctypes.PyDLL(None).sleep(60)  # and no other thread gets a turn
 worker.Worker._schedule_shutdown(worker.Worker.__new__(worker.Worker), signal.SIGTERM)
@@ -48,7 +49,7 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
     async def committed(_: Any) -> None: ...
 
     monkeypatch.setattr(faust_consumer.Consumer, "on_stop", committed)
-    consumer = driver.Consumer.__new__(driver.Consumer)
+    consumer = Consumer.__new__(Consumer)
     consumer._news, consumer._done = [], {TP("feedback.v1", 0): 7}
     consumer._client = client = Client(consumer._on_revoke)
     asyncio.run(consumer.on_stop())
@@ -57,7 +58,7 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 
 async def test_after_a_long_silence_the_group_is_joined_with_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Client(lambda *_: None), Client(lambda *_: None)
-    consumer = driver.Consumer.__new__(driver.Consumer)
+    consumer = Consumer.__new__(Consumer)
     consumer._news, consumer._done, consumer._reads, consumer._lost_s = [], {}, ["feedback.v1"], None
     consumer._client = old
 
@@ -94,13 +95,13 @@ class Deaf:
 
 
 async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "ANEW_S", 0.05)
+    monkeypatch.setattr(catalogue_replica, "ANEW_S", 0.05)
 
     async def no_answer(*_: Any) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(shared, "bounds", no_answer)
-    state = shared.SharedState(Settings(), Catalogue())
+    monkeypatch.setattr(catalogue_replica, "bounds", no_answer)
+    state = catalogue_replica.SharedState(Settings(), Catalogue())
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
     left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]

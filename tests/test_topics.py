@@ -8,21 +8,21 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.settings.load import load
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
-from streams import admin
-from streams.broker import LocalBroker
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka import topic_admin
+from streams.local.broker import LocalBroker
 from tests.brokers import broker_in, settings_for
 
 SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
 
 
-def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> admin.Found:
+def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> topic_admin.Found:
     there = {**topic.config(), **{key.replace("_", "."): value for key, value in config.items()}}
-    return admin.Found(partitions, replication, there)
+    return topic_admin.Found(partitions, replication, there)
 
 
-def actions(topic: Topic, there: admin.Found | None) -> list[tuple[str, str]]:
-    return [(difference.field, difference.action) for difference in admin.compare(topic, there, SETTINGS)]
+def actions(topic: Topic, there: topic_admin.Found | None) -> list[tuple[str, str]]:
+    return [(difference.field, difference.action) for difference in topic_admin.compare(topic, there, SETTINGS)]
 
 
 def test_a_topic_as_it_should_be_differs_in_nothing():
@@ -35,7 +35,7 @@ def test_the_order_of_cleanup_policies_is_no_difference():
 
 
 def test_people_may_not_move_to_another_partition():
-    (difference,) = admin.compare(FEEDBACK, found(FEEDBACK, partitions=2), SETTINGS)
+    (difference,) = topic_admin.compare(FEEDBACK, found(FEEDBACK, partitions=2), SETTINGS)
     assert difference.action == "refuse"
     assert "keys would move" in difference.why
     assert "set partitions to 2" in difference.why
@@ -61,21 +61,21 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
 def test_a_second_apply_does_nothing(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="twice.", partitions=3)
     with pytest.raises(Trouble, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
-        admin.check(settings)
+        topic_admin.check(settings)
     said: list[str] = []
-    assert admin.apply(settings, said.append) == []
+    assert topic_admin.apply(settings, said.append) == []
     assert len(said) == len(TOPICS)
     again: list[str] = []
-    assert admin.apply(settings, again.append) == []
+    assert topic_admin.apply(settings, again.append) == []
     assert again == []
-    assert admin.plan(settings) == []
-    admin.check(settings)
+    assert topic_admin.plan(settings) == []
+    topic_admin.check(settings)
 
 
 @pytest.mark.connected
 def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="made.", partitions=3)
-    admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         names = [topic.full("made.") for topic in TOPICS]
         assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
@@ -88,17 +88,17 @@ def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
 @pytest.mark.connected
 def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="hand.")
-    admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         by_hand = {"retention.ms": "1000", "flush.ms": "60000"}
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1", configs=by_hand)])
     end = time.monotonic() + 10
-    while not (differences := admin.plan(settings)) and time.monotonic() < end:
+    while not (differences := topic_admin.plan(settings)) and time.monotonic() < end:
         time.sleep(0.05)  # the broker shows a change a moment after it confirmed it
     (difference,) = differences
     assert (difference.field, difference.there, difference.action) == ("retention.ms", "1000", "alter")
-    assert admin.apply(settings, lambda _: None) == []
-    assert admin.plan(settings) == []
+    assert topic_admin.apply(settings, lambda _: None) == []
+    assert topic_admin.plan(settings) == []
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         resource = ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1")
         kept = client.describe_configs([resource])["topic"]["hand.feedback.v1"]
@@ -107,11 +107,11 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker
 
 @pytest.mark.connected
 def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(kafka: LocalBroker):
-    admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
+    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
     grown = settings_for(kafka, prefix="grow.", partitions=3)
-    refused = admin.apply(grown, lambda _: None)
+    refused = topic_admin.apply(grown, lambda _: None)
     assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
-    left = {difference.topic for difference in admin.plan(grown)}
+    left = {difference.topic for difference in topic_admin.plan(grown)}
     assert left == {difference.topic for difference in refused}
     assert "grow.dead-letters.v1" not in left
 

@@ -9,8 +9,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 
 from ranker.profile.codec import pack
-from streams import prove
-from streams.traces import lines_naming, names
+from streams.operations import erasure_audit
+from streams.operations.user_id_scan import lines_naming, names
 from tests.stories import after, watched
 
 PROFILE = pack(after(watched("ana", "u42", event_id="u42-1")))
@@ -71,19 +71,21 @@ def test_lines_of_a_file_name_a_person_as_a_word(tmp_path: Path) -> None:
 
 
 async def test_every_payload_of_an_index_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove, "PAGE", 2)
+    monkeypatch.setattr(erasure_audit, "PAGE", 2)
     client = AsyncQdrantClient(location=":memory:")
     await client.create_collection("videos", models.VectorParams(size=2, distance=models.Distance.COSINE))
     payloads = [{"creator_id": f"u4{n}", "tags": ["u42"] if n == 5 else []} for n in range(7)]
     points = [models.PointStruct(id=n, vector=[1.0, n], payload=one) for n, one in enumerate(payloads)]
     await client.upsert("videos", points)
-    found = await prove.in_collection(client, "videos", "u42")
+    found = await erasure_audit.in_collection(client, "videos", "u42")
     assert (found.looked_at, found.hits, found.must_be_gone) == (7, 2, True)
     await client.close()
 
 
 def test_an_expiry_is_told_by_the_brokers_own_configuration() -> None:
-    found = prove.Found("f", "kept by time", hits=1, last_ms=1000, config={"retention.ms": "500", "segment.ms": "70"})
+    found = erasure_audit.Found(
+        "f", "kept by time", hits=1, last_ms=1000, config={"retention.ms": "500", "segment.ms": "70"}
+    )
     assert (found.expires_ms, found.gone_ms, found.must_be_gone) == (1500, 1570, False)
     found.config = {"retention.ms": "-1"}
     assert (found.expires_ms, found.gone_ms) == (None, None)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streams import children, up
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.worker import processes, supervise
 from tests.brokers import CACHE
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     written: list[str] = []
     start = time.monotonic()
     with pytest.raises(Trouble, match="ranker ended with exit code 3"):
-        up.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
+        supervise.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
     assert time.monotonic() - start < 10
     pid = int(said[0].removeprefix("profiles started (process ").removesuffix(")"))
     with pytest.raises(ProcessLookupError):
@@ -37,11 +37,11 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
 
 
 def test_a_process_that_does_not_stop_is_killed_and_named():
-    process = children.start(STUBBORN, subprocess.PIPE)
+    process = processes.start(STUBBORN, subprocess.PIPE)
     assert process.stdout
     assert process.stdout.readline() == b"ready\n"
     said: list[str] = []
-    up.stop_all({"encoder": process}, said.append, limit_s=0.5)
+    supervise.stop_all({"encoder": process}, said.append, limit_s=0.5)
     assert process.returncode == -signal.SIGKILL
     assert said == ["encoder did not stop; killed"]
     process.stdout.close()
@@ -51,12 +51,12 @@ def test_a_process_that_does_not_stop_is_killed_and_named():
 def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
     script = (
         "import os, sys\n"
-        "from streams import up\n"
-        "from streams.commands import tell, treat_sigterm_as_ctrl_c\n"
+        "from streams.worker import supervise\n"
+        "from streams.cli.options import tell, treat_sigterm_as_ctrl_c\n"
         "treat_sigterm_as_ctrl_c()\n"
         f"sleeper = {SLEEPER!r}\n"
         "try:\n"
-        "    up.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), tell)\n"
+        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), tell)\n"
         "except KeyboardInterrupt:\n"
         "    tell('all stopped')\n"
     )
@@ -76,6 +76,6 @@ def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
 
 def test_agents_get_the_settings_that_flags_have_changed(tmp_path: Path):
     settings = CACHE.settings.model_copy(update={"prefix": "mine.", "data_dir": tmp_path})
-    environ = up.environment(settings)
+    environ = supervise.environment(settings)
     assert (environ["FRESHET_PREFIX"], environ["FRESHET_DATA_DIR"]) == ("mine.", str(tmp_path))
     assert environ["FRESHET_QDRANT_API_KEY"] == ""  # whatever stands around us

@@ -10,9 +10,9 @@ from encoders.media.types import MediaError
 from schemas.messages.videos import Upload
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
-from streams.fetching import Rules
-from streams.files import UrlForbidden
-from streams.media import Found, content_of, limits_of
+from streams.encoding.fetch import Rules
+from streams.encoding.local_files import UrlForbidden
+from streams.encoding.media_loader import Found, content_of, limits_of
 from tests.clips import clip, still
 from tests.seen import frames_of, jpeg
 

@@ -28,7 +28,7 @@ from encoders.models.manifest import folder_of
 from ranker.training.fusion import DROPPED, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.fusing import EPOCHS, attention, start_of
+from streams.operations.train_fusion import EPOCHS, attention, start_of
 from tests.bench.fusion import LOSSES, K, Mask, World, encoded, header, judged, world
 
 WORLDS = 5

@@ -16,8 +16,8 @@ from statistics import mean
 
 from schemas.messages import feedback
 from schemas.settings.model import Settings
-from streams.kafka import partition_of
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka.records import partition_of
 from tests.bench.engines import ENGINES, FRESHET, QUIX, Engine, Running, in_turns, running, source_of
 from tests.bench.ground import DATA, KUAIRAND, START_MS, Ground
 from tests.bench.machine import cpu_seconds

@@ -19,7 +19,7 @@ from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from ranker.evaluation.metrics import Figures, Mask, auc, interval, recall_at
 from ranker.pipeline.query_features import INTERESTS, LIKES
-from streams.trouble import Trouble
+from streams.errors import Trouble
 from tests.bench.films import FOLDER, Films, Shelf, read
 from tests.bench.ground import Ground
 

@@ -25,7 +25,7 @@ from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from encoders.models.session import quantise
 from ranker.evaluation.metrics import interval
-from streams.trouble import Trouble
+from streams.errors import Trouble
 from tests.bench.films import FOLDER, read
 from tests.bench.ground import Ground
 from tests.bench.machine import on_two_cores

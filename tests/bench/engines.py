@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
-from streams import children, up
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.worker import processes, supervise
 from tests.bench import faust_app, quix_app
 from tests.bench.ground import Ground, environment
 from tests.bench.machine import PEERS
@@ -45,7 +45,7 @@ def source_of(settings: Settings) -> str:
 def _freshet(settings: Settings, work: Work) -> Sequence[str]:
     if work is REFERENCE:
         return [sys.executable, "-m", "faust", "-A", "tests.bench.freshet_app:app", "worker", "-l", "warn"]
-    return up.workers(["profiles"])["profiles"]
+    return supervise.workers(["profiles"])["profiles"]
 
 
 def _faust(settings: Settings, work: Work) -> Sequence[str]:
@@ -117,14 +117,14 @@ class Running:
         self.name = name
         self._output = settings.data_dir / f"{settings.prefix}{name.replace(' ', '-')}.log"
         with self._output.open("wb") as output:
-            self._process = children.start(command, output, environment(settings))
+            self._process = processes.start(command, output, environment(settings))
         self.pid = self._process.pid
 
     def check(self) -> None:
         """Raise Trouble, with its last lines, where it has ended."""
         if (status := self._process.poll()) is not None:
             told = "\n".join(f"  | {line}" for line in self.said()[-LAST_LINES:]) or "  | nothing"
-            raise Trouble(f"{self.name} ended {children.exit_text(status)}, and said:\n{told}", "See to that.")
+            raise Trouble(f"{self.name} ended {processes.exit_text(status)}, and said:\n{told}", "See to that.")
 
     def said(self) -> list[str]:
         """Its output so far, by lines."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from encoders.base import text_of
 from schemas.messages.feedback import Like
-from streams.convert import MOVIELENS_FILM, MOVIELENS_RATING, _csv, _one, movielens_events
+from streams.logs.convert.movielens import MOVIELENS_FILM, MOVIELENS_RATING, movielens_events
+from streams.logs.convert.writer import csv_rows, one_file
 from tests.bench.ground import DATA
 
 FOLDER = DATA / "movielens-latest-small"
@@ -43,13 +44,15 @@ class Shelf(NamedTuple):
 
 def read(folder: Path) -> Shelf:
     """Read movies, ratings and tags of a MovieLens folder; four stars and more are a like."""
-    movies = list(_csv(_one(folder, "movies.csv*"), MOVIELENS_FILM))
+    movies = list(csv_rows(one_file(folder, "movies.csv*"), MOVIELENS_FILM))
     row_of = {movie["movieId"]: row for row, movie in enumerate(movies)}
     tags: list[dict[str, None]] = [{} for _ in movies]
-    for tag in _csv(_one(folder, "tags.csv*"), TAG):
+    for tag in csv_rows(one_file(folder, "tags.csv*"), TAG):
         tags[row_of[tag["movieId"]]].setdefault(tag["tag"].strip().lower())
     likes: dict[str, list[int]] = defaultdict(list)
-    ratings = sorted(_csv(_one(folder, "ratings.csv*"), MOVIELENS_RATING), key=lambda row: int(row["timestamp"]))
+    ratings = sorted(
+        csv_rows(one_file(folder, "ratings.csv*"), MOVIELENS_RATING), key=lambda row: int(row["timestamp"])
+    )
     for rating in ratings:
         opinion, _ = movielens_events(rating, 0)
         if isinstance(opinion, Like):

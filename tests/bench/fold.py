@@ -11,8 +11,8 @@ from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.fold import fold_and_pack
 from ranker.profile.model import Profile
 from schemas.messages.feedback import Feedback
-from streams.guard import FUTURE_MS, read_feedback
-from streams.kafka import Record
+from streams.dead_letters.validation import FUTURE_MS, read_feedback
+from streams.kafka.records import Record
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
 from tests.bench.world import World

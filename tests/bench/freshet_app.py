@@ -12,9 +12,9 @@ from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.app import new_app
-from streams.outbox import Outbox, Outgoing
-from streams.runtime import Poll, Raw
-from streams.state import OwnedState, text_of
+from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.owned_state import OwnedState, text_of
+from streams.kafka.poll import Poll, Raw
 from tests.bench.work import REFERENCE, State
 
 

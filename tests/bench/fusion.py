@@ -28,7 +28,7 @@ from ranker.training.fusion import Rows, both_ways, co_recall, co_watched, learn
 from schemas.messages.videos import Upload
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.fusing import attention, start_of, watch_of
+from streams.operations.train_fusion import attention, start_of, watch_of
 
 SEED, PEOPLE, VIDEOS, EVENTS = 0, 400, 400, 24_000
 EARLY = 0.7  # of the events are learned from

@@ -12,9 +12,9 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.settings.load import ENVIRONMENT_PREFIX, load
 from schemas.settings.model import Settings
-from streams import admin
-from streams.broker import local_broker
-from streams.convert import convert_kuairand
+from streams.kafka import topic_admin
+from streams.local.broker import local_broker
+from streams.logs.convert.kuairand import convert_kuairand
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("FRESHET_TEST_DATA") or ROOT.parent / "shared/data")
@@ -66,7 +66,7 @@ class Ground:
     def with_topics(self, prefix: str) -> Settings:
         """Settings of a system of its own on the broker, its topics made."""
         settings = self.settings(bootstrap=self.bootstrap, prefix=prefix)
-        admin.apply(settings, lambda _: None)
+        topic_admin.apply(settings, lambda _: None)
         return settings
 
     @cached_property

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from streams.jars import KAFKA
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.local.jars import KAFKA
 
 PEERS = Path(sys.prefix) / "peers"  # Quix Streams in an environment of its own: its pins are not ours
 LIBRARIES = ("faust-streaming", "aiokafka", "confluent-kafka")

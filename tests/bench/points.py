@@ -15,8 +15,8 @@ from encoders.base import unit_rows
 from encoders.fusion.embeddings import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
 from encoders.fusion.fusion import VERSION
 from schemas.messages.videos import Encoded
-from streams.encoding import indexed
-from streams.qdrant import QdrantIndex
+from streams.encoding.agent import indexed
+from streams.qdrant.index import QdrantIndex
 
 VIDEOS, ROUNDS = 256, 7
 LABELS = {f"image:something of the {n} names": 0.5 for n in range(8)}

@@ -21,7 +21,7 @@ from ranker.profile.fold import Arrival, fold_all
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages import recommendations
-from streams.slates import POLICY, RANKER, Times, recommendation
+from streams.ranking.slates import POLICY, RANKER, Times, recommendation
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
 from tests.bench.world import World

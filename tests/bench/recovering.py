@@ -40,8 +40,8 @@ def memory() -> int:
 def freshet(settings: Settings, work: Work) -> None:
     """Freshet's owned state."""
     from streams.app import new_app
-    from streams.outbox import Outbox
-    from streams.people import People
+    from streams.kafka.confirmed_producer import Outbox
+    from streams.profiles.store import People
     from tests.bench.freshet_app import owned
 
     app = new_app("recovery", settings)

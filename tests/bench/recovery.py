@@ -17,7 +17,7 @@ from typing import NamedTuple
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES as CHANGELOG
-from streams.trouble import Trouble
+from streams.errors import Trouble
 from tests.bench import faust_app
 from tests.bench.backlog import reference_events
 from tests.bench.engines import LAST_LINES, source_of

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 from schemas.topics import UPLOADS
-from streams.log_files import Fault, Line, read_log
-from streams.replay import Replay, replay_models
+from streams.logs.jsonl import Fault, Line, read_log
+from streams.logs.replay import Replay, replay_models
 from tests.bench.ground import Ground
 from tests.bench.results import Result
 

@@ -11,7 +11,7 @@ from kafka.admin import KafkaAdminClient
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES as CHANGELOG
-from streams.security import kafka_python_options
+from streams.kafka.security import kafka_python_options
 from tests.bench.ground import Ground
 from tests.bench.recovery import FRESHET, _recovered, _states
 from tests.bench.results import Result, percentiles

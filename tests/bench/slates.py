@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from schemas.messages import feedback, videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, FEEDBACK, RECOMMENDATIONS
-from streams import up
+from streams.worker import supervise
 from tests.bench.answers import Measured, Traffic
 from tests.bench.engines import Running, running
 from tests.bench.ground import Ground
@@ -70,7 +70,7 @@ def _system(ground: Ground, prefix: str) -> Iterator[tuple[Settings, World, list
     with ExitStack() as stack:
         agents = [
             stack.enter_context(running(name, command, settings))
-            for name, command in up.workers(("profiles", "ranker")).items()
+            for name, command in supervise.workers(("profiles", "ranker")).items()
         ]
         _warm_up(settings, world, ground.size(10_000, 300), agents)
         yield settings, world, agents

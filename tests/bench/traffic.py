@@ -20,8 +20,8 @@ from schemas.messages import feedback
 from schemas.messages.recommendations import Trigger
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from streams.kafka import partition_of
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka.records import partition_of
 from tests.bench import wire
 from tests.bench.answers import Measured, Seen, Sent, Traffic, measured_by
 from tests.bench.engines import Running

@@ -7,12 +7,12 @@ from threading import Thread
 from rich.console import Console
 
 from schemas.messages.videos import Upload
-from streams.demo import fill_catalogue, play_log
-from streams.demo_log import Recorded, simulated
-from streams.demo_measures import Milliseconds, Now, measure_events, percentiles, usable
-from streams.demo_screen import Screen
-from streams.demo_stage import Stage, stage
-from streams.demo_wire import Publisher, Sent
+from streams.demo.clients import Publisher, Sent
+from streams.demo.latency import Milliseconds, Now, measure_events, percentiles, usable
+from streams.demo.log import Recorded, simulated
+from streams.demo.screen import Screen
+from streams.demo.stage import Stage, stage
+from streams.demo.story import fill_catalogue, play_log
 from tests.bench.ground import Ground
 from tests.bench.results import Goal, Result
 from tests.clips import clip

@@ -12,8 +12,8 @@ from schemas.messages import feedback
 from schemas.messages.feedback import Watch
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, PROFILES
-from streams.kafka import partition_of
-from streams.trouble import Trouble
+from streams.errors import Trouble
+from streams.kafka.records import partition_of
 
 STALLED_S = 60.0  # a guess; a worker is ready after 3 s on two idle cores
 CREATE_S = 30.0

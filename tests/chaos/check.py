@@ -13,8 +13,8 @@ from ranker.profile.model import Profile
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams.guard import read_feedback, read_upload
-from streams.kafka import Record
+from streams.dead_letters.validation import read_feedback, read_upload
+from streams.kafka.records import Record
 from tests.chaos.load import Sent
 from tests.chaos.topics import read_all
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from streams import children
+from streams.worker import processes
 from tests.chaos import worker
 
 LOADED = [
@@ -67,7 +67,7 @@ class Forked:
 def begin(agent: str, log: Path, environ: dict[str, Any]) -> None:
     """Become the worker."""
     os.setsid()
-    children.die_with_parent()
+    processes.die_with_parent()
     with log.open("wb", buffering=0) as output:
         for number in (1, 2):
             os.dup2(output.fileno(), number)

@@ -19,7 +19,7 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from streams.kafka import partition_of
+from streams.kafka.records import partition_of
 from tests.chaos.load import person_of, video_of
 from tests.stories import commented, followed, hid, liked, minute, rated, saved, shared, shown, skipped, watched
 

@@ -16,9 +16,9 @@ from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
-from streams.encoding import indexed
-from streams.qdrant import open_index
-from streams.qdrant_points import collection_name
+from streams.encoding.agent import indexed
+from streams.qdrant.index import open_index
+from streams.qdrant.mapping import collection_name
 from tests.chaos.check import encoder_faults
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy

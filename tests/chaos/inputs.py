@@ -17,9 +17,9 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Vector
 from schemas.topics import FEATURES, FEEDBACK, PROFILES, TRENDS
-from streams.demo_checks import replay_state
-from streams.digest import live_digest
-from streams.guard import read_feedback
+from streams.dead_letters.validation import read_feedback
+from streams.demo.checks import replay_state
+from streams.logs.digest import live_digest
 from tests.chaos import golden
 from tests.chaos.check import held_of, letters_of
 from tests.chaos.load import PEOPLE, Message, person_of, plain, produce, producer, video_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.health import statuses
+from streams.worker.health import statuses
 from tests.chaos.proxy import schedule, write_schedule
 from tests.chaos.rig import Rig, System, judged, spread, wait
 from tests.chaos.topics import ends

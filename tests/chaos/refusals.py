@@ -13,7 +13,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from encoders.models.manifest import EXPORTER, WEIGHTS, key_of
 from schemas.topics import MAX_RECORD_BYTES, PROFILES, RECOMMENDATIONS, Topic
-from streams import admin, up
+from streams.kafka import topic_admin
+from streams.worker import supervise
 from tests.chaos.rig import ROOT, SOURCE, Rig, System, judged, wait
 from tests.chaos.topics import committed
 from tests.models import real_models, with_one_file_changed
@@ -53,7 +54,7 @@ def refused(system: System, what: str, **changes: Any) -> list[str]:
 
 def as_shipped(system: System, agent: str, **changes: Any) -> tuple[int | None, str]:
     """Exit status of `freshet worker`, None if it does not end, and all that it said."""
-    environ = up.environment(system.settings.model_copy(update=changes))
+    environ = supervise.environment(system.settings.model_copy(update=changes))
     command = [sys.executable, "-m", "streams.cli", "worker", agent]
     try:
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=START_S)
@@ -102,5 +103,5 @@ def at_most(system: System, topic: Topic, size: int) -> Iterator[None]:
 def limit(system: System, topic: Topic, size: int) -> None:
     """Set max.message.bytes."""
     name = topic.full(system.settings.prefix)
-    with admin.connected(system.settings) as client:
+    with topic_admin.connected(system.settings) as client:
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(size)})])

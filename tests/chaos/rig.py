@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES, UPLOADS, Topic
-from streams import admin, children, up
-from streams.broker import HOST, LocalBroker, free_port, local_broker
+from streams.kafka import topic_admin
+from streams.local.broker import HOST, LocalBroker, free_port, local_broker
+from streams.worker import processes, supervise
 from tests.brokers import CACHE
 from tests.chaos.check import breaches, verdict
 from tests.chaos.forked import Forked
@@ -109,7 +110,7 @@ class System:
         """Start one worker, with a trap or without."""
         number = len(self.started)
         log, marks = (self.folder / f"{agent}-{number}.{kind}" for kind in ("log", "marks"))
-        environ = up.environment(self.settings.model_copy(update={"bootstrap": self.bootstrap, **changes}))
+        environ = supervise.environment(self.settings.model_copy(update={"bootstrap": self.bootstrap, **changes}))
         environ |= {"PYTHONPATH": str(ROOT), "CHAOS_MARKS": str(marks)}
         if crash:
             environ |= {"CHAOS_STEP": crash.step, "CHAOS_CALL": str(crash.call), "CHAOS_SIGNAL": crash.sign}
@@ -117,7 +118,7 @@ class System:
             environ["CHAOS_SESSION_S"] = str(self.session_s)
         with log.open("wb") as output:
             command = [sys.executable, "-m", "tests.chaos.worker", agent]
-            process = Forked(agent, log, environ) if self.forked else children.start(command, output, environ)
+            process = Forked(agent, log, environ) if self.forked else processes.start(command, output, environ)
         worker = Worker(agent, process, log, marks, time.monotonic(), crash)
         self.started.append(worker)
         return worker
@@ -211,7 +212,7 @@ class Rig:
         values = {"bootstrap": self.broker.bootstrap, "prefix": f"{folder.name}.", "slate_size": 5, "provider": "cpu"}
         folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
         settings = load({**values, **folders, **changes}, {}, None).settings
-        admin.apply(settings, lambda _: None)
+        topic_admin.apply(settings, lambda _: None)
         fill(settings)
         bootstrap = f"{HOST}:{self.proxy.port}" if proxied else self.broker.bootstrap
         system = System(settings, folder, self.size(SESSION_S, None), bootstrap, encoder=encoder, forked=not self.long)

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, Topic
-from streams.kafka import Record, records_of
+from streams.kafka.records import Record, records_of
 
 AT_ONCE = 5000
 ANSWER_S = 10.0

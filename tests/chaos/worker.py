@@ -103,35 +103,36 @@ def set_traps(trap: Trap) -> None:
     """Wrap what marks each step, whichever agent this is."""
     from encoders.embedder import Describer
     from ranker.pipeline.pipeline import Pipeline
-    from streams import driver, profiles, runtime
-    from streams.outbox import Outbox
-    from streams.state import OwnedState
+    from streams.kafka import consumer, poll
+    from streams.kafka.confirmed_producer import Outbox
+    from streams.kafka.owned_state import OwnedState
+    from streams.profiles import agent
 
-    after(runtime.Poll, "__init__", trap, "read", mark="poll")
-    after(profiles, "fold_and_pack" if hasattr(profiles, "fold_and_pack") else "fold_all", trap, "apply")
+    after(poll.Poll, "__init__", trap, "read", mark="poll")
+    after(agent, "fold_and_pack" if hasattr(agent, "fold_and_pack") else "fold_all", trap, "apply")
     after(Pipeline, "answer", trap, "apply")
     after(Describer, "features", trap, "apply")
     before(Outbox, "put", trap, "state")
     before(Outbox, "put_by_key", trap, "state")
     after(Outbox, "_hand_over_all", trap, "flush", mark="confirmed")
     during(Outbox, "_hand_over_all", trap, "produce")
-    after(runtime.Poll, "done", trap, "ack")
-    (after if os.getpid() % 2 else before)(driver.Consumer, "_commit", trap, "commit")
+    after(poll.Poll, "done", trap, "ack")
+    (after if os.getpid() % 2 else before)(consumer.Consumer, "_commit", trap, "commit")
     after(OwnedState, "_take", trap, RECOVER)
 
 
 def with_session(seconds: float) -> None:
     """Let the group miss a killed worker sooner than as shipped, so that many kills fit into a short round."""
-    from streams import driver
+    from streams.kafka import consumer
 
-    driver.GROUP |= {"session.timeout.ms": int(1000 * seconds), "heartbeat.interval.ms": int(200 * seconds)}
+    consumer.GROUP |= {"session.timeout.ms": int(1000 * seconds), "heartbeat.interval.ms": int(200 * seconds)}
 
 
 def main(name: str, environ: dict[str, str]) -> None:
     """Run one agent with its trap, as `freshet worker` does."""
     from schemas.settings.load import load
-    from streams import admin
-    from streams.worker import run_worker
+    from streams.kafka import topic_admin
+    from streams.worker.run import run_worker
 
     marks = Path(environ["CHAOS_MARKS"]) if "CHAOS_MARKS" in environ else None
     sign = signal.Signals[environ.get("CHAOS_SIGNAL", "SIGKILL")]
@@ -139,8 +140,8 @@ def main(name: str, environ: dict[str, str]) -> None:
     if session := environ.get("CHAOS_SESSION_S"):
         with_session(float(session))
     settings = load({}, environ, None).settings
-    admin.wait_until_let_in(settings, print)
-    admin.check(settings)
+    topic_admin.wait_until_let_in(settings, print)
+    topic_admin.check(settings)
     run_worker(name, settings)
 
 

@@ -18,14 +18,14 @@ from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
 from schemas.messages.videos import Encoded, Features, Upload, Uploads, Withdrawn
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from streams.answered import BACK, _source, source_offset
-from streams.encoding import not_outdated
-from streams.guard import late_letters, read_feedback, read_upload
-from streams.kafka import Record
-from streams.outbox import Outgoing
-from streams.ranking import batches, in_turns, newest_per_person, profiles_of, query
-from streams.slates import Times, recommendation
-from streams.state import text_of
+from streams.dead_letters.validation import late_letters, read_feedback, read_upload
+from streams.encoding.agent import not_outdated
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.owned_state import text_of
+from streams.kafka.records import Record
+from streams.ranking.agent import batches, in_turns, newest_per_person, profiles_of, query
+from streams.ranking.progress import BACK, _source, source_offset
+from streams.ranking.slates import Times, recommendation
 from tests.simulation.worker import Flaw, Sends, Worker
 
 LATE_MS = 60_000
@@ -36,7 +36,7 @@ LIMIT = 2000  # videos in a record of trends
 
 
 class ProfilesWorker(Worker):
-    """As streams/profiles.py, with its state as in streams/state.py and its trends as in streams/trends.py."""
+    """The profiles agent, with its state and its trends."""
 
     agent, writes = "profiles", PROFILES.name
 
@@ -100,7 +100,7 @@ class ProfilesWorker(Worker):
 
 
 class EncoderWorker(Worker):
-    """As streams/encoding.py, with a describer that keeps the title only."""
+    """As streams/encoding/agent.py, with a describer that keeps the title only."""
 
     agent, writes = "encoder", FEATURES.name
 
@@ -139,7 +139,7 @@ class EncoderWorker(Worker):
 
 
 class RankerWorker(Worker):
-    """As streams/ranking.py, streams/answered.py and streams/shared.py, with three videos in turn for a pipeline."""
+    """The ranking agent, with three videos in turn for a pipeline."""
 
     agent, writes = "ranker", RECOMMENDATIONS.name
 

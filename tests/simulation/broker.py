@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 
-from streams.kafka import Record
-from streams.outbox import Outgoing
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import Record
 from tests.stories import NOON
 
 LAG_MS = 600_000  # min.compaction.lag.ms of the compacted topics

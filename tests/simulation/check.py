@@ -8,7 +8,7 @@ from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.trends import decode_trends
 from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
-from streams.state import text_of
+from streams.kafka.owned_state import text_of
 from tests.simulation.broker import Broker
 from tests.simulation.traffic import Publisher
 from tests.simulation.truth import Truth

@@ -7,8 +7,8 @@ from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Uploads
 from schemas.topics import FEEDBACK, UPLOADS
-from streams.kafka import partition_of
-from streams.outbox import Outgoing
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import partition_of
 from tests.hostile import FEEDBACK as HOSTILE
 from tests.simulation.agents import ALWAYS, LATE_MS
 from tests.simulation.broker import Broker

@@ -10,8 +10,8 @@ from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams.guard import ORIGIN, read_feedback
-from streams.kafka import Record, partition_of
+from streams.dead_letters.validation import ORIGIN, read_feedback
+from streams.kafka.records import Record, partition_of
 from tests.simulation.agents import LATE_MS
 from tests.simulation.broker import Broker
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from random import Random
 
-from streams.kafka import Record, partition_of
-from streams.outbox import Outgoing
-from streams.state import outdated_last
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.owned_state import outdated_last
+from streams.kafka.records import Record, partition_of
 from tests.simulation.broker import Broker, Group, Place
 
 

@@ -1,0 +1,76 @@
+"""The command line. A command module is one import and one `add_typer` or `command` line here.
+
+Commands import what they need when they run, so that `freshet --help` is quick.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from streams.cli import (
+    catalogue,
+    contract,
+    convert,
+    demo,
+    dlq,
+    forget,
+    health,
+    index,
+    logs,
+    replay,
+    run,
+    setup,
+    topics,
+    train,
+)
+from streams.cli.errors import report
+
+app = typer.Typer(
+    name="freshet",
+    help="Recommends videos to people while they watch: events in on Kafka, fresh slates out on Kafka.",
+    epilog="Settings: flags, then FRESHET_* variables, freshet.toml, defaults; see `freshet config show`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: drawing it with rich takes longer than the rest of `--help` together
+)
+app.command()(setup.broker)
+app.command()(demo.demo)
+app.add_typer(topics.app, name="topics")
+app.add_typer(setup.config, name="config")
+app.add_typer(contract.app, name="contract")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(convert.app, name="convert")
+app.command()(setup.export)
+app.command()(run.up)
+app.command()(run.worker)
+app.command()(health.health)
+app.command()(logs.validate)
+app.command()(logs.send)
+app.command()(logs.watch)
+app.command()(catalogue.search)
+app.command()(catalogue.similar)
+app.command()(catalogue.reuploads)
+app.command()(catalogue.playlist)
+app.command()(catalogue.review)
+app.command()(index.rebuild)
+app.command()(index.backfill)
+app.command("train-fusion")(train.train_fusion)
+app.command()(replay.replay)
+app.command()(replay.digest)
+app.command()(forget.forget)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: a fault is one line of cause and one of remedy, never a traceback first."""
+    if not os.environ.get("FRESHET_DEBUG"):
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its tries are told by us, in one line each
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="freshet")
+    except Exception as error:  # every error ends here, and each is told
+        sys.exit(report(error))
+    sys.exit(0)

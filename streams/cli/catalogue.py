@@ -1,0 +1,159 @@
+"""Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from streams.cli.options import Json, configured, tell, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ranker.library.library import Hit
+    from ranker.retrieval.index import Where
+    from schemas.messages.videos import Encoded
+    from schemas.settings.model import Settings
+By = Literal["text", "image", "audio", "fused"]
+Many = Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many videos.")]
+Language = Annotated[list[str] | None, typer.Option("--language", help="Only of this language; may be repeated.")]
+Category = Annotated[list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")]
+
+
+@configured
+def search(
+    settings: "Settings",
+    words: Annotated[str, typer.Argument(help="What to look for, in words.")],
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Find videos whose text means what the words mean."""
+    from streams.operations.search import search as found
+
+    show(found(settings, words, many, where(language, category), tell), as_json)
+
+
+@configured
+def similar(
+    settings: "Settings",
+    video_id: Annotated[str, typer.Argument(help="The video to start from.")],
+    by: Annotated[By, typer.Option("--by", help="What to compare.")] = "fused",
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Find videos that are like one of them in text, picture, sound or all together."""
+    from ranker.library.library import RETRIEVAL
+    from streams.operations.search import similar as found
+
+    name = RETRIEVAL if by == "fused" else by
+    show(found(settings, video_id, name, many, where(language, category), tell), as_json)
+
+
+@configured
+def reuploads(settings: "Settings", as_json: Json = False) -> None:
+    """List videos that were uploaded more than once: the same pictures, the same sound, the same length."""
+    from ranker.library.duplicates import groups
+    from ranker.library.duplicates import reuploads as duplicates_in
+    from streams.operations.snapshot import read_stored
+
+    pairs = duplicates_in(read_stored(settings, tell))
+    for group in groups(pairs):
+        ids = {video.video_id for video in group}
+        alike = [
+            {"first": pair.first.video_id, "second": pair.second.video_id, "alike": pair.alike}
+            for pair in pairs
+            if pair.first.video_id in ids
+        ]
+        if as_json:
+            write_json({"videos": [told(video) for video in group], "pairs": alike})
+        else:
+            typer.echo(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
+    tell(f"{len(pairs)} pairs")
+
+
+@configured
+def review(settings: "Settings", as_json: Json = False) -> None:
+    """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
+    from encoders.moderation.policy import KIND, LIMITED
+    from ranker.catalogue.entry import FOR_GOOD, limited_until
+    from streams.cli.forget import moment
+    from streams.operations.snapshot import read_stored
+
+    gallery = read_stored(settings, tell)
+    now_ms = time.time() * 1000
+    until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := limited_until(video))}
+    limited = [gallery.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]
+    dropped = [one for one in gallery.withdrawn.values() if (one.reason or "").startswith(KIND)]
+    for video in limited:
+        scores = {label: share for label, share in video.labels.items() if label.startswith(KIND) and label != LIMITED}
+        until = until_ms[video.video_id]
+        if as_json:
+            expiry = {} if until == FOR_GOOD else {"until_ms": until}
+            write_json({"video_id": video.video_id, "verdict": "limit", "labels": scores} | expiry)
+        else:
+            figures = ", ".join(f"{label} {share:.2f}" for label, share in scores.items())
+            line(video, f"limit  {figures}" + ("" if until == FOR_GOOD else f"  until {moment(until)}"))
+    for one in dropped:
+        if as_json:
+            write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
+        else:
+            typer.echo(f"drop   {one.reason}  {one.video_id}")
+    tell(f"{len(limited)} limited, {len(until_ms) - len(limited)} no longer limited, {len(dropped)} dropped")
+
+
+@configured
+def playlist(
+    settings: "Settings",
+    user_id: Annotated[str, typer.Argument(help="For whom.")],
+    theme: Annotated[str | None, typer.Option("--theme", help="What it should be about, in words.")] = None,
+    many: Many = 10,
+    language: Language = None,
+    category: Category = None,
+    as_json: Json = False,
+) -> None:
+    """Put videos into a sequence for a person, each leading to the next."""
+    from ranker.library.playlist import playlist as made
+    from streams.operations.snapshot import read_gallery, wish_of
+
+    gallery = read_gallery(settings, tell)
+    for step in made(gallery, wish_of(settings, gallery, user_id, theme), many, where(language, category)):
+        fits = {"theme": step.theme, "interest": step.interest, "follows": step.follows}
+        if as_json:
+            write_json(told(step.video) | fits)
+        else:
+            line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
+
+
+def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "Where":
+    """The conditions of the options."""
+    from ranker.retrieval.index import Where
+
+    return Where(languages=tuple(languages or ()), categories=tuple(categories or ()))
+
+
+def show(hits: "Sequence[Hit]", as_json: bool) -> None:
+    """Hits as lines, best first, or as JSON lines."""
+    for hit in hits:
+        if as_json:
+            write_json(told(hit.video) | {"score": round(hit.score, 4)})
+        else:
+            line(hit.video, f"{hit.score:.3f}")
+    if not hits:
+        tell("nothing was found")
+
+
+def told(video: "Encoded") -> dict[str, Any]:
+    """What scripts are told of a video: all but its vectors."""
+    import msgspec
+
+    return {key: value for key, value in msgspec.to_builtins(video).items() if key not in ("vectors", "kind")}
+
+
+def line(video: "Encoded", figures: str) -> None:
+    """One line for people: figures, id, title, tags."""
+    tags = ", ".join(video.tags)
+    typer.echo(f"{figures}  {video.video_id:<14} {video.title or '(no title)'}{f'  [{tags}]' if tags else ''}")

@@ -1,0 +1,41 @@
+"""How an error ends a command: a line of cause, a line of remedy, an exit status."""
+
+import os
+import traceback
+
+import typer
+
+from streams.errors import Trouble
+
+
+def report(error: Exception) -> int:
+    """Write cause and remedy to stderr; returns the exit status."""
+    if os.environ.get("FRESHET_DEBUG"):
+        traceback.print_exception(error)
+    cause, remedy, code = explain(error)
+    typer.echo(f"freshet: {cause}", err=True)
+    if remedy:
+        typer.echo(f"  -> {remedy}", err=True)
+    return code
+
+
+def explain(error: Exception) -> tuple[str, str, int]:
+    """Cause, remedy and exit status of an error."""
+    from encoders.base import ModelError
+    from ranker.retrieval.index import IndexUnavailable
+    from schemas.settings.load import SettingsError
+
+    match error:
+        case Trouble():
+            return error.cause, error.remedy, error.code
+        case SettingsError():
+            return str(error), "`freshet config show` lists every setting with its source.", 2
+        case ModelError():
+            return str(error), "", 2
+        case IndexUnavailable():
+            return f"{error}.", "See that Qdrant runs at FRESHET_QDRANT_URL, or unset it to do without.", 1
+        case OSError() if error.filename:
+            return f"{error.filename}: {error.strerror}.", "Correct the path or its rights.", 1
+        case _:
+            what = " ".join(str(error).split()) or "no text"
+            return f"{type(error).__name__}: {what}", "Set FRESHET_DEBUG=1 to see where it happened.", 1

@@ -1,0 +1,43 @@
+"""How the workers of this machine are doing."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import Json, configured, write_json
+
+if TYPE_CHECKING:
+    from schemas.settings.model import Settings
+
+FRESH_MS = 10_000  # a worker writes its status every second
+
+
+@configured
+def health(
+    settings: "Settings",
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Agents that have to be ready; all that run, if none.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show this machine's workers; the exit status is 0 where every one named is ready, and 1 otherwise."""
+    import time
+
+    import msgspec
+
+    from streams.worker.health import statuses
+
+    found = [one for one in statuses(settings) if not names or one.agent in names]
+    silent = {one.pid for one in found if time.time() * 1000 - one.at_ms > FRESH_MS}
+    if as_json:
+        write_json([msgspec.to_builtins(one) | {"silent": one.pid in silent} for one in found])
+    else:
+        for one in found:
+            waits = f", waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
+            state = "silent" if one.pid in silent else one.state
+            typer.echo(f"{one.agent:<10} {one.pid:>8}  {state}{waits}; {sum(one.lag.values())} records behind")
+        if not found:
+            typer.echo("no worker of this prefix runs on this machine")
+    missing = set(names or ()) - {one.agent for one in found}
+    unready = [one for one in found if one.state != "ready" or one.pid in silent]
+    raise typer.Exit(int(bool(unready or missing) or not found))

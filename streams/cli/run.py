@@ -1,0 +1,45 @@
+"""Commands that run the agents."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import configured, tell, treat_sigterm_as_ctrl_c
+from streams.worker.agents import Agent
+
+if TYPE_CHECKING:
+    from schemas.settings.model import Settings
+
+
+@configured
+def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
+    """Run one agent in this process."""
+    from streams.kafka import topic_admin
+    from streams.worker.run import run_worker
+
+    topic_admin.wait_until_let_in(settings, tell)
+    topic_admin.check(settings)
+    run_worker(name.value, settings)
+
+
+@configured
+def up(
+    settings: "Settings",
+    with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
+) -> None:
+    """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C."""
+    from streams.kafka import topic_admin
+    from streams.worker import supervise
+
+    treat_sigterm_as_ctrl_c()
+    try:
+        with ExitStack() as running:
+            if with_broker:
+                running.enter_context(supervise.broker_if_none_answers(settings, tell))
+            topic_admin.wait_until_let_in(settings, tell)
+            topic_admin.apply(settings, tell)
+            topic_admin.check(settings)
+            supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, tell)
+    except KeyboardInterrupt:
+        tell("all stopped")

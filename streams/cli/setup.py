@@ -1,0 +1,76 @@
+"""Commands that prepare: the local broker, the settings, the models."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import Json, configured, tell, treat_sigterm_as_ctrl_c, with_loaded, write_json
+from streams.errors import Trouble
+
+if TYPE_CHECKING:
+    from schemas.settings.load import Loaded
+    from schemas.settings.model import Settings
+    from streams.local.broker import LocalBroker
+
+config = typer.Typer(help="Show the settings.", no_args_is_help=True)
+LOOK_S = 0.2
+
+
+@configured
+def broker(
+    settings: "Settings",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 9092,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin with an empty log.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a real Kafka broker on this machine, without Docker, until Ctrl-C."""
+    from streams.local.broker import local_broker
+
+    treat_sigterm_as_ctrl_c()
+    try:
+        with local_broker(settings.data_dir, settings.cache_dir, port, reset, tell) as running:
+            _tell_started(running, as_json)
+            _watch_over(running)
+    except KeyboardInterrupt:
+        tell("broker stopped")
+
+
+def _tell_started(running: "LocalBroker", as_json: bool) -> None:
+    if as_json and running.process:
+        write_json({"bootstrap": running.bootstrap, "pid": running.process.pid, "folder": str(running.folder)})
+    tell(f"Kafka answers at {running.bootstrap}; its files lie in {running.folder}; Ctrl-C stops it")
+
+
+def _watch_over(running: "LocalBroker") -> None:
+    from streams.worker.processes import exit_text
+
+    while running.process:
+        if (status := running.process.poll()) is not None:
+            raise Trouble(f"Kafka ended {exit_text(status)}.", f"Read {running.folder}/broker.log.")
+        time.sleep(LOOK_S)
+
+
+@config.command()
+@with_loaded
+def show(loaded: "Loaded", as_json: Json = False) -> None:
+    """Print every setting, its value and where it came from; secrets are masked."""
+    values = loaded.shown()
+    if as_json:
+        write_json(values)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("setting", "value", "source", box=None)
+    for key, entry in values.items():
+        table.add_row(key, str(entry["value"]), str(entry["source"]))
+    Console(soft_wrap=True).print(table, markup=False)
+
+
+@configured
+def export(settings: "Settings") -> None:
+    """Make the ONNX models from pretrained weights, once, into the cache."""
+    from encoders.models.provision import provision
+
+    provision(settings.cache_dir, tell)

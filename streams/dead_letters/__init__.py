@@ -1,0 +1,1 @@
+"""What could not be used: finding it, sending it to its topic, and reading it there."""

@@ -1,0 +1,201 @@
+"""From raw bytes to a message or a dead letter with its reason. Nothing here raises on what a record holds."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from ranker.profile.fold import Arrival
+from schemas.messages import cloudevents, feedback, videos
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.fields import why_not_an_id
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import partition_of
+
+Record = Any  # aiokafka.ConsumerRecord, or anything with its fields
+M = TypeVar("M")
+
+FEEDBACK_BYTES = 64 * 1024
+UPLOAD_BYTES = 1024 * 1024
+FUTURE_MS = 5 * 60 * 1000  # a clock may run ahead of the broker's by this much
+ORIGIN = "freshet-origin"  # header of a record that was sent again to its right partition: topic/partition/offset
+HOMES = 200_000  # people whose partition is remembered; about 30 MB
+REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
+
+
+class Refused(Exception):
+    """A record that cannot be used, with the reason and a sentence."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class _Homes(dict[str, int]):
+    """The partition at which each person is at home, remembered: murmur2 takes longer than decoding an event."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__()
+        self._partitions = partitions
+
+    def __missing__(self, user_id: str) -> int:
+        if len(self) >= HOMES:
+            self.clear()
+        self[user_id] = home = partition_of(user_id.encode(), self._partitions)
+        return home
+
+
+_homes = lru_cache(maxsize=4)(_Homes)
+
+
+class Reading(NamedTuple):
+    """What a batch of records turned out to be."""
+
+    arrivals: list[Arrival]
+    letters: list[DeadLetter]
+    astray: list[Outgoing]  # on the wrong partition: to be sent again by key
+
+
+def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
+    """Read a batch of feedback.v1; the topic has so many partitions."""
+    reading = Reading([], [], [])
+    arrivals, homes = reading.arrivals, _homes(partitions)
+    for record in records:
+        try:
+            event = _feedback(record)
+            partition = record.partition
+            if homes[event.user_id] == partition:
+                arrivals.append(Arrival(event, record.topic, partition, record.offset))
+            else:
+                reading.astray.append(sent_again(record, event.user_id))
+        except Refused as why:
+            reading.letters.append(letter(record, why.reason, why.detail))
+    return reading
+
+
+def read_upload(record: Record) -> videos.Uploads | DeadLetter:
+    """Read one record of uploads.v1."""
+    try:
+        video, _ = decoded(record, videos.decode, UPLOAD_BYTES)
+        check_ids(video_id=video.video_id)
+        check_time(record, video.at_ms)
+        if isinstance(video, videos.Upload):
+            _refuse_if(videos.why_not_an_upload(video), Reason.SCHEMA)
+        if record.key is not None and record.key != video.video_id.encode():
+            raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.video_id")
+    except Refused as why:
+        return letter(record, why.reason, why.detail)
+    return video
+
+
+def late_letters(records: Iterable[Record], late: Iterable[Arrival]) -> list[DeadLetter]:
+    """Dead letters for events that came too late for their person."""
+    offsets = {arrival.offset for arrival in late}
+    if not offsets:
+        return []
+    detail = "$.at_ms is older than this person's newest event by more than late_ms"
+    return [letter(record, Reason.LATE, detail) for record in records if record.offset in offsets]
+
+
+def letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
+    """A dead letter for a record, with its place."""
+    return DeadLetter(
+        reason=reason,
+        detail=detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at_ms=record.timestamp,
+        key=record.key,
+        value=record.value or b"",
+        headers=record.headers,
+    )
+
+
+def _feedback(record: Record) -> feedback.Feedback:
+    event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES)
+    user_id, video_id = event.user_id, event.video_id
+    ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one look at all: nearly always there is nothing to say
+    if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has counted an event's own ids, no others
+        check_ids(user_id=user_id, video_id=video_id, event_id=event.event_id or event_id or "")
+    if event.at_ms > record.timestamp + FUTURE_MS:
+        check_time(record, event.at_ms)
+    key = record.key
+    if key != user_id.encode() and key is not None:
+        raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
+    if event.event_id is None and (event_id := event_id or _origin(record)):
+        return msgspec.structs.replace(event, event_id=event_id)
+    return event
+
+
+def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M, str | None]:
+    """Decode a record's value, CloudEvents unwrapped; every way in which this fails has its reason."""
+    value = record.value
+    if not value:
+        raise Refused(Reason.DECODE, "the value is null" if value is None else "the value is empty")
+    if len(value) > limit:
+        raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes, {limit} are allowed")
+    if value[0] == REGISTRY_MAGIC:
+        raise Refused(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
+    try:
+        if not record.headers and value.find(cloudevents.MARK) < 0:
+            return decode(value), None  # plain JSON, as nearly all is
+        data, event_id = cloudevents.unwrap(value, _headers(record))
+        return decode(data), event_id
+    except cloudevents.UnknownVersion as error:
+        raise Refused(Reason.SCHEMA_VERSION, str(error)) from None
+    except msgspec.ValidationError as error:
+        raise Refused(_reason_of(str(error)), str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.DECODE, str(error)) from None
+
+
+def _reason_of(error: str) -> Reason:
+    """Tell a value outside its bounds from a wrong type, by msgspec's sentence."""
+    if "= " not in error.replace("length >=", "").replace("length <=", "") and "out of range" not in error:
+        return Reason.SCHEMA
+    return Reason.TIMESTAMP if error.endswith("`$.at_ms`") else Reason.RANGE
+
+
+def check_ids(**ids: str) -> None:
+    """Refuse an id that no message may carry, by its field's name."""
+    for name, value in ids.items():
+        _refuse_if(why_not_an_id(name, value), Reason.SCHEMA)
+
+
+def check_time(record: Record, at_ms: int) -> None:
+    """Refuse a time further ahead of the broker's than clocks may differ."""
+    if at_ms > record.timestamp + FUTURE_MS:
+        raise Refused(Reason.TIMESTAMP, f"$.at_ms is {at_ms - record.timestamp} ms after the broker's time")
+
+
+def _refuse_if(why: str | None, reason: Reason) -> None:
+    if why:
+        raise Refused(reason, why)
+
+
+def _header(record: Record, name: str) -> str | None:
+    value = _headers(record).get(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _origin(record: Record) -> str | None:
+    """Where a record that was sent on was first read: as good as an id."""
+    origin = _header(record, ORIGIN)
+    if origin is not None:
+        check_ids(origin=origin)
+    return origin
+
+
+def _headers(record: Record) -> Mapping[str, bytes]:
+    return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
+
+
+def sent_again(record: Record, user_id: str) -> Outgoing:
+    """A record on its way to its person's partition; one that was sent there already is refused."""
+    if _header(record, ORIGIN):
+        raise Refused(Reason.KEY_MISMATCH, "sent again already, and still on the wrong partition")
+    origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
+    return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])

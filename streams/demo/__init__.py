@@ -1,0 +1,1 @@
+"""`freshet demo`: a world, its agents, and what they make of it."""

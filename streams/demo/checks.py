@@ -1,0 +1,67 @@
+"""What has to hold at the demo's end: live and replay agree, and every message keeps the contract."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ranker.profile.codec import state_digest
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK
+from streams.demo.screen import Check
+from streams.demo.stage import Stage, event_of
+from streams.logs.digest import live_digest
+from streams.logs.jsonl import Fault, read_log
+from streams.operations.contract.verify import run as verified
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What three likes did to a person's slate."""
+
+    person: str
+    kind: str
+    share_before: float
+    share_after: float
+
+
+def check(stage: Stage, shift: Shift) -> tuple[str, tuple[Check, ...]]:
+    """Compare the live state with a replay of what was published, and read every topic against the contract."""
+    stage.screen.chapter("Checking: live against replay, and every message against the contract")
+    live, people = live_digest(stage.settings)
+    stage.screen.say(f"  live: {people} profiles read from their topic")
+    replayed, late = replay_state(stage.publisher.file, stage.settings)
+    stage.screen.say(f"  replay: {stage.counts['events']} events folded again, without a broker")
+    topics = []
+    for topic in verified(stage.settings):
+        stage.screen.say(f"  {topic['topic']}: {topic['records']} records read, {topic['breaches']} breaches")
+        topics.append(topic)
+    records, breaches = (sum(topic[what] for topic in topics) for what in ("records", "breaches"))
+    answered, letters = stage.answered(), stage.seen.letters
+    first = next((f"; {topic['topic']}: {topic['first'][0]['what']}" for topic in topics if topic["first"]), "")
+    return live, (
+        Check("everybody's last event is answered", answered == people, f"{answered} of {people} people"),
+        Check("dead letters = those of the replay", letters.total() == late, f"{letters.total()} = {late}"),
+        Check("state digest live = replay", live == replayed, f"{live[:16]} = {replayed[:16]}"),
+        Check("the messages keep the contract", not breaches, f"{breaches} breaches in {records} records{first}"),
+        Check(
+            f"more {shift.kind} after the likes",
+            shift.share_after > shift.share_before,
+            f"{shift.share_before:.0%} → {shift.share_after:.0%}",
+        ),
+    )
+
+
+def replay_state(file: Path, settings: Settings) -> tuple[str, int]:
+    """State digest of a published log, folded without a broker, and how many of its events come too late."""
+    people: dict[str, Profile] = {}
+    late = 0
+    with file.open("rb") as lines:
+        for line in read_log(lines):
+            if isinstance(line, Fault) or line.topic is not FEEDBACK:
+                continue
+            arrival = Arrival(event_of(line), line.topic.name, 0, line.number)
+            folded = fold_all(people, [arrival], settings.late_ms)
+            people.update(folded.changed)
+            late += len(folded.late)
+    return state_digest(people.items()), late

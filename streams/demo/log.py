@@ -1,0 +1,128 @@
+"""What the demo publishes: a made-up log, a recorded one, or a data set's folder, converted first."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ranker.simulation.world import SPAN_MS, simulated_log
+from schemas.messages import feedback, videos
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Upload
+from schemas.topics import UPLOADS
+from streams.errors import Trouble
+from streams.logs.jsonl import Fault, Line, read_log
+
+EVENTS, VIDEOS = 5000, 400  # of the made-up log; chosen so that a run ends within 90 s on two cores
+EVENTS_OF_FOLDER = 25_000
+LIKES = 3  # so many videos of one kind a person likes in the demo
+EVENTS_A_PERSON, FEWEST_PEOPLE = 25, 10
+
+
+class Recorded(NamedTuple):
+    """A log, ready to be sent: uploads and withdrawals first, then what people did; both in the log's order."""
+
+    name: str
+    uploads: list[Line]
+    events: list[Line]
+    faults: list[Fault]  # lines that cannot be used, left out
+
+    @property
+    def last_ms(self) -> int:
+        """Event time at its end."""
+        return max(line.at_ms for line in (*self.uploads, *self.events))
+
+    def videos(self) -> dict[str, Upload]:
+        """The newest upload of each video that was not withdrawn, by id, in the order of the log."""
+        there: dict[str, Upload] = {}
+        for line in self.uploads:
+            if isinstance(line.message, Upload):
+                there[line.message.video_id] = line.message
+            else:
+                there.pop(line.key.decode(), None)
+        return there
+
+    def people(self) -> list[str]:
+        """Everybody who did something, in order of first appearance."""
+        return list(dict.fromkeys(line.key.decode() for line in self.events))
+
+
+def simulated(seed: int, events: int | None, now_ms: int) -> Recorded:
+    """A made-up log that ends now."""
+    count = events or EVENTS
+    people = max(FEWEST_PEOPLE, count // EVENTS_A_PERSON)
+    log = simulated_log(seed, people, VIDEOS, count, now_ms - SPAN_MS)
+    return _recorded(f"made-up log, seed {seed}", lines_of(log))
+
+
+def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
+    """A JSONL log, or a data set's folder, which is converted into this folder first."""
+    name = path.name
+    if path.is_dir():
+        path = converted(path, events_limit or EVENTS_OF_FOLDER, folder / "log.jsonl")
+    try:
+        with path.open("rb") as lines:
+            log = _recorded(name, read_log(lines))
+    except OSError as error:
+        raise Trouble(f"{path} cannot be read: {error.strerror}.", "Name a JSONL log or a folder.") from error
+    if not log.events or not log.videos():
+        raise Trouble(f"{path} holds no upload and event that can be used.", f"`freshet validate {path}` says why.")
+    if not by_kind(log.videos(), LIKES):
+        raise Trouble(
+            f"No {LIKES} videos of {path} share a category or a tag.", "The demo needs them; use another log."
+        )
+    return log._replace(events=log.events[: whole_exposures(log.events, events_limit)])
+
+
+def converted(folder: Path, limit: int, out: Path) -> Path:
+    """Convert the folder of a data set that we know; gives the log's path."""
+    from streams.logs.convert.kuairand import convert_kuairand
+    from streams.logs.convert.movielens import convert_movielens
+
+    known = (("log_standard_*.parquet", convert_kuairand), ("ratings.csv*", convert_movielens))
+    for pattern, convert in known:
+        if any(folder.glob(pattern)):
+            convert(folder, out, limit)
+            return out
+    patterns = " nor ".join(pattern for pattern, _ in known)
+    raise Trouble(f"{folder} holds neither {patterns}.", "Name KuaiRand's or MovieLens's folder, or a JSONL log.")
+
+
+def whole_exposures(lines: Sequence[Line], limit: int | None) -> int:
+    """How many lines hold `limit` events, and what else happened at the last one's time."""
+    if limit is None or limit >= len(lines):
+        return len(lines)
+    end = limit
+    while end < len(lines) and lines[end].at_ms == lines[end - 1].at_ms:
+        end += 1
+    return end
+
+
+def lines_of(messages: Iterable[Upload | Feedback]) -> Iterator[Line | Fault]:
+    """Messages as the lines of a log."""
+    return read_log(
+        videos.encode(message) if isinstance(message, Upload) else feedback.encode(message) for message in messages
+    )
+
+
+def kinds_of(video: Upload) -> Sequence[str]:
+    """What kind of video it is, in the log's own words: its category, or else its tags."""
+    return (video.category,) if video.category else tuple(video.tags or ())
+
+
+def by_kind(catalogue: Mapping[str, Upload], least: int) -> dict[str, list[str]]:
+    """Videos of each kind that has at least so many, in the order of the log; kinds by name."""
+    kinds: dict[str, list[str]] = {}
+    for video_id, video in catalogue.items():
+        for kind in kinds_of(video):
+            kinds.setdefault(kind, []).append(video_id)
+    return {kind: ids for kind, ids in sorted(kinds.items()) if len(ids) >= least}
+
+
+def _recorded(name: str, lines: Iterable[Line | Fault]) -> Recorded:
+    log = Recorded(name, [], [], [])
+    for line in lines:
+        if isinstance(line, Fault):
+            log.faults.append(line)
+        else:
+            (log.uploads if line.topic is UPLOADS else log.events).append(line)
+    return log

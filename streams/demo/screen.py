@@ -1,0 +1,138 @@
+"""What the demo shows: live bars and tables on a terminal, plain lines everywhere else."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from schemas.messages.recommendations import Because, Item
+from schemas.messages.videos import Upload
+from streams.demo.log import kinds_of
+
+SAY_EVERY_S = 5.0
+PLAIN_WIDTH = 150
+WORDS = {
+    "creator": "by a creator they like",
+    "trending": "many people watch it now",
+    "fresh": "newly uploaded",
+    "popular": "many people have watched it",
+    "explore": "drawn by chance among the new ones",
+}
+
+Moved = Callable[[int], None]
+
+
+class Check(NamedTuple):
+    """Something that has to hold at the end."""
+
+    name: str
+    holds: bool
+    seen: str
+
+
+class Screen:
+    """Where everything for eyes goes: stdout, or stderr when stdout is for JSON."""
+
+    def __init__(self, as_json: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=as_json, highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = PLAIN_WIDTH
+
+    def say(self, line: str) -> None:
+        """One line."""
+        self._console.print(Text(line), soft_wrap=True)
+
+    def chapter(self, title: str) -> None:
+        """The next part of the story."""
+        self._console.print()
+        self._console.print(Text(title, style="bold"), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, what: str, total: int, gives_up_s: float | None = None) -> Iterator[Moved]:
+        """Show how far something is; the given function takes how much is done. Ends in a line with the time."""
+        began = time.monotonic()
+        limit = f"; gives up when nothing moves for {gives_up_s:g} s" if gives_up_s else ""
+        with self._bar(what, total) if self._console.is_terminal else self._lines(what, total, limit) as moved:
+            yield moved
+        self.say(f"  {what}: {total} in {time.monotonic() - began:.1f} s")
+
+    @contextmanager
+    def _bar(self, what: str, total: int) -> Iterator[Moved]:
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(what, total=total)
+            yield lambda done: bars.update(task, completed=done)
+
+    @contextmanager
+    def _lines(self, what: str, total: int, limit: str) -> Iterator[Moved]:
+        began = said = time.monotonic()
+
+        def moved(done: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= SAY_EVERY_S:
+                said = time.monotonic()
+                self.say(f"  {what}: {done} of {total} ({said - began:.0f} s{limit})")
+
+        yield moved
+
+    def slates(self, before: Sequence[Item], after: Sequence[Item], catalogue: Mapping[str, Upload], kind: str) -> None:
+        """Two slates side by side; what is of the kind stands out."""
+        table = Table("", "before", "after", box=SIMPLE_HEAD, pad_edge=False)
+        for rank in range(max(len(before), len(after))):
+            cells = (_cell(slate, rank, catalogue, kind) for slate in (before, after))
+            table.add_row(str(rank + 1), *cells)
+        self._console.print(table)
+
+    def figures(self, figures: Mapping[str, str]) -> None:
+        """What was counted and measured."""
+        table = Table("figure", "value", box=SIMPLE_HEAD, pad_edge=False)
+        for name, value in figures.items():
+            table.add_row(Text(name), Text(value))
+        self._console.print(table)
+
+    def checks(self, checks: Sequence[Check]) -> None:
+        """What had to hold, and whether it does."""
+        table = Table("check", "holds", "seen", box=SIMPLE_HEAD, pad_edge=False)
+        for check in checks:
+            style = "green" if check.holds else "bold red"
+            table.add_row(Text(check.name), Text("yes" if check.holds else "NO", style=style), Text(check.seen))
+        self._console.print(table)
+
+
+def _cell(slate: Sequence[Item], rank: int, catalogue: Mapping[str, Upload], kind: str) -> Text:
+    if rank >= len(slate):
+        return Text("")
+    item = slate[rank]
+    video = catalogue.get(item.video_id)
+    kinds = kinds_of(video) if video else ()
+    title = f"{title_of(item.video_id, catalogue)} ({', '.join(kinds)})"
+    reasons = "; ".join(in_words(because, catalogue) for because in item.reasons)
+    cell = Text(title, style="bold green" if kind in kinds else "")
+    return cell.append(f"\n  {reasons} [{', '.join(item.sources)}]", style="not bold dim")
+
+
+def title_of(video_id: str, catalogue: Mapping[str, Upload]) -> str:
+    """A video's title, or its id where it has none.
+
+    >>> title_of("v7", {})
+    'video v7'
+    """
+    video = catalogue.get(video_id)
+    return (video.title if video else None) or f"video {video_id}"
+
+
+def in_words(because: Because, catalogue: Mapping[str, Upload]) -> str:
+    """A reason as a person would say it.
+
+    >>> in_words(Because("popular", 1.0), {})
+    'many people have watched it'
+    """
+    if because.code == "similar_to":
+        return f"like “{title_of(because.video_id or '', catalogue)}”"
+    return WORDS.get(because.code, because.code)

@@ -1,0 +1,182 @@
+"""The demo's stage: broker, topics and agents for the time of a `with`, and waiting that says what it waits for."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from kafka.errors import KafkaError
+
+from encoders.base import ModelError
+from encoders.models.manifest import folder_of, verify
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import Profile
+from schemas.messages.feedback import Feedback
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK
+from streams.demo.clients import Follower, Publisher, Sent, following
+from streams.demo.screen import Screen
+from streams.errors import Trouble
+from streams.kafka import topic_admin
+from streams.local.broker import local_broker
+from streams.logs.jsonl import Line
+from streams.worker import processes, supervise
+from streams.worker.agents import Agent
+
+AGENTS = tuple(agent.value for agent in Agent)
+STALLED_S = 60.0  # a wait in which nothing moves for so long is given up; a guess
+STOP_S = 4.0  # agents, then by force; with the broker's 10 s, Ctrl-C ends within 15
+LOOK_S = 0.05
+LAST_LINES = 12
+
+
+class Agents:
+    """The running agents, their output in one file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._folder = folder
+
+    def start(self, environ: Mapping[str, str]) -> None:
+        """Start each in a process of its own."""
+        for name, command in supervise.workers(AGENTS).items():
+            with self.output(name).open("wb") as output:
+                self.processes[name] = processes.start(command, output, environ)
+
+    def output(self, name: str) -> Path:
+        """Where an agent's lines go."""
+        return self._folder / f"{name}.log"
+
+    def check(self) -> None:
+        """Raise Trouble, with the last lines of the agent, where one has ended."""
+        for name, process in self.processes.items():
+            if (status := process.poll()) is not None:
+                said = self.output(name).read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+                told = "\n".join(f"  {name} | {line}" for line in said) or f"  {name} said nothing"
+                cause = f"The agent {name} ended {processes.exit_text(status)}; the others are stopped.\n{told}"
+                raise Trouble(cause, f"See to that; `freshet worker {name}` runs it alone.")
+
+
+class Stage:
+    """All that the story is played with; `profiles` is what the agents should have made of what was published."""
+
+    def __init__(self, settings: Settings, screen: Screen, agents: Agents, ends: tuple[Publisher, Follower]) -> None:
+        self.settings, self.screen, self.agents = settings, screen, agents
+        self.publisher, self.seen = ends
+        self.profiles: dict[str, Profile] = {}
+        self.counts = {"uploads": 0, "events": 0}
+
+    def publish(self, lines: Iterable[Line], what: str = "", total: int = 0) -> list[Sent]:
+        """Send lines, each confirmed; with a text the screen shows how far it is."""
+        sent = []
+        with self.screen.progress(f"publishing {what}", total) if what else _silent() as moved:
+            for one in self.publisher.send(lines):
+                self.counts["events" if one.line.topic is FEEDBACK else "uploads"] += 1
+                sent.append(one)
+                moved(len(sent))
+        for start in range(0, len(sent), 1000):
+            self._fold(one for one in sent[start : start + 1000] if one.line.topic is FEEDBACK)
+        return sent
+
+    def wait(self, what: str, done: Callable[[], int], total: int, shown: bool = True) -> None:
+        """Return when `done` has reached the total; raise Trouble when an agent ends or nothing moves for long."""
+        with self.screen.progress(f"waiting for {what}", total, STALLED_S) if shown else _silent() as moved:
+            reached, since = -1, time.monotonic()
+            while (now := done()) < total:
+                if now != reached:
+                    reached, since = now, time.monotonic()
+                if time.monotonic() - since > STALLED_S:
+                    letters = ", ".join(f"{times} {reason}" for reason, times in sorted(self.seen.letters.items()))
+                    cause = f"Still {total - now} of {total} to go for {what}, and nothing moved for {STALLED_S:g} s."
+                    raise Trouble(f"{cause} Dead letters: {letters or 'none'}.", "A smaller --events may do.")
+                self.agents.check()
+                self.seen.check()
+                moved(now)
+                time.sleep(LOOK_S if shown else LOOK_S / 10)
+            moved(total)
+
+    def answered(self) -> int:
+        """How many of all who acted have a slate that takes their last accepted event into account."""
+        newest = self.seen.newest
+        return sum(
+            user in newest and newest[user].trigger.offset >= profile.origin.offset
+            for user, profile in self.profiles.items()
+            if profile.origin
+        )
+
+    def _fold(self, sent: Iterable[Sent]) -> None:
+        topic = FEEDBACK.full(self.settings.prefix)
+        arrivals = [Arrival(event_of(one.line), topic, one.partition, one.offset) for one in sent]
+        self.profiles.update(fold_all(self.profiles, arrivals, self.settings.late_ms).changed)
+
+
+@contextmanager
+def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen: Screen) -> Iterator[Stage]:
+    """Set everything up in the folder, and take it all down again, whatever happens."""
+    _refuse_missing_models(settings)
+    with ExitStack() as running:
+        if own_broker:
+            broker = running.enter_context(local_broker(folder, settings.cache_dir, say=screen.say))
+            if not keep:
+                running.callback(broker.kill)  # its data go anyway
+            settings = settings.model_copy(update={"bootstrap": broker.bootstrap})
+        topic_admin.wait_until_let_in(settings, screen.say)
+        made: list[str] = []
+        topic_admin.apply(settings, made.append)
+        topic_admin.check(settings)
+        screen.say(f"Kafka answers at {settings.bootstrap}; {len(made)} topics made, {settings.partitions} partitions")
+        agents = Agents(folder)
+        running.callback(lambda: supervise.stop_all(agents.processes, screen.say, STOP_S))
+        agents.start(supervise.environment(settings))
+        publisher = running.enter_context(Publisher(settings, folder / "published.jsonl"))
+        seen = running.enter_context(following(settings))
+        ready = Stage(settings, screen, agents, (publisher, seen))
+        with topic_admin.connected(settings) as asked:
+            ready.wait("the agents " + ", ".join(AGENTS) + " to start", lambda: _assigned(asked, settings), len(AGENTS))
+        yield ready
+
+
+@contextmanager
+def run_folder(data_dir: Path, keep: bool) -> Iterator[Path]:
+    """A fresh folder below `demo`, removed afterwards unless it is kept."""
+    above = data_dir.absolute() / "demo"
+    above.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=above, prefix="run-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _assigned(asked: object, settings: Settings) -> int:
+    """How many agents have their partitions, by their consumer groups."""
+    return sum(_is_stable(asked, f"{settings.prefix}{name}") for name in AGENTS)
+
+
+def _is_stable(asked: object, group: str) -> bool:
+    try:
+        described = asked.describe_groups([group])[group]  # type: ignore[attr-defined]  # kafka-python has no types
+    except KafkaError:  # not there yet, or its coordinator is not
+        return False
+    return bool(described.get("group_state") == "Stable" and described.get("members"))
+
+
+def _refuse_missing_models(settings: Settings) -> None:
+    try:
+        verify(folder_of(settings.cache_dir))
+    except ModelError as error:
+        raise Trouble(f"The models cannot be used: {error}", "`freshet export` makes them, once.") from error
+
+
+def event_of(line: Line) -> Feedback:
+    """The event of a line of feedback.v1."""
+    return line.message  # type: ignore[return-value]  # lines of feedback.v1 hold nothing else
+
+
+@contextmanager
+def _silent() -> Iterator[Callable[[int], None]]:
+    yield lambda _: None

@@ -1,0 +1,1 @@
+"""The encoding agent: uploads to what the catalogue holds of them."""

@@ -1,0 +1,218 @@
+"""Fetches what an upload names: from listed hosts, at addresses that were looked at, within bounds of size and time."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urljoin
+
+import httpcore
+from httpcore import AsyncNetworkBackend, AsyncNetworkStream
+
+from encoders.media.types import MediaError
+from schemas.settings.media_hosts import Hosts, Origin, hosts, split
+from schemas.settings.model import Settings
+from streams.encoding.local_files import UrlForbidden, read_below
+
+REDIRECTS = 3
+ADDRESSES = 3  # of a name that are tried, one after the other
+MOVED = frozenset((301, 302, 303, 307, 308))
+LATER = frozenset((408, 425, 429))  # and everything from 500 on
+HEADERS: Mapping[bytes | str, bytes | str] = {"User-Agent": "freshet", "Accept": "*/*", "Accept-Encoding": "identity"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SECRET = re.compile(r"//[^/]*@")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be fetched, how much, and how long it may take."""
+
+    hosts: Hosts
+    root: Path | None
+    bytes: int
+    wall_s: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        root = Path(settings.media_root) if settings.media_root else None
+        return cls(hosts(settings.media_hosts), root, settings.media_bytes, settings.media_s)
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()  # 10 ms: reads all the authorities
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(at[0]) for *_, at in found]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the network is reached: names to addresses, connections, and whose certificates count."""
+
+    resolve: Resolve = _resolved
+    backend: AsyncNetworkBackend = field(default_factory=httpcore.AnyIOBackend)
+    trust: Callable[[], ssl.SSLContext] = _trust
+
+
+WIRE = Wire()
+
+
+async def fetch(uri: str, rules: Rules, wire: Wire = WIRE) -> bytes:
+    """The bytes behind an address or a path below `media_root`.
+
+    UrlForbidden: the rules do not allow it. MediaError: it is not there, too large or too slow; `passing` says whether
+    trying again may help.
+    """
+    scheme = found[1].lower() if (found := _SCHEME.match(uri)) else "file"
+    try:
+        async with asyncio.timeout(rules.wall_s):
+            if scheme in ("http", "https"):
+                return await _fetched(uri, rules, wire)
+            if scheme == "file":
+                return await asyncio.to_thread(_from_file, uri, rules)
+    except TimeoutError:
+        raise MediaError(f"{_short(uri)} took longer than {rules.wall_s:g} s; try again", passing=True) from None
+    raise UrlForbidden(f"{scheme}: is not fetched; media_uri takes https, and paths below media_root")
+
+
+def _from_file(uri: str, rules: Rules) -> bytes:
+    if rules.root is None:
+        raise UrlForbidden("media_root is not set, so no file is read; set it to the folder of the media")
+    if _SCHEME.match(uri):
+        name = uri[len("file:") :]
+        if name.startswith("//"):
+            host, slash, name = name[2:].partition("/")
+            if host not in ("", "localhost") or not slash:
+                raise UrlForbidden(f"{_short(uri)} names another machine's file; write file:///path below media_root")
+        uri = unquote(name)
+    return read_below(rules.root, uri, rules.bytes)
+
+
+async def _fetched(url: str, rules: Rules, wire: Wire) -> bytes:
+    for _ in range(1 + REDIRECTS):
+        read = split(url)
+        if read is None:
+            raise UrlForbidden(f"{_short(url)} is no plain https://host/path; no user, no spaces, names in punycode")
+        origin, path = read
+        if not rules.hosts.allows(origin):
+            raise UrlForbidden(f"{origin} is not among media_hosts; add it there if it shall be asked")
+        try:
+            answer = await _asked(origin, path, rules, wire)
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+            passing = getattr(error, "errno", None) != socket.EAI_NONAME
+            why = str(error) or type(error).__name__
+            raise MediaError(f"{origin} could not be asked ({why}); see whether it is up", passing=passing) from error
+        if isinstance(answer, bytes):
+            return answer
+        url = _moved(f"{origin}{path}", answer)
+    raise MediaError(
+        f"{_short(url)} is the address after {REDIRECTS} redirects already; name the last one in media_uri"
+    )
+
+
+def _moved(url: str, location: str) -> str:
+    try:
+        return location if _SCHEME.match(location) else urljoin(url, location)
+    except ValueError:  # [ and ] with no address between them
+        raise UrlForbidden(f"{_short(url)} redirects to {_short(location)}, which is no address") from None
+
+
+async def _asked(origin: Origin, path: str, rules: Rules, wire: Wire) -> bytes | str:
+    """The body, or where it has moved to."""
+    backend = _Checked(wire, trusted=rules.hosts.trusts(origin))
+    url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
+    trust = wire.trust() if origin.scheme == "https" else None
+    async with (
+        httpcore.AsyncConnectionPool(trust, network_backend=backend) as pool,
+        pool.stream("GET", url, headers=HEADERS) as response,
+    ):
+        headers = {name.lower(): value for name, value in response.headers}
+        location = headers.get(b"location")
+        if response.status in MOVED and location is not None:
+            return location.decode("latin-1")
+        if response.status != 200:
+            passing = response.status in LATER or response.status >= 500
+            raise MediaError(f"{origin} answered {response.status}; correct media_uri", passing=passing)
+        return await _body(response, headers.get(b"content-length", b""), origin, rules.bytes)
+
+
+async def _body(response: httpcore.Response, length: bytes, origin: Origin, most: int) -> bytes:
+    body = bytearray()
+    too_large = MediaError(f"{origin} answered with more than {most} bytes; make the file smaller")
+    if length.isdigit() and (len(length) > 18 or int(length) > most):
+        raise too_large
+    async for chunk in response.aiter_stream():
+        body += chunk
+        if len(body) > most:
+            raise too_large
+    return bytes(body)
+
+
+class _Checked(AsyncNetworkBackend):
+    """Resolves a name once, looks at every address, and connects to one of these: no second answer can be another."""
+
+    def __init__(self, wire: Wire, *, trusted: bool) -> None:
+        self._wire, self._trusted = wire, trusted
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> AsyncNetworkStream:
+        addresses = list(dict.fromkeys(await self._wire.resolve(host, port)))
+        for address in addresses if not self._trusted else ():
+            if not is_public(address):
+                raise UrlForbidden(f"{host} has the address {address}, which is not public; it is not asked")
+        fault: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in addresses[:ADDRESSES]:
+            try:
+                return await self._wire.backend.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                fault = error
+        raise fault
+
+
+def is_public(text: str) -> bool:
+    """Whether an address belongs to somebody out on the Internet, also by the IPv4 address that is wrapped in it.
+
+    >>> [is_public(text) for text in ("93.184.215.14", "100.64.0.1", "::ffff:10.0.0.7", "2002:a00:7::")]
+    [True, False, False, False]
+    """
+    try:
+        address: Address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        wrapped = address.ipv4_mapped or address.sixtofour or _behind_nat64(address)
+        if wrapped is not None:
+            return is_public(str(wrapped))
+        if address.scope_id or address not in _GLOBAL or address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
+
+
+def _short(uri: str) -> str:
+    """An address for a sentence: without password and query, where signatures stand."""
+    bare = _SECRET.sub("//", uri.partition("?")[0])
+    return "".join(ch if ch.isprintable() else "?" for ch in bare[:100])

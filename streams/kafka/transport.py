@@ -1,0 +1,27 @@
+"""Our consumer and producer as a Faust transport."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import confluent_kafka as kafka
+from faust.transport import base
+from faust.types.transports import ConsumerT, ProducerT
+
+from streams.kafka.consumer import Consumer as OurConsumer
+from streams.kafka.producer import Producer as OurProducer
+from streams.kafka.waits import Waits
+
+
+class Transport(base.Transport):
+    """Our consumer and producer as a Faust transport, with the client's options for this broker."""
+
+    Consumer: type[ConsumerT] = OurConsumer  # type: ignore[misc]
+    Producer: type[ProducerT] = OurProducer  # type: ignore[misc]
+
+    driver_version = f"confluent_kafka={kafka.__version__}"
+
+    def __init__(self, app: Any, options: Mapping[str, Any]) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.options = dict(options)
+        self.waits = Waits()
+        self.between_polls: list[Callable[[], Awaitable[None]]] = []

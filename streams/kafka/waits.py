@@ -1,0 +1,26 @@
+"""What a worker waits for outside itself."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Waits:
+    """What a worker waits for outside itself: no reason to end it, but it is not ready meanwhile."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Say what is waited for, for the time of a `with`."""
+        self._since[what] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since.pop(what, None)
+
+    def now(self, longer_s: float = 0.0) -> list[str]:
+        """What has been waited for, for so long at least."""
+        now = time.monotonic()
+        return sorted(what for what, since in self._since.copy().items() if now - since >= longer_s)

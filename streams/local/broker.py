@@ -1,0 +1,215 @@
+"""A real Kafka broker on this machine: one KRaft node, on loopback only, for development and tests."""
+
+import base64
+import re
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from schemas.topics import MAX_RECORD_BYTES
+from streams.errors import Trouble
+from streams.kafka.probe import PAUSE_S, answers
+from streams.local.jars import KAFKA, find_program, kafka_jars
+from streams.worker import processes
+
+HOST = "127.0.0.1"
+START_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
+STOP_S = 10.0
+HEAP = ("-Xms128m", "-Xmx768m")
+# A local broker lives for minutes: the optimising compiler alone took 0.4 of a core for as long as one was watched.
+COMPILER = "-XX:TieredStopAtLevel=1"
+
+LOG4J = """status = off
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = {folder}/broker.log
+appender.file.filePattern = {folder}/broker.log.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %m (%c)%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 5MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 2
+rootLogger.level = WARN
+rootLogger.appenderRef.file.ref = file
+"""
+
+
+class LocalBroker:
+    """One broker process with its folder; it can be started again after `stop` or `kill`, with its data."""
+
+    def __init__(self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None) -> None:
+        self.folder, self.jars, self.port = folder, jars, port
+        self.extra = dict(extra or {})  # server properties over ours
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for clients."""
+        return f"{HOST}:{self.port}"
+
+    def start(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Start it and return once it answers a Metadata request; raises Trouble where it does not."""
+        refuse_taken_port(self.port)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_files()
+        if not (self.folder / "log" / "meta.properties").exists():
+            self._format()
+        with (self.folder / "console.log").open("ab") as console:
+            self.process = processes.start(self._java("kafka.Kafka", "server.properties"), console)
+        try:
+            self._wait(say)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop it in order, or after 10 s by force."""
+        if self.process:
+            processes.stop(self.process, STOP_S)
+            self.process = None
+
+    def kill(self) -> None:
+        """End it at once with SIGKILL, as a crash would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _write_files(self) -> None:
+        properties = server_properties(self.folder, self.port, free_port()) | self.extra
+        lines = "".join(f"{key}={value}\n" for key, value in properties.items())
+        (self.folder / "server.properties").write_text(lines, encoding="utf-8")
+        (self.folder / "log4j2.properties").write_text(LOG4J.format(folder=self.folder), encoding="utf-8")
+
+    def _java(self, main: str, *arguments: str) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        given = [str(self.folder / text) if text.endswith(".properties") else text for text in arguments]
+        java = find_program("java", "openjdk-17-jre-headless")
+        return [java, *HEAP, COMPILER, "-Djava.awt.headless=true", logging, "-cp", f"{self.jars}/*", main, *given]
+
+    def _format(self) -> None:
+        """Give an empty folder its cluster id, as Kafka demands before a first start."""
+        arguments = ("format", "-t", cluster_id(), "-c", "server.properties")
+        command = self._java("kafka.tools.StorageTool", *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise _refused_to_start(done.stdout + done.stderr, self.folder)
+
+    def _wait(self, say: Callable[[str], None]) -> None:
+        say(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_S:g} s)")
+        end = time.monotonic() + START_S
+        while not answers(HOST, self.port):
+            if self.process is None or self.process.poll() is not None:
+                raise _refused_to_start(_last_words(self.folder), self.folder)
+            if time.monotonic() > end:
+                cause = f"Kafka did not answer at {self.bootstrap} within {START_S:g} s."
+                raise Trouble(cause, _see(self.folder))
+            time.sleep(PAUSE_S)
+
+
+@contextmanager
+def local_broker(
+    data_dir: Path,
+    cache_dir: Path,
+    port: int = 0,
+    reset: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    extra: Mapping[str, str] | None = None,
+) -> Iterator[LocalBroker]:
+    """Run a broker for the time of a `with`; port 0 takes a free one, `reset` begins with an empty log."""
+    port = port or free_port()
+    refuse_taken_port(port)
+    find_program("java", "openjdk-17-jre-headless")
+    folder = data_dir.absolute() / f"broker-{port}"
+    if reset and (folder / "server.properties").exists():  # a sign that the folder is a broker's
+        shutil.rmtree(folder)
+    broker = LocalBroker(folder, kafka_jars(cache_dir.absolute(), say), port, extra)
+    broker.start(say)
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def server_properties(folder: Path, port: int, controller_port: int) -> dict[str, str]:
+    """Kafka's configuration for one node that is broker and controller."""
+    size = str(MAX_RECORD_BYTES)
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(folder / "log"),
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": "0",
+        "message.max.bytes": size,
+        "replica.fetch.max.bytes": size,
+        "replica.fetch.response.max.bytes": size,
+        "default.replication.factor": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",  # 50 as shipped: each is a folder to make at the first commit
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        # 9 s and 2 s as shipped: so long a killed broker counts as alive, and its successor waits.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
+        "log.retention.hours": "168",
+        "log.cleaner.dedupe.buffer.size": "33554432",  # 128 MB as shipped, a sixth of the heap
+    }
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise Trouble where something listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: a crash leaves no wait behind
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise Trouble(
+                f"Port {port} on {HOST} cannot be had: {error.strerror}.",
+                "Stop what uses it, or choose another with --port.",
+            ) from None
+
+
+def cluster_id() -> str:
+    """A fresh id as Kafka spells it: 22 characters of URL-safe base64, no dash first (as options have)."""
+    return "F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def _last_words(folder: Path) -> str:
+    logs = (folder / "console.log", folder / "broker.log")
+    return "".join(log.read_text("utf-8", "replace")[-20_000:] for log in logs if log.exists())
+
+
+def _refused_to_start(said: str, folder: Path) -> Trouble:
+    if "UnsupportedClassVersionError" in said:
+        return Trouble(f"Kafka {KAFKA} needs Java 17 or newer.", "Debian: apt-get install openjdk-17-jre-headless.")
+    faults = [line.strip() for line in said.splitlines() if re.search(r"Exception|ERROR|FATAL|Error", line)]
+    why = faults[-1] if faults else "it gave no reason"
+    return Trouble(f"Kafka ended while starting: {why[:300]}.", _see(folder))
+
+
+def _see(folder: Path) -> str:
+    return f"Read {folder}/broker.log and console.log; `freshet broker --reset` begins with an empty log."

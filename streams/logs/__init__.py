@@ -1,0 +1,1 @@
+"""Recorded logs: reading, converting, sending, replaying."""

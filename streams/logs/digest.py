@@ -1,0 +1,31 @@
+"""The state digest of the live system: every newest profile of the changelog."""
+
+import asyncio
+
+from ranker.profile.codec import state_digest, unpack
+from ranker.profile.model import EMPTY, Profile
+from schemas.settings.model import Settings
+from schemas.topics import PROFILES
+from streams.kafka.owned_state import text_of
+from streams.kafka.reader import groupless, partitions_of, read_to_end
+
+
+def live_digest(settings: Settings) -> tuple[str, int]:
+    """SHA-256 over all profiles as the profiles topic holds them now, and how many they are."""
+    profiles = asyncio.run(_profiles(settings))
+    return state_digest(profiles.items()), len(profiles)
+
+
+async def _profiles(settings: Settings) -> dict[str, Profile]:
+    topic = PROFILES.full(settings.prefix)
+    with groupless(settings) as consumer:
+        partitions = await partitions_of(consumer, topic)
+    newest: dict[str, Profile] = {}
+    async for batch in read_to_end(settings, topic, partitions):
+        for record in batch:
+            user = text_of(record.key)
+            if record.value is None:
+                newest.pop(user, None)
+            elif (profile := unpack(record.value)).version >= newest.get(user, EMPTY).version:
+                newest[user] = profile
+    return newest

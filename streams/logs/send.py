@@ -1,0 +1,81 @@
+"""A recorded log onto the topics, at the pace of its own times or as fast as the broker confirms."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, UPLOADS
+from streams.errors import Trouble
+from streams.kafka import topic_admin
+from streams.kafka.security import kafka_python_options
+from streams.logs.jsonl import Line
+
+UNCONFIRMED = 5000  # a guess: enough to keep the producer's batches full
+LINGER_MS = 5
+CONFIRM_S = 130.0  # the producer itself gives up after 120 s
+
+
+def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], None]) -> Counter[str]:
+    """Send each line under its key; returns how many each topic has confirmed.
+
+    Raises Trouble at the first line that the broker refuses.
+    """
+    _refuse_missing_topics(settings)
+    producer = KafkaProducer(
+        **kafka_python_options(settings),
+        linger_ms=LINGER_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+    sent: Counter[str] = Counter()
+    waiting: deque[tuple[Line, Callable[[float], object]]] = deque()
+
+    def confirm_oldest() -> None:
+        line, outcome = waiting.popleft()
+        try:
+            outcome(CONFIRM_S)
+        except KafkaError as error:
+            cause = f"Line {line.number} was not confirmed: {error}."
+            raise Trouble(cause, "The lines before it were; send the rest.") from error
+        sent[line.topic.full(settings.prefix)] += 1
+        confirmed(line)
+
+    try:
+        for line in lines:
+            name = line.topic.full(settings.prefix)
+            waiting.append((line, producer.send(name, line.value, key=line.key).get))
+            if len(waiting) > UNCONFIRMED:
+                confirm_oldest()
+        producer.flush()
+        while waiting:
+            confirm_oldest()
+    finally:
+        producer.close(timeout=5)
+    return sent
+
+
+def paced(
+    lines: Iterable[Line],
+    speed: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Line]:
+    """Hold each line back until its time has come: `speed` seconds of the log pass in a second."""
+    start, first_ms = clock(), None
+    for line in lines:
+        first_ms = line.at_ms if first_ms is None else first_ms
+        early_s = (line.at_ms - first_ms) / 1000 / speed - (clock() - start)
+        if early_s > 0:
+            sleep(early_s)
+        yield line
+
+
+def _refuse_missing_topics(settings: Settings) -> None:
+    needed = {topic.full(settings.prefix) for topic in (FEEDBACK, UPLOADS)}
+    missing = [d.topic for d in topic_admin.plan(settings) if d.action == "create" and d.topic in needed]
+    if missing:
+        raise Trouble(f"{settings.bootstrap} has no topic {missing[0]}.", "`freshet topics apply` creates it.")

@@ -1,0 +1,72 @@
+"""The slates as they come out, for eyes and for scripts."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.messages.recommendations import Item, Recommendation
+from schemas.settings.model import Settings
+from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
+from streams.errors import Trouble
+from streams.kafka.records import partition_of
+from streams.kafka.security import kafka_python_options, wait_until_let_in
+
+POLL_MS = 500
+
+
+class Answer(NamedTuple):
+    """One record of recommendations.v1; a value of None: the person was erased, or never had one."""
+
+    user_id: str
+    value: bytes | None
+
+
+def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[Answer]:
+    """Follow recommendations.v1, of one person or of all, without end."""
+    wait_until_let_in(settings, lambda _: None)
+    topic = RECOMMENDATIONS.full(settings.prefix)
+    consumer = KafkaConsumer(
+        **kafka_python_options(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=MAX_RECORD_BYTES,
+    )
+    try:
+        _place(consumer, topic, user_id, from_start)
+        while True:
+            for records in consumer.poll(timeout_ms=POLL_MS).values():
+                for record in records:
+                    key = (record.key or b"").decode("utf-8", "replace")
+                    if user_id in (None, key):
+                        yield Answer(key, record.value)
+    finally:
+        consumer.close()
+
+
+def _place(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: bool) -> None:
+    numbers = sorted(consumer.partitions_for_topic(topic) or ())
+    if not numbers:
+        raise Trouble(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+    if user_id is not None:
+        numbers = [partition_of(user_id.encode(), len(numbers))]
+    places = [TopicPartition(topic, number) for number in numbers]
+    consumer.assign(places)
+    (consumer.seek_to_beginning if from_start else consumer.seek_to_end)(*places)
+    for place in places:
+        consumer.position(place)  # a seek is lazy: without this, what comes before the first poll is missed
+
+
+def heading(slate: Recommendation) -> str:
+    """One line over a slate: whose, which, what it answers and how soon."""
+    trigger = slate.trigger
+    place = f"{trigger.topic}[{trigger.partition}]@{trigger.offset}"
+    lacks = f", without {', '.join(slate.degraded)}" if slate.degraded else ""
+    late_ms = slate.generated_at_ms - trigger.at_ms
+    return f"{slate.user_id} version {slate.version}, {late_ms} ms after {place}{lacks}"
+
+
+def why(item: Item) -> str:
+    """The reasons of an item, strongest first."""
+    reasons = sorted(item.reasons, key=lambda because: (-because.weight, because.code))
+    return ", ".join(f"{because.code} {because.video_id or ''}".strip() for because in reasons)

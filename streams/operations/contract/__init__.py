@@ -1,0 +1,1 @@
+"""Whether the messages on the topics keep the contract."""

@@ -1,0 +1,126 @@
+"""What the contract's rules need of records that were read before, and what they say when one is broken."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ranker.profile.fold import Arrival
+from schemas.messages import feedback
+from schemas.topics import Topic
+from streams.kafka.records import partition_of
+
+Record = Any  # kafka-python's ConsumerRecord, or anything with its fields
+Place = tuple[str, int, int]  # full topic name, partition, offset
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Breach(NamedTuple):
+    """A broken rule, and where."""
+
+    topic: str
+    partition: int
+    offset: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}: {self.what}"
+
+
+class Showing(NamedTuple):
+    """From when on a video was shown or withdrawn; `written_ms` is the record's time, `at_ms` the event's."""
+
+    written_ms: int
+    at_ms: int
+    withdrawn: bool
+
+
+class History:
+    """What one person did, in the order of the log: only what was taken in."""
+
+    __slots__ = ("at_ms", "offsets", "video_ids", "written_ms")
+
+    def __init__(self) -> None:
+        self.offsets, self.written_ms, self.at_ms = array("q"), array("q"), array("q")
+        self.video_ids: list[str | None] = []
+
+    def add(self, offset: int, written_ms: int, event: feedback.Feedback) -> None:
+        """Append the newest event."""
+        self.offsets.append(offset)
+        self.written_ms.append(written_ms)
+        self.at_ms.append(event.at_ms)
+        self.video_ids.append(getattr(event, "video_id", None))
+
+    def place(self, offset: int) -> int | None:
+        """Index of the event at an offset."""
+        at = bisect_left(self.offsets, offset)
+        return at if at < len(self.offsets) and self.offsets[at] == offset else None
+
+    def seen(self, offset: int, limit: int, after_ms: int = -1) -> set[str]:
+        """The last `limit` distinct videos up to an offset, without what happened until `after_ms`."""
+        seen: set[str] = set()
+        for at in range(bisect_right(self.offsets, offset) - 1, -1, -1):
+            video_id = self.video_ids[at]
+            if video_id is not None and self.at_ms[at] > after_ms:
+                seen.add(video_id)
+                if len(seen) == limit:
+                    break
+        return seen
+
+
+@dataclass
+class Facts:
+    """What was read so far and the rules of later topics need."""
+
+    prefix: str
+    late_ms: int
+    size: int  # of a slate
+    partitions: dict[Topic, int]  # how many each topic has
+    letters: set[Place] = field(default_factory=set)
+    erased: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
+    gone: dict[str, int] = field(default_factory=dict)  # person with a null slate → until when all is forgotten
+    showings: dict[str, list[Showing]] = field(default_factory=dict)
+    people: dict[str, History] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
+    versions: dict[str, tuple[int, int]] = field(default_factory=dict)  # person → version, trigger's offset
+    repeats: int = 0  # slates that came again with their version, as they may after a crash
+
+    def forgotten_ms(self, user_id: str, written_ms: int | None = None) -> int:
+        """Until when everything of a person is forgotten, by the erasures written up to a moment; -1: nothing is."""
+        erasures = self.erased.get(user_id, ())
+        return max((at_ms for said_ms, at_ms in erasures if written_ms is None or said_ms <= written_ms), default=-1)
+
+    def is_since(self, arrival: Arrival) -> bool:
+        """Whether an event is newer than its person's last erasure."""
+        return arrival.event.at_ms > self.forgotten_ms(arrival.event.user_id)
+
+    def full(self, topic: Topic) -> str:
+        """Name on the broker."""
+        return topic.full(self.prefix)
+
+
+def breach(record: Record, what: str) -> Breach:
+    """A breach at a record."""
+    return Breach(record.topic, record.partition, record.offset, what)
+
+
+def misplaced(record: Record, topic: Topic, facts: Facts, key: str | None = None) -> Iterator[Breach]:
+    """A key that is none, is another than the message's, or lies on another partition than its murmur2 says."""
+    if record.key is None:
+        yield breach(record, "has no key")
+        return
+    if key is not None and record.key != key.encode("utf-8", "surrogatepass"):
+        yield breach(record, f"its key is not {key}")
+    home = partition_of(record.key, facts.partitions[topic])
+    if home != record.partition:
+        yield breach(record, f"its key belongs on partition {home}")
+
+
+def unanswered(record: Record, facts: Facts, why: str) -> Iterator[Breach]:
+    """A record that cannot be used, and for which no dead letter was written."""
+    if (record.topic, record.partition, record.offset) not in facts.letters:
+        yield breach(record, f"cannot be used and no dead letter says so: {why}")

@@ -1,0 +1,1 @@
+"""The profiles agent: feedback to one profile a person, and to trends."""

@@ -1,0 +1,1 @@
+"""The ranking agent: a changed profile to a slate."""

@@ -1,0 +1,1 @@
+"""One process: start, watch, stop; and several side by side."""

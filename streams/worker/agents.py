@@ -1,0 +1,11 @@
+"""The agents by name, in the order of the data."""
+
+from enum import StrEnum
+
+
+class Agent(StrEnum):
+    """What `freshet worker` takes, and what `freshet up` runs; its consumer group is the prefix and this name."""
+
+    PROFILES = "profiles"
+    ENCODER = "encoder"
+    RANKER = "ranker"

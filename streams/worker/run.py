@@ -1,0 +1,55 @@
+"""Runs one agent in this process, until a signal ends it in order or a limit ends it by force."""
+
+import faulthandler
+import logging
+import os
+import signal
+import threading
+from typing import Any, NoReturn
+
+import faust
+
+from schemas.settings.model import Settings
+from streams.app import BUILDERS
+from streams.worker.health import Health
+
+log = logging.getLogger("freshet.worker")
+
+STOP_S = 15.0  # for an orderly end; then by force, with nothing of the poll in hand acknowledged
+FROZEN_S = 2.0  # after that: where the limit itself does not fire, since a library keeps the interpreter to itself
+NICE = {"encoder": 5}  # where agents share a machine, ranking comes first
+FORCED = 70  # exit status of an end by force
+
+
+class Worker(faust.Worker):
+    """Faust's worker, which stops within a limit and at once at a second signal."""
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        if self._signal_stop_time:
+            _force("a second signal")
+        deadline = threading.Timer(STOP_S, _force, [f"no orderly end within {STOP_S:g} s"])
+        deadline.daemon = True
+        deadline.start()
+        faulthandler.dump_traceback_later(STOP_S + FROZEN_S, exit=True)
+        super()._schedule_shutdown(signal)
+
+
+def run_worker(name: str, settings: Settings) -> None:
+    """Run one agent; does not return: SystemExit 0, 1 after a crash, 3 without progress, 70 by force."""
+    os.nice(NICE.get(name, 0))
+    app = BUILDERS[name](settings)
+    health = Health(app, name, settings)
+    options: dict[str, Any] = {"loglevel": settings.log_level, "logfile": None, "redirect_stdouts": False}
+    worker = Worker(app, quiet=True, **options)
+    for noisy in ("faust", "mode"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    health.start()
+    try:
+        worker.execute_from_commandline()
+    finally:
+        health.gone()
+
+
+def _force(why: str) -> NoReturn:
+    log.critical("ended by force: %s; what was in hand comes again", why)
+    os._exit(FORCED)

@@ -1,0 +1,103 @@
+"""All agents on one machine: one process each, their output side by side; when one ends, all are stopped."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from schemas.settings.load import ENVIRONMENT_PREFIX
+from schemas.settings.model import SECRETS, Settings
+from streams.errors import Trouble
+from streams.kafka.probe import addresses, answers
+from streams.worker.processes import exit_text, start
+
+Say = Callable[[str], None]
+Processes = dict[str, subprocess.Popen[bytes]]
+
+STOP_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
+LOOK_S = 0.1
+
+
+def workers(names: Iterable[str]) -> dict[str, list[str]]:
+    """Command by agent name."""
+    return {name: [sys.executable, "-m", "streams.cli", "worker", name] for name in names}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with these settings, wherever they came from."""
+    values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
+    variables = {ENVIRONMENT_PREFIX + key.upper(): value for key, value in values.items()}
+    files = {f"{ENVIRONMENT_PREFIX}{key.upper()}_FILE" for key in SECRETS}  # already read
+    kept = {name: value for name, value in os.environ.items() if name not in files}
+    return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
+
+
+def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Say, say: Say) -> None:
+    """Run the processes until one ends, which raises Trouble, or until Ctrl-C; either way all are stopped."""
+    processes: Processes = {}
+    try:
+        for name, command in commands.items():
+            processes[name] = start(command, subprocess.PIPE, environ)
+            say(f"{name} started (process {processes[name].pid})")
+            reader = threading.Thread(target=_copy, args=(name, processes[name], write), daemon=True)
+            reader.start()
+        name, status = _first_end(processes)
+        raise Trouble(
+            f"{name} ended {exit_text(status)}; the others are stopped.",
+            f"Its last lines are above; `freshet worker {name}` runs it alone.",
+        )
+    finally:
+        stop_all(processes, say)
+
+
+def stop_all(processes: Processes, say: Say, limit_s: float = STOP_S) -> None:
+    """Stop all at the same time; what still runs after the limit, or at a second Ctrl-C, is killed."""
+    for process in processes.values():
+        process.terminate()
+    end = time.monotonic() + limit_s
+    try:
+        for process in processes.values():
+            process.wait(max(end - time.monotonic(), 0.0))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        for name, process in processes.items():
+            if process.poll() is None:
+                say(f"{name} did not stop; killed")
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def broker_if_none_answers(settings: Settings, say: Say) -> Iterator[None]:
+    """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
+    from streams.local.broker import HOST, local_broker
+
+    if settings.kafka_security != "plaintext":
+        cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
+        raise Trouble(cause, "Leave --broker out, or that setting.")
+    (host, port), *_ = addresses(settings.bootstrap)
+    if answers(host, port):
+        yield
+        return
+    if host not in (HOST, "localhost"):
+        cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
+        raise Trouble(cause, "Leave --broker out.")
+    with local_broker(settings.data_dir, settings.cache_dir, port, say=say):
+        yield
+
+
+def _first_end(processes: Processes) -> tuple[str, int]:
+    while True:
+        for name, process in processes.items():
+            if (status := process.poll()) is not None:
+                return name, status
+        time.sleep(LOOK_S)
+
+
+def _copy(name: str, process: subprocess.Popen[bytes], write: Say) -> None:
+    """Write a process's lines with its name before each."""
+    if process.stdout:
+        for line in process.stdout:
+            write(f"{name:<8} | {line.decode('utf-8', 'replace').rstrip()}")

@@ -15,9 +15,8 @@ from schemas.settings.model import Settings
 from streams.kafka import topic_admin
 from streams.local.broker import local_broker
 from streams.logs.convert.kuairand import convert_kuairand
+from tests.support.paths import DATA
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("FRESHET_TEST_DATA") or ROOT.parent / "shared/data")
 FOLDERS = ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")  # all that is taken from the caller's settings
 KUAIRAND = "KuaiRand"
 START_MS = 1_650_000_000_000  # of made-up logs

@@ -11,7 +11,7 @@ from encoders.media.sandbox_client import MediaReader
 from encoders.media.types import Limits
 from tests.bench.ground import Ground
 from tests.bench.results import Result
-from tests.clips import clip
+from tests.support.clips import clip
 
 NAME = "decode.media"
 

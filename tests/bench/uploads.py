@@ -15,7 +15,7 @@ from streams.demo.stage import Stage, stage
 from streams.demo.story import fill_catalogue, play_log
 from tests.bench.ground import Ground
 from tests.bench.results import Goal, Result
-from tests.clips import clip
+from tests.support.clips import clip
 
 NAME = "uploads.live"
 EVERY_S = 0.5  # between two uploads

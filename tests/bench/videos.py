@@ -18,7 +18,7 @@ from ranker.simulation.world import catalogue
 from schemas.messages.videos import Upload
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Goal, Result
-from tests.clips import clip
+from tests.support.clips import clip
 
 NAME = "encode.videos"
 AT_ONCE = 8  # videos in a batch

@@ -24,7 +24,7 @@ from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy
 from tests.chaos.rig import Rig, System, judged, wait
 from tests.chaos.topics import ends, read_all
-from tests.qdrant_stub import Answer, QdrantStub, running
+from tests.support.qdrant_stub import Answer, QdrantStub, running
 
 RATE = 20.0  # the stub is Python, too
 FILLED = 200  # videos in the index from the start

@@ -26,7 +26,7 @@ from tests.chaos.load import PEOPLE, Message, person_of, plain, produce, produce
 from tests.chaos.refusals import as_shipped
 from tests.chaos.rig import ROOT, Rig, System, judged, wait
 from tests.chaos.topics import read_all
-from tests.stories import encoded
+from tests.support.events import encoded
 
 RATE = 80.0
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000

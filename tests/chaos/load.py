@@ -16,7 +16,7 @@ from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, FEEDBACK, UPLOADS, Topic
 from streams.kafka.records import partition_of
-from tests.stories import encoded, uploaded, withdrawn, withdrew
+from tests.support.events import encoded, uploaded, withdrawn, withdrew
 
 PEOPLE, VIDEOS = 120, 1200  # more videos than the 512 that are remembered as seen: there is always something to show
 TICK_S = 0.01

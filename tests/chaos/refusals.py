@@ -17,7 +17,7 @@ from streams.kafka import topic_admin
 from streams.worker import supervise
 from tests.chaos.rig import ROOT, SOURCE, Rig, System, judged, wait
 from tests.chaos.topics import committed
-from tests.models import real_models, with_one_file_changed
+from tests.support.models import real_models, with_one_file_changed
 
 RATE = 60.0
 START_S = 60.0

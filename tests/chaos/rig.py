@@ -18,14 +18,14 @@ from schemas.topics import FEEDBACK, PROFILES, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from streams.worker import processes, supervise
-from tests.brokers import CACHE
 from tests.chaos.check import breaches, verdict
 from tests.chaos.forked import Forked
 from tests.chaos.load import Load, Maker, fill, plain, read_ledger
 from tests.chaos.proxy import Proxy
 from tests.chaos.topics import ends, lag
+from tests.support.brokers import CACHE
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SOURCE = {"profiles": FEEDBACK, "ranker": PROFILES, "encoder": UPLOADS}
 LOOK_S = 0.05
 SESSION_S = 3.0  # of the short round: a killed worker holds its group for so long; 10 s as shipped

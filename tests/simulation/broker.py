@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
-from tests.stories import NOON
+from tests.support.events import NOON
 
 LAG_MS = 600_000  # min.compaction.lag.ms of the compacted topics
 SESSION_MS = 10_000  # a worker that is silent for so long loses its partitions

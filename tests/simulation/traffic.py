@@ -9,10 +9,10 @@ from schemas.messages.videos import Uploads
 from schemas.topics import FEEDBACK, UPLOADS
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import partition_of
-from tests.hostile import FEEDBACK as HOSTILE
 from tests.simulation.agents import ALWAYS, LATE_MS
 from tests.simulation.broker import Broker
-from tests.stories import liked, skipped, uploaded, watched, withdrew
+from tests.support.events import liked, skipped, uploaded, watched, withdrew
+from tests.support.hostile_records import FEEDBACK as HOSTILE
 
 MAKERS = (watched, watched, watched, liked, skipped)
 BAD = [one.value for one in HOSTILE if one.value is not None and len(one.value) < 1000]

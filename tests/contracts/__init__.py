@@ -1,0 +1,1 @@
+"""Laws that every member of a kind keeps."""

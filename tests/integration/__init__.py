@@ -1,0 +1,1 @@
+"""What needs a real Kafka; one broker serves nearly all of it."""

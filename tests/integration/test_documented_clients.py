@@ -1,0 +1,67 @@
+"""What the documentation shows, run as it stands there: foreign clients, and Faust's own command line."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.messages import videos
+from schemas.settings.model import Settings
+from schemas.topics import FEATURES, UPLOADS
+from streams.kafka import topic_admin
+from streams.worker import processes, supervise
+from tests.support.brokers import CACHE, broker_in
+from tests.support.events import uploaded
+from tests.support.paths import ROOT
+from tests.support.system import Agents, agents, everything, publish, wait_until
+
+pytestmark = pytest.mark.connected
+
+PAGE = ROOT / "docs" / "kafka-clients.md"
+SCRIPTS = dict(re.findall(r"<!-- script: (\S+) -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.S))
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
+    """Freshet with its default topic names and ten videos."""
+    folder = tmp_path_factory.mktemp("clients")
+    with broker_in(folder) as broker:
+        settings = Settings(bootstrap=broker.bootstrap, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+        topic_admin.apply(settings, print)
+        with agents(settings, folder, "profiles", "encoder", "ranker") as running:
+            made = [uploaded(f"v{n}", title=f"Lesson {n} on the violin") for n in range(10)]
+            publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
+            wait_until("the videos are encoded", lambda: len(everything(settings, FEATURES)) == 10)
+            yield running
+
+
+@pytest.mark.parametrize("name", ["kafka_python_client.py", "confluent_kafka_client.py"])
+def test_a_documented_client_publishes_an_event_and_reads_its_slate(system: Agents, tmp_path: Path, name: str) -> None:
+    script = tmp_path / name
+    script.write_text(SCRIPTS[name], "utf-8")
+    command = [sys.executable, str(script), system.settings.bootstrap, f"reader-of-{name}", "v3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    version, slate = done.stdout.strip().split(" ", 1)
+    assert version == "1"
+    assert "'v1'" in slate
+    assert "'v3'" not in slate
+
+
+@pytest.mark.parametrize("name", ["profiles", "encoder", "ranker"])
+def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_path: Path, name: str) -> None:
+    environ = supervise.environment(
+        system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path})
+    )
+    topic_admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), print)
+    log = tmp_path / "faust.log"
+    faust = Path(sys.executable).with_name("faust")
+    with log.open("wb") as output:
+        process = processes.start([str(faust), "-A", f"streams.app:{name}", "worker", "-l", "info"], output, environ)
+    try:
+        wait_until(f"{name} is ready", lambda: "Worker ready" in log.read_text("utf-8"))
+    finally:
+        status = processes.stop(process, 15)
+    assert status == 0

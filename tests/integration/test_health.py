@@ -1,0 +1,91 @@
+"""What `freshet health` says of real workers, and the end of those that make no progress."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.messages import feedback
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK
+from streams.kafka.waits import Waits
+from streams.worker import processes, supervise
+from streams.worker.health import STUCK, Status, statuses
+from tests.support.brokers import broker_in
+from tests.support.command import freshet
+from tests.support.events import watched
+from tests.support.paths import ROOT
+from tests.support.system import agents, own_topics, publish, wait_until
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with broker_in(tmp_path_factory.mktemp("health")) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    return own_topics(kafka, tmp_path, request.node.name).model_copy(update={"stuck_s": 5.0})
+
+
+def put(settings: Settings) -> None:
+    event = watched("ana", "v1")
+    publish(settings, FEEDBACK, [("ana", feedback.encode(event))])
+
+
+@pytest.mark.connected
+def test_a_worker_is_ready_once_it_reads_and_gone_when_it_has_stopped(settings: Settings, tmp_path: Path) -> None:
+    assert freshet(settings, "health", "profiles").returncode == 1
+    with agents(settings, tmp_path, "profiles"):
+        wait_until("the worker is ready", lambda: [one.state for one in statuses(settings)] == ["ready"])
+        told = freshet(settings, "health", "profiles")
+        assert told.returncode == 0, told.stderr
+        assert "ready" in told.stdout
+        assert freshet(settings, "health", "profiles", "ranker").returncode == 1
+    assert statuses(settings) == []
+
+
+@pytest.mark.connected
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("block", "has stood still"), ("wait", "none was done with"), ("recover", "have not been ready")],
+)
+def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why: str) -> None:
+    put(settings)
+    hanging = start_hanging(settings, how)
+    try:
+        assert hanging.wait(timeout=60) == STUCK
+    finally:
+        processes.stop(hanging, 5)
+    assert why in (settings.data_dir / "hanging.log").read_text("utf-8")
+    assert statuses(settings) == []
+
+
+def start_hanging(settings: Settings, how: str) -> subprocess.Popen[bytes]:
+    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
+    with (settings.data_dir / "hanging.log").open("ab") as output:
+        return processes.start([sys.executable, "-m", "tests.support.workers.hanging_profiles", how], output, environ)
+
+
+def test_a_wait_is_named_while_it_lasts() -> None:
+    waits = Waits()
+    with waits.waiting("the index"):
+        assert waits.now() == ["the index"]
+        assert waits.now(longer_s=60.0) == []
+    assert waits.now() == []
+
+
+def test_the_status_of_a_process_that_is_gone_is_left_out(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    folder = tmp_path / "run" / "freshet"
+    folder.mkdir(parents=True)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    old = Status(agent="ranker", pid=gone.pid, state="ready", at_ms=0)
+    (folder / "ranker-1.json").write_bytes(msgspec.json.encode(old))
+    (folder / "ranker-2.json").write_bytes(b"{")
+    assert statuses(settings) == []

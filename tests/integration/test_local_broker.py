@@ -1,0 +1,161 @@
+"""The local Kafka: it starts, survives a crash with its data, and says in a sentence why it does not start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from streams.errors import Trouble
+from streams.kafka.probe import answers, wait_for_broker
+from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
+from streams.local.jars import kafka_jars
+from tests.support.brokers import CACHE, broker_in
+from tests.support.paths import ROOT
+
+RECORDS = [f"record {n}".encode() for n in range(100)]
+PLACE = TopicPartition("kept", 0)
+
+
+def write(broker: LocalBroker) -> None:
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        admin.create_topics({"kept": {"num_partitions": 1}}, wait_for_metadata=True)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, max_request_size=16 * 1024 * 1024)
+    for sent in [producer.send("kept", record) for record in RECORDS]:
+        sent.get(10)
+    producer.close()
+
+
+def read(broker: LocalBroker) -> list[bytes]:
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=10_000)
+    consumer.assign([PLACE])
+    consumer.seek_to_beginning(PLACE)
+    values = [record.value for record, _ in zip(consumer, RECORDS, strict=False)]
+    consumer.close()
+    return values
+
+
+def test_it_listens_on_loopback_only(tmp_path: Path):
+    properties = server_properties(tmp_path, 9092, 9093)
+    assert properties["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
+    assert properties["auto.create.topics.enable"] == "false"
+
+
+def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path):
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Trouble, match=f"Port {port} on 127.0.0.1 cannot be had: Address already in use"):
+            refuse_taken_port(port)
+        (tmp_path / f"broker-{port}").mkdir()
+        kept = tmp_path / f"broker-{port}" / "server.properties"
+        kept.write_text("")
+        with pytest.raises(Trouble), local_broker(tmp_path, tmp_path, port, reset=True):
+            pass
+        assert kept.exists()  # a running broker's folder is not emptied
+
+
+@pytest.mark.parametrize(("missing", "package"), [("java", "openjdk-17-jre-headless"), ("mvn", "maven")])
+def test_a_missing_program_is_told_with_the_package_that_brings_it(
+    missing: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for program in {"java", "mvn"} - {missing}:
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Trouble) as caught, local_broker(tmp_path, tmp_path / "cache"):
+        pass
+    assert f"needs `{missing}`" in caught.value.cause
+    assert f"apt-get install {package}" in caught.value.remedy
+    assert "docker compose up -d kafka" in caught.value.remedy
+
+
+def test_what_maven_says_is_passed_on_and_nothing_half_made_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mvn").write_text("#!/bin/sh\necho '[ERROR] no such artifact'\nexit 1\n")
+    (tmp_path / "mvn").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(Trouble, match="no such artifact"):
+        kafka_jars(tmp_path / "cache", lambda _: None)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_waiting_says_for_what_and_ends_with_a_sentence():
+    said: list[str] = []
+    address = f"{HOST}:{free_port()}"
+    with pytest.raises(Trouble, match=f"No Kafka broker answered at {address} within 0.3 s"):
+        wait_for_broker(address, 0.3, said.append)
+    assert said == [f"waiting for the broker at {address} (0 of 0.3 s)"]
+
+
+def test_something_that_listens_but_is_no_broker_does_not_answer():
+    with socket.create_server((HOST, 0)) as silent:
+        assert not answers(HOST, silent.getsockname()[1], limit_s=0.2)
+
+
+@pytest.mark.connected
+def test_a_crash_loses_nothing_and_reset_empties(tmp_path: Path):
+    with broker_in(tmp_path) as broker:
+        port = broker.port
+        write(broker)
+        broker.kill()
+        assert not answers(HOST, port)
+        broker.start()
+        assert read(broker) == RECORDS
+    with broker_in(tmp_path, port) as broker:
+        assert read(broker) == RECORDS
+    with broker_in(tmp_path, port, reset=True) as broker, KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        assert "kept" not in admin.list_topics()
+
+
+@pytest.mark.connected
+def test_a_record_of_sixteen_megabytes_passes_less_its_envelope(tmp_path: Path):
+    with broker_in(tmp_path) as broker:
+        with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+            admin.create_topics({"big": {"num_partitions": 1}}, wait_for_metadata=True)
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap, max_request_size=16 * 1024 * 1024)
+        size = 16 * 1024 * 1024 - 1024
+        assert producer.send("big", bytes(size)).get(20).serialized_value_size == size
+        producer.close()
+
+
+@pytest.mark.connected
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_the_broker_ends_with_a_parent_that_was_killed(tmp_path: Path):
+    script = """
+        import sys, time
+        from pathlib import Path
+        from tests.support.brokers import broker_in
+        with broker_in(Path(sys.argv[1])) as broker:
+            print(broker.port, flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
+        assert parent.stdout
+        port = int(parent.stdout.readline())
+        assert answers(HOST, port)
+        parent.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 5
+    while answers(HOST, port) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not answers(HOST, port)
+
+
+@pytest.mark.connected
+@pytest.mark.slow
+def test_two_that_fetch_the_jars_at_once_both_get_all_of_them(tmp_path: Path):
+    with broker_in(tmp_path):
+        pass  # skips where Maven is missing
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: kafka_jars(tmp_path / "cache", lambda _: None), range(2))
+    assert first == second
+    complete = {jar.name for jar in kafka_jars(CACHE.settings.cache_dir, lambda _: None).glob("*.jar")}
+    assert {jar.name for jar in first.glob("*.jar")} == complete
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]

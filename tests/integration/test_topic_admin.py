@@ -1,0 +1,129 @@
+"""Topics on the broker: what differs, what may be put right, and what is refused."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+from schemas.settings.load import load
+from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
+from streams.errors import Trouble
+from streams.kafka import topic_admin
+from streams.local.broker import LocalBroker
+from tests.support.brokers import broker_in, settings_for
+
+SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
+
+
+def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> topic_admin.Found:
+    there = {**topic.config(), **{key.replace("_", "."): value for key, value in config.items()}}
+    return topic_admin.Found(partitions, replication, there)
+
+
+def actions(topic: Topic, there: topic_admin.Found | None) -> list[tuple[str, str]]:
+    return [(difference.field, difference.action) for difference in topic_admin.compare(topic, there, SETTINGS)]
+
+
+def test_a_topic_as_it_should_be_differs_in_nothing():
+    assert [actions(topic, found(topic)) for topic in TOPICS] == [[] for _ in TOPICS]
+
+
+def test_the_order_of_cleanup_policies_is_no_difference():
+    both = Topic("x", "k", "compact,delete", "")
+    assert actions(both, found(both, cleanup_policy="delete,compact")) == []
+
+
+def test_people_may_not_move_to_another_partition():
+    (difference,) = topic_admin.compare(FEEDBACK, found(FEEDBACK, partitions=2), SETTINGS)
+    assert difference.action == "refuse"
+    assert "keys would move" in difference.why
+    assert "set partitions to 2" in difference.why
+
+
+def test_a_compacted_topic_may_not_grow_but_a_plain_one_may():
+    assert actions(FEATURES, found(FEATURES, partitions=2)) == [("partitions", "refuse")]
+    assert actions(DEAD_LETTERS, found(DEAD_LETTERS, partitions=2)) == [("partitions", "grow")]
+
+
+def test_nothing_shrinks():
+    assert actions(DEAD_LETTERS, found(DEAD_LETTERS, partitions=8)) == [("partitions", "refuse")]
+    assert actions(FEEDBACK, found(FEEDBACK, replication=3)) == [("replication", "refuse")]
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    with broker_in(tmp_path_factory.mktemp("topics")) as broker:
+        yield broker
+
+
+@pytest.mark.connected
+def test_a_second_apply_does_nothing(kafka: LocalBroker):
+    settings = settings_for(kafka, prefix="twice.", partitions=3)
+    with pytest.raises(Trouble, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
+        topic_admin.check(settings)
+    said: list[str] = []
+    assert topic_admin.apply(settings, said.append) == []
+    assert len(said) == len(TOPICS)
+    again: list[str] = []
+    assert topic_admin.apply(settings, again.append) == []
+    assert again == []
+    assert topic_admin.plan(settings) == []
+    topic_admin.check(settings)
+
+
+@pytest.mark.connected
+def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
+    settings = settings_for(kafka, prefix="made.", partitions=3)
+    topic_admin.apply(settings, lambda _: None)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+        names = [topic.full("made.") for topic in TOPICS]
+        assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
+        resource = ConfigResource(ConfigResourceType.TOPIC, "made.recommendations.v1")
+        config = client.describe_configs([resource])["topic"]["made.recommendations.v1"]
+    assert set(config["cleanup.policy"]["value"].split(",")) == {"compact", "delete"}
+    assert config["max.message.bytes"]["value"] == "16777216"
+
+
+@pytest.mark.connected
+def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker):
+    settings = settings_for(kafka, prefix="hand.")
+    topic_admin.apply(settings, lambda _: None)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+        by_hand = {"retention.ms": "1000", "flush.ms": "60000"}
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1", configs=by_hand)])
+    end = time.monotonic() + 10
+    while not (differences := topic_admin.plan(settings)) and time.monotonic() < end:
+        time.sleep(0.05)  # the broker shows a change a moment after it confirmed it
+    (difference,) = differences
+    assert (difference.field, difference.there, difference.action) == ("retention.ms", "1000", "alter")
+    assert topic_admin.apply(settings, lambda _: None) == []
+    assert topic_admin.plan(settings) == []
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+        resource = ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1")
+        kept = client.describe_configs([resource])["topic"]["hand.feedback.v1"]
+    assert kept["flush.ms"]["value"] == "60000"  # what Freshet does not declare is left alone
+
+
+@pytest.mark.connected
+def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(kafka: LocalBroker):
+    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
+    grown = settings_for(kafka, prefix="grow.", partitions=3)
+    refused = topic_admin.apply(grown, lambda _: None)
+    assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
+    left = {difference.topic for difference in topic_admin.plan(grown)}
+    assert left == {difference.topic for difference in refused}
+    assert "grow.dead-letters.v1" not in left
+
+
+@pytest.mark.connected
+def test_the_broker_makes_no_topic_by_itself(kafka: LocalBroker):
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaError
+
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, max_block_ms=1500)
+    with pytest.raises(KafkaError):
+        producer.send("nobody.made.me", b"x").get(2)
+    producer.close(timeout=1)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+        assert "nobody.made.me" not in client.list_topics()

@@ -1,0 +1,149 @@
+"""The compose file, the image and the examples in deploy/ agree with the code that they start."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.settings.load import load
+from schemas.settings.model import Settings
+from schemas.topics import MAX_RECORD_BYTES
+from streams.local.broker import server_properties
+from streams.local.jars import KAFKA as KAFKA_VERSION
+from tests.support.paths import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FRESHET = sorted(name for name, service in SERVICES.items() if str(service["image"]).startswith("freshet:"))
+KAFKA: dict[str, Any] = SERVICES["kafka"]["environment"]
+OF_ITS_PLACE = {
+    "advertised.listeners",
+    "controller.quorum.voters",
+    "inter.broker.listener.name",
+    "listener.security.protocol.map",
+    "listeners",
+    "log.dirs",
+}
+SETTINGS = {name.upper() for name in Settings.model_fields}
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` in the repository and keep what it says."""
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def with_defaults(value: object) -> str:
+    """A compose value as it is when no variable is set: `${NAME:-4}` is 4."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
+
+
+def environment(service: str) -> dict[str, str]:
+    return {name: with_defaults(value) for name, value in SERVICES[service]["environment"].items()}
+
+
+def listeners(names: str) -> dict[str, str]:
+    return dict(listener.split("://") for listener in str(KAFKA[names]).split(","))
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Every command that the compose file, the image and the Makefile give to `freshet`."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    yield from sorted({tuple(SERVICES[name]["command"]) for name in FRESHET})
+    yield from sorted((verb,) for verb in set(re.findall(r"\$\(BIN\)/freshet (\w+)", makefile)))
+
+
+def test_the_compose_file_keeps_to_the_specification() -> None:
+    checked = python("check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_there_is_a_service_for_each_agent_and_one_that_makes_the_topics() -> None:
+    assert {"profiles", "encoder", "ranker", "topics"} <= set(FRESHET)
+
+
+@pytest.mark.parametrize("service", FRESHET)
+def test_settings_take_every_variable_of_the_compose_file(service: str) -> None:
+    settings = load({}, environment(service), None).settings
+    assert settings.bootstrap == listeners("KAFKA_ADVERTISED_LISTENERS")["INNER"]
+    assert settings.qdrant_url == "http://qdrant:6333"
+    assert settings.provider == ("cuda" if service == "encoder-gpu" else "cpu")
+
+
+def test_all_agents_take_the_precision_of_pictures_from_one_variable() -> None:
+    told = {SERVICES[name]["environment"]["FRESHET_IMAGE_PRECISION"] for name in FRESHET}
+    assert told == {"${FRESHET_IMAGE_PRECISION:-int8}"}
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_the_command_line_knows_every_command_that_is_started(command: tuple[str, ...]) -> None:
+    told = python("streams.cli", *command, "--help")
+    assert told.returncode == 0, told.stderr
+    assert [word for word in command if word not in told.stdout] == [], told.stdout
+
+
+def test_partitions_and_replication_are_the_defaults_of_the_code() -> None:
+    defaults = load({}, {}, None).settings
+    for service in FRESHET:
+        settings = load({}, environment(service), None).settings
+        assert (settings.partitions, settings.replication) == (defaults.partitions, defaults.replication)
+    copies = {name: value for name, value in KAFKA.items() if name.endswith("_REPLICATION_FACTOR")}
+    assert set(copies.values()) == {defaults.replication}
+
+
+def test_the_broker_takes_the_largest_record_that_the_code_may_write() -> None:
+    assert KAFKA["KAFKA_MESSAGE_MAX_BYTES"] == MAX_RECORD_BYTES
+    assert KAFKA["KAFKA_REPLICA_FETCH_MAX_BYTES"] >= MAX_RECORD_BYTES
+
+
+def test_the_broker_is_the_one_that_the_tests_start() -> None:
+    local = server_properties(Path("kafka"), 9092, 9093)
+    here = {name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value) for name, value in KAFKA.items()}
+    common = here.keys() & local.keys() - OF_ITS_PLACE
+    assert {key: here[key] for key in common} == {key: local[key] for key in common}
+    assert here["auto.create.topics.enable"] == "false"  # the broker's own would have another partition count
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_each_listener_is_advertised_by_a_name_that_its_clients_reach() -> None:
+    advertised, listening = listeners("KAFKA_ADVERTISED_LISTENERS"), listeners("KAFKA_LISTENERS")
+    assert advertised["INNER"] == f"kafka{listening['INNER']}"
+    assert advertised["OUTER"] == f"localhost{listening['OUTER']}"
+    assert SERVICES["kafka"]["ports"] == [f"127.0.0.1{listening['OUTER']}{listening['OUTER']}"]
+
+
+@pytest.mark.parametrize("service", FRESHET)
+def test_nothing_starts_before_what_it_needs_is_healthy(service: str) -> None:
+    for needed, how in SERVICES[service]["depends_on"].items():
+        if how["condition"] == "service_healthy":
+            assert SERVICES[needed]["healthcheck"]["test"][0] == "CMD"
+        else:
+            assert how["condition"] == "service_completed_successfully"
+            assert SERVICES[needed]["restart"] == "no"
+
+
+def test_every_foreign_image_is_pinned_and_ports_are_open_to_this_machine_alone() -> None:
+    for name, service in SERVICES.items():
+        if name not in FRESHET:
+            assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_the_image_copies_what_exists_and_does_not_run_as_root() -> None:
+    locks = {SERVICES[name]["build"]["args"]["LOCK"] for name in FRESHET}
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copies = [line.split() for line in lines if line.startswith("COPY ") and "--from" not in line]
+    copied = {path for words in copies for path in words[1:-1]}
+    paths = {path.replace("${LOCK}", lock) for path in copied for lock in locks}
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+    assert {"schemas", "encoders", "ranker", "streams"} <= paths
+    assert [line for line in lines if line.startswith("USER ")] == ["USER freshet"]
+
+
+def test_the_example_of_an_environment_file_names_every_setting_and_no_other() -> None:
+    text = (ROOT / "deploy/freshet.env.example").read_text("utf-8")
+    assert set(re.findall(r"^#FRESHET_(\w+)=", text, re.MULTILINE)) == SETTINGS

@@ -1,0 +1,184 @@
+"""Replay: the same log gives the same bytes, however it is computed."""
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from schemas.messages import feedback, videos
+from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import Recommendation
+from schemas.messages.videos import Upload
+from schemas.settings.model import Settings
+from streams.logs.jsonl import read_log
+from streams.logs.replay import Outcome, Replay, replay_models
+from tests.support.brokers import CACHE
+from tests.support.events import minute, uploaded, watched, withdrew
+from tests.support.paths import GOLDEN
+
+LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulation.world with seed 7
+SLATES = GOLDEN / "slates.jsonl"  # person, version, videos in rank order with scores, as last looked at and found right
+TOLERANCE = 1e-4  # of a score between machines
+
+
+def replayed(lines: Iterator[bytes], restart_at: int | None = None, **how: int) -> tuple[Outcome, list[Recommendation]]:
+    """Run a log; `how` is batch, partitions or seed."""
+    batch = how.pop("batch", 64)
+    settings = Settings(cache_dir=CACHE.settings.cache_dir, **how)
+    run = Replay(settings, *replay_models(settings), batch=batch)
+
+    async def collect() -> list[Recommendation]:
+        return [slate async for slate in run.run(read_log(lines), restart_at)]
+
+    return run.outcome, asyncio.run(collect())
+
+
+def golden_lines() -> Iterator[bytes]:
+    return iter(LOG.read_bytes().splitlines())
+
+
+def encoded(*messages: feedback.Feedback | videos.Uploads) -> Iterator[bytes]:
+    return (videos.encode(one) if isinstance(one, videos.Uploads) else feedback.encode(one) for one in messages)
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[Outcome, list[Recommendation]]:
+    return replayed(golden_lines())
+
+
+def test_the_golden_log_gives_the_golden_slates(plain: tuple[Outcome, list[Recommendation]]) -> None:
+    expected = [json.loads(line) for line in SLATES.read_bytes().splitlines()]
+    assert len(plain[1]) == len(expected) == 240
+    for slate, wanted in zip(plain[1], expected, strict=True):
+        assert (slate.user_id, slate.version) == (wanted["user_id"], wanted["version"])
+        assert [item.video_id for item in slate.items] == list(wanted["items"])
+        assert [item.score for item in slate.items] == pytest.approx(list(wanted["items"].values()), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "how", [{"batch": 1}, {"batch": 500}, {"partitions": 1}, {"partitions": 8}, {"restart_at": 150}, {"restart_at": 61}]
+)
+def test_how_it_is_computed_changes_no_byte(plain: tuple[Outcome, list[Recommendation]], how: dict[str, int]) -> None:
+    outcome, slates = replayed(golden_lines(), **how)
+    assert (outcome.state_digest, outcome.slate_digest) == (plain[0].state_digest, plain[0].slate_digest)
+    assert [slate.items for slate in slates] == [slate.items for slate in plain[1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
+def test_the_hash_seed_changes_no_byte(plain: tuple[Outcome, list[Recommendation]], hash_seed: str) -> None:
+    environ = {**os.environ, "PYTHONHASHSEED": hash_seed, "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}
+    command = [sys.executable, "-m", "streams.cli", "replay", str(LOG), "--json"]
+    printed = subprocess.run(command, env=environ, capture_output=True, check=True).stdout
+    told = json.loads(printed.splitlines()[-1])
+    assert set(told) >= {"events", "slates", "dead_letters", "state_digest", "slate_digest", "seconds"}
+    assert (told["state_digest"], told["slate_digest"]) == (plain[0].state_digest, plain[0].slate_digest)
+
+
+def test_another_seed_draws_other_fresh_videos(plain: tuple[Outcome, list[Recommendation]]) -> None:
+    outcome, _ = replayed(golden_lines(), seed=1)
+    assert outcome.state_digest == plain[0].state_digest
+    assert outcome.slate_digest != plain[0].slate_digest
+
+
+def test_every_accepted_event_gets_one_slate_and_a_repeat_none() -> None:
+    seen = [watched("ana", f"v{n}", minute(n), event_id=f"e{n}") for n in range(3)]
+    uploads = [uploaded(f"v{n}", title=f"Title {n}", at_ms=minute(-1)) for n in range(5)]
+    outcome, slates = replayed(encoded(*uploads, *seen, seen[1]))
+    assert [slate.version for slate in slates] == [1, 2, 3]
+    assert (outcome.events, outcome.repeats, outcome.dead_letters) == (4, 1, 0)
+
+
+def test_lines_that_cannot_be_used_are_counted_and_their_neighbours_go_on() -> None:
+    late = watched("ana", "v1", minute(0) - 2 * DAY_MS, event_id="late")
+    good = [watched("ana", "v1", minute(1), event_id="one"), watched("ana", "v2", minute(2), event_id="two")]
+    lines = [*encoded(uploaded("v3"), good[0]), b"not json", *encoded(late, good[1])]
+    outcome, slates = replayed(iter(lines))
+    assert outcome.dead_letters == 2
+    assert len(slates) == 2
+
+
+def test_shared_state_moves_on_at_ticks_only() -> None:
+    """A video of this very second is not in its slates; a second later it is."""
+    at = minute(0)
+    lines = encoded(
+        uploaded("old", title="An old one", at_ms=at - 5000),
+        uploaded("new", title="A new one", at_ms=at),
+        watched("ana", "x", at, event_id="e1"),
+        watched("ana", "y", at + 1000, event_id="e2"),
+    )
+    _, (first, second) = replayed(lines)
+    assert [item.video_id for item in first.items] == ["old"]
+    assert {item.video_id for item in second.items} == {"old", "new"}
+
+
+def test_a_withdrawn_video_is_gone_at_the_next_tick() -> None:
+    lines = encoded(
+        uploaded("a", title="One"),
+        uploaded("b", title="Two"),
+        watched("ana", "x", minute(1), event_id="e1"),
+        withdrew("a", minute(2)),
+        watched("ana", "y", minute(3), event_id="e2"),
+    )
+    _, (first, second) = replayed(lines)
+    assert {item.video_id for item in first.items} == {"a", "b"}
+    assert {item.video_id for item in second.items} == {"b"}
+
+
+@pytest.mark.parametrize("restart_at", [None, 5, 6])
+def test_an_upload_older_than_the_withdrawal_does_not_bring_a_video_back(restart_at: int | None) -> None:
+    lines = encoded(
+        uploaded("a", title="One"),
+        uploaded("b", title="Two"),
+        withdrew("a", minute(5)),
+        uploaded("a", title="One, sent late", at_ms=minute(2)),
+        watched("ana", "x", minute(6), event_id="e1"),
+        watched("ana", "y", minute(7), event_id="e2"),
+    )
+    _, slates = replayed(lines, restart_at)
+    assert [{item.video_id for item in slate.items} for slate in slates] == [{"b"}, {"b"}]
+
+
+@pytest.mark.parametrize("how", [{}, {"batch": 1}, {"partitions": 1}, {"restart_at": 5}])
+def test_a_limit_ends_at_the_time_of_an_event(how: dict[str, int]) -> None:
+    """A title of a toxicity between the two thresholds, limited for a day."""
+    lines = [
+        uploaded("a", title="One"),
+        uploaded("rude", title="Ugly sweater"),
+        watched("ana", "x", minute(1), event_id="e1"),
+        watched("ana", "y", minute(0) + DAY_MS - 1, event_id="e2"),
+        watched("ana", "z", minute(0) + DAY_MS, event_id="e3"),
+    ]
+    _, slates = replayed(encoded(*lines), limit_days=1, **how)
+    assert [{item.video_id for item in slate.items} for slate in slates] == [{"a"}, {"a"}, {"a", "rude"}]
+    _, for_good = replayed(encoded(*lines), **how)
+    assert [{item.video_id for item in slate.items} for slate in for_good] == [{"a"}] * 3
+
+
+def test_where_nothing_may_be_shown_no_slate_is_made() -> None:
+    lines = encoded(uploaded("a", title="One"), withdrew("a", minute(1)), watched("ana", "x", minute(2)))
+    outcome, slates = replayed(lines)
+    assert (outcome.events, outcome.slates, slates) == (1, 0, [])
+
+
+def test_slates_do_not_depend_on_where_events_were_read() -> None:
+    """The slate digest leaves partition and offset out: empty lines move offsets and nothing else."""
+    lines = LOG.read_bytes().splitlines()
+    spread = [part for line in lines for part in (line, b"")]
+    outcome, _ = replayed(iter(spread))
+    assert outcome.slate_digest == replayed(golden_lines())[0].slate_digest
+
+
+def test_the_golden_log_holds_what_it_says() -> None:
+    kinds = [type(line.message) for line in read_log(golden_lines())]  # type: ignore[union-attr]
+    assert (len(kinds), kinds.count(Upload)) == (300, 60)
+    assert (
+        hashlib.sha256(LOG.read_bytes()).hexdigest()
+        == msgspec.json.decode((GOLDEN / "log.json").read_bytes())["sha256"]
+    )

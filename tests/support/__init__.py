@@ -1,0 +1,1 @@
+"""Makers, doubles and programs that tests share; never tests."""

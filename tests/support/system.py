@@ -1,0 +1,120 @@
+"""Freshet as its users meet it: agents as processes of their own on a real Kafka, spoken to by kafka-python."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from re import sub
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from schemas.messages.recommendations import Recommendation, decode_recommendation
+from schemas.settings.model import Settings
+from schemas.topics import RECOMMENDATIONS, Topic
+from streams.kafka import topic_admin
+from streams.worker import processes, supervise
+from tests.support.brokers import CACHE
+
+LIMIT_S = 60.0
+
+
+class Agents:
+    """Worker processes with their output in files."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+        self.running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start one more worker of an agent."""
+        log = self.folder / f"{name}-{len(self.running)}.log"
+        (command,) = supervise.workers([name]).values()
+        with log.open("wb") as output:
+            process = processes.start(command, output, supervise.environment(self.settings))
+        self.running.append((name, process, log))
+        return process
+
+    def said(self, name: str) -> str:
+        """Everything that the workers of this name wrote."""
+        return "\n".join(log.read_text("utf-8") for of, _, log in self.running if of == name)
+
+    def alive(self) -> bool:
+        """Whether all workers are still running."""
+        return all(process.poll() is None for _, process, _ in self.running)
+
+    def stop(self) -> None:
+        """Stop what still runs, in order, and by force where that takes too long."""
+        supervise.stop_all({f"{name}-{process.pid}": process for name, process, _ in self.running}, print)
+
+
+@contextmanager
+def agents(settings: Settings, folder: Path, *names: str) -> Iterator[Agents]:
+    """Run agents for the time of a `with`."""
+    started = Agents(settings, folder)
+    try:
+        for name in names:
+            started.start(name)
+        yield started
+    finally:
+        started.stop()
+
+
+def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
+    """Settings with topics of the test's own on a broker that it shares; the topics are made."""
+    prefix = sub("[^a-z0-9]", "-", test) + "."
+    settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+    topic_admin.apply(settings, print)
+    return settings
+
+
+def wait_until(what: str, holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
+    """Return when it holds; fail by its name when it does not within the limit."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+def publish(
+    settings: Settings, topic: Topic, records: Iterable[tuple[str | None, bytes | None]], **options: Any
+) -> list[Any]:
+    """Send (key, value) pairs and give what the broker says of each: topic, partition, offset."""
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=16 * 1024 * 1024, **options)
+    name = topic.full(settings.prefix)
+    sent = [producer.send(name, key=None if k is None else k.encode(), value=v) for k, v in records]
+    producer.flush()
+    confirmed = [one.get(timeout=30) for one in sent]
+    producer.close()
+    return confirmed
+
+
+def everything(settings: Settings, topic: Topic) -> list[Any]:
+    """All records that a topic holds now, by partition and offset."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+    name = topic.full(settings.prefix)
+    places = [TopicPartition(name, p) for p in sorted(consumer.partitions_for_topic(name) or ())]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    consumer.seek_to_beginning(*places)
+    records: list[Any] = []
+    while any(consumer.position(tp) < ends[tp] for tp in places):
+        for batch in consumer.poll(timeout_ms=200).values():
+            records += batch
+    consumer.close()
+    return sorted(records, key=lambda record: (record.partition, record.offset))
+
+
+def slates(settings: Settings) -> list[Recommendation]:
+    """All slates so far, in the order of their partitions."""
+    return [decode_recommendation(record.value) for record in everything(settings, RECOMMENDATIONS) if record.value]
+
+
+def unanswered(confirmed: Sequence[Any], answers: Iterable[Recommendation]) -> list[Any]:
+    """Events that no slate takes into account yet."""
+    reached: dict[int, dict[str, int]] = {}
+    for slate in answers:
+        of_partition = reached.setdefault(slate.trigger.partition, {})
+        of_partition[slate.user_id] = max(slate.trigger.offset, of_partition.get(slate.user_id, -1))
+    return [(user, sent) for user, sent in confirmed if reached.get(sent.partition, {}).get(user, -1) < sent.offset]

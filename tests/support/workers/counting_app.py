@@ -1,0 +1,34 @@
+"""A small batch-wise Faust app: copies records, and raises where a file says so."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK, RECOMMENDATIONS
+from streams.app import new_app
+from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.poll import Poll, Raw
+
+settings = Settings(
+    bootstrap=os.environ["FRESHET_BOOTSTRAP"],
+    prefix=os.environ["FRESHET_PREFIX"],
+    data_dir=Path(os.environ["FRESHET_DATA_DIR"]),
+)
+trap = settings.data_dir / "raise"  # while this file is there, the agent raises with a poll in hand
+app = new_app("copier", settings)
+out = Outbox(app)
+
+
+@app.agent(app.topic(FEEDBACK.full(settings.prefix), schema=Raw()), name="copier")
+async def copy(polls: Any) -> None:
+    """Copy every record to the same partition of another topic."""
+    poll: Poll
+    async for poll in polls:
+        for tp, records in poll.items():
+            copies = [Outgoing(record.key, record.value) for record in records]
+            out.put(RECOMMENDATIONS.full(settings.prefix), tp.partition, copies)
+            if trap.exists():
+                raise RuntimeError("the agent was asked to raise")
+        await out.confirmed()
+        poll.done()

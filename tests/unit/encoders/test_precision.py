@@ -1,0 +1,105 @@
+"""The precision of pictures: one setting, which reaches whoever makes, compares or stores vectors."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from encoders.embedder import Describer
+from encoders.fusion.embeddings import (
+    MODALITIES,
+    MODELS,
+    RETRIEVAL,
+    fusion_of,
+    in_version,
+    packed,
+    precision_of,
+    vector_of,
+)
+from encoders.fusion.fusion import version_of
+from ranker.catalogue.catalogue import Catalogue
+from ranker.library.library import Gallery
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
+from streams.errors import Trouble
+from streams.qdrant import rebuild as rebuilding
+from streams.qdrant.index import open_index
+from streams.ranking.catalogue_replica import SharedState
+from tests.support.events import NOON
+from tests.support.models import real_models
+from tests.support.qdrant_stub import QdrantStub, aside
+
+
+def settings_of(precision: str, **more: object) -> Settings:
+    return Settings.model_validate({"cache_dir": real_models().parents[1], "image_precision": precision, **more})
+
+
+def described(precision: str, models: str = MODELS) -> Encoded:
+    """A video with text and pictures, its retrieval vector of another version."""
+    rng = np.random.default_rng(0)
+    rows = {name: rng.standard_normal(MODALITIES[name]).astype(np.float32) for name in ("text", "image")}
+    made = {name: packed(f"{name}@{precision_of(name, precision)}-{models}", row) for name, row in rows.items()}  # type: ignore[arg-type]
+    made[RETRIEVAL] = packed("other@1", np.ones(256, np.float32))
+    return Encoded(video_id="v1", at_ms=NOON, vectors={name: one for name, one in made.items() if one})
+
+
+@pytest.mark.parametrize(("precision", "version"), [("int8", "mean"), ("fp32", "mean-fp32")])
+@pytest.mark.parametrize("replaying", [False, True])
+def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str, version: str, replaying: bool) -> None:
+    describer = Describer.of(settings_of(precision, provider="cpu"), replaying=replaying)
+    assert describer.image.version == f"{precision}-{MODELS}" and describer.version == version_of(version)
+
+
+@pytest.mark.parametrize(("precision", "other"), [("int8", "fp32"), ("fp32", "int8")])
+def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(precision: str, other: str) -> None:
+    settings = settings_of(precision)
+    fusion = fusion_of(settings)
+    shared = SharedState(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
+    mine, theirs = (shared._in_version(described(of)) for of in (precision, other))
+    assert isinstance(mine, Encoded) and isinstance(theirs, Encoded)
+    assert mine.vectors[RETRIEVAL].encoder == theirs.vectors[RETRIEVAL].encoder == version_of(fusion.version)
+    one, without = vector_of(mine), vector_of(theirs)
+    assert one is not None and without is not None and float(one @ without) < 0.95  # for the picture is missing
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for of, kept in (("int8", precision == "int8"), ("fp32", precision == "fp32")):
+        with aside(QdrantStub()) as stub:
+            settings, gallery = settings_of(precision, qdrant_url=stub.url), Gallery()
+            gallery.take([described(of)])
+            monkeypatch.setattr(rebuilding, "read_gallery", lambda *_, gallery=gallery: gallery)
+            assert rebuilding.rebuild(settings, print, lambda *_: None) == 1
+            (name,) = asyncio.run(stub.aliases()).values()
+            assert name.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout2")
+            assert ("image" in vectors_in(settings)) == kept
+
+
+def vectors_in(settings: Settings) -> set[str]:
+    async def names() -> set[str]:
+        index = await open_index(settings, 256, version_of(fusion_of(settings).version))
+        try:
+            return set(await index.vectors_of("v1") or ())
+        finally:
+            await index.close()
+
+    return asyncio.run(names())
+
+
+def test_rebuilding_leaves_the_alias_where_the_present_models_have_described_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with aside(QdrantStub()) as stub:
+        settings, gallery = settings_of("int8", qdrant_url=stub.url), Gallery()
+        gallery.take([described("int8", models="0123456789abcdef")])
+        monkeypatch.setattr(rebuilding, "read_gallery", lambda *_: gallery)
+        with pytest.raises(Trouble, match="None of 1 videos has vectors of the present models") as trouble:
+            rebuilding.rebuild(settings, print, lambda *_: None)
+        assert "freshet backfill" in trouble.value.remedy and not asyncio.run(stub.aliases())
+
+
+def test_a_video_of_other_models_is_left_as_it_is() -> None:
+    video = described("int8", models="0123456789abcdef")
+    assert in_version(video, fusion_of(settings_of("int8")), "int8") is video

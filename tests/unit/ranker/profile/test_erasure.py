@@ -1,0 +1,265 @@
+"""Being forgotten, without a broker: floors, what they refuse, and what no longer leaves."""
+
+import json
+
+import msgspec
+import pytest
+
+from ranker.catalogue.popularity import TrendCounts
+from ranker.feeds.home import home as home_page
+from ranker.pipeline.types import Query
+from ranker.profile.codec import pack
+from ranker.profile.erasure import GAP, Erased, admit, anew, coder, lives, raised
+from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.model import EMPTY
+from ranker.retrieval.exact import ExactIndex
+from schemas import topics
+from schemas.messages import dead_letters, feedback, recommendations
+from schemas.messages.dead_letters import Reason
+from schemas.messages.erasures import Erasure, Floor
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
+from schemas.topics import ERASURES
+from streams.dead_letters.validation import FUTURE_MS, ORIGIN
+from streams.profiles.erasure import erased_letters, read_erasures
+from streams.ranking.agent import outgoing
+from streams.ranking.catalogue_replica import SharedState
+from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
+from tests.support.events import NOON, after, arrivals, folded, liked, minute, watched, withdrawn
+from tests.support.kafka_logs import (
+    Rec,
+    breaches,
+    good_log,
+    home,
+    put,
+    put_event,
+    put_letter,
+    put_slate,
+    said,
+    slate_for,
+)
+
+CODE = coder("a secret")
+
+
+def test_a_floor_lies_above_every_version_that_was_there() -> None:
+    profile = after(*(watched("ana", f"v{n}", minute(n)) for n in range(3)))
+    first = raised(None, profile, minute(5))
+    assert first == Floor(minute(5), 3 + GAP)
+    again = raised(first, msgspec.structs.replace(profile, version=3 + GAP + 8), minute(9))
+    assert again == Floor(minute(9), 3 + GAP + 8 + GAP)
+
+
+def test_an_unknown_person_gets_a_floor_too() -> None:
+    assert raised(None, None, NOON) == Floor(NOON, GAP)
+
+
+@pytest.mark.parametrize("at_ms", [minute(5), minute(4)])
+def test_the_same_erasure_and_an_older_one_change_no_floor(at_ms: int) -> None:
+    floor = raised(None, None, minute(5))
+    assert raised(floor, after(watched("ana", "v1", minute(6))), at_ms) is None
+
+
+def test_whoever_comes_back_starts_empty_above_the_floor() -> None:
+    old = after(watched("ana", "v1"), liked("ana", "v1"), state=EMPTY)
+    floor = raised(None, old, NOON)
+    assert floor is not None
+    came = arrivals([liked("ana", "v2", minute(1))])
+    admitted = admit({CODE("ana"): floor}, CODE, {}, came)
+    assert admitted.starts == {"ana": anew(floor)}
+    back = fold_all(admitted.starts, admitted.kept, DAY_MS).changed["ana"]
+    assert back.version == floor.version + 1
+    assert [mark.video_id for mark in back.likes] == ["v2"]
+    assert lives(floor, back.version)
+    assert not lives(floor, old.version)
+
+
+def test_what_a_worker_that_was_cut_off_still_folds_stays_below_the_floor() -> None:
+    old = after(watched("ana", "v1"))
+    floor = raised(None, old, minute(5))
+    zombie = fold_all(
+        {"ana": old}, arrivals([watched("ana", f"v{n}", minute(9)) for n in range(5000)], first=1), DAY_MS
+    )
+    assert not lives(floor, zombie.changed["ana"].version)
+
+
+def test_events_at_or_before_an_erasure_are_refused_and_later_ones_kept() -> None:
+    floors = {CODE("ana"): Floor(minute(5), GAP)}
+    told = [watched("ana", f"v{n}", at_ms) for n, at_ms in enumerate((minute(4), minute(5), minute(5) + 1))]
+    admitted = admit(floors, CODE, {}, arrivals([*told, watched("ben", "v1", minute(1))]))
+    assert [a.offset for a in admitted.erased] == [0, 1]
+    assert [a.offset for a in admitted.kept] == [2, 3]
+    assert list(admitted.starts) == ["ana"]
+
+
+def test_late_events_of_somebody_who_came_back_are_refused() -> None:
+    floor = Floor(minute(5), GAP)
+    back = fold_all({"ana": anew(floor)}, arrivals([liked("ana", "v2", minute(6))]), DAY_MS).changed
+    admitted = admit({CODE("ana"): floor}, CODE, back, arrivals([watched("ana", "v1", minute(4))], first=1))
+    assert (len(admitted.erased), admitted.kept, admitted.starts) == (1, [], {})
+
+
+def test_people_in_their_first_life_are_not_hashed() -> None:
+    def refuses(user_id: str) -> str:
+        raise AssertionError(user_id)
+
+    people = folded(watched("ana", "v1")).changed
+    assert len(admit({"x": Floor(NOON, GAP)}, refuses, people, arrivals([liked("ana", "v2")], first=1)).kept) == 1
+
+
+def test_a_code_says_nothing_without_its_secret() -> None:
+    assert len(CODE("ana")) == 32
+    assert {coder("")("ana"), coder("other")("ana"), CODE("ben")}.isdisjoint({CODE("ana")})
+    assert "ana" not in CODE("ana")
+
+
+def test_slates_made_before_an_erasure_are_refused_for_as_long_as_it_is_kept() -> None:
+    erased = Erased(keep_ms=DAY_MS)
+    erased.take("ana", minute(5), minute(5))
+    erased.take("ana", minute(3), minute(6))
+    assert erased.refuses("ana", minute(5))
+    assert not erased.refuses("ana", minute(5) + 1)
+    assert not erased.refuses("ben", minute(5))
+    erased.take("ben", minute(7), minute(6) + DAY_MS)
+    assert len(erased) == 2
+    erased.take("cleo", minute(8), minute(6) + DAY_MS + 1)
+    assert not erased.refuses("ana", minute(5))
+    assert len(erased) == 2
+
+
+def test_trends_hold_nobodys_id() -> None:
+    counts = TrendCounts()
+    counts.take(folded(liked("person-ana", "v1"), liked("person-ben", "v1")).accepted)
+    record = recommendations.encode(counts.record(NOON // 1000, 10))
+    assert b"v1" in record
+    assert b"person" not in record
+
+
+def erasure_record(value: bytes | None, key: str | None = "ana", **changed: object) -> Rec:
+    place = Rec(ERASURES.full("freshet."), home("ana"), 7, NOON, key.encode() if key else None, value)
+    return place._replace(**changed)  # type: ignore[arg-type]
+
+
+def saying(user_id: object = "ana", at_ms: object = NOON) -> bytes:
+    return json.dumps({"user_id": user_id, "at_ms": at_ms}).encode()
+
+
+def test_an_erasure_is_read_also_without_a_key_and_as_a_cloud_event() -> None:
+    cloud = json.dumps({"specversion": "1.0", "id": "1", "type": "x.v1", "data": json.loads(saying())}).encode()
+    reading = read_erasures([erasure_record(saying(), None), erasure_record(cloud)], 4)
+    assert reading.erasures == [Erasure(user_id="ana", at_ms=NOON)] * 2
+    assert not reading.letters
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "reason"),
+    [
+        (None, "ana", Reason.DECODE),
+        (b"", "ana", Reason.DECODE),
+        (b"{", "ana", Reason.DECODE),
+        (b"[" * 5000, "ana", Reason.TOO_LARGE),
+        (b"[" * 4000, "ana", Reason.SCHEMA),
+        (b"\x00\x00\x00\x00\x07{}", "ana", Reason.SCHEMA_VERSION),
+        (b"{}", "ana", Reason.SCHEMA),
+        (saying(user_id=7), "ana", Reason.SCHEMA),
+        (saying(user_id=""), "ana", Reason.SCHEMA),
+        (saying(user_id="a\nb"), "ana", Reason.SCHEMA),
+        (saying(at_ms="now"), "ana", Reason.SCHEMA),
+        (saying(at_ms=NOON // 1000), "ana", Reason.TIMESTAMP),
+        (saying(at_ms=NOON + FUTURE_MS + 1), "ana", Reason.TIMESTAMP),
+        (saying(), "ben", Reason.KEY_MISMATCH),
+    ],
+)
+def test_an_erasure_that_cannot_be_used_has_its_reason(value: bytes | None, key: str, reason: Reason) -> None:
+    reading = read_erasures([erasure_record(value, key)], 4)
+    assert [one.reason for one in reading.letters] == [reason]
+    assert not reading.erasures
+
+
+def test_an_erasure_on_the_wrong_partition_is_sent_on_once() -> None:
+    wrong = erasure_record(saying(), partition=(home("ana") + 1) % 4)
+    (again,) = read_erasures([wrong], 4).astray
+    assert (again.key, again.value) == (b"ana", wrong.value)
+    assert dict(again.headers)[ORIGIN] == f"{wrong.topic}/{wrong.partition}/7".encode()
+    (one,) = read_erasures([wrong._replace(headers=again.headers)], 4).letters
+    assert one.reason == Reason.KEY_MISMATCH
+
+
+def test_the_dead_letter_of_an_erased_person_holds_nothing_of_them() -> None:
+    event = watched("person-ana", "v1", event_id="e-1")
+    record = Rec(
+        "freshet.feedback.v1", 0, 0, NOON, b"person-ana", feedback.encode(event), [("ce_subject", b"person-ana")]
+    )
+    (one,) = erased_letters([record, record._replace(offset=1)], arrivals([event]))
+    written = dead_letters.letter_headers(one, "0")
+    assert (one.key, one.value, one.reason, one.offset) == (None, b"", Reason.ERASED, 0)
+    assert not any(b"person-ana" in value for _, value in written)
+
+
+def test_every_arrival_is_either_kept_or_refused() -> None:
+    floors = {CODE(f"p{n}"): Floor(minute(n), GAP) for n in range(0, 20, 2)}
+    told = [watched(f"p{n % 20}", f"v{n}", minute(n % 7)) for n in range(200)]
+    admitted = admit(floors, CODE, {}, arrivals(told))
+    assert sorted([*admitted.kept, *admitted.erased], key=lambda one: one.offset) == arrivals(told)
+    assert admitted.kept and admitted.erased
+
+
+def test_an_event_refused_for_an_erasure_is_not_held_against_the_profile() -> None:
+    log = good_log()
+    put(log, topics.RECOMMENDATIONS, "ben", None, minute(3))
+    put(log, topics.ERASURES, "ben", b'{"user_id":"ben","at_ms":%d}' % minute(3), minute(3))
+    late = put_event(log, watched("ben", "v5", minute(2.5)), timestamp=minute(4))
+    put_letter(log, late, headers=refusal(late))
+    again = put_event(log, watched("ben", "v0", minute(5), event_id="ben-1"))  # an id of the life before
+    put_slate(log, slate_for(log, "ben", 1_000_003, again, ["v5", "v1"]), minute(5) + 10)
+    assert breaches(log) == []
+
+
+def refusal(record: Rec) -> list[tuple[str, bytes]]:
+    (one,) = erased_letters([record], [Arrival(feedback.decode(record.value or b""), record.topic, 0, record.offset)])
+    return dead_letters.letter_headers(one, "0.1.0")
+
+
+def test_an_erasure_on_the_wrong_partition_has_to_come_again() -> None:
+    log = good_log()
+    wrong = put(log, ERASURES, "ana", saying(), partition=(home("ana") + 1) % 4)
+    assert said(log) == ["is on the wrong partition and was not sent on"]
+    origin = f"{wrong.topic}/{wrong.partition}/{wrong.offset}".encode()
+    put(log, ERASURES, "ana", saying(), headers=[(ORIGIN, origin)])
+    assert breaches(log) == []
+
+
+def test_nobody_is_answered_for_what_was_erased_after_the_null_slate() -> None:
+    log = good_log()
+    put(log, topics.ERASURES, "ben", b'{"user_id":"ben","at_ms":%d}' % minute(3), minute(3))
+    record = log[topics.RECOMMENDATIONS][-1]
+    put(log, topics.RECOMMENDATIONS, "ben", None, minute(3) + 1)
+    assert breaches(log) == []
+    log[topics.RECOMMENDATIONS].append(record._replace(offset=record.offset + 2))
+    assert said(log) == ["it answers an event from before its person's erasure, after the null slate"]
+
+
+async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_all_after_an_erasure() -> None:
+    catalogue = catalogue_of(*kitchen_and_garden(30))
+    shared = SharedState(Settings(), catalogue)
+    profile = after(watched("ana", "cook-00", minute(5)))
+    (slate,) = await home_page(ExactIndex(catalogue), catalogue).answer([Query("ana", 1, LATER, profile, 0)])
+    record = Rec("freshet.profiles.v1", 0, 7, NOON, b"ana", pack(profile))
+
+    def left() -> list[str]:
+        going = outgoing(record, profile, slate, shared, {})
+        return (
+            [one.video_id for one in recommendations.decode_recommendation(going.value or b"").items] if going else []
+        )
+
+    everything = left()
+    assert everything == ids(slate)
+    catalogue.apply([withdrawn(everything[0], LATER)])
+    assert left() == everything[1:]
+    shared.erased.take("ana", minute(5) - 1, NOON)
+    assert left() == everything[1:]  # it answers an event from after the erasure
+    shared.erased.take("ana", minute(5), NOON)
+    assert left() == []
+    null = outgoing(record, None, None, shared, {})
+    assert null is not None
+    assert (null.key, null.value) == (b"ana", None)

@@ -1,0 +1,140 @@
+"""Laws of the fold: it is pure, and neither order nor the cut into batches matters."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ranker.catalogue.popularity import TrendCounts
+from ranker.profile import history
+from ranker.profile.codec import pack, unpack
+from ranker.profile.fold import fold, fold_all, fold_and_pack
+from ranker.profile.model import EMPTY, Origin, Profile, seen_codes
+from schemas.messages.fields import DAY_MS
+from tests.support.events import (
+    NOON,
+    ONE_OF_EACH,
+    after,
+    arrivals,
+    folded,
+    followed,
+    hid,
+    liked,
+    minute,
+    rated,
+    searched,
+    shared,
+    skipped,
+    watched,
+)
+
+HERE = Origin(None, "feedback", 0, 7, NOON)
+people = st.sampled_from(["ana", "ben"])
+videos = st.sampled_from([f"v{number}" for number in range(50)])
+times = st.integers(0, 40).map(minute)  # coarse, so that ties are common
+drawn = st.one_of(
+    st.builds(lambda u, v, t, ms: watched(u, v, t, watched_ms=ms), people, videos, times, st.integers(0, 25_000)),
+    st.builds(lambda u, v, t: skipped(u, v, t), people, videos, times),
+    st.builds(lambda u, v, t: liked(u, v, t), people, videos, times),
+    st.builds(lambda u, v, t: shared(u, v, t), people, videos, times),
+    st.builds(lambda u, v, t: followed(u, v, t), people, videos, times),
+    st.builds(
+        lambda u, v, t, x: rated(u, v, t, value=x), people, videos, times, st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0])
+    ),
+    st.builds(
+        lambda u, v, t, s: hid(u, v, t, scope=s), people, videos, times, st.sampled_from(["video", "creator", "tag"])
+    ),
+    st.builds(lambda u, t: searched(u, "cats", t), people, times),
+)
+
+
+def without_arrival(profile: Profile) -> Profile:
+    """A profile without what follows the order of arrival; as a set, the seen videos do not."""
+    codes = np.sort(seen_codes(profile)).tobytes()
+    return msgspec.structs.replace(profile, origin=None, applied={}, recent_ids=b"", seen=codes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_order_of_arrival_gives_the_same_state(data):
+    events = data.draw(st.lists(drawn, max_size=120))
+    shuffled = data.draw(st.permutations(events))
+    one, other = folded(*events).changed, folded(*shuffled).changed
+    assert {user_id: without_arrival(profile) for user_id, profile in one.items()} == {
+        user_id: without_arrival(profile) for user_id, profile in other.items()
+    }
+
+
+@pytest.mark.parametrize("videos_at_hand", [20, 60, 700])  # 700: more than are remembered as seen
+def test_lists_hold_what_somebody_who_forgets_nothing_would_list(videos_at_hand):
+    chance = np.random.default_rng(7)
+    draws = zip(chance.integers(videos_at_hand, size=2_000), chance.integers(1_000, size=2_000), strict=True)
+    events = [watched("ana", f"v{video}", minute(int(when)), watched_ms=9_000) for video, when in draws]
+    newest: dict[str, int] = {}
+    for step, event in enumerate(events):
+        newest[event.video_id] = max(event.at_ms, newest.get(event.video_id, 0))
+        if step % 500 == 499:
+            ana = after(*events[: step + 1])
+            expected = sorted((at_ms, video_id) for video_id, at_ms in newest.items())[-history.WATCHES :]
+            assert [(mark.at_ms, mark.video_id) for mark in ana.watches] == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(drawn, max_size=60), st.integers(1, 60))
+def test_any_cut_into_batches_gives_the_same_bytes(events, size):
+    users: dict[str, Profile] = {}
+    batch = arrivals(events)
+    for start in range(0, len(batch), size):
+        users |= fold_all(users, batch[start : start + size], DAY_MS).changed
+    whole = fold_all({}, batch, DAY_MS).changed
+    assert {user_id: pack(state) for user_id, state in users.items()} == {u: pack(state) for u, state in whole.items()}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(drawn, max_size=60), st.integers(1, 60), st.integers(0, 40))
+def test_folding_and_packing_person_by_person_is_folding_in_the_order_of_arrival(events, size, late_minutes):
+    late_ms, batch = late_minutes * 60_000, arrivals(events)
+    batch += batch[::3]  # again
+    users, rows, counts, packed_counts = {}, {}, TrendCounts(), TrendCounts()
+    for start in range(0, len(batch), size):
+        folded = fold_all(users, batch[start : start + size], late_ms)
+        packed = fold_and_pack({u: unpack(row) for u, row in rows.items()}, batch[start : start + size], late_ms)
+        users, rows = users | folded.changed, rows | packed.changed
+        counts.take(folded.accepted)
+        packed_counts.take_packed(packed)
+        newest_ms = max((one.arrival.event.at_ms for one in folded.accepted), default=0)
+        assert (packed.repeats, packed.newest_ms) == (folded.repeats, newest_ms)
+        assert {late.offset for late in packed.late} == {late.offset for late in folded.late}
+    assert rows == {user_id: pack(state) for user_id, state in users.items()}
+    assert (packed_counts.counts, packed_counts.applied) == (counts.counts, counts.applied)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(drawn, min_size=1, max_size=60), st.data())
+def test_any_part_read_again_changes_nothing(events, data):
+    batch = arrivals(events)
+    again = data.draw(st.lists(st.sampled_from(batch), max_size=20))
+    once = fold_all({}, batch, DAY_MS)
+    assert fold_all({}, [*batch, *again], DAY_MS).changed == once.changed
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.__struct_config__.tag)
+def test_fold_is_pure(event):
+    state = after(*ONE_OF_EACH)
+    before = pack(state)
+    assert pack(fold(state, event, HERE)) == pack(fold(state, event, HERE))
+    assert pack(state) == before
+    assert Profile(0, 0, None, {}, (), (), (), (), (), b"", b"", {}) == EMPTY
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.__struct_config__.tag)
+def test_every_event_raises_the_version_by_one(event):
+    assert fold(EMPTY, event, HERE).version == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(drawn, max_size=60))
+def test_a_profile_survives_packing(events):
+    for profile in folded(*events).changed.values():
+        assert unpack(pack(profile)) == profile

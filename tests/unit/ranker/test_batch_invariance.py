@@ -1,0 +1,109 @@
+"""Whom a slate is computed with, what is remembered and how a catalogue came about never change a bit of it."""
+
+import asyncio
+import random
+
+import numpy as np
+
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.home import home
+from ranker.pipeline.types import Query
+from ranker.profile.fold import fold_all
+from ranker.retrieval.exact import ExactIndex
+from schemas.messages.feedback import Feedback
+from schemas.messages.videos import Features
+from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden
+from tests.support.events import (
+    NOON,
+    arrivals,
+    encoded,
+    followed,
+    hid,
+    liked,
+    minute,
+    shown,
+    skipped,
+    unit,
+    watched,
+    withdrawn,
+)
+
+
+def crowd(count: int) -> tuple[Catalogue, list[Query]]:
+    """People with all kinds of histories over the kitchen and the garden."""
+    rng = random.Random(0)
+    catalogue = catalogue_of(*kitchen_and_garden(150), watched_by_many=["cook-11", "plant-12", "plant-140"])
+    makers = (watched, watched, watched, liked, skipped, followed, hid, shown)
+    events: list[Feedback] = []
+    for i in range(count * 12):
+        name = f"{rng.choice(('cook', 'plant'))}-{rng.randrange(150):02}"
+        events.append(rng.choice(makers)(f"u{rng.randrange(count):02}", name, minute(i / 60)))
+    people = fold_all({}, arrivals(events), late_ms=86_400_000).changed
+    return catalogue, [Query(user, state.version, LATER, state) for user, state in people.items()]
+
+
+async def test_company_and_memory_never_change_a_bit() -> None:
+    catalogue, queries = crowd(48)
+    pipeline = home(ExactIndex(catalogue), catalogue)
+    cold = [digest((await home(ExactIndex(catalogue), catalogue).answer([query]))[0]) for query in queries]
+    for batch in (1, 7, 32, 48):
+        warm: list[bytes] = []
+        for start in range(0, len(queries), batch):
+            warm += map(digest, await pipeline.answer(queries[start : start + batch]))
+        assert warm == cold
+    backwards = await pipeline.answer(queries[::-1])
+    assert [digest(slate) for slate in backwards][::-1] == cold
+
+
+async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_records() -> None:
+    _, queries = crowd(20)
+    records = kitchen_and_garden(150)
+    grown = catalogue_of(*records[:200])
+    pipeline = home(ExactIndex(grown), grown)
+    await pipeline.answer(queries)
+    changes: list[Features] = [
+        *records[200:],
+        withdrawn("cook-20", LATER),
+        encoded("cook-21", LATER, vector=unit([0, 1]).tolist()),
+        encoded("cook-21", NOON - 30 * HOUR_MS),  # older: no effect
+    ]
+    grown.apply(changes)
+    grown.advance(LATER)
+    compacted = [r for r in records if r.video_id not in ("cook-20", "cook-21")] + changes[-3:-1]
+    rebuilt = catalogue_of(*compacted)
+    fresh = await home(ExactIndex(rebuilt), rebuilt).answer(queries)
+    assert [digest(one) for one in await pipeline.answer(queries)] == [digest(one) for one in fresh]
+
+
+async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
+    catalogue, queries = crowd(48)
+    for query, slate in zip(queries, await home(ExactIndex(catalogue), catalogue).answer(queries), strict=True):
+        profile = query.profile
+        shown_before = {mark.video_id for mark in profile.watches + profile.skips + profile.likes}
+        hidden = {hide.video_id for hide in profile.hides}
+        assert len(slate.items) == 20 or slate.exhausted
+        assert not (shown_before | hidden) & set(ids(slate))
+        makers = [catalogue.creator[catalogue.row_of[name]] for name in ids(slate)]
+        assert max(np.bincount(makers)) <= 2
+
+
+async def test_others_get_a_turn_between_two_batches() -> None:
+    catalogue, queries = crowd(48)
+    turns: list[int] = []
+
+    async def other() -> None:
+        for turn in range(50):
+            turns.append(turn)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await home(ExactIndex(catalogue), catalogue).answer(queries * 2)
+    assert len(turns) >= 2
+    await task
+
+
+def test_people_stay_with_a_video_that_is_uploaded_anew() -> None:
+    catalogue = catalogue_of(*kitchen_and_garden(10), watched_by_many=["cook-09"])
+    catalogue.apply([encoded("cook-09", LATER, title="new")])
+    assert [catalogue.ids[row] for row in catalogue.tops.trending] == ["cook-09"]
+    assert catalogue.alive[catalogue.tops.trending].all()

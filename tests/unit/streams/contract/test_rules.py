@@ -1,0 +1,160 @@
+"""The rules between messages: each breach is found, and nothing that is allowed is called one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from ranker.profile.codec import pack
+from schemas import topics
+from schemas.messages import videos
+from schemas.messages.fields import DAY_MS
+from schemas.topics import Topic
+from streams.cli import contract
+from streams.kafka import topic_admin
+from streams.operations.contract import verify
+from streams.operations.contract.rules import RULES
+from tests.support import events
+from tests.support.brokers import broker_in, settings_for
+from tests.support.events import NOON, minute
+from tests.support.kafka_logs import PARTITIONS, Rec, breaches, good_log, home, put, put_event, put_letter, said, send
+
+
+def test_a_good_log_keeps_the_contract() -> None:
+    assert breaches(good_log()) == []
+
+
+@pytest.mark.parametrize("value", [b"{", b"", None, b'{"kind":"stare"}', b"\xff", b"[" * 5000])
+@pytest.mark.parametrize("topic", [topics.FEEDBACK, topics.UPLOADS, topics.ERASURES], ids=lambda topic: topic.name)
+def test_what_cannot_be_used_needs_a_dead_letter(topic: Topic, value: bytes | None) -> None:
+    log = good_log()
+    record = put(log, topic, "ana", value)
+    (one,) = breaches(log)
+    assert (one.partition, one.offset) == (record.partition, record.offset)
+    assert "no dead letter says so" in one.what
+    put_letter(log, record)
+    assert breaches(log) == []
+
+
+def test_an_event_that_came_too_late_needs_a_dead_letter() -> None:
+    log = good_log()
+    record = put_event(log, events.watched("ana", "v5", NOON - 2 * DAY_MS), timestamp=minute(3))
+    assert said(log) == ["cannot be used and no dead letter says so: it came too late"]
+    put_letter(log, record)
+    assert breaches(log) == []
+
+
+def test_an_event_on_the_wrong_partition_is_sent_on() -> None:
+    log = good_log()
+    event = events.watched("ana", "v5", minute(3))
+    wrong = put_event(log, event, partition=(home("ana") + 1) % PARTITIONS)
+    assert said(log) == ["is on the wrong partition and was not sent on"]
+    origin = f"{wrong.topic}/{wrong.partition}/{wrong.offset}".encode()
+    put_event(log, event, headers=[("freshet-origin", origin)])
+    assert breaches(log) == []
+
+
+def broken_vector(**fields: Any) -> bytes:
+    video = events.encoded("v9")
+    vector = msgspec.structs.replace(video.vectors["retrieval"], **fields)
+    return videos.encode(msgspec.structs.replace(video, vectors={"retrieval": vector}))
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value", "sentence"),
+    [
+        (topics.FEATURES, "v9", b"{}", "does not decode"),
+        (topics.FEATURES, "v8", broken_vector(), "its key is not v9"),
+        (topics.FEATURES, "v9", broken_vector(dim=3), "claims 3 dimensions and has 1024 bytes"),
+        (topics.FEATURES, "v9", broken_vector(dim=1, data=b"\0\0\x80\x3f"), "has 1 dimensions"),
+        (topics.FEATURES, "v9", broken_vector(data=b"\0\0\x80\x3f" * 256), "is not of length 1"),
+        (topics.FEATURES, "v9", broken_vector(data=b"\0\0\xc0\x7f" * 256), "holds a number that is not finite"),
+        (topics.PROFILES, "ana", b"\x00", "profile of 1 bytes"),
+        (topics.PROFILES, "ana", pack(events.EMPTY), "has taken in no event"),
+        (topics.TRENDS, "0", b"{}", "does not decode"),
+        (topics.TRENDS, "0", b'{"partition":1,"tick":1,"period":1,"counts":{}}', "its key is not 1"),
+        (topics.TRENDS, "0", b'{"partition":0,"tick":1,"period":1,"counts":{"v":[-1,0,0]}}', "does not decode"),
+        (topics.ERASURES, "eve", b'{"user_id":"ana","at_ms":1650000000000}', "the record's key is not its $.user_id"),
+        (topics.ERASED, "ana", b'{"at_ms":1650000000000,"version":7}', "its key is not 32 hexadecimal digits"),
+        (topics.ERASED, "0" * 32, b'{"at_ms":1650000000000,"version":0}', "does not decode"),
+        (topics.RECOMMENDATIONS, "ana", b"{}", "does not decode"),
+    ],
+)
+def test_a_record_that_breaks_its_topics_rule_is_found(topic: Topic, key: str, value: bytes, sentence: str) -> None:
+    log = good_log()
+    put(log, topic, key, value)
+    assert [sentence in what for what in said(log)] == [True]
+
+
+@pytest.mark.parametrize("topic", [topics.UPLOADS, topics.FEATURES, topics.PROFILES], ids=lambda topic: topic.name)
+def test_a_record_on_another_partition_than_its_keys_is_found(topic: Topic) -> None:
+    log = good_log()
+    record = log[topic][0]
+    log[topic].append(record._replace(partition=(record.partition + 1) % PARTITIONS))
+    assert said(log) == [f"its key belongs on partition {record.partition}"]
+
+
+def test_tombstones_are_no_breach() -> None:
+    log = good_log()
+    for topic, key in ((topics.FEATURES, "v0"), (topics.PROFILES, "ana"), (topics.TRENDS, "1")):
+        put(log, topic, key, None)
+    assert breaches(log) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("reason", b"mood", "reason 'mood' is not in the closed list"),
+        ("reason", b"", "header reason is missing or empty"),
+        ("offset", b"x", "header offset is 'x', not a whole number"),
+        ("freshet_version", b"", "header freshet_version is missing or empty"),
+    ],
+)
+def test_a_dead_letter_with_a_bad_header_is_found(name: str, value: bytes, sentence: str) -> None:
+    log = good_log()
+    record = put_letter(log, log[topics.FEEDBACK][0])
+    headers = [(other, value if other == name else kept) for other, kept in record.headers]
+    log[topics.DEAD_LETTERS] = [record._replace(headers=headers)]
+    assert said(log) == [sentence]
+
+
+def test_a_dead_letter_without_a_header_or_with_too_much_is_found() -> None:
+    log = good_log()
+    record = put_letter(log, log[topics.FEEDBACK][0])
+    for gone in dict(record.headers):
+        log[topics.DEAD_LETTERS] = [record._replace(headers=[h for h in record.headers if h[0] != gone])]
+        assert [gone in what for what in said(log)] == [True]
+    log[topics.DEAD_LETTERS] = [record._replace(value=b"x" * 65_537)]
+    assert said(log) == ["the value is 65537 bytes, not up to 65536 bytes"]
+
+
+# --- from a broker -------------------------------------------------------------------------------
+
+
+@pytest.mark.connected
+def test_verify_reads_a_broker_from_the_start(tmp_path: Path) -> None:
+    with broker_in(tmp_path) as broker:
+        settings = settings_for(broker)
+        topic_admin.apply(settings, lambda _: None)
+        log = good_log()
+        send(settings, log)
+        told = list(verify.run(settings))
+        assert {topic["topic"]: topic["records"] for topic in told} == {
+            topic.full(settings.prefix): len(log.get(topic, [])) for topic in RULES
+        }
+        assert [topic["first"] for topic in told] == [[]] * len(RULES)
+        wanted = ["--from-start", "--bootstrap", broker.bootstrap]
+        good = CliRunner().invoke(contract.app, ["verify", *wanted])
+        assert (good.exit_code, good.stdout.splitlines()[-1].split()) == (
+            0,
+            ["freshet.recommendations.v1", "4", "0"],
+        )
+        send(settings, {topics.PROFILES: [Rec("freshet.profiles.v1", home("ana"), 0, NOON, b"ana", b"\0")]})
+        bad = CliRunner().invoke(contract.app, ["verify", *wanted])
+        assert bad.exit_code == 1
+        assert "profile of 1 bytes" in bad.stdout.splitlines()[-1]
+        as_json = CliRunner().invoke(contract.app, ["verify", "--json", *wanted])
+        assert json.loads(as_json.stdout)["breaches"] == 1

@@ -1,0 +1,54 @@
+"""What a backfill takes up, and what it leaves alone."""
+
+from encoders.fusion.embeddings import MODELS
+from ranker.library.library import Gallery
+from schemas.messages.videos import Encoded, Vector
+from streams.operations.backfill import gone_meanwhile, todo
+from tests.support.events import NOON, uploaded, withdrawn, withdrew
+
+
+def described(video_id: str, at_ms: int = NOON, models: str = MODELS) -> Encoded:
+    vector = Vector(1, f"text-minilm@fp32-{models}", b"\0\0\x80?")
+    return Encoded(video_id=video_id, at_ms=at_ms, vectors={"text": vector})
+
+
+def gallery(*records: Encoded) -> Gallery:
+    made = Gallery()
+    made.take(records)
+    return made
+
+
+def wanted(*uploads: object, known: Gallery) -> list[str]:
+    return [one.video_id for one in todo(uploads, known, "int8")]  # type: ignore[arg-type]
+
+
+def test_what_is_described_by_the_present_models_is_passed_over() -> None:
+    known = gallery(described("a"), described("b", models="0123456789abcdef"))
+    assert wanted(uploaded("c"), uploaded("b"), uploaded("a"), known=known) == ["b", "c"]
+
+
+def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
+    known = gallery(described("a"), described("b", NOON + 9, models="0123456789abcdef"))
+    assert wanted(uploaded("a", NOON + 1), uploaded("b"), known=known) == ["a"]
+
+
+def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
+    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], Gallery(), "int8")
+    assert [one.title for one in found] == ["new"]
+    assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=Gallery()) == []
+    gone = Gallery()
+    gone.take([withdrawn("c", NOON + 1)])
+    assert wanted(uploaded("c"), known=gone) == [] and wanted(uploaded("c", NOON + 2), known=gone) == ["c"]
+
+
+def test_what_was_withdrawn_while_it_was_described_goes_out_of_the_index_again() -> None:
+    after = gallery(described("a"), described("b"))
+    after.take([withdrawn("b", NOON + 1), withdrawn("elsewhere", NOON)])
+    assert gone_meanwhile([uploaded("a"), uploaded("b")], after) == ["b"]
+
+
+def test_a_record_that_was_overtaken_by_an_older_one_is_known_until_it_is_put_behind_it() -> None:
+    known = gallery(described("a", NOON + 5), described("a", NOON))
+    assert known.overtaken == {"a"} and known.newest("a").at_ms == NOON + 5
+    known.take([known.newest("a")])
+    assert known.overtaken == set()

@@ -1,0 +1,190 @@
+"""Bad input: whatever is sent becomes one dead letter with its reason, and its neighbours do not notice."""
+
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from msgspec.structs import replace
+
+from ranker.profile.fold import fold_all
+from schemas.messages import feedback, videos
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
+from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
+from streams.dead_letters.publisher import outgoing
+from streams.dead_letters.validation import late_letters, read_feedback, read_upload
+from streams.kafka.records import Record
+from tests.support import hostile_records
+from tests.support.brokers import broker_in
+from tests.support.events import NOON, liked, minute, uploaded, watched
+from tests.support.hostile_records import Hostile
+from tests.support.system import agents, everything, own_topics, wait_until
+
+HUGE = Hostile("10 MB", "too_large", hostile_records.HUGE)
+CASES = [hostile_records.NULL, hostile_records.AHEAD, HUGE, *hostile_records.FEEDBACK, *hostile_records.WITH_HEADERS]
+
+
+def record(one: Hostile, offset: int = 7, topic: str = "f.feedback.v1") -> Record:
+    key = None if one.key is None else one.key.encode()
+    partition = 9 if "sent on already" in one.name else 0
+    return Record(topic, partition, offset, NOON, key, one.value, one.headers)
+
+
+def good(event: feedback.Feedback, offset: int) -> Record:
+    return Record("f.feedback.v1", 0, offset, NOON, event.user_id.encode(), feedback.encode(event), ())
+
+
+def a_letter_fits(letter: DeadLetter, one: Record) -> None:
+    """A letter says where its record lay and why, and carries no more than it may."""
+    assert (letter.topic, letter.partition, letter.offset) == (one.topic, one.partition, one.offset)
+    assert letter.detail and "\n" not in letter.detail
+    assert len(outgoing(letter).value or b"") <= LETTER_BYTES
+    assert sum(len(name) + len(value) for name, value in letter_headers(letter, "0")) < 10_000
+
+
+@pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
+def test_a_bad_event_becomes_one_dead_letter_between_two_good_ones(one: Hostile) -> None:
+    before, after = watched("mallory", "v1", event_id="e-1"), liked("mallory", "v2", event_id="e-2")
+    bad = record(one)
+    reading = read_feedback([good(before, 6), bad, good(after, 8)], partitions=1)
+    (letter,) = reading.letters
+    assert letter.reason == one.reason
+    a_letter_fits(letter, bad)
+    folded = fold_all({}, reading.arrivals, DAY_MS)
+    assert [arrival.event for arrival in reading.arrivals] == [before, after]
+    assert folded.changed["mallory"].applied == {0: 8}
+    assert not reading.astray
+
+
+@pytest.mark.parametrize("one", [*hostile_records.UPLOADS, hostile_records.AHEAD_UPLOAD], ids=lambda one: one.name)
+def test_a_bad_upload_becomes_one_dead_letter(one: Hostile) -> None:
+    bad = record(one, topic="f.uploads.v1")
+    letter = read_upload(bad)
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == one.reason
+    a_letter_fits(letter, bad)
+
+
+def test_what_is_older_than_the_persons_newest_by_more_than_the_bound_is_late() -> None:
+    events_ = [watched("ana", "v1", minute(100)), watched("ana", "v2", minute(0)), watched("ben", "v1", minute(0))]
+    records = [replaced._replace(timestamp=minute(100)) for replaced in map(good, events_, range(3))]
+    folded = fold_all({}, read_feedback(records, partitions=1).arrivals, late_ms=60 * 60_000)
+    (letter,) = late_letters(records, folded.late)
+    assert (letter.reason, letter.offset) == (Reason.LATE, 1)
+    assert set(folded.changed) == {"ana", "ben"}
+
+
+def test_an_event_about_a_video_that_nobody_knows_is_taken_in() -> None:
+    reading = read_feedback([good(liked("ana", "not uploaded yet"), 0)], partitions=1)
+    assert fold_all({}, reading.arrivals, DAY_MS).changed["ana"].likes[0].video_id == "not uploaded yet"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"kind":"like","kind":"like","user_id":"ben","user_id":"ana","video_id":"v","at_ms":%d}' % NOON,
+        b'{"kind":"like","user_id":"ana","video_id":"v","at_ms":%d,"mood":{"deep":[1,null]},"n":1e999}' % NOON,
+        b' \n{"kind":"like","user_id":"ana","video_id":"v","at_ms":%d}\t' % NOON,
+    ],
+    ids=["the last of two keys counts", "unknown fields are passed over", "white space around"],
+)
+def test_what_is_odd_but_allowed_is_taken_in(value: bytes) -> None:
+    reading = read_feedback([Record("f.feedback.v1", 0, 0, NOON, None, value, ())], partitions=1)
+    assert [arrival.event.user_id for arrival in reading.arrivals] == ["ana"]
+
+
+@pytest.mark.parametrize("headers", [(("x", b"y"),) * 10_000, (("ce_id", None), ("content-type", None))])
+def test_headers_that_say_nothing_are_passed_over(headers: hostile_records.Headers) -> None:
+    event = liked("ana", "v")
+    reading = read_feedback([good(event, 0)._replace(headers=headers)], partitions=1)
+    assert [arrival.event for arrival in reading.arrivals] == [event]
+
+
+LONG = b"e" * 300
+
+
+@pytest.mark.parametrize(
+    ("value", "headers"),
+    [
+        (feedback.encode(liked("ana", "v")), (*hostile_records.CLOUD, ("ce_id", LONG))),
+        (feedback.encode(liked("ana", "v")), (("freshet-origin", LONG),)),
+        (b'{"specversion":"1.0","id":"%b","type":"a","data":%b}' % (LONG, feedback.encode(liked("ana", "v"))), ()),
+    ],
+    ids=["binary cloud event", "origin", "structured cloud event"],
+)
+def test_an_event_id_that_does_not_come_from_the_event_is_no_longer_than_one_that_does(
+    value: bytes, headers: hostile_records.Headers
+) -> None:
+    reading = read_feedback([Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)], partitions=1)
+    assert [letter.reason for letter in reading.letters] == [Reason.SCHEMA]
+
+
+# --- the same through running agents; test_agents.py sends a thousand events without headers ---------
+
+
+@pytest.mark.connected
+def test_the_rest_of_the_table_goes_through_running_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    with broker_in(tmp_path / "kafka") as broker:
+        settings = own_topics(broker.bootstrap, tmp_path, request.node.name)
+        neighbours = [watched(f"person-{n}", "v1", minute(n), event_id=f"e-{n}") for n in range(20)]
+        old = [replace(one, at_ms=one.at_ms - 30 * DAY_MS, event_id=None) for one in neighbours[:5]]
+        sound = [uploaded(f"video-{n}", title=f"The harbour at {n}") for n in range(len(hostile_records.UPLOADS))]
+        bad = [
+            (one.key, one.value, one.headers) for one in hostile_records.WITH_HEADERS if one.name != "sent on already"
+        ]
+        with agents(settings, tmp_path, "profiles", "encoder") as running:
+            good = [(one.user_id, feedback.encode(one), ()) for one in neighbours]
+            _send(settings, FEEDBACK, [*_mixed(good, bad), *((e.user_id, feedback.encode(e), ()) for e in old)])
+            uploads = [(one.video_id, videos.encode(one), ()) for one in sound]
+            _send(
+                settings,
+                UPLOADS,
+                _mixed(uploads, [(one.key, one.value, one.headers) for one in hostile_records.UPLOADS]),
+            )
+            expected = len(bad) + len(old) + len(hostile_records.UPLOADS)
+            wait_until("every letter is there", lambda: len(everything(settings, DEAD_LETTERS)) >= expected)
+            wait_until("every neighbour is taken in", lambda: len(_keys(settings, PROFILES)) == len(neighbours))
+            wait_until("every neighbour is encoded", lambda: len(_keys(settings, FEATURES)) == len(sound))
+            wait_until("the offsets have moved on", lambda: _left(settings) == 0)
+            assert running.alive()
+        reasons = sorted(dict(letter.headers)["reason"].decode() for letter in everything(settings, DEAD_LETTERS))
+        wanted = [
+            one.reason
+            for one in [*hostile_records.WITH_HEADERS, *hostile_records.UPLOADS]
+            if one.name != "sent on already"
+        ]
+        assert reasons == sorted([*wanted, *["late"] * len(old)])
+
+
+Sent = tuple[str | None, bytes | None, hostile_records.Headers]
+
+
+def _mixed(some: list[Sent], others: list[Sent]) -> list[Sent]:
+    return [one for pair in zip_longest(some, others) for one in pair if one is not None]
+
+
+def _send(settings: Settings, topic: Topic, records: list[Sent]) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=16 * 1024 * 1024)
+    for key, value, headers in records:
+        name = topic.full(settings.prefix)
+        producer.send(name, key=key and key.encode(), value=value, headers=list(headers), timestamp_ms=NOON)
+    producer.flush()
+    producer.close()
+
+
+def _keys(settings: Settings, topic: Topic) -> set[bytes]:
+    return {one.key for one in everything(settings, topic)}
+
+
+def _left(settings: Settings) -> int:
+    """How many records of both topics are not acknowledged yet."""
+    left = 0
+    for agent, topic in (("profiles", FEEDBACK), ("encoder", UPLOADS)):
+        consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=f"{settings.prefix}{agent}")
+        places = [TopicPartition(topic.full(settings.prefix), p) for p in range(settings.partitions)]
+        ends = consumer.end_offsets(places)
+        left += sum(ends[place] - (consumer.committed(place) or 0) for place in places)
+        consumer.close()
+    return left

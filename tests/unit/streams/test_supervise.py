@@ -1,0 +1,81 @@
+"""`freshet up`: all agents run side by side, and all stop: at Ctrl-C, or when one of them dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from streams.errors import Trouble
+from streams.worker import processes, supervise
+from tests.support.brokers import CACHE
+from tests.support.paths import ROOT
+
+SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)",
+]
+
+
+def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
+    said: list[str] = []
+    dying = [sys.executable, "-c", "import sys; print('oh'); sys.exit(3)"]
+    written: list[str] = []
+    start = time.monotonic()
+    with pytest.raises(Trouble, match="ranker ended with exit code 3"):
+        supervise.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
+    assert time.monotonic() - start < 10
+    pid = int(said[0].removeprefix("profiles started (process ").removesuffix(")"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert "ranker   | oh" in written
+
+
+def test_a_process_that_does_not_stop_is_killed_and_named():
+    process = processes.start(STUBBORN, subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"ready\n"
+    said: list[str] = []
+    supervise.stop_all({"encoder": process}, said.append, limit_s=0.5)
+    assert process.returncode == -signal.SIGKILL
+    assert said == ["encoder did not stop; killed"]
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
+    script = (
+        "import os, sys\n"
+        "from streams.worker import supervise\n"
+        "from streams.cli.options import tell, treat_sigterm_as_ctrl_c\n"
+        "treat_sigterm_as_ctrl_c()\n"
+        f"sleeper = {SLEEPER!r}\n"
+        "try:\n"
+        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), tell)\n"
+        "except KeyboardInterrupt:\n"
+        "    tell('all stopped')\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        assert {running.stdout.readline(), running.stdout.readline()} == {"a        | ready\n", "b        | ready\n"}
+        running.send_signal(number)
+        assert running.wait(15) == 0
+        said = running.stderr.read().splitlines()
+    assert said[-1] == "all stopped"
+    for line in said[:2]:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(line.split("process ")[1].removesuffix(")")), 0)
+
+
+def test_agents_get_the_settings_that_flags_have_changed(tmp_path: Path):
+    settings = CACHE.settings.model_copy(update={"prefix": "mine.", "data_dir": tmp_path})
+    environ = supervise.environment(settings)
+    assert (environ["FRESHET_PREFIX"], environ["FRESHET_DATA_DIR"]) == ("mine.", str(tmp_path))
+    assert environ["FRESHET_QDRANT_API_KEY"] == ""  # whatever stands around us

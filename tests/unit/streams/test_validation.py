@@ -1,0 +1,79 @@
+"""The guard: envelopes, headers and wrong partitions; tests/unit/streams/test_hostile_input.py has what it refuses."""
+
+import json
+from typing import NamedTuple
+
+import pytest
+
+from schemas.messages import feedback
+from schemas.messages.videos import Upload
+from streams.dead_letters import validation
+from streams.dead_letters.validation import read_feedback, read_upload
+from streams.kafka.records import partition_of
+from tests.support.events import NOON, watched
+
+GOOD = feedback.encode(watched("ana", "v1", event_id="e1"))
+NAMES = ("content-type", "ce_specversion", "ce_id", "ce_type", "freshet-origin", "x")
+
+
+class Read(NamedTuple):
+    """A record as a consumer gives it."""
+
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    key: bytes | None = None
+    topic: str = "freshet.feedback.v1"
+    partition: int = 0
+    offset: int = 7
+    timestamp: int = NOON
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_without_a_value_is_as_good_as_none(name: str) -> None:
+    reading = read_feedback([Read(GOOD, ((name, None),))], partitions=1)
+    assert [arrival.event for arrival in reading.arrivals] == [watched("ana", "v1", event_id="e1")]
+
+
+def test_an_event_may_have_unknown_fields_that_an_envelope_has_too() -> None:
+    reading = read_feedback([Read(GOOD[:-1] + b',"specversion":"7"}')], partitions=1)
+    assert not reading.letters
+
+
+@pytest.mark.parametrize("field", ["user_id", "video_id", "event_id"])
+@pytest.mark.parametrize("sign", ["\x00", "\n", "\x7f", "\x85"])
+def test_a_control_character_in_any_id_is_found_however_it_is_written(field: str, sign: str) -> None:
+    event = {"kind": "like", "user_id": "ana", "video_id": "v1", "event_id": "e1", "at_ms": NOON} | {field: f"a{sign}"}
+    values = [json.dumps(event).encode()]
+    if sign > " ":  # JSON wants the others escaped
+        values.append(json.dumps(event, ensure_ascii=False).encode())
+    for value in values:
+        (found,) = read_feedback([Read(value)], partitions=1).letters
+        assert (found.reason.value, found.detail) == ("schema", f"$.{field} holds a control character")
+
+
+def test_ids_of_any_script_are_taken() -> None:
+    event = watched("ána", "动物-🐈", event_id="e 1")
+    (arrival,) = read_feedback([Read(feedback.encode(event), key="ána".encode())], partitions=1).arrivals
+    assert arrival.event == event
+
+
+def test_more_people_than_are_remembered_are_at_home_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "HOMES", 3)
+    people = [f"u{number}" for number in range(40)]
+    records = [Read(feedback.encode(watched(one, "v1")), partition=partition_of(one.encode(), 7)) for one in people * 2]
+    reading = read_feedback(records, partitions=7)
+    assert [arrival.event.user_id for arrival in reading.arrivals] == people * 2
+    moved = [record._replace(partition=(record.partition + 1) % 7) for record in records]
+    assert len(read_feedback(moved, partitions=7).astray) == len(moved)
+
+
+def test_what_lies_on_a_wrong_partition_is_sent_on_once() -> None:
+    (again,) = read_feedback([Read(GOOD, partition=6)], partitions=1).astray
+    moved = Read(again.value, tuple(again.headers), again.key, partition=6)
+    reading = read_feedback([moved], partitions=1)
+    assert [letter.reason.value for letter in reading.letters] == ["key_mismatch"]
+
+
+def test_an_upload_is_read() -> None:
+    value = b'{"kind":"upload","video_id":"v1","at_ms":%d,"title":"One"}' % NOON
+    assert isinstance(read_upload(Read(value, key=b"v1")), Upload)

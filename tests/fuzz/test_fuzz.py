@@ -77,4 +77,4 @@ def test_a_reader_that_raises_is_counted_and_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__main__.READERS, "slates", Reader(lambda data: str(data[10_000]), [b"short"]))
     lines: list[str] = []
     assert __main__.fuzz("slates", 0, range(5), lines.append)["CRASH"] >= 1
-    assert any("python -m tests.fuzz.__main__ --seed 0 --only slates --from " in line for line in lines)
+    assert any("python -m tests.fuzz --seed 0 --only slates --from " in line for line in lines)

@@ -16,11 +16,11 @@ from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from encoders.models.session import Provider
 from encoders.moderation.policy import KIND, Judged, Safety, Verdict, expiry_of, labels_of
-from schemas.messages.videos import Encoded, Features, Upload, Uploads, Vector, Withdrawn
+from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Vector, Withdrawn
 from schemas.settings.model import Settings
 
 
-class Found(NamedTuple):
+class ModalityOutputs(NamedTuple):
     """What the encoders found of a batch: rows [N, D] by modality, and labels with their shares for each video."""
 
     vectors: dict[str, Vectors]
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Describer:
+class VideoEmbedder:
     """The encoders of a process, and how their vectors become one."""
 
     text: TextEncoder
@@ -50,7 +50,7 @@ class Describer:
         nudity: bool = False,
         limit_days: int = 0,
         pictures: Precision = "int8",
-    ) -> "Describer":
+    ) -> "VideoEmbedder":
         """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
         load_detector()
         text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
@@ -60,7 +60,7 @@ class Describer:
         return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder, pictures=pictures))
 
     @classmethod
-    def of(cls, settings: Settings, *, replaying: bool = False) -> "Describer":
+    def of(cls, settings: Settings, *, replaying: bool = False) -> "VideoEmbedder":
         """Open what the settings ask for; a replay looks at no picture and needs the same bits whatever the batch."""
         return cls.load(
             folder_of(settings.cache_dir),
@@ -77,7 +77,7 @@ class Describer:
         """Of the retrieval vectors."""
         return version_of(self.fusion.version)
 
-    def features(self, uploads: Sequence[Uploads], contents: Sequence[Content | None] = ()) -> list[Features]:
+    def features(self, uploads: Sequence[Uploads], contents: Sequence[Content | None] = ()) -> list[CatalogueRecord]:
         """What the catalogue is told of each upload and withdrawal, in their order.
 
         contents  pictures and sound of each, None where there are none; empty: of all. Texts are the uploads' own.
@@ -91,7 +91,7 @@ class Describer:
             for one in uploads
         ]
 
-    def describe(self, videos: Sequence[tuple[Upload, Content | None]]) -> list[Features]:
+    def describe(self, videos: Sequence[tuple[Upload, Content | None]]) -> list[CatalogueRecord]:
         """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh.
 
         What the safety gate drops is withdrawn, with the reason.
@@ -116,7 +116,7 @@ class Describer:
             for row, ((upload, _), judgement) in enumerate(zip(videos, judgements, strict=True))
         ]
 
-    def look(self, videos: Sequence[tuple[Upload, Content | None]]) -> Found:
+    def look(self, videos: Sequence[tuple[Upload, Content | None]]) -> ModalityOutputs:
         """All vectors and labels of a batch, before they are fused."""
         contents = [content or Content() for _, content in videos]
         text = self.text.encode([text_of_upload(one) for one, _ in videos])  # [N, 384]
@@ -130,7 +130,7 @@ class Describer:
             }
             for topics, seen, heard in zip(self.topics(text), image.shares, audio.shares, strict=True)
         ]
-        return Found({"text": text, "image": image.vectors, "audio": audio.vectors}, labels)
+        return ModalityOutputs({"text": text, "image": image.vectors, "audio": audio.vectors}, labels)
 
     @property
     def encoders(self) -> Mapping[str, TextEncoder | ImageEncoder | AudioEncoder]:

@@ -27,11 +27,11 @@ BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
 VALUES: dict[Topic, Any] = {
     topics.FEEDBACK: feedback.Feedback,
     topics.UPLOADS: videos.Uploads,
-    topics.FEATURES: videos.Features,
+    topics.FEATURES: videos.CatalogueRecord,
     topics.TRENDS: trends.Trends,
     topics.RECOMMENDATIONS: recommendations.Recommendation,
     topics.ERASURES: erasures.Erasure,
-    topics.ERASED: erasures.Floor,
+    topics.ERASED: erasures.ErasureMarker,
 }
 BYTES: dict[Topic, tuple[str, str]] = {
     topics.PEOPLE: ("application/json", "declared interests, age band, language"),

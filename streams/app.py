@@ -11,7 +11,7 @@ import faust
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
-from streams.kafka.confirmed_producer import Outbox
+from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.security import librdkafka_options
 from streams.kafka.transport import Transport
 
@@ -52,29 +52,29 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
 def profiles_app(settings: Settings) -> Any:
     """Feedback to profiles and trends."""
     from streams.profiles.agent import declare
-    from streams.profiles.store import People
+    from streams.profiles.store import ProfileStore
     from streams.profiles.trends import OwnedTrends
 
     app = new_app("profiles", settings)
-    out = Outbox(app)
-    declare(app, settings, People(app, settings, out), OwnedTrends(app, settings), out)
+    out = ConfirmedProducer(app)
+    declare(app, settings, ProfileStore(app, settings, out), OwnedTrends(app, settings), out)
     return app
 
 
 def encoder_app(settings: Settings) -> Any:
     """Uploads to features, and to a Qdrant server where one is set."""
-    from encoders.embedder import Describer
+    from encoders.embedder import VideoEmbedder
     from schemas.messages import videos
     from streams.encoding.agent import declare
-    from streams.encoding.media_loader import Contents
+    from streams.encoding.media_loader import MediaLoader
     from streams.kafka.owned_state import OwnedState
 
     app = new_app("encoder", settings, at_most=ENCODER_POLL)
-    describer = Describer.of(settings)
+    describer = VideoEmbedder.of(settings)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
-    out = Outbox(app)
+    out = ConfirmedProducer(app)
     known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)
-    declare(app, settings, describer, Contents(settings), _server_index(app, settings), known, out)
+    declare(app, settings, describer, MediaLoader(settings), _server_index(app, settings), known, out)
     return app
 
 
@@ -86,21 +86,21 @@ def ranker_app(settings: Settings) -> Any:
     from ranker.feeds.home import home
     from ranker.retrieval.exact import ExactIndex
     from streams.ranking.agent import declare
-    from streams.ranking.catalogue_replica import SharedState
-    from streams.ranking.progress import Answered
+    from streams.ranking.catalogue_replica import CatalogueReplica
+    from streams.ranking.progress import RankedOffsets
     from streams.ranking.slates import POLICY, RANKER
 
     app = new_app("ranker", settings, at_most=RANKER_POLL)
     fusion = fusion_of(settings)
     encoder = version_of(fusion.version)
     catalogue = Catalogue(encoder=encoder)
-    shared = SharedState(settings, catalogue, fusion)
+    shared = CatalogueReplica(settings, catalogue, fusion)
     index = _server_index(app, settings) or ExactIndex(catalogue)
     models = {"ranker": RANKER, "encoder": encoder, "policy": POLICY}
     pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
-    out = Outbox(app)
-    declare(app, settings, shared, pipeline, models, Answered(app, settings, out), out)
-    app.task(shared.follow)
+    out = ConfirmedProducer(app)
+    declare(app, settings, shared, pipeline, models, RankedOffsets(app, settings, out), out)
+    app.task(shared.run)
     return app
 
 

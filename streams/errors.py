@@ -1,7 +1,7 @@
 """The one exception that the command line turns into two lines: what is wrong, and what to do."""
 
 
-class Trouble(Exception):
+class OperatorError(Exception):
     """Something that a person can put right; `code` becomes the exit status."""
 
     def __init__(self, cause: str, remedy: str = "", code: int = 1) -> None:

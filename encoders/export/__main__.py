@@ -10,14 +10,14 @@ from pathlib import Path
 
 from encoders.base import ModelError
 from encoders.export import audio, image, labels, nudity, text, toxicity
-from encoders.export.checks import Say, write_draft
+from encoders.export.checks import Report, write_draft
 from encoders.models import manifest
 from encoders.models.manifest import WEIGHTS, Manifest
 
 MAKERS = (text.make, image.make, audio.make, labels.make, toxicity.make, nudity.make)
 
 
-def export(cache_dir: Path, weights_dir: Path, say: Say = print) -> Manifest:
+def export(cache_dir: Path, weights_dir: Path, report: Report = print) -> Manifest:
     """Make every model file in a folder aside, check it, and publish the folder under its key.
 
     A ModelError says that the weights are not the expected ones, or that a model differs from its original.
@@ -29,7 +29,7 @@ def export(cache_dir: Path, weights_dir: Path, say: Say = print) -> Manifest:
     with tempfile.TemporaryDirectory(dir=cache_dir / "tmp", prefix="export-") as aside:
         folder = Path(aside) / "models"
         folder.mkdir()
-        write_draft(folder, [file for make in MAKERS for file in make(folder, weights_dir, say)])
+        write_draft(folder, [file for make in MAKERS for file in make(folder, weights_dir, report)])
         manifest.publish(folder, manifest.folder_of(cache_dir))
     return manifest.verify(manifest.folder_of(cache_dir))
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from encoders.export import checkpoint
-from encoders.export.checks import Say, accepted, kept, write_draft
+from encoders.export.checks import Report, accepted, kept, write_draft
 from encoders.export.musicnn import Song
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
 from encoders.export.prune import pruned
@@ -22,9 +22,9 @@ SOURCE = "musicnn, trained on the Million Song Dataset, from the wheel musicnn 0
 LICENCE = "ISC"
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Write the audio encoder's files, with and without the dead filters, both checked against torch with them."""
-    say("export: audio, TensorFlow's checkpoint to ONNX")
+    report("export: audio, TensorFlow's checkpoint to ONNX")
     weights = checkpoint.read(weights_dir / IN_WEIGHTS)
     song = Song(weights).eval()
     tags = weights["dense_1/kernel"].T  # [50, 200]
@@ -35,7 +35,7 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     for name, module in ((FILE, pruned(song).eval()), (WHOLE, song)):
         save_onnx(module, [torch.zeros(2, PATCH)], folder / name, INPUTS, OUTPUTS, {0: BATCH})
         write_draft(folder, [described(folder / name)])
-        parity = accepted(name, _difference(song, folder / name), say)
+        parity = accepted(name, _difference(song, folder / name), report)
         made.append(described(folder / name, dim=DIM, opset=OPSET, parity=parity))
     return made
 

@@ -11,13 +11,15 @@ from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, ModelFile
 
 MOST_DIFFERENCE = 1e-4  # of any output's value between torch and ONNX; seen: 1.1e-5
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 Parity = Mapping[str, float]
 
 
-def accepted(name: str, largest: float, say: Say, *, original: str = "torch", most: float = MOST_DIFFERENCE) -> Parity:
+def accepted(
+    name: str, largest: float, report: Report, *, original: str = "torch", most: float = MOST_DIFFERENCE
+) -> Parity:
     """What the manifest says of a model's parity; a ModelError where it differs from its original by too much."""
-    say(f"export: {name}, largest difference to {original} {largest:.1e}")
+    report(f"export: {name}, largest difference to {original} {largest:.1e}")
     if not largest <= most:  # also where it is no number
         raise ModelError(f"{name} differs from {original} by {largest:.1e}, more than {most}: change encoders/export.")
     return {f"{original}_max_abs": largest}

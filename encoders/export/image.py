@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from encoders.export.checks import Say, accepted, kept, write_draft
+from encoders.export.checks import Report, accepted, kept, write_draft
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
 from encoders.fusion.projection import principal_directions
 from encoders.modalities.image import DIM, DIRECTIONS, DIRECTIONS_DIM, FILES, INPUTS, OUTPUTS, SIDE
@@ -51,9 +51,9 @@ class Picture(torch.nn.Module):
         return torch.nn.functional.normalize(features, dim=-1), self.net._fc(features)
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Write the image encoder's files: fp32 checked against torch, its int8 twin compared with it."""
-    say("export: image, torch to ONNX")
+    report("export: image, torch to ONNX")
     fp32, int8 = folder / FILES["fp32"], folder / FILES["int8"]
     picture = Picture(_net(weights_dir)).eval()
     example = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
@@ -65,7 +65,7 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     np.save(folder / DIRECTIONS, matrix)
     described = partial(describe, source=SOURCE, licence=LICENCE)
     write_draft(folder, [described(fp32), described(int8)])
-    parity = accepted(fp32.name, _difference(picture, fp32), say)
+    parity = accepted(fp32.name, _difference(picture, fp32), report)
     return [
         described(fp32, dim=DIM, opset=OPSET, parity=parity),
         described(int8, dim=DIM, opset=OPSET, parity=_cosines(fp32, int8, photos)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from encoders.annotate.labels import LABELS
 from encoders.base import ModelError
-from encoders.export.checks import Say
+from encoders.export.checks import Report
 from encoders.models.manifest import ModelFile, describe
 
 SYNSETS, LEMMAS = "timm/data/_info/imagenet_synsets.txt", "timm/data/_info/imagenet_synset_to_lemma.txt"
@@ -16,9 +16,9 @@ SOURCE = "WordNet's names of the ImageNet classes, from the wheel timm 1.0.31; t
 LICENCE = "Apache-2.0 (timm), WordNet's licence (names), ISC (musicnn)"
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Write the names of both label sets as JSON."""
-    say("export: labels")
+    report("export: labels")
     named = {
         "image": image_labels((weights_dir / SYNSETS).read_text("utf-8"), (weights_dir / LEMMAS).read_text("utf-8")),
         "audio": audio_labels((weights_dir / TAGS).read_text("utf-8")),

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from encoders.base import ModelError
-from encoders.export.checks import Say, write_draft
+from encoders.export.checks import Report, write_draft
 from encoders.modalities.image import SIDE
 from encoders.models.manifest import ModelFile, describe
 from encoders.moderation.nudity import FILE, LABELS, NudityDetector
@@ -18,9 +18,9 @@ SOURCE = "NudeNet 320n, from the wheel nudenet 3.4.2"
 LICENCE = "AGPL-3.0 (the file says so; the wheel's metadata says MIT)"
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Copy the detector, and see that it opens and answers."""
-    say("export: nudity, copied")
+    report("export: nudity, copied")
     shutil.copyfile(weights_dir / IN_WEIGHTS, folder / FILE)
     named = {one.key: one.value for one in onnx.load(folder / FILE).metadata_props}["names"]
     if tuple(ast.literal_eval(named).values()) != LABELS:

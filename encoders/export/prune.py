@@ -19,14 +19,14 @@ def pruned(song: Song) -> Song:
     all these constants to where they are read, past the filler of the next convolution as well, which a bias could not.
     """
     slim = copy.deepcopy(song)
-    lives, says = [], []
+    is_after_erasure, says = [], []
     for look in slim.looks:
         conv = look.layer[1]
         living = conv.weight.abs().flatten(1).sum(1) > DEAD
-        lives.append(living)
+        is_after_erasure.append(living)
         says.append(functional.relu(look.turn * conv.bias) * look.scale + look.shift)
         _keep(look, living, ones=look is slim.looks[-1])
-    living, constants = torch.cat(lives), torch.cat(says)  # [561], [561]
+    living, constants = torch.cat(is_after_erasure), torch.cat(says)  # [561], [561]
     dead = ~living
     first = slim.middle[0].layer  # [64, 561, 7]
     carried = (first.weight[:, dead] * constants[dead, None]).sum(1, keepdim=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import transformers
 
-from encoders.export.checks import Say, accepted, kept, write_draft
+from encoders.export.checks import Report, accepted, kept, write_draft
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
 from encoders.fusion.projection import PROJECTION, RETRIEVAL_DIM, principal_directions
 from encoders.modalities.text import DIM, FILES, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
@@ -44,10 +44,10 @@ class Sentence(torch.nn.Module):
         return torch.nn.functional.normalize(mean, dim=-1)
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Write the text encoder's files, checked against torch, and the projection that is fitted by them."""
     fp32, int8 = FILES["fp32"], FILES["int8"]
-    say("export: text, torch to ONNX")
+    report("export: text, torch to ONNX")
     weights = weights_dir / IN_WEIGHTS
     shutil.copyfile(weights / TOKENIZER, folder / TOKENIZER)
     sentence = _sentence(weights)
@@ -55,10 +55,10 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     quantise(folder / fp32, folder / int8)
     made = {name: _described(folder / name) for name in (fp32, int8, TOKENIZER)}
     write_draft(folder, list(made.values()))
-    made[fp32] = _described(folder / fp32, accepted(fp32, _difference(sentence, folder / fp32), say))
+    made[fp32] = _described(folder / fp32, accepted(fp32, _difference(sentence, folder / fp32), report))
 
     texts = phrases((folder / TOKENIZER).read_text(encoding="utf-8"))
-    say(f"export: encoding {len(texts)} phrases, which the projection is fitted on")
+    report(f"export: encoding {len(texts)} phrases, which the projection is fitted on")
     vectors = TextEncoder(folder, provider="cpu").encode(texts)
     few = TextEncoder(folder, provider="cpu", precision="int8").encode(texts[:SAMPLE])
     cosines = (vectors[:SAMPLE] * few).sum(axis=1)

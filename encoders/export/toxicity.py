@@ -7,7 +7,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from encoders.export.checks import Say, accepted, write_draft
+from encoders.export.checks import Report, accepted, write_draft
 from encoders.models.manifest import ModelFile, describe
 from encoders.moderation.toxicity import WEIGHTS, WORDS, Toxicity
 
@@ -29,9 +29,9 @@ SOURCE = "the wheel alt-profanity-check 1.9.1, trained on 200,000 labelled Engli
 LICENCE = "MIT"
 
 
-def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
+def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Write the classifier as plain numbers, and refuse it where it differs from scikit-learn's answers."""
-    say("export: toxicity, scikit-learn to arrays")
+    report("export: toxicity, scikit-learn to arrays")
     # unpickling runs code: these files are pinned by their sha256, and this environment is thrown away
     vectorizer, model = (joblib.load(weights_dir / IN_WEIGHTS / f"{name}.joblib") for name in ("vectorizer", "model"))
     words = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
@@ -48,7 +48,7 @@ def make(folder: Path, weights_dir: Path, say: Say) -> list[ModelFile]:
     made = [describe(folder / name, source=SOURCE, licence=LICENCE) for name in (WORDS, WEIGHTS)]
     write_draft(folder, made)
     largest = _difference(Toxicity(folder), vectorizer, model, words)
-    parity = accepted(WEIGHTS, largest, say, original="scikit-learn", most=MOST_DIFFERENCE)
+    parity = accepted(WEIGHTS, largest, report, original="scikit-learn", most=MOST_DIFFERENCE)
     return [describe(folder / name, source=SOURCE, licence=LICENCE, parity=parity) for name in (WORDS, WEIGHTS)]
 
 

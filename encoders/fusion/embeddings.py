@@ -22,7 +22,7 @@ def fusion_of(settings: Settings) -> Fusion:
     return load_fusion(folder, settings.fusion, learned, settings.image_precision)
 
 
-def in_version(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
+def with_fusion_version(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
     """The video with a retrieval vector of this fusion, made of its modalities' vectors where it has another one.
 
     So a new way of fusing needs no new look at the videos. What other models made is left as it is.
@@ -30,13 +30,13 @@ def in_version(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
     version, now = version_of(fusion.version), video.vectors.get(RETRIEVAL)
     if now is not None and now.encoder == version:
         return video
-    parts = {name: vector for name, vector in video.vectors.items() if is_current(name, vector, pictures)}
+    parts = {name: vector for name, vector in video.vectors.items() if is_from_current_model(name, vector, pictures)}
     rows = {name: np.frombuffer(parts[name].data, "<f4")[None, :] for name in MODALITIES if name in parts}
     made = packed(version, fusion(rows)[0]) if rows else None
     return video if made is None else replace(video, vectors={**video.vectors, RETRIEVAL: made})
 
 
-def is_current(name: str, vector: Vector, pictures: Precision) -> bool:
+def is_from_current_model(name: str, vector: Vector, pictures: Precision) -> bool:
     """Whether a modality's vector was made by the models of this Freshet, pictures' in this precision."""
     return vector.encoder.endswith(f"@{precision_of(name, pictures)}-{MODELS}")
 

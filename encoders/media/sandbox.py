@@ -34,13 +34,13 @@ LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-class Began(msgspec.Struct, frozen=True):
+class SandboxReady(msgspec.Struct, frozen=True):
     """The process is ready."""
 
     network: bool  # whether it is still in a network; a fork can open no connection in either case
 
 
-class Ended(msgspec.Struct, frozen=True):
+class SandboxExit(msgspec.Struct, frozen=True):
     """How a fork ended, and what it cost."""
 
     how: str = ""  # a signal's name or an exit code; empty where all went well
@@ -55,7 +55,7 @@ def main(control_fd: int, given: int, answer: int, work: str) -> None:
     function: Work = getattr(importlib.import_module(module), name)
     control = Connection(control_fd)
     _be_the_first_to_go()
-    control.send_bytes(msgspec.json.encode(Began(network=not _leave_network())))
+    control.send_bytes(msgspec.json.encode(SandboxReady(network=not _leave_network())))
     while True:
         try:
             limits = msgspec.json.decode(control.recv_bytes(), type=Limits)
@@ -67,7 +67,7 @@ def main(control_fd: int, given: int, answer: int, work: str) -> None:
         control.send_bytes(msgspec.json.encode(ended))
 
 
-def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int) -> Ended | None:
+def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int) -> SandboxExit | None:
     """Let a fork work, and end it at the deadline; None where nobody waits for it any more."""
     space = mmap.mmap(answer, answer_bytes(limits))
     space[:4] = bytes(4)
@@ -87,7 +87,7 @@ def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int
     if control in seen:
         return None
     cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000
-    return Ended(_told(os.waitstatus_to_exitcode(status)), not seen, cpu_ms, usage.ru_maxrss)
+    return SandboxExit(_told(os.waitstatus_to_exitcode(status)), not seen, cpu_ms, usage.ru_maxrss)
 
 
 def _told(code: int) -> str:

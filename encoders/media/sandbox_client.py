@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from encoders.media.sandbox import LINUX, UNLIMITED, Began, Ended
+from encoders.media.sandbox import LINUX, UNLIMITED, SandboxExit, SandboxReady
 from encoders.media.types import Limits, Media, MediaError, answer_bytes, unpack
 
 WORK = "encoders.media.decode:decode"  # what is done with the bytes
@@ -30,7 +30,7 @@ class MediaReader:
 
     def __init__(self, limits: Limits | None = None, work: str = WORK) -> None:
         self.limits = limits or Limits()
-        self.last: Ended | None = None  # how the last fork ended, and what it cost
+        self.last: SandboxExit | None = None  # how the last fork ended, and what it cost
         self._work = work
         self._alone = Lock()
         self._running: Running | None = None
@@ -102,17 +102,17 @@ class Running:
         )
         theirs.close()
         try:
-            self.network = msgspec.json.decode(self._received(START_S), type=Began).network
+            self.network = msgspec.json.decode(self._received(START_S), type=SandboxReady).network
         except (OSError, EOFError) as error:
             self.end()
             raise RuntimeError(f"no decoding process ({_why(error)}); see what it wrote before this") from error
 
-    def ask(self, data: bytes) -> tuple[Ended, bytes]:
+    def ask(self, data: bytes) -> tuple[SandboxExit, bytes]:
         """Have the bytes decoded; OSError or EOFError where the process is gone."""
         _fill(self._given, data)
         try:
             self._control.send_bytes(msgspec.json.encode(self._limits))
-            ended = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=Ended)
+            ended = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=SandboxExit)
             return ended, os.pread(self._answer, answer_bytes(self._limits), 0)
         finally:
             os.ftruncate(self._given, 0)  # gives the memory back
@@ -153,7 +153,7 @@ def _fill(fd: int, data: bytes) -> None:
         at += os.pwrite(fd, view[at:], at)
 
 
-def _fault(ended: Ended, limits: Limits) -> str | None:
+def _fault(ended: SandboxExit, limits: Limits) -> str | None:
     """Say in a sentence why a fork gave no answer, or None."""
     if ended.late:
         return f"decoding took longer than {limits.wall_s:g} s; upload a smaller or simpler file"

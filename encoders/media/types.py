@@ -17,7 +17,7 @@ THUMBNAIL_BYTES, HEAD_BYTES = 256 * 1024, 4096  # 360 pixels of pure noise take 
 JPEG = b"\xff\xd8\xff"
 
 MiB = 1024 * 1024
-Whole = Annotated[int, Meta(ge=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 
 
 class MediaError(Exception):
@@ -68,8 +68,8 @@ class _Head(msgspec.Struct, frozen=True):
 
     refused: str | None = None
     frames: Annotated[int, Meta(ge=0, le=FRAMES)] = 0
-    samples: Whole = 0
-    duration_ms: Whole | None = None
+    samples: NonNegativeInt = 0
+    duration_ms: NonNegativeInt | None = None
     thumbnail: Annotated[int, Meta(ge=0, le=THUMBNAIL_BYTES)] = 0
 
 

@@ -29,7 +29,7 @@ OUTPUTS = (Port("audio_vec", "float32", (None, DIM)), Port("audio_tags", "float3
 ROWS = {"cpu": 1, "cuda": 16}  # patches a call; measured on the CPU, 1 costs the least of 1 to 16; a guess for CUDA
 
 
-class Heard(NamedTuple):
+class AudioFeatures(NamedTuple):
     """How each video sounds.
 
     vectors  float32 [N, 200], L2 norm 1, or a zero row
@@ -62,14 +62,14 @@ class AudioEncoder:
     def encode(self, batch: Sequence[Vectors | None], /) -> Vectors:
         return self.listen(batch).vectors
 
-    def listen(self, batch: Sequence[Vectors | None], /) -> Heard:
+    def listen(self, batch: Sequence[Vectors | None], /) -> AudioFeatures:
         """The vectors of `encode`, and from the same run how much each tag fits."""
         videos = [patches_of(sound) for sound in batch]
         counts = [len(patches) for patches in videos]
         if not any(counts):
-            return Heard(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+            return AudioFeatures(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
         vectors, tags = run(self._model, videos, self._rows)  # [P, 200], [P, 50] of all patches
-        return Heard(unit_rows(means(vectors, counts)), means(tags, counts))
+        return AudioFeatures(unit_rows(means(vectors, counts)), means(tags, counts))
 
 
 def patches_of(sound: Vectors | None) -> list[Vectors]:

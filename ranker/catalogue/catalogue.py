@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.entry import Entry, entry_of, unit
-from ranker.catalogue.popularity import Popular, people_per_unit
+from ranker.catalogue.entry import Entry, catalogue_entry_from, unit
+from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.profile.model import video_code
-from schemas.messages.videos import Encoded, Features, Withdrawn
+from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
 Rows = NDArray[np.int32]
 Vectors = NDArray[np.float32]
@@ -26,13 +26,13 @@ TOPS = 64  # length of each shared list: trending, newest, popular; a guess
 NOBODY = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
-    "vectors", "has_vector", "alive", "at_ms", "duration_ms", "creator", "category", "language", "code",
-    "order", "trend", "ever", "units", "limited_until",
+    "vectors", "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
+    "order", "trend", "total_popularity", "decayed_units", "restricted_until_ms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Tops:
+class TopLists:
     """The shared lists of one tick, best first, ties by id: rows, at most TOPS each."""
 
     trending: Rows
@@ -47,14 +47,16 @@ class Catalogue:
         self.dim = dim
         self.encoder = encoder  # whose vectors count; None: anybody's
         self.size = 0
-        self.deaths = 0  # rows that may no longer be shown: neighbours found before need a look
+        self.retirements = 0  # rows that may no longer be shown: neighbours found before need a look
         self.now_ms = 0  # of the last tick
         self.ids: list[str] = []  # by row, like all that follows
         self.tags: list[tuple[str, ...]] = []
         self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
-        self.alive: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
-        self.limited_until: NDArray[np.int64] = np.zeros(GROWTH, np.int64)  # before: for the creator's followers alone
+        self.is_active: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
+        self.restricted_until_ms: NDArray[np.int64] = np.zeros(
+            GROWTH, np.int64
+        )  # before: for the creator's followers alone
         self.at_ms: NDArray[np.int64] = np.zeros(GROWTH, np.int64)
         self.duration_ms: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # 0: unknown
         self.creator: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
@@ -63,10 +65,10 @@ class Catalogue:
         self.code: NDArray[np.uint32] = np.zeros(GROWTH, np.uint32)  # as in Profile.seen
         self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among all ids, sorted: breaks ties
         self.trend: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + decayed people) at the last tick
-        self.ever: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
-        self.units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
+        self.total_popularity: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
+        self.decayed_units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
         self.period = 0
-        self.counted: dict[str, tuple[float, float]] = {}  # units and ever by video id
+        self.popularity_by_id: dict[str, tuple[float, float]] = {}  # units and ever by video id
         self.row_of: dict[str, int] = {}  # of videos that may be shown
         self.withdrawn_ms: dict[str, int] = {}
         self.creators: dict[str, int] = {}
@@ -75,65 +77,65 @@ class Catalogue:
         self.by_creator: dict[int, list[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: `order` the other way round
-        self._tops: Tops | None = None
+        self._tops: TopLists | None = None
         self._newest_of: dict[tuple[int, int], Rows] = {}
 
     def __len__(self) -> int:
         """How many videos may be shown."""
         return len(self.row_of)
 
-    def apply(self, records: Iterable[Features]) -> int:
+    def apply(self, records: Iterable[CatalogueRecord]) -> int:
         """Take in records of features.v1, in their order; returns how many changed something."""
         before = self.size
         changed = 0
         for record in records:
             match record:
                 case Encoded():
-                    changed += self._append(entry_of(record, self.dim, self.encoder))
+                    changed += self._append(catalogue_entry_from(record, self.dim, self.encoder))
                 case Withdrawn():
                     changed += self._withdraw(record.video_id, record.at_ms)
-        self._settle(before)
+        self._reindex(before)
         return changed
 
     def add(self, entries: Iterable[Entry]) -> int:
         """Take in videos that do not come from features.v1; returns how many changed something."""
         before = self.size
         changed = sum(self._append(entry) for entry in entries)
-        self._settle(before)
+        self._reindex(before)
         return changed
 
     def drop(self, video_ids: Iterable[str]) -> None:
         """Take videos out without remembering when: any upload brings them back."""
         for video_id in video_ids:
-            self._kill(video_id)
-        self._outdate()
+            self._retire(video_id)
+        self._invalidate_lists()
 
-    def advance(self, now_ms: int, popular: Popular | None = None) -> None:
+    def advance(self, now_ms: int, popular: Popularity | None = None) -> None:
         """Go on to a tick: from now on the shared lists are those of `now_ms`; `popular` is what was counted since."""
         self.now_ms = now_ms
-        self._outdate()
+        self._invalidate_lists()
         if popular is not None:
             self._count(popular)
-        people = self.units[: self.size] * people_per_unit(self.period, now_ms // 1000)
+        people = self.decayed_units[: self.size] * people_per_unit(self.period, now_ms // 1000)
         self.trend[: self.size] = np.log2(1.0 + people)
 
-    def _count(self, popular: Popular) -> None:
+    def _count(self, popular: Popularity) -> None:
         self.period = popular.period
-        for video_id, trend, ever in zip(popular.video_ids, popular.trend, popular.ever, strict=True):
-            counted = self.counted[video_id] = (float(trend), log2(1.0 + ever))  # also of a video yet to come
+        for video_id, trend, ever in zip(popular.video_ids, popular.trend, popular.total_popularity, strict=True):
+            counted = self.popularity_by_id[video_id] = (float(trend), log2(1.0 + ever))  # also of a video yet to come
             if (row := self.row_of.get(video_id)) is not None:
-                self.units[row], self.ever[row] = counted
+                self.decayed_units[row], self.total_popularity[row] = counted
 
     @property
-    def tops(self) -> Tops:
+    def tops(self) -> TopLists:
         """The shared lists, made anew when the catalogue or the tick has changed."""
         if self._tops is None:
-            rows = np.flatnonzero(self.alive).astype(np.int32)
+            rows = np.flatnonzero(self.is_active).astype(np.int32)
             here = rows[self.at_ms[rows] <= self.now_ms] if self.now_ms else rows
-            self._tops = Tops(
+            self._tops = TopLists(
                 trending=self.best(rows[self.trend[rows] > 0], self.trend, TOPS),
                 newest=self.best(here, self.at_ms, TOPS),
-                popular=self.best(rows[self.ever[rows] > 0], self.ever, TOPS),
+                popular=self.best(rows[self.total_popularity[rows] > 0], self.total_popularity, TOPS),
             )
         return self._tops
 
@@ -154,30 +156,30 @@ class Catalogue:
         found = self._newest_of.get((creator, k))
         if found is None:
             rows = np.array(self.by_creator.get(creator, ()), np.int32)
-            found = self._newest_of[creator, k] = self.best(rows[self.alive[rows]], self.at_ms, k)
+            found = self._newest_of[creator, k] = self.best(rows[self.is_active[rows]], self.at_ms, k)
         return found
 
     def _append(self, entry: Entry) -> bool:
         if self._is_old(entry) or self._is_repeat(entry):
             return False
-        if self.size == len(self.alive):
+        if self.size == len(self.is_active):
             self._grow()
         row, self.size = self.size, self.size + 1
         before = self.row_of.get(entry.video_id)
         if before is not None:  # its people stay with it until the next tick counts them
-            self.trend[row], self.ever[row] = self.trend[before], self.ever[before]
-        self._kill(entry.video_id)
+            self.trend[row], self.total_popularity[row] = self.trend[before], self.total_popularity[before]
+        self._retire(entry.video_id)
         self.withdrawn_ms.pop(entry.video_id, None)
         self.ids.append(entry.video_id)
         self.tags.append(entry.tags)
         if entry.vector is not None:
             self.vectors[row] = unit(entry.vector)
             self.has_vector[row] = self.vectors[row].any()
-        self.alive[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
-        self.limited_until[row] = entry.limited_until
+        self.is_active[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
+        self.restricted_until_ms[row] = entry.restricted_until_ms
         self.creator[row], self.category[row], self.language[row] = self._codes(entry)
         self.code[row] = video_code(entry.video_id)
-        self.units[row], self.ever[row] = self.counted.get(entry.video_id, (0.0, 0.0))
+        self.decayed_units[row], self.total_popularity[row] = self.popularity_by_id.get(entry.video_id, (0.0, 0.0))
         self.row_of[entry.video_id] = row
         self.by_creator.setdefault(int(self.creator[row]), []).append(row)
         return True
@@ -194,7 +196,7 @@ class Catalogue:
         vector = np.zeros(self.dim, np.float32) if entry.vector is None else unit(entry.vector)
         same = (self.creator[row], self.category[row], self.language[row]) == self._codes(entry)
         same = same and self.duration_ms[row] == (entry.duration_ms or 0)
-        same = same and self.limited_until[row] == entry.limited_until
+        same = same and self.restricted_until_ms[row] == entry.restricted_until_ms
         return bool(same and np.array_equal(vector, self.vectors[row]))
 
     def _codes(self, entry: Entry) -> tuple[int, int, int]:
@@ -208,17 +210,17 @@ class Catalogue:
         row = self.row_of.get(video_id)
         if at_ms < (self.withdrawn_ms.get(video_id, -1) if row is None else self.at_ms[row]):
             return False
-        self._kill(video_id)
+        self._retire(video_id)
         self.withdrawn_ms[video_id] = at_ms
         return True
 
-    def _kill(self, video_id: str) -> None:
+    def _retire(self, video_id: str) -> None:
         row = self.row_of.pop(video_id, None)
         if row is not None:
-            self.alive[row] = False
-            self.deaths += 1
+            self.is_active[row] = False
+            self.retirements += 1
 
-    def _outdate(self) -> None:
+    def _invalidate_lists(self) -> None:
         self._tops = None
         self._newest_of.clear()
 
@@ -228,9 +230,9 @@ class Catalogue:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
 
-    def _settle(self, before: int) -> None:
+    def _reindex(self, before: int) -> None:
         """Bring the order of ids and the shared lists up to date with rows from `before` on."""
-        self._outdate()
+        self._invalidate_lists()
         if before == self.size:
             return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)

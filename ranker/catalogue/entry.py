@@ -25,10 +25,10 @@ class Entry:
     language: str | None = None
     tags: tuple[str, ...] = ()
     duration_ms: int | None = None
-    limited_until: int = 0  # event time before which it is shown only to those who follow its creator
+    restricted_until_ms: int = 0  # event time before which it is shown only to those who follow its creator
 
 
-def entry_of(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
+def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
     """What the catalogue keeps of a record; a vector that is not finite, or of another length or encoder, is none."""
     vector = record.vectors.get("retrieval")
     if vector is not None and encoder not in (None, vector.encoder):
@@ -42,11 +42,11 @@ def entry_of(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
         record.language,
         tuple(record.tags),
         record.duration_ms,
-        limited_until(record),
+        restricted_until_ms(record),
     )
 
 
-def limited_until(record: Encoded) -> int:
+def restricted_until_ms(record: Encoded) -> int:
     """Event time before which a video is limited: 0 where it never was, FOR_GOOD where that does not expire."""
     return record.expires.get(LIMITED, FOR_GOOD) if LIMITED in record.labels else 0
 

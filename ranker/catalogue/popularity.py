@@ -111,14 +111,14 @@ class TrendCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class Popular:
-    """What is popular over all partitions, by video id: trend float64 [V], ever int64 [V]; all videos, or some."""
+class Popularity:
+    """What is popular over all partitions, by video id: trend float64 [V], total_popularity int64 [V]."""
 
     tick: int  # seconds of event time: the newest of the records
     period: int
     video_ids: list[str]  # sorted
-    trend: NDArray[np.float64]  # compares inside one Popular; `people` gives the unit
-    ever: NDArray[np.int64]
+    trend: NDArray[np.float64]  # compares inside one Popularity; `people` gives the unit
+    total_popularity: NDArray[np.int64]  # people ever
 
     def people(self, tick: int | None = None) -> NDArray[np.float64]:
         """Trends as decayed counts of people at a tick: one at that second is 1, one a half-life before ½."""
@@ -135,7 +135,7 @@ def people_per_unit(period: int, tick: int) -> float:
     return exp2(half_lives) / STEP if period else 0.0
 
 
-def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = None) -> Popular:
+def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = None) -> Popularity:
     """Add up the partitions, of all videos or of some; any split of the same people gives the same numbers.
 
     >>> one = TrendCounts()
@@ -148,12 +148,12 @@ def merge(parts: Sequence[Trends | TrendCounts], only: Iterable[str] | None = No
     wanted = {video_id for part in parts for video_id in part.counts} if only is None else only
     video_ids = sorted(wanted)
     total = [_sum(parts, video_id, period) for video_id in video_ids]
-    return Popular(
+    return Popularity(
         tick=max((part.tick for part in parts if isinstance(part, Trends)), default=period * PERIOD_S),
         period=period,
         video_ids=video_ids,
         trend=np.array([_trend(slots) for slots in total], dtype=np.float64),
-        ever=np.array([slots[2] for slots in total], dtype=np.int64),
+        total_popularity=np.array([slots[2] for slots in total], dtype=np.int64),
     )
 
 

@@ -9,7 +9,7 @@ from ranker.pipeline.reasons import explain
 from ranker.pipeline.reranking import diverse
 from ranker.pipeline.scorers import WEIGHTS, Weights, weighted_sum
 from ranker.retrieval.index import VideoIndex
-from ranker.retrieval.neighbour_cache import Neighbours
+from ranker.retrieval.neighbour_cache import NeighbourCache
 
 
 def home(
@@ -21,7 +21,7 @@ def home(
 ) -> Pipeline:
     """The pipeline of the home feed, as a table of its stages."""
     found = (
-        sources.near_recent(Neighbours(index, catalogue, sources.NEAR)),
+        sources.near_recent(NeighbourCache(index, catalogue, sources.NEAR)),
         sources.trending(catalogue),
         sources.fresh(catalogue),
         sources.creators(catalogue),
@@ -32,8 +32,8 @@ def home(
         catalogue=catalogue,
         sources=found,
         filters=(
-            filters.alive(catalogue),
-            filters.fit_for(catalogue),
+            filters.active(catalogue),
+            filters.visible_to_viewer(catalogue),
             filters.unseen(catalogue),
             filters.not_skipped(catalogue),
             filters.not_hidden(catalogue),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.library.library import Gallery, Vectors
+from ranker.library.library import Vectors, VideoLibrary
 from schemas.messages.videos import Encoded
 
 SAME = {"image": 0.97, "audio": 0.97}  # cosines from which on two videos have the same picture, the same sound
@@ -21,7 +21,7 @@ class Pair(NamedTuple):
     alike: dict[str, float]
 
 
-def reuploads(gallery: Gallery) -> list[Pair]:
+def reuploads(gallery: VideoLibrary) -> list[Pair]:
     """Pairs whose pictures and sounds are the same, and that are about equally long.
 
     A text alone is no evidence, since many videos share a title; nor is a sound under other pictures.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.entry import vector_of
-from ranker.retrieval.index import Where
-from schemas.messages.videos import Encoded, Features, Withdrawn
+from ranker.retrieval.index import SearchFilter
+from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
 Vectors = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ class Hit(NamedTuple):
 
 
 @dataclass
-class Gallery:
+class VideoLibrary:
     """The newest record of each video: described, or withdrawn."""
 
     videos: dict[str, Encoded] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Gallery:
     overtaken: set[str] = field(default_factory=set)  # whose last record is older than one before it
     _columns: dict[str, tuple[list[Encoded], Vectors]] = field(default_factory=dict)
 
-    def take(self, records: Iterable[Features]) -> None:
+    def take(self, records: Iterable[CatalogueRecord]) -> None:
         """Take in records of features.v1, in their order; what is older than what is known changes nothing."""
         self._columns.clear()
         for one in records:
@@ -51,7 +51,7 @@ class Gallery:
                 self.videos.pop(one.video_id, None)
                 self.withdrawn[one.video_id] = one
 
-    def newest(self, video_id: str) -> Features:
+    def newest(self, video_id: str) -> CatalogueRecord:
         """What is known of a video; a KeyError where nothing is."""
         return self.videos.get(video_id) or self.withdrawn[video_id]
 
@@ -77,7 +77,7 @@ class Gallery:
         ]
         return [video for video, _ in rows], np.array([row for _, row in rows], np.float32).reshape(-1, version[1])
 
-    def near(self, vector: Vectors, name: str, k: int, where: Where | None = None) -> list[Hit]:
+    def near(self, vector: Vectors, name: str, k: int, where: SearchFilter | None = None) -> list[Hit]:
         """The k videos whose vector of this name is nearest to [D], best first, ties by id."""
         videos, rows = self.column(name)
         if not videos:
@@ -91,14 +91,14 @@ class Gallery:
         )
         return [Hit(video, -score) for score, _, video in best[:k]]
 
-    def similar(self, video_id: str, name: str, k: int, where: Where | None = None) -> list[Hit]:
+    def similar(self, video_id: str, name: str, k: int, where: SearchFilter | None = None) -> list[Hit]:
         """The k videos nearest to one of them; a KeyError where it has no such vector."""
         videos, rows = self.column(name)
         place = {video.video_id: place for place, video in enumerate(videos)}[video_id]
         return [hit for hit in self.near(rows[place], name, k + 1, where) if hit.video.video_id != video_id][:k]
 
 
-def admits(where: Where | None) -> Callable[[Encoded], bool]:
+def admits(where: SearchFilter | None) -> Callable[[Encoded], bool]:
     """Whether a video meets the conditions."""
     if where is None:
         return lambda _: True

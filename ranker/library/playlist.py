@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.library.library import RETRIEVAL, Gallery, Vectors, admits
-from ranker.retrieval.index import Where
+from ranker.library.library import RETRIEVAL, Vectors, VideoLibrary, admits
+from ranker.retrieval.index import SearchFilter
 from schemas.messages.videos import Encoded
 
 RELEVANCE, COHERENCE = 1.0, 0.4  # of the theme and the person's interests; of the video before; guesses
@@ -40,7 +40,7 @@ class Wish(NamedTuple):
     exclude: frozenset[str] = frozenset()
 
 
-def playlist(gallery: Gallery, wish: Wish, k: int, where: Where | None = None) -> list[Step]:
+def playlist(gallery: VideoLibrary, wish: Wish, k: int, where: SearchFilter | None = None) -> list[Step]:
     """Up to k different videos, the most fitting first; ties by id, and the same wish gives the same list."""
     videos, rows = gallery.column(RETRIEVAL)
     fits = admits(where)
@@ -72,7 +72,7 @@ def _walk(
     return steps
 
 
-def _theme(gallery: Gallery, videos: Sequence[Encoded], wanted: Vectors | None) -> Vectors:
+def _theme(gallery: VideoLibrary, videos: Sequence[Encoded], wanted: Vectors | None) -> Vectors:
     """How near each video's text is to the theme [N]; 0 where it has none."""
     if wanted is None:
         return np.zeros(len(videos), np.float32)

@@ -6,7 +6,7 @@ from hashlib import blake2b
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.types import Candidates, Floats, Picks, Places, Query
+from ranker.pipeline.types import Candidates, Floats, Places, Query, Selection
 
 
 def explorable(candidates: Candidates, score: Floats, shown: Places, explore: int, catalogue: Catalogue) -> Places:
@@ -24,27 +24,27 @@ def explorable(candidates: Candidates, score: Floats, shown: Places, explore: in
     return drawable
 
 
-def with_draws(queries: Sequence[Query], best: Places, pool: Places, of: Places) -> Picks:
+def insert_exploration(queries: Sequence[Query], best: Places, pool: Places, of: Places) -> Selection:
     """Put two draws from the pool at 2/5 and 4/5 of each slate; the others move down, and the last ones out."""
     size = best.shape[1]
     begins = of.searchsorted(np.arange(len(best) + 1))
     sizes = begins[1:] - begins[:-1]
     draws = ((sizes >= 2) & (best[:, size - 3] >= 0)).nonzero()[0]
-    two = [draw_two(queries[q], count) for q, count in zip(draws.tolist(), sizes[draws].tolist(), strict=True)]
+    two = [sample_two(queries[q], count) for q, count in zip(draws.tolist(), sizes[draws].tolist(), strict=True)]
     drawn = pool[begins[draws][:, None] + np.array(two, np.int64).reshape(-1, 2)]
     at, chance = best.copy(), np.ones(best.shape)
     for spot, ones in zip((2 * size // 5 - 1, 4 * size // 5 - 1), drawn.T, strict=True):
         at[draws, spot + 1 :] = at[draws, spot:-1]
         at[draws, spot] = ones
         chance[draws, spot] = 1 / sizes[draws]
-    return Picks(at, chance)
+    return Selection(at, chance)
 
 
-def draw_two(query: Query, count: int) -> tuple[int, int]:
+def sample_two(query: Query, count: int) -> tuple[int, int]:
     """Two different numbers below `count`, each uniform but for 2⁻⁶⁴, from (seed, user, version).
 
     >>> from ranker.profile.model import EMPTY
-    >>> draw_two(Query("ana", 1, 0, EMPTY), 10) == draw_two(Query("ana", 1, 99, EMPTY), 10)
+    >>> sample_two(Query("ana", 1, 0, EMPTY), 10) == sample_two(Query("ana", 1, 99, EMPTY), 10)
     True
     """
     name = f"{query.seed}\0{query.version}\0{query.user_id}".encode("utf-8", "surrogatepass")

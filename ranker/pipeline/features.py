@@ -3,8 +3,8 @@
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.query_features import AT_LIKES, AT_SKIPS, INTERESTS, Taste
-from ranker.pipeline.types import Asked, Candidates, Features, Featurize, Floats
+from ranker.pipeline.query_features import AT_LIKES, AT_SKIPS, INTERESTS, QueryFeatures
+from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, QueryBatch
 
 NAMES = (
     "similar",  # cosine to the nearest interest, times its strength
@@ -27,27 +27,27 @@ HALF_LONG_MS, UNKNOWN_MS = 30_000, 20_000
 def featurize(catalogue: Catalogue) -> Featurize:
     """Features from the catalogue's columns and from one small matrix product a query."""
 
-    def featurize(asked: Asked, candidates: Candidates) -> Features:
+    def featurize(batch: QueryBatch, candidates: Candidates) -> FeatureMatrix:
         rows, values = candidates.rows, np.empty((len(NAMES), len(candidates.rows)), np.float32)
-        cosines = alike(asked.taste, candidates, catalogue)
+        cosines = alike(batch.query_features, candidates, catalogue)
         cosines[:INTERESTS].max(axis=0, initial=0, out=values[0])
         values[1] = cosines[AT_LIKES]
         cosines[AT_SKIPS:AT_LIKES].max(axis=0, initial=0, out=values[2])
         values[3] = catalogue.trend[rows] / np.float32(10)
-        values[4] = catalogue.ever[rows] / np.float32(20)
-        now_ms = np.array([query.now_ms for query in asked.queries], np.int64)
+        values[4] = catalogue.total_popularity[rows] / np.float32(20)
+        now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
         values[5] = now_ms[candidates.of] - catalogue.at_ms[rows]
         values[5] = 1 / (1 + np.maximum(values[5], 0) / np.float32(DAY_MS))
-        values[6] = affinity(asked.taste, candidates, catalogue)
+        values[6] = affinity(batch.query_features, candidates, catalogue)
         long = catalogue.duration_ms[rows].astype(np.float32)
         long[long == 0] = UNKNOWN_MS
         values[7] = long / (long + np.float32(HALF_LONG_MS))
-        return Features(values, cosines[:INTERESTS], asked.taste.interests)
+        return FeatureMatrix(values, cosines[:INTERESTS], batch.query_features.interests)
 
     return featurize
 
 
-def alike(taste: Taste, candidates: Candidates, catalogue: Catalogue) -> Floats:
+def alike(query_features: QueryFeatures, candidates: Candidates, catalogue: Catalogue) -> Floats:
     """Cosines of N candidates to what their person likes and skips [16, N], interests times their strengths.
 
     One query after another, as its vectors fit the cache. Each product has the shape [128, D] × [D, 16] whatever
@@ -57,7 +57,7 @@ def alike(taste: Taste, candidates: Candidates, catalogue: Catalogue) -> Floats:
     lanes = [-(-(span.stop - span.start) // LANES) for _, span in spans]
     work = np.zeros((max(lanes) * LANES, catalogue.dim), np.float32)
     tiles = work.reshape(-1, LANES, catalogue.dim)
-    compared, scale = references(taste, catalogue)
+    compared, scale = references(query_features, catalogue)
     out = np.empty((REFERENCES, len(candidates.rows)), np.float32)
     for (q, span), count in zip(spans, lanes, strict=True):
         rows = candidates.rows[span]
@@ -67,22 +67,22 @@ def alike(taste: Taste, candidates: Candidates, catalogue: Catalogue) -> Floats:
     return out
 
 
-def references(taste: Taste, catalogue: Catalogue) -> tuple[Floats, Floats]:
+def references(query_features: QueryFeatures, catalogue: Catalogue) -> tuple[Floats, Floats]:
     """What candidates are compared with [B, 16, D], zero where there is nothing, and a factor [B, 16, 1]."""
-    there = taste.videos >= 0
-    vectors = catalogue.vectors.take(taste.videos, axis=0, mode="clip")
+    there = query_features.videos >= 0
+    vectors = catalogue.vectors.take(query_features.videos, axis=0, mode="clip")
     vectors[~there] = 0
     likes = there[:, AT_LIKES:].sum(axis=1, dtype=np.float32)
     vectors[:, AT_LIKES] = vectors[:, AT_LIKES:].sum(axis=1) / np.maximum(likes, 1)[:, None]
     scale = np.ones((len(vectors), REFERENCES, 1), np.float32)
-    scale[:, :INTERESTS, 0] = taste.strengths
+    scale[:, :INTERESTS, 0] = query_features.strengths
     return vectors[:, :REFERENCES], scale
 
 
-def affinity(taste: Taste, candidates: Candidates, catalogue: Catalogue) -> Floats:
+def affinity(query_features: QueryFeatures, candidates: Candidates, catalogue: Catalogue) -> Floats:
     """How much a person watches the candidates' creators, 0..1."""
     out = np.zeros(len(candidates.rows), np.float32)
-    at, places = taste.creators.find(candidates.of, catalogue.creator[candidates.rows])
-    watched = taste.watched[places]
+    at, places = query_features.creators.find(candidates.of, catalogue.creator[candidates.rows])
+    watched = query_features.watch_counts[places]
     out[at] = watched / (watched + np.float32(HALF_KNOWN))
     return out

@@ -4,38 +4,38 @@ import numpy as np
 
 from ranker.catalogue.catalogue import NOBODY, Catalogue
 from ranker.pipeline.pair_keys import keys_of
-from ranker.pipeline.types import Asked, Candidates, Filter, Mask, Rows
-from ranker.profile.history import Hidden, Marks
+from ranker.pipeline.types import Candidates, Filter, Mask, QueryBatch, Rows
+from ranker.profile.history import HiddenItem, Interactions
 
 
-def alive(catalogue: Catalogue) -> Filter:
+def active(catalogue: Catalogue) -> Filter:
     """Not withdrawn, nor replaced by a newer upload."""
 
-    def alive(asked: Asked, candidates: Candidates) -> Mask:
-        return catalogue.alive[candidates.rows]
+    def active(batch: QueryBatch, candidates: Candidates) -> Mask:
+        return catalogue.is_active[candidates.rows]
 
-    return alive
+    return active
 
 
-def fit_for(catalogue: Catalogue) -> Filter:
+def visible_to_viewer(catalogue: Catalogue) -> Filter:
     """Not limited by the safety gate at the time of the query, unless the person follows the creator."""
 
-    def fit_for(asked: Asked, candidates: Candidates) -> Mask:
-        until = catalogue.limited_until[candidates.rows]
+    def visible_to_viewer(batch: QueryBatch, candidates: Candidates) -> Mask:
+        until = catalogue.restricted_until_ms[candidates.rows]
         keep: Mask = until == 0
         if keep.all():
             return keep
         for place, span in candidates.spans():
-            query = asked.queries[place]
-            keep[span] = not_limited(candidates.rows[span], query.now_ms, query.profile.follows, catalogue)
+            query = batch.queries[place]
+            keep[span] = unrestricted(candidates.rows[span], query.now_ms, query.profile.follows, catalogue)
         return keep
 
-    return fit_for
+    return visible_to_viewer
 
 
-def not_limited(rows: Rows, now_ms: int, follows: Marks, catalogue: Catalogue) -> Mask:
+def unrestricted(rows: Rows, now_ms: int, follows: Interactions, catalogue: Catalogue) -> Mask:
     """Which rows are not limited at this event time, or are by somebody whom the person follows."""
-    keep: Mask = catalogue.limited_until[rows] <= now_ms
+    keep: Mask = catalogue.restricted_until_ms[rows] <= now_ms
     if not keep.all():
         creators = catalogue.creator[catalogue.rows([mark.video_id for mark in follows])]
         keep |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])
@@ -45,8 +45,8 @@ def not_limited(rows: Rows, now_ms: int, follows: Marks, catalogue: Catalogue) -
 def unseen(catalogue: Catalogue) -> Filter:
     """Not among the last 512 videos that the person saw."""
 
-    def unseen(asked: Asked, candidates: Candidates) -> Mask:
-        return ~asked.taste.seen.hold(candidates.of, catalogue.code[candidates.rows])
+    def unseen(batch: QueryBatch, candidates: Candidates) -> Mask:
+        return ~batch.query_features.seen.hold(candidates.of, catalogue.code[candidates.rows])
 
     return unseen
 
@@ -54,9 +54,9 @@ def unseen(catalogue: Catalogue) -> Filter:
 def not_skipped(catalogue: Catalogue) -> Filter:
     """Not skipped lately."""
 
-    def not_skipped(asked: Asked, candidates: Candidates) -> Mask:
+    def not_skipped(batch: QueryBatch, candidates: Candidates) -> Mask:
         keep = np.ones(len(candidates.rows), np.bool_)
-        skipped = keys_of(asked.taste.skipped.of, catalogue.order[asked.taste.skipped.rows])
+        skipped = keys_of(batch.query_features.skipped.of, catalogue.order[batch.query_features.skipped.rows])
         places = candidates.keys.searchsorted(skipped)
         there = places < len(keep)
         places, skipped = places[there], skipped[there]
@@ -72,10 +72,10 @@ def not_hidden(catalogue: Catalogue) -> Filter:
     A hide of a video that was withdrawn since no longer tells its creator or its tags.
     """
 
-    def not_hidden(asked: Asked, candidates: Candidates) -> Mask:
+    def not_hidden(batch: QueryBatch, candidates: Candidates) -> Mask:
         keep = np.ones(len(candidates.rows), np.bool_)
         for place, span in candidates.spans():
-            for hide in asked.queries[place].profile.hides:
+            for hide in batch.queries[place].profile.hides:
                 if hide.video_id in catalogue.row_of:
                     keep[span] &= not_like(hide, candidates.rows[span], catalogue)
         return keep
@@ -86,10 +86,10 @@ def not_hidden(catalogue: Catalogue) -> Filter:
 def not_own(catalogue: Catalogue) -> Filter:
     """Not made by the person."""
 
-    def not_own(asked: Asked, candidates: Candidates) -> Mask:
+    def not_own(batch: QueryBatch, candidates: Candidates) -> Mask:
         keep = np.ones(len(candidates.rows), np.bool_)
         for place, span in candidates.spans():
-            own = catalogue.creators.get(asked.queries[place].user_id)
+            own = catalogue.creators.get(batch.queries[place].user_id)
             if own is not None:
                 keep[span] = catalogue.creator[candidates.rows[span]] != own
         return keep
@@ -97,7 +97,7 @@ def not_own(catalogue: Catalogue) -> Filter:
     return not_own
 
 
-def not_like(hide: Hidden, rows: Rows, catalogue: Catalogue) -> Mask:
+def not_like(hide: HiddenItem, rows: Rows, catalogue: Catalogue) -> Mask:
     """Which rows are not what a person hid."""
     hidden = catalogue.row_of[hide.video_id]
     keep: Mask = rows != hidden

@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.pair_keys import Keys, is_first, keys_of, parts_of
-from ranker.pipeline.types import Asked, Candidates, Drops, Filter, Found, Rows
+from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, Rows, SourceResult
 from ranker.profile.model import seen_codes
 
 FILL = "fill"  # source of what was taken from the whole catalogue because the sources gave too little
 FILL_BIT = 7
 BITS = 8  # of a candidate's sources
-AGAIN = "unseen"  # in `degraded`: nothing unseen is left, the oldest-seen videos come back
+RESHOW_SEEN = "unseen"  # in `degraded`: nothing unseen is left, the oldest-seen videos come back
 PASSED = -1  # no filter said no
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class FilterResult:
     """Candidates of a batch; and of each query what was dropped, what was missing, and whether that was all."""
 
     candidates: Candidates
@@ -28,10 +28,12 @@ class Sifted:
     exhausted: list[bool]  # the whole catalogue holds too little for this person
 
 
-def sift(asked: Asked, found: Sequence[Found], filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Sifted:
+def filter_candidates(
+    batch: QueryBatch, found: Sequence[SourceResult], filters: Sequence[Filter], catalogue: Catalogue, size: int
+) -> FilterResult:
     """Filter what was found; fill up from the whole catalogue where that leaves fewer than `size`."""
-    merged = merge(found, len(asked.queries), catalogue)
-    by = judged(asked, merged, filters)
+    merged = merge(found, len(batch.queries), catalogue)
+    by = first_rejecting_filter(batch, merged, filters)
     names = [name_of(one) for one in filters]
     drops = [Drops(catalogue.ids, names, merged.rows[span], by[span]) for _, span in merged.spans()]
     degraded = [tuple(dict.fromkeys(one.missing[q] for one in found if q in one.missing)) for q in range(len(drops))]
@@ -41,16 +43,16 @@ def sift(asked: Asked, found: Sequence[Found], filters: Sequence[Filter], catalo
     for q, span in kept.spans():
         there = kept.rows[span]
         if len(there) < size:
-            rows = fill(asked, q, there, filters, catalogue, size)
+            rows = backfill(batch, q, there, filters, catalogue, size)
             exhausted[q] = len(there) + len(rows) < size
             if not len(there) + len(rows):
-                rows = seen_again(asked, q, filters, catalogue, size)
-                degraded[q] += (AGAIN,) if len(rows) else ()
-            more.append(Found(rows, np.full(len(rows), q)))
-    return Sifted(join(kept, more, catalogue) if more else kept, drops, degraded, exhausted)
+                rows = seen_again(batch, q, filters, catalogue, size)
+                degraded[q] += (RESHOW_SEEN,) if len(rows) else ()
+            more.append(SourceResult(rows, np.full(len(rows), q)))
+    return FilterResult(join(kept, more, catalogue) if more else kept, drops, degraded, exhausted)
 
 
-def merge(found: Sequence[Found], count: int, catalogue: Catalogue) -> Candidates:
+def merge(found: Sequence[SourceResult], count: int, catalogue: Catalogue) -> Candidates:
     """What was found for each query, no row twice; bit i of its sources says that source i found it."""
     rows, of = np.concatenate([one.rows for one in found]), np.concatenate([one.of for one in found])
     source = np.arange(len(found)).repeat([len(one.rows) for one in found])
@@ -62,27 +64,27 @@ def merge(found: Sequence[Found], count: int, catalogue: Catalogue) -> Candidate
     return candidates_of(keys[first] // BITS, sources, count, catalogue)
 
 
-def judged(asked: Asked, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int8]:
+def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int8]:
     """The place of the first filter that says no to each candidate; PASSED where none does."""
     by = np.full(len(candidates.rows), PASSED, np.int8)
     for i, one in reversed([*enumerate(filters)]):
-        by[~one(asked, candidates)] = i
+        by[~one(batch, candidates)] = i
     return by
 
 
-def fill(asked: Asked, q: int, but: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
+def backfill(batch: QueryBatch, q: int, but: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
     """What is popular, then what is newest, of all that may be shown and is not there yet."""
-    rows = everything(asked, q, filters, catalogue)
+    rows = everything(batch, q, filters, catalogue)
     rows = rows[~np.isin(rows, but)]
-    best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -catalogue.ever[rows]))
+    best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -catalogue.total_popularity[rows]))
     chosen: Rows = rows[best[: size - len(but)]]
     return chosen
 
 
-def seen_again(asked: Asked, q: int, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
+def seen_again(batch: QueryBatch, q: int, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
     """The videos whose last sight is longest ago, when nothing unseen may be shown; still none of the skipped."""
-    rows = everything(asked, q, [one for one in filters if name_of(one) != AGAIN], catalogue)
-    seen = seen_codes(asked.queries[q].profile)
+    rows = everything(batch, q, [one for one in filters if name_of(one) != RESHOW_SEEN], catalogue)
+    seen = seen_codes(batch.queries[q].profile)
     sorter = np.argsort(seen, kind="stable")
     at = np.minimum(seen[sorter].searchsorted(catalogue.code[rows]), len(seen) - 1)
     oldest = np.lexsort((catalogue.order[rows], sorter[at] if len(seen) else at))
@@ -90,16 +92,16 @@ def seen_again(asked: Asked, q: int, filters: Sequence[Filter], catalogue: Catal
     return chosen
 
 
-def everything(asked: Asked, q: int, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
+def everything(batch: QueryBatch, q: int, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
     """All rows that the filters let through for one query."""
-    alive = catalogue.alive[catalogue.by_id].nonzero()[0]
+    alive = catalogue.is_active[catalogue.by_id].nonzero()[0]
     keys, sources = keys_of(np.full(len(alive), q), alive), np.zeros(len(alive), np.uint8)
-    all_alive = candidates_of(keys, sources, len(asked.queries), catalogue)
-    passed: Rows = all_alive.rows[judged(asked, all_alive, filters) == PASSED]
+    all_alive = candidates_of(keys, sources, len(batch.queries), catalogue)
+    passed: Rows = all_alive.rows[first_rejecting_filter(batch, all_alive, filters) == PASSED]
     return passed
 
 
-def join(kept: Candidates, more: Sequence[Found], catalogue: Catalogue) -> Candidates:
+def join(kept: Candidates, more: Sequence[SourceResult], catalogue: Catalogue) -> Candidates:
     """Candidates together with others, whose source is the whole catalogue."""
     keys = np.concatenate([kept.keys, *(keys_of(one.of, catalogue.order[one.rows]) for one in more)])
     sources = np.full(len(keys), 1 << FILL_BIT, np.uint8)

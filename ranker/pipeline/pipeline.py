@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.merge import sift
-from ranker.pipeline.query_features import taste
-from ranker.pipeline.types import Asked, Explain, Featurize, Filter, Query, Scorer, Selector, Slate, Source
+from ranker.pipeline.merge import filter_candidates
+from ranker.pipeline.query_features import query_features
+from ranker.pipeline.types import Explain, Featurize, Filter, Query, QueryBatch, Scorer, Selector, Slate, Source
 
 SIZE = 20
 BATCH = 64  # queries ranked together; other tasks run between two batches
@@ -44,15 +44,15 @@ class Pipeline:
         return slates
 
     async def _answer(self, queries: Sequence[Query]) -> list[Slate]:
-        began, deaths = self.clock(), self.catalogue.deaths
-        asked = Asked(queries, taste([query.profile for query in queries], self.catalogue))
-        found = [await source(asked) for source in self.sources]  # in turn: only one of them ever waits
+        began, retirements = self.clock(), self.catalogue.retirements
+        batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
+        found = [await source(batch) for source in self.sources]  # in turn: only one of them ever waits
         retrieved = self.clock()
-        sifted = sift(asked, found, self.filters, self.catalogue, self.size)
-        features = self.features(asked, sifted.candidates)
+        sifted = filter_candidates(batch, found, self.filters, self.catalogue, self.size)
+        features = self.features(batch, sifted.candidates)
         scores = self.scorer(features)
         scored = self.clock()
-        picks = self.select(asked, sifted.candidates, scores)
+        picks = self.select(batch, sifted.candidates, scores)
         items = self.explain(sifted.candidates, features, scores, picks)
         done = self.clock()
         timings_ms = {
@@ -69,7 +69,7 @@ class Pipeline:
                 degraded=degraded,
                 exhausted=exhausted,
                 timings_ms=timings_ms,
-                deaths=deaths,
+                retirements=retirements,
                 now_ms=query.now_ms,
                 follows=query.profile.follows,
             )

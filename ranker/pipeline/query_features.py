@@ -1,4 +1,4 @@
-"""Taste: what the catalogue makes of a batch of profiles, looked up once and used by every stage."""
+"""Query features: what the catalogue makes of a batch of profiles, looked up once and used by every stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes
 
 INTERESTS, SKIPS, LIKES = 8, 7, 16  # videos that speak for a person, most; guesses
-AT_SKIPS, AT_LIKES, VIDEOS = INTERESTS, INTERESTS + SKIPS, INTERESTS + SKIPS + LIKES  # columns of Taste.videos
+AT_SKIPS, AT_LIKES, VIDEOS = INTERESTS, INTERESTS + SKIPS, INTERESTS + SKIPS + LIKES  # columns of QueryFeatures.videos
 HALF_LIFE_MS = 3 * 86_400_000  # after this an interest counts half; a guess
 FOLLOW = 2  # a follow speaks for a creator like so many whole watches; a guess
 CREATORS, OFTEN = 4, 200  # creators of one's own, most, and from how many percent of a watch on; guesses
@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taste:
+class QueryFeatures:
     """What B people like. Videos that are unknown or withdrawn are left out; −1 stands where there is none."""
 
     videos: Rows  # [B, 31] with a vector: interests, strongest first; skips, newest first; likes, newest first
@@ -31,8 +31,8 @@ class Taste:
     skipped: "Marked"  # all remembered skips, with or without a vector
     seen: Pairs  # person and code: videos that do not come back
     creators: Pairs  # person and creator
-    watched: Floats  # [K] how many whole videos of theirs, place by place of `creators`
-    own: Rows  # [B, 4] creators whom a person follows or often watches, strongest first
+    watch_counts: Floats  # [K] how many whole videos of theirs, place by place of `creators`
+    favourite_creators: Rows  # [B, 4] creators whom a person follows or often watches, strongest first
 
     @property
     def interests(self) -> Rows:
@@ -42,7 +42,7 @@ class Taste:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marked:
-    """Marks of videos that may be shown, of one or more lists: in each one person after another, newest last."""
+    """Interactions of videos that may be shown, of one or more lists: in each one person after another, newest last."""
 
     of: Places  # [M] place of the person
     rows: Rows  # [M]
@@ -54,7 +54,7 @@ class Marked:
         return Marked(self.of[which], self.rows[which], self.at_ms[which], self.weights[which])
 
 
-def taste(profiles: Sequence[Profile], catalogue: Catalogue) -> Taste:
+def query_features(profiles: Sequence[Profile], catalogue: Catalogue) -> QueryFeatures:
     """Look up what the profiles remember."""
     marks, (followed, watched, liked) = marked(profiles, catalogue)
     newest_ms = np.array([profile.newest_ms for profile in profiles], np.int64)
@@ -62,8 +62,8 @@ def taste(profiles: Sequence[Profile], catalogue: Catalogue) -> Taste:
     strengths = put_interests(videos, marks[followed:liked], newest_ms, catalogue)
     put_newest(videos[:, AT_SKIPS:AT_LIKES], marks[liked:], catalogue)
     put_newest(videos[:, AT_LIKES:], marks[watched:liked], catalogue)
-    creators, wholes, own = creators_of(marks[:watched], followed, len(profiles), catalogue)
-    return Taste(videos, strengths, marks[liked:], seen(profiles), creators, wholes, own)
+    creators, wholes, favourite_creators = creators_of(marks[:watched], followed, len(profiles), catalogue)
+    return QueryFeatures(videos, strengths, marks[liked:], seen(profiles), creators, wholes, favourite_creators)
 
 
 def marked(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Marked, list[int]]:
@@ -123,11 +123,11 @@ def creators_of(marks: Marked, followed: int, count: int, catalogue: Catalogue) 
     total = np.add.reduceat(worth[counts], starts) if len(starts) else worth[:0]
     often = (total >= OFTEN).nonzero()[0]
     often = often[np.lexsort((first[often], -total[often], marks.of[first[often]]))]
-    of, own = marks.of[first[often]], np.full((count, CREATORS), NOBODY, np.int32)
+    of, favourite_creators = marks.of[first[often]], np.full((count, CREATORS), NOBODY, np.int32)
     turn = turns(of)
     fits = turn < CREATORS
-    own[of[fits], turn[fits]] = creators[first[often]][fits]
-    return Pairs(pairs[starts]), (total / 100).astype(np.float32), own
+    favourite_creators[of[fits], turn[fits]] = creators[first[often]][fits]
+    return Pairs(pairs[starts]), (total / 100).astype(np.float32), favourite_creators
 
 
 def seen(profiles: Sequence[Profile]) -> Pairs:

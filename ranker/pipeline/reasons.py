@@ -21,7 +21,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.features import NAMES
 from ranker.pipeline.merge import FILL, FILL_BIT
 from ranker.pipeline.scorers import Weights
-from ranker.pipeline.types import Candidates, Explain, Features, Floats, Picks, Places, Rows, Scores
+from ranker.pipeline.types import Candidates, Explain, FeatureMatrix, Floats, Places, Rows, Scores, Selection
 from schemas.messages.recommendations import Because, Item
 
 REASONS = {
@@ -44,11 +44,11 @@ TINY = 10.0**-DIGITS
 
 def explain(catalogue: Catalogue, weights: Weights, sources: Sequence[str]) -> Explain:
     """Items with reasons by what `weights` make of the features; `sources` names the candidates' bits."""
-    pulls = np.array([[max(0.0, weights.pull(name))] for name in NAMES], np.float32)
+    pulls = np.array([[max(0.0, weights.linear_effect(name))] for name in NAMES], np.float32)
     bit_of = {name: i for i, name in enumerate(sources)} | {FILL: FILL_BIT}
     named = [[name for name, bit in bit_of.items() if bits >> bit & 1] for bits in range(256)]
 
-    def explain(candidates: Candidates, features: Features, scores: Scores, picks: Picks) -> list[list[Item]]:
+    def explain(candidates: Candidates, features: FeatureMatrix, scores: Scores, picks: Selection) -> list[list[Item]]:
         there = picks.at >= 0
         at, chance = picks.at[there], picks.propensity[there].tolist()
         share = shares(features.values[:, at], pulls)
@@ -74,7 +74,7 @@ def probabilities(scores: Scores, at: Places) -> list[dict[str, float]]:
     return [*map(dict, map(zip, repeat(tuple(scores.heads)), heads.T.tolist()))]  # twice as fast as comprehensions
 
 
-def nearest(features: Features, of: Places, at: Places) -> Rows:
+def nearest(features: FeatureMatrix, of: Places, at: Places) -> Rows:
     """The interest that is nearest to each of the candidates `at` [M], −1: none is near."""
     nearness = features.nearness[:, at]
     return np.where(nearness.max(axis=0) > 0, features.interests[of, nearness.argmax(axis=0)], -1)

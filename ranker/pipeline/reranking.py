@@ -7,12 +7,12 @@ reordering documents and producing summaries"): each place goes to the best mix 
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.exploration import explorable, with_draws
-from ranker.pipeline.types import Asked, Candidates, Floats, Picks, Places, Rows, Scores, Selector
+from ranker.pipeline.exploration import explorable, insert_exploration
+from ranker.pipeline.types import Candidates, Floats, Places, QueryBatch, Rows, Scores, Selection, Selector
 
 POOL = 96  # the best candidates compete for places; a guess
 RELEVANCE = np.float32(0.7)  # a guess
-NEWNESS = np.float32(1) - RELEVANCE
+DIVERSITY_WEIGHT = np.float32(1) - RELEVANCE
 PER_CREATOR = 2  # videos of one creator in a slate, as long as there are others; a guess
 CROWDED = np.float32(4)  # more than any difference in value: beyond the cap only when nothing else is left
 LEAST = 10  # shorter slates do not explore
@@ -23,18 +23,18 @@ BEHIND = 2**63 - 1  # every candidate
 def diverse(catalogue: Catalogue, size: int, explore: int = 0) -> Selector:
     """Slates of `size`, with two draws among the candidates of source number `explore`, the fresh ones."""
 
-    def diverse(asked: Asked, candidates: Candidates, scores: Scores) -> Picks:
+    def diverse(batch: QueryBatch, candidates: Candidates, scores: Scores) -> Selection:
         if not len(candidates.rows):
-            return Picks(np.full((len(asked.queries), size), -1), np.ones((len(asked.queries), size)))
+            return Selection(np.full((len(batch.queries), size), -1), np.ones((len(batch.queries), size)))
         pool = pools(candidates, scores.score)
         rows = candidates.rows[pool]
         gain = relevance(np.where(pool >= 0, scores.score[pool], NOWHERE))
         places = mmr(gain, cosines(rows, catalogue), makers(rows, catalogue), size)
         best = np.where(places >= 0, pool[np.arange(len(pool))[:, None], places], -1)
         if size < LEAST:
-            return Picks(best, np.ones(best.shape))
+            return Selection(best, np.ones(best.shape))
         chances = explorable(candidates, scores.score, best[:, : size - 2], explore, catalogue)
-        return with_draws(asked.queries, best, chances, candidates.of[chances])
+        return insert_exploration(batch.queries, best, chances, candidates.of[chances])
 
     return diverse
 
@@ -90,7 +90,7 @@ def mmr(gain: Floats, alike: Floats, makers: Rows, size: int) -> Places:
     count, pool = gain.shape
     gain = RELEVANCE * gain
     beyond_cap = gain - CROWDED
-    alike = NEWNESS * alike
+    alike = DIVERSITY_WEIGHT * alike
     alike.reshape(count, -1)[:, :: pool + 1] = np.inf  # none is new beside itself
     alike = alike.reshape(-1, pool)
     twins = (makers[:, :, None] == makers[:, None, :]).reshape(-1, pool)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ranker.pipeline.features import NAMES
-from ranker.pipeline.types import Features, Floats, Scorer, Scores
+from ranker.pipeline.types import FeatureMatrix, Floats, Scorer, Scores
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,11 @@ class Weights:
     """A readable table: per head the weight of each feature, and what each head is worth in the score."""
 
     heads: Mapping[str, Mapping[str, float]]
-    worth: Mapping[str, float]
+    head_weights: Mapping[str, float]
 
-    def pull(self, feature: str) -> float:
+    def linear_effect(self, feature: str) -> float:
         """How much a feature moves the score, in logits times worth."""
-        return sum(self.worth[head] * table.get(feature, 0.0) for head, table in self.heads.items())
+        return sum(self.head_weights[head] * table.get(feature, 0.0) for head, table in self.heads.items())
 
 
 MOST = np.float32(1 - 2**-24)  # the greatest float32 below 1
@@ -40,7 +40,7 @@ WEIGHTS = Weights(
             "fresh": 0.0, "creator": -0.6, "long": 0.4,
         },
     },
-    worth={"finish": 1.0, "like": 2.0, "skip": -1.0},
+    head_weights={"finish": 1.0, "like": 2.0, "skip": -1.0},
 )  # fmt: skip
 
 
@@ -49,15 +49,15 @@ def weighted_sum(weights: Weights) -> Scorer:
     tables = list(weights.heads.values())
     bias = np.array([[table.get("bias", 0.0)] for table in tables], np.float32)  # [H, 1]
     columns = np.array([[[table.get(name, 0.0)] for table in tables] for name in NAMES], np.float32)  # [F, H, 1]
-    worth = [(name, np.float32(value)) for name, value in weights.worth.items()]
+    head_weights = [(name, np.float32(value)) for name, value in weights.head_weights.items()]
 
-    def weighted_sum(features: Features) -> Scores:
+    def weighted_sum(features: FeatureMatrix) -> Scores:
         logits = bias + np.zeros((len(tables), features.values.shape[1]), np.float32)
         for column, row in zip(columns, features.values, strict=True):
             logits += column * row  # one feature after another: the bits do not depend on the company
         heads = dict(zip(weights.heads, logistic(logits), strict=True))
         score = np.zeros(logits.shape[1], np.float32)
-        for name, value in worth:
+        for name, value in head_weights:
             score += value * heads[name]
         return Scores(heads, score)
 

@@ -3,20 +3,20 @@
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.types import NONE, Asked, Found, Rows, Source
+from ranker.pipeline.types import NONE, QueryBatch, Rows, Source, SourceResult
 from ranker.retrieval.index import IndexUnavailable
-from ranker.retrieval.neighbour_cache import Neighbours
+from ranker.retrieval.neighbour_cache import NeighbourCache
 
 NEAR = 32  # neighbours of each interest; a guess
 OF_CREATOR = 8  # newest videos of each creator; a guess
 
 
-def near_recent(neighbours: Neighbours) -> Source:
+def near_recent(neighbours: NeighbourCache) -> Source:
     """Videos near what a person watched or liked lately, each interest on its own."""
 
-    async def near_recent(asked: Asked) -> Found:
-        of, place = np.nonzero(asked.taste.interests >= 0)
-        interests = asked.taste.interests[of, place]
+    async def near_recent(batch: QueryBatch) -> SourceResult:
+        of, place = np.nonzero(batch.query_features.interests >= 0)
+        interests = batch.query_features.interests[of, place]
         missing = {}
         try:
             near = await neighbours.find(interests)
@@ -24,7 +24,7 @@ def near_recent(neighbours: Neighbours) -> Source:
             near, known = neighbours.known(interests)
             missing = dict.fromkeys(of[~known].tolist(), "vector_index")
         there = near >= 0
-        return Found(near[there], of.repeat(there.sum(axis=1)), missing)
+        return SourceResult(near[there], of.repeat(there.sum(axis=1)), missing)
 
     return near_recent
 
@@ -32,8 +32,8 @@ def near_recent(neighbours: Neighbours) -> Source:
 def trending(catalogue: Catalogue) -> Source:
     """What many people turn to right now."""
 
-    async def trending(asked: Asked) -> Found:
-        return for_all(catalogue.tops.trending, asked)
+    async def trending(batch: QueryBatch) -> SourceResult:
+        return for_all(catalogue.tops.trending, batch)
 
     return trending
 
@@ -41,8 +41,8 @@ def trending(catalogue: Catalogue) -> Source:
 def fresh(catalogue: Catalogue) -> Source:
     """The newest uploads; exploration draws from these."""
 
-    async def fresh(asked: Asked) -> Found:
-        return for_all(catalogue.tops.newest, asked)
+    async def fresh(batch: QueryBatch) -> SourceResult:
+        return for_all(catalogue.tops.newest, batch)
 
     return fresh
 
@@ -50,8 +50,8 @@ def fresh(catalogue: Catalogue) -> Source:
 def popular(catalogue: Catalogue) -> Source:
     """What most people turned to, ever: the floor."""
 
-    async def popular(asked: Asked) -> Found:
-        return for_all(catalogue.tops.popular, asked)
+    async def popular(batch: QueryBatch) -> SourceResult:
+        return for_all(catalogue.tops.popular, batch)
 
     return popular
 
@@ -59,15 +59,17 @@ def popular(catalogue: Catalogue) -> Source:
 def creators(catalogue: Catalogue) -> Source:
     """The newest videos of creators whom a person follows or often watches."""
 
-    async def creators(asked: Asked) -> Found:
-        of, place = np.nonzero(asked.taste.own >= 0)
-        rows = [catalogue.newest_of(one, OF_CREATOR) for one in asked.taste.own[of, place].tolist()]
-        return Found(np.concatenate(rows or [NONE]), of.repeat([*map(len, rows)]))
+    async def creators(batch: QueryBatch) -> SourceResult:
+        of, place = np.nonzero(batch.query_features.favourite_creators >= 0)
+        rows = [
+            catalogue.newest_of(one, OF_CREATOR) for one in batch.query_features.favourite_creators[of, place].tolist()
+        ]
+        return SourceResult(np.concatenate(rows or [NONE]), of.repeat([*map(len, rows)]))
 
     return creators
 
 
-def for_all(rows: Rows, asked: Asked) -> Found:
+def for_all(rows: Rows, batch: QueryBatch) -> SourceResult:
     """The same rows for every query of a batch."""
-    count = len(asked.queries)
-    return Found(rows[None].repeat(count, axis=0).ravel(), np.arange(count).repeat(len(rows)))
+    count = len(batch.queries)
+    return SourceResult(rows[None].repeat(count, axis=0).ravel(), np.arange(count).repeat(len(rows)))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.pipeline.pair_keys import Keys
-from ranker.pipeline.query_features import Taste
-from ranker.profile.history import Marks
+from ranker.pipeline.query_features import QueryFeatures
+from ranker.profile.history import Interactions
 from ranker.profile.model import Profile
 from schemas.messages.recommendations import Item
 
@@ -38,15 +38,15 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryBatch:
     """A batch of B queries, and what the catalogue makes of their profiles."""
 
     queries: Sequence[Query]
-    taste: Taste
+    query_features: QueryFeatures
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceResult:
     """What one source found: rows, possibly twice, for the queries at the places `of`."""
 
     rows: Rows  # [C]
@@ -74,7 +74,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureMatrix:
     """Features of a batch's candidates."""
 
     values: Floats  # [F, N], rows as in features.NAMES
@@ -91,7 +91,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Picks:
+class Selection:
     """Slates in rank order: `at` are places among the batch's candidates, `propensity` is each one's chance."""
 
     at: Places  # [B, size], −1: none
@@ -129,9 +129,9 @@ class Slate:
     degraded: tuple[str, ...] = ()
     exhausted: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch it was computed in
-    deaths: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
+    retirements: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
     now_ms: int = 0  # event time at which it was asked for
-    follows: Marks = ()  # of the profile that asked
+    follows: Interactions = ()  # of the profile that asked
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -139,9 +139,9 @@ class Slate:
         return self.drops.named()
 
 
-Source = Callable[[Asked], Awaitable[Found]]  # the only stage that may wait
-Filter = Callable[[Asked, Candidates], Mask]  # True keeps
-Featurize = Callable[[Asked, Candidates], Features]
-Scorer = Callable[[Features], Scores]
-Selector = Callable[[Asked, Candidates, Scores], Picks]
-Explain = Callable[[Candidates, Features, Scores, Picks], list[list[Item]]]
+Source = Callable[[QueryBatch], Awaitable[SourceResult]]  # the only stage that may wait
+Filter = Callable[[QueryBatch, Candidates], Mask]  # True keeps
+Featurize = Callable[[QueryBatch, Candidates], FeatureMatrix]
+Scorer = Callable[[FeatureMatrix], Scores]
+Selector = Callable[[QueryBatch, Candidates, Scores], Selection]
+Explain = Callable[[Candidates, FeatureMatrix, Scores, Selection], list[list[Item]]]

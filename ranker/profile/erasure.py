@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY, Profile
-from schemas.messages.erasures import Floor
+from schemas.messages.erasures import ErasureMarker
 
 CODE_BYTES = 16
 GAP = 1_000_000  # versions left out: more events of one person than a worker can have in hand
@@ -21,7 +21,7 @@ GAP = 1_000_000  # versions left out: more events of one person than a worker ca
 Code = Callable[[str], str]
 
 
-class Admitted(NamedTuple):
+class SplitByErasure(NamedTuple):
     """What of a batch may be taken in; `starts` are the empty profiles of those who come back."""
 
     kept: list[Arrival]
@@ -47,51 +47,53 @@ def coder(secret: str) -> Code:
     return code
 
 
-def raised(floor: Floor | None, profile: Profile | None, at_ms: int) -> Floor | None:
+def advance_marker(marker: ErasureMarker | None, profile: Profile | None, at_ms: int) -> ErasureMarker | None:
     """The new floor after an erasure; None where the floor that is there forgets as much."""
-    if floor is not None and at_ms <= floor.at_ms:
+    if marker is not None and at_ms <= marker.at_ms:
         return None
-    highest = max(floor.version if floor else 0, profile.version if profile else 0)
-    return Floor(at_ms, highest + GAP)
+    highest = max(marker.version if marker else 0, profile.version if profile else 0)
+    return ErasureMarker(at_ms, highest + GAP)
 
 
-def lives(floor: Floor | None, version: int) -> bool:
+def is_after_erasure(marker: ErasureMarker | None, version: int) -> bool:
     """Whether a profile of this version began after its person's last erasure.
 
-    >>> lives(None, 7), lives(Floor(1, 7), 7), lives(Floor(1, 7), 8)
+    >>> is_after_erasure(None, 7), is_after_erasure(ErasureMarker(1, 7), 7), is_after_erasure(ErasureMarker(1, 7), 8)
     (True, False, True)
     """
-    return floor is None or version > floor.version
+    return marker is None or version > marker.version
 
 
-def anew(floor: Floor) -> Profile:
+def restarted_profile(marker: ErasureMarker) -> Profile:
     """The empty profile of a person who comes back; its versions go on above the floor."""
-    return replace(EMPTY, version=floor.version)
+    return replace(EMPTY, version=marker.version)
 
 
-def admit(
-    floors: Mapping[str, Floor], code: Code, people: Mapping[str, Profile], arrivals: Iterable[Arrival]
-) -> Admitted:
+def split_by_erasure(
+    markers: Mapping[str, ErasureMarker], code: Code, people: Mapping[str, Profile], arrivals: Iterable[Arrival]
+) -> SplitByErasure:
     """Part events that may be taken in from those at or before their person's erasure. `floors` are by code."""
-    admitted = Admitted([], [], {})
-    known: dict[str, Floor | None] = {}
+    admitted = SplitByErasure([], [], {})
+    known: dict[str, ErasureMarker | None] = {}
     for arrival in arrivals:
         user_id = arrival.event.user_id
         if user_id not in known:
-            known[user_id] = _floor(floors, code, user_id, people.get(user_id))
-        floor = known[user_id]
-        if floor is not None and arrival.event.at_ms <= floor.at_ms:
+            known[user_id] = _floor(markers, code, user_id, people.get(user_id))
+        marker = known[user_id]
+        if marker is not None and arrival.event.at_ms <= marker.at_ms:
             admitted.erased.append(arrival)
             continue
         admitted.kept.append(arrival)
-        if floor is not None and user_id not in people:
-            admitted.starts[user_id] = anew(floor)
+        if marker is not None and user_id not in people:
+            admitted.starts[user_id] = restarted_profile(marker)
     return admitted
 
 
-def _floor(floors: Mapping[str, Floor], code: Code, user_id: str, profile: Profile | None) -> Floor | None:
+def _floor(
+    markers: Mapping[str, ErasureMarker], code: Code, user_id: str, profile: Profile | None
+) -> ErasureMarker | None:
     """A person's floor; nobody in their first life has one, which spares them the hash."""
-    return None if profile is not None and profile.version < GAP else floors.get(code(user_id))
+    return None if profile is not None and profile.version < GAP else markers.get(code(user_id))
 
 
 class Erased:

@@ -12,7 +12,19 @@ from zlib import crc32
 import msgspec
 
 from ranker.profile.codec import pack
-from ranker.profile.history import FOLLOWS, HIDES, LIKES, POSITIVE, SKIPS, WATCHES, Hidden, Mark, hide, keep, weight_of
+from ranker.profile.history import (
+    FOLLOWS,
+    HIDES,
+    LIKES,
+    POSITIVE,
+    SKIPS,
+    WATCHES,
+    HiddenItem,
+    Interaction,
+    upsert,
+    upsert_hide,
+    weight_of,
+)
 from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
 from schemas.messages.feedback import Feedback, Follow, Hide, Watch
 
@@ -87,15 +99,15 @@ def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> 
     first = weight >= POSITIVE and not (known and _speaks_for(state, video_id))
     if kind is Watch:
         if weight:  # a watch of nothing is no more than an impression
-            watches = keep(watches, Mark(video_id, at_ms, weight), WATCHES, known)
+            watches = upsert(watches, Interaction(video_id, at_ms, weight), WATCHES, known)
     elif kind is Follow:
-        follows = keep(follows, Mark(video_id, at_ms, weight), FOLLOWS, known)
+        follows = upsert(follows, Interaction(video_id, at_ms, weight), FOLLOWS, known)
     elif weight > 0:
-        likes = keep(likes, Mark(video_id, at_ms, weight), LIKES, known)
+        likes = upsert(likes, Interaction(video_id, at_ms, weight), LIKES, known)
     elif weight:
-        skips = keep(skips, Mark(video_id, at_ms, -weight), SKIPS, known)
+        skips = upsert(skips, Interaction(video_id, at_ms, -weight), SKIPS, known)
     elif type(event) is Hide:
-        hides = hide(hides, Hidden(video_id, at_ms, event.scope or "video"), HIDES)
+        hides = upsert_hide(hides, HiddenItem(video_id, at_ms, event.scope or "video"), HIDES)
     applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
     if origin.offset > applied.get(origin.partition, -1):
         applied[origin.partition] = origin.offset

@@ -1,4 +1,4 @@
-"""Marks: what a profile remembers of single videos, in short lists that forget the oldest.
+"""Interactions: what a profile remembers of single videos, in short lists that forget the oldest.
 
 A list holds one mark a video, its newest, and the newest `limit` of them. Both choices are maxima over one
 total order, so a list is the same in whatever order its events arrived.
@@ -36,7 +36,7 @@ RATED_GOOD, RATED_BAD = 0.75, 0.35  # from here a rating counts like a like, dow
 Scope = Literal["video", "creator", "tag"]
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Interaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One remembered video; `weight` is in percent, 0 to 100."""
 
     video_id: str
@@ -44,7 +44,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     weight: int
 
 
-class Hidden(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class HiddenItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One remembered wish to see less of a video, of its creator or of its tags."""
 
     video_id: str
@@ -52,8 +52,8 @@ class Hidden(msgspec.Struct, frozen=True, array_like=True, gc=False):
     scope: Scope
 
 
-Marks = tuple[Mark, ...]
-Hides = tuple[Hidden, ...]
+Interactions = tuple[Interaction, ...]
+HiddenItems = tuple[HiddenItem, ...]
 
 
 def watch_weight(watched_ms: int, duration_ms: int | None) -> int:
@@ -102,13 +102,13 @@ def _rated(value: float) -> int:
     return -round(100 * (1 - value)) if value <= RATED_BAD else 0
 
 
-def keep(marks: Marks, new: Mark, limit: int, known: bool = True) -> Marks:
+def upsert(marks: Interactions, new: Interaction, limit: int, known: bool = True) -> Interactions:
     """Put a mark into a list that holds each video's newest mark, sorted by (at_ms, video_id), newest last.
 
     Unless `known`, the caller answers for it that the list holds no mark of this video.
 
-    >>> keep((Mark("v1", 10, 100), Mark("v2", 20, 100)), Mark("v1", 30, 40), limit=2)
-    (Mark(video_id='v2', at_ms=20, weight=100), Mark(video_id='v1', at_ms=30, weight=40))
+    >>> upsert((Interaction("v1", 10, 100), Interaction("v2", 20, 100)), Interaction("v1", 30, 40), limit=2)
+    (Interaction(video_id='v2', at_ms=20, weight=100), Interaction(video_id='v1', at_ms=30, weight=40))
     """
     at_ms, video_id = new.at_ms, new.video_id
     if known:
@@ -124,10 +124,10 @@ def keep(marks: Marks, new: Mark, limit: int, known: bool = True) -> Marks:
     return (*marks[:place], new, *marks[place:])[-limit:]
 
 
-def hide(hides: Hides, new: Hidden, limit: int) -> Hides:
+def upsert_hide(hides: HiddenItems, new: HiddenItem, limit: int) -> HiddenItems:
     """Put a hide into a list that holds the newest of each (video_id, scope), sorted by time, newest last.
 
-    >>> hide((Hidden("v1", 10, "video"),), Hidden("v1", 5, "creator"), limit=4)[0].scope
+    >>> upsert_hide((HiddenItem("v1", 10, "video"),), HiddenItem("v1", 5, "creator"), limit=4)[0].scope
     'creator'
     """
     newest = {(old.video_id, old.scope): old for old in hides}

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.profile.history import Hides, Marks
+from ranker.profile.history import HiddenItems, Interactions
 
 SEEN = 512  # videos that do not come back
 SEEN_BYTES = 4  # lets one unseen video in 8 million pass for seen
@@ -34,11 +34,11 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
     newest_ms: int  # newest event time so far
     origin: Origin | None
     applied: dict[int, int]  # input partition → newest applied offset
-    watches: Marks  # all lists: newest last
-    likes: Marks  # likes, shares, comments, saves, high ratings
-    skips: Marks  # skips, low ratings
-    hides: Hides
-    follows: Marks  # the creator of this video
+    watches: Interactions  # all lists: newest last
+    likes: Interactions  # likes, shares, comments, saves, high ratings
+    skips: Interactions  # skips, low ratings
+    hides: HiddenItems
+    follows: Interactions  # the creator of this video
     seen: bytes  # crc32 of the last 512 distinct videos, little-endian, newest last
     recent_ids: bytes  # blake2b of the last 64 event ids
     counts: dict[str, int]  # events by kind

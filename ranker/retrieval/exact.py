@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue, Rows
 from ranker.catalogue.entry import Entry
-from ranker.retrieval.index import Hits, IndexedVideo, Vectors, Where
+from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter, Vectors
 
 Mask = NDArray[np.bool_]
 
@@ -46,7 +46,7 @@ class ExactIndex:
         """Take videos out of the catalogue."""
         self.catalogue.drop(video_ids)
 
-    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
+    async def near(self, vectors: Vectors, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The k nearest videos of every row of `vectors`; other tasks run between two blocks."""
         catalogue, size = self.catalogue, self.catalogue.size
         allowed = allows(catalogue, where)
@@ -65,7 +65,7 @@ class ExactIndex:
 
     async def count(self) -> int:
         """How many videos can be found: those that may be shown and have a vector."""
-        return int((self.catalogue.alive & self.catalogue.has_vector).sum())
+        return int((self.catalogue.is_active & self.catalogue.has_vector).sum())
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -106,10 +106,10 @@ def top(scores: Vectors, k: int, order: Rows) -> list[tuple[Rows, Vectors]]:
     return best
 
 
-def allows(catalogue: Catalogue, where: Where | None) -> Mask:
+def allows(catalogue: Catalogue, where: SearchFilter | None) -> Mask:
     """Which rows may be found, up to the end of the last tile: bool [S]."""
     stop = -(-catalogue.size // TILE) * TILE
-    mask = catalogue.alive[:stop] & catalogue.has_vector[:stop]
+    mask = catalogue.is_active[:stop] & catalogue.has_vector[:stop]
     if where is None:
         return mask
     if where.languages:

@@ -42,7 +42,7 @@ class Hits:
 
 
 @dataclass(frozen=True)
-class Where:
+class SearchFilter:
     """What may be found; an empty field asks nothing."""
 
     languages: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class VideoIndex(Protocol):
     async def remove(self, video_ids: Sequence[str]) -> None:
         """Take videos out; an unknown id is no error."""
 
-    async def near(self, vectors: Vectors, k: int, where: Where | None = None) -> list[Hits]:
+    async def near(self, vectors: Vectors, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The k nearest videos of every row of `vectors` [Q, D], in one request."""
 
     async def count(self) -> int:

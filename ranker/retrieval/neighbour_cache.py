@@ -21,7 +21,7 @@ AHEAD = 256  # rows looked through at once
 Mask = NDArray[np.bool_]
 
 
-class Neighbours:
+class NeighbourCache:
     """The k nearest videos of a video, by an index or from memory: rows, best first, −1 where there are fewer.
 
     The memory is a table with a place for each video; when all are taken, the one that came first is forgotten.
@@ -40,7 +40,7 @@ class Neighbours:
         self.rows: Rows = np.empty((0, k), np.int32)
         self.scores: Vectors = np.empty((0, k), np.float32)
         self.size: Rows = np.empty(0, np.int32)  # of the catalogue when it was looked at
-        self.deaths: Rows = np.empty(0, np.int32)  # likewise
+        self.retirements: Rows = np.empty(0, np.int32)  # likewise
 
     def known(self, videos: Rows) -> tuple[Rows, Mask]:
         """What is remembered of these rows [V, k], brought up to date, and of which anything is [V]."""
@@ -60,12 +60,12 @@ class Neighbours:
             return near
         missing, again = np.unique(videos[~known], return_inverse=True)
         missing = np.concatenate([missing, self._not_asked_yet(-len(missing) % self.block, missing)])
-        size, deaths = self.catalogue.size, self.catalogue.deaths  # more may come while the index answers
+        size, retirements = self.catalogue.size, self.catalogue.retirements  # more may come while the index answers
         hits = await self.index.near(self.catalogue.vectors[missing], self.k)
         rows, scores = self._read(hits, size)
         near[~known] = rows[again]
         last = slice(-self.remembered, None)
-        self._remember(missing[last], rows[last], scores[last], size, deaths)
+        self._remember(missing[last], rows[last], scores[last], size, retirements)
         return near
 
     def _not_asked_yet(self, count: int, but: Rows) -> Rows:
@@ -73,7 +73,7 @@ class Neighbours:
         if not count or len(but) + count > self.remembered - self.taken:
             return but[:0]
         rows = np.arange(self.ahead, min(self.ahead + AHEAD, self.catalogue.size), dtype=np.int32)
-        free = self.catalogue.alive[rows] & self.catalogue.has_vector[rows] & (self.place_of[rows] < 0)
+        free = self.catalogue.is_active[rows] & self.catalogue.has_vector[rows] & (self.place_of[rows] < 0)
         free[np.isin(rows, but)] = False
         found = rows[free][:count]
         self.ahead = int(found[-1]) + 1 if len(found) == count else self.ahead + len(rows)
@@ -81,11 +81,11 @@ class Neighbours:
 
     def _forget_dead(self, places: Rows) -> None:
         places = places[places >= 0]
-        places = places[self.deaths[places] != self.catalogue.deaths]
+        places = places[self.retirements[places] != self.catalogue.retirements]
         if len(places):
             rows = self.rows[places]
-            right = (self.catalogue.alive[rows] | (rows < 0)).all(axis=1)
-            self.deaths[places[right]] = self.catalogue.deaths
+            right = (self.catalogue.is_active[rows] | (rows < 0)).all(axis=1)
+            self.retirements[places[right]] = self.catalogue.retirements
             self.place_of[self.whose[places[~right]]] = -1
 
     def _catch_up(self, places: Rows) -> None:
@@ -100,7 +100,7 @@ class Neighbours:
         catalogue, base = self.catalogue, start // TILE * TILE
         scores = products(catalogue.vectors[self.whose[places]], catalogue.vectors, start, catalogue.size)
         stop = base + scores.shape[1]
-        new = catalogue.alive[base:stop] & catalogue.has_vector[base:stop]
+        new = catalogue.is_active[base:stop] & catalogue.has_vector[base:stop]
         new[: start - base] = False
         for place, of_place in zip(places.tolist(), scores, strict=False):
             better = np.flatnonzero((of_place >= self.scores[place, -1]) & new)
@@ -121,7 +121,7 @@ class Neighbours:
             of_rows[: here.sum()], of_scores[: here.sum()] = found[here], hit.scores[here]
         return rows, scores
 
-    def _remember(self, videos: Rows, rows: Rows, scores: Vectors, size: int, deaths: int) -> None:
+    def _remember(self, videos: Rows, rows: Rows, scores: Vectors, size: int, retirements: int) -> None:
         places = (self.next + np.arange(len(videos), dtype=np.int32)) % self.remembered
         self.next = (self.next + len(videos)) % self.remembered
         self.taken = min(self.taken + len(videos), self.remembered)
@@ -131,10 +131,10 @@ class Neighbours:
         self.place_of[before] = -1
         self.place_of[videos], self.whose[places] = places, videos
         self.rows[places], self.scores[places] = rows, scores
-        self.size[places], self.deaths[places] = size, deaths
+        self.size[places], self.retirements[places] = size, retirements
 
     def _make_room(self, count: int) -> None:
-        for name in ("whose", "rows", "scores", "size", "deaths"):
+        for name in ("whose", "rows", "scores", "size", "retirements"):
             setattr(self, name, longer(getattr(self, name), count))
 
 

@@ -8,14 +8,14 @@ from msgspec import Meta
 from schemas.messages.fields import AtMs, UserId
 
 
-class Floor(msgspec.Struct, frozen=True, gc=False):
+class ErasureMarker(msgspec.Struct, frozen=True, gc=False):
     """What is kept of an erased person, under a keyed hash of their id; a new life's versions are above `version`."""
 
     at_ms: AtMs
     version: Annotated[int, Meta(ge=1)]
 
 
-decode_floor = msgspec.json.Decoder(Floor).decode
+decode_marker = msgspec.json.Decoder(ErasureMarker).decode
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,67 +27,67 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     duration_ms: SpanMs | None = None
 
 
-class Seen(Event, frozen=True, kw_only=True):
+class VideoEvent(Event, frozen=True, kw_only=True):
     """An event about one video."""
 
     video_id: VideoId
 
 
 @final
-class Watch(Seen, frozen=True, kw_only=True, tag="watch"):
+class Watch(VideoEvent, frozen=True, kw_only=True, tag="watch"):
     """Somebody watched; `watched_ms` may exceed the video's length on a rewatch."""
 
     watched_ms: SpanMs
 
 
 @final
-class Skip(Seen, frozen=True, kw_only=True, tag="skip"):
+class Skip(VideoEvent, frozen=True, kw_only=True, tag="skip"):
     """Somebody swiped the video away."""
 
     watched_ms: SpanMs | None = None
 
 
 @final
-class Like(Seen, frozen=True, kw_only=True, tag="like"):
+class Like(VideoEvent, frozen=True, kw_only=True, tag="like"):
     """Somebody liked the video."""
 
 
 @final
-class Shared(Seen, frozen=True, kw_only=True, tag="share"):
+class Shared(VideoEvent, frozen=True, kw_only=True, tag="share"):
     """Somebody sent the video on."""
 
 
 @final
-class Comment(Seen, frozen=True, kw_only=True, tag="comment"):
+class Comment(VideoEvent, frozen=True, kw_only=True, tag="comment"):
     """Somebody wrote below the video."""
 
 
 @final
-class Save(Seen, frozen=True, kw_only=True, tag="save"):
+class Save(VideoEvent, frozen=True, kw_only=True, tag="save"):
     """Somebody kept the video for later."""
 
 
 @final
-class Follow(Seen, frozen=True, kw_only=True, tag="follow"):
+class Follow(VideoEvent, frozen=True, kw_only=True, tag="follow"):
     """Somebody followed the creator of this video."""
 
 
 @final
-class Rate(Seen, frozen=True, kw_only=True, tag="rate"):
+class Rate(VideoEvent, frozen=True, kw_only=True, tag="rate"):
     """Somebody rated the video, 0 worst to 1 best."""
 
     value: Share
 
 
 @final
-class Hide(Seen, frozen=True, kw_only=True, tag="hide"):
+class Hide(VideoEvent, frozen=True, kw_only=True, tag="hide"):
     """Somebody wants less of this video, its creator or its tags."""
 
     scope: Literal["video", "creator", "tag"] | None = "video"
 
 
 @final
-class Impression(Seen, frozen=True, kw_only=True, tag="impression"):
+class Impression(VideoEvent, frozen=True, kw_only=True, tag="impression"):
     """A video of a slate came on the screen."""
 
     recommendation_id: Id

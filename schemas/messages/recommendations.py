@@ -14,7 +14,7 @@ SOURCE_OFFSET = "freshet-source-offset"  # header of a slate: offset of the prof
 NAMESPACE = UUID("33f208e2-48f1-5424-9e1a-adf8ff447818")  # of recommendation ids; never changes
 
 
-Whole = Annotated[int, Meta(ge=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 
 
 class Because(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

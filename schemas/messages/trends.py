@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.messages.fields import YEAR_2100_MS, VideoId
-from schemas.messages.recommendations import Whole
+from schemas.messages.recommendations import NonNegativeInt
 
 Second = Annotated[int, Meta(ge=0, le=YEAR_2100_MS // 1000)]
 Count = Annotated[int, Meta(ge=0, le=2**56)]  # so that those of a hundred partitions add up in 63 bits
@@ -19,11 +19,11 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
     fixed-point steps (forward decay), so that partitions add up exactly.
     """
 
-    partition: Whole
+    partition: NonNegativeInt
     tick: Second  # of event time
     period: Second
     counts: dict[VideoId, tuple[Count, Count, Count]]
-    applied: dict[Whole, int] = {}  # input partition → offset that is counted
+    applied: dict[NonNegativeInt, int] = {}  # input partition → offset that is counted
 
 
 decode_trends = msgspec.json.Decoder(Trends).decode

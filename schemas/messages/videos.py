@@ -69,11 +69,11 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 Uploads = Upload | Withdraw
-Features = Encoded | Withdrawn
+CatalogueRecord = Encoded | Withdrawn
 KINDS = frozenset(("upload", "withdraw"))
 
 decode: Callable[[bytes], Uploads] = msgspec.json.Decoder(Uploads).decode
-decode_features: Callable[[bytes], Features] = msgspec.json.Decoder(Features).decode
+decode_features: Callable[[bytes], CatalogueRecord] = msgspec.json.Decoder(CatalogueRecord).decode
 encode = msgspec.json.Encoder().encode
 
 

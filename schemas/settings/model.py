@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.settings import kafka_security
 from schemas.settings.media_hosts import hosts
 
-Whole = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -34,25 +34,25 @@ class Settings(BaseSettings):
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("freshet-videos", min_length=1, description="collection of the videos")
-    qdrant_hnsw_ef: Whole = Field(128, description="how many neighbours Qdrant's search keeps in view")
+    qdrant_hnsw_ef: NonNegativeInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
     prefix: str = Field("freshet.", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
     )
     cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache/freshet", description="models, Kafka's jars")
-    partitions: Whole = Field(4, description="partitions of each topic")
-    replication: Whole = Field(1, description="copies of each partition")
+    partitions: NonNegativeInt = Field(4, description="partitions of each topic")
+    replication: NonNegativeInt = Field(1, description="copies of each partition")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
     late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
     erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
     letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
-    poll_records: Whole = Field(20_000, description="records that one fetch may bring")
+    poll_records: NonNegativeInt = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
     media_hosts: str = Field("", description="hosts that media are fetched from, with commas between; empty: none")
     media_root: str = Field("", description="folder whose files an upload may name; empty: none")
-    media_bytes: Whole = Field(104_857_600, description="the most that a media file may have")
+    media_bytes: NonNegativeInt = Field(104_857_600, description="the most that a media file may have")
     media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     image_precision: Literal["int8", "fp32"] = Field("int8", description="how pictures are encoded; GPUs need fp32")

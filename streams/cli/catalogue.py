@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ranker.library.library import Hit
-    from ranker.retrieval.index import Where
+    from ranker.retrieval.index import SearchFilter
     from schemas.messages.videos import Encoded
     from schemas.settings.model import Settings
 By = Literal["text", "image", "audio", "fused"]
@@ -32,7 +32,7 @@ def search(
     """Find videos whose text means what the words mean."""
     from streams.operations.search import search as found
 
-    show(found(settings, words, many, where(language, category), tell), as_json)
+    show(found(settings, words, many, where(language, category), echo_err), as_json)
 
 
 @configured
@@ -50,7 +50,7 @@ def similar(
     from streams.operations.search import similar as found
 
     name = RETRIEVAL if by == "fused" else by
-    show(found(settings, video_id, name, many, where(language, category), tell), as_json)
+    show(found(settings, video_id, name, many, where(language, category), echo_err), as_json)
 
 
 @configured
@@ -60,7 +60,7 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
     from ranker.library.duplicates import reuploads as duplicates_in
     from streams.operations.snapshot import read_stored
 
-    pairs = duplicates_in(read_stored(settings, tell))
+    pairs = duplicates_in(read_stored(settings, echo_err))
     for group in groups(pairs):
         ids = {video.video_id for video in group}
         alike = [
@@ -72,20 +72,20 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
             write_json({"videos": [told(video) for video in group], "pairs": alike})
         else:
             typer.echo(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
-    tell(f"{len(pairs)} pairs")
+    echo_err(f"{len(pairs)} pairs")
 
 
 @configured
 def review(settings: "Settings", as_json: Json = False) -> None:
     """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
     from encoders.moderation.policy import KIND, LIMITED
-    from ranker.catalogue.entry import FOR_GOOD, limited_until
+    from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
     from streams.cli.forget import moment
     from streams.operations.snapshot import read_stored
 
-    gallery = read_stored(settings, tell)
+    gallery = read_stored(settings, echo_err)
     now_ms = time.time() * 1000
-    until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := limited_until(video))}
+    until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := restricted_until_ms(video))}
     limited = [gallery.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]
     dropped = [one for one in gallery.withdrawn.values() if (one.reason or "").startswith(KIND)]
     for video in limited:
@@ -102,7 +102,7 @@ def review(settings: "Settings", as_json: Json = False) -> None:
             write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
         else:
             typer.echo(f"drop   {one.reason}  {one.video_id}")
-    tell(f"{len(limited)} limited, {len(until_ms) - len(limited)} no longer limited, {len(dropped)} dropped")
+    echo_err(f"{len(limited)} limited, {len(until_ms) - len(limited)} no longer limited, {len(dropped)} dropped")
 
 
 @configured
@@ -119,7 +119,7 @@ def playlist(
     from ranker.library.playlist import playlist as made
     from streams.operations.snapshot import read_gallery, wish_of
 
-    gallery = read_gallery(settings, tell)
+    gallery = read_gallery(settings, echo_err)
     for step in made(gallery, wish_of(settings, gallery, user_id, theme), many, where(language, category)):
         fits = {"theme": step.theme, "interest": step.interest, "follows": step.follows}
         if as_json:
@@ -128,11 +128,11 @@ def playlist(
             line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
 
 
-def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "Where":
+def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "SearchFilter":
     """The conditions of the options."""
-    from ranker.retrieval.index import Where
+    from ranker.retrieval.index import SearchFilter
 
-    return Where(languages=tuple(languages or ()), categories=tuple(categories or ()))
+    return SearchFilter(languages=tuple(languages or ()), categories=tuple(categories or ()))
 
 
 def show(hits: "Sequence[Hit]", as_json: bool) -> None:
@@ -143,7 +143,7 @@ def show(hits: "Sequence[Hit]", as_json: bool) -> None:
         else:
             line(hit.video, f"{hit.score:.3f}")
     if not hits:
-        tell("nothing was found")
+        echo_err("nothing was found")
 
 
 def told(video: "Encoded") -> dict[str, Any]:

@@ -25,11 +25,11 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read every topic from its start to its present end; fail if a message breaks a rule."""
-    from streams.errors import Trouble
+    from streams.errors import OperatorError
     from streams.operations.contract.verify import run
 
     if not from_start:
-        raise Trouble("The rules reach from one message to the next.", "Say --from-start to read all.", 2)
+        raise OperatorError("The rules reach from one message to the next.", "Report --from-start to read all.", 2)
     told = list(run(settings))
     breaches = sum(topic["breaches"] for topic in told)
     if as_json:

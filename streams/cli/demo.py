@@ -44,7 +44,7 @@ def demo(
     screen, began = Screen(as_json), time.monotonic()
     try:
         with run_folder(loaded.settings.data_dir, keep) as folder:
-            screen.say(f"reading {log or 'a made-up log'}")
+            screen.report(f"reading {log or 'a made-up log'}")
             recorded = _log(loaded.settings, log, events, folder)
             settings, own_broker = _apart(loaded, folder)
             shown = put_clips(clips, Path(settings.media_root))
@@ -53,12 +53,12 @@ def demo(
                 settings = ready.settings
             seconds = time.monotonic() - began
             for line in closing_words(settings, folder, own_broker, keep, seconds):
-                screen.say(line)
+                screen.report(line)
             if as_json:
                 kept = str(folder) if keep else None
                 write_json({**report.as_json(), "seconds": round(seconds, 1), "folder": kept})
     except KeyboardInterrupt:
-        screen.say("interrupted; all stopped")
+        screen.report("interrupted; all stopped")
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(0 if all(check.holds for check in report.checks) else 1)
 

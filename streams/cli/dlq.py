@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.messages.dead_letters import Reason
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -19,9 +19,9 @@ SHOWN_BYTES = 300  # of a key or value
 @configured
 def ls(settings: "Settings", as_json: Json = False) -> None:
     """Count the dead letters by reason and topic."""
-    from streams.dead_letters.store import heaps, letters
+    from streams.dead_letters.store import groups, letters
 
-    found = heaps(letters(settings))
+    found = groups(letters(settings))
     rows = [
         {
             "reason": reason,
@@ -37,7 +37,7 @@ def ls(settings: "Settings", as_json: Json = False) -> None:
         write_json({"letters": sum(heap.count for heap in found.values()), "heaps": rows})
         return
     if not found:
-        tell("no dead letters")
+        echo_err("no dead letters")
         return
     lines = [("reason", "topic", "letters", "oldest", "newest", "most attempts")]
     for (reason, topic), heap in found.items():
@@ -74,7 +74,7 @@ def replay(
         Reason,
         typer.Option(metavar="REASON", help="Which letters: decode, schema, range …; `freshet dlq ls` has them."),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be sent, and send nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Send the letters of a reason to their topics again, each letter once.
@@ -94,9 +94,9 @@ def _tell_replayed(done: "Replayed", dry_run: bool) -> None:
     for topic, count in sorted(done.sent.items()):
         typer.echo(f"{topic}: {count} {'would be sent' if dry_run else 'sent'} again")
     for why, count in sorted(done.left_out.items()):
-        tell(f"{count} left out: {why}")
+        echo_err(f"{count} left out: {why}")
     if not done.sent and not done.left_out:
-        tell("no letters of this reason that were not sent again already")
+        echo_err("no letters of this reason that were not sent again already")
 
 
 def _as_json(letter: "Letter") -> dict[str, object]:

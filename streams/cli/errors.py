@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 
 
 def report(error: Exception) -> int:
@@ -26,7 +26,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
     from schemas.settings.load import SettingsError
 
     match error:
-        case Trouble():
+        case OperatorError():
             return error.cause, error.remedy, error.code
         case SettingsError():
             return str(error), "`freshet config show` lists every setting with its source.", 2

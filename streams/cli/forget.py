@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
-    from streams.operations.erasure_audit import Found
+    from streams.operations.erasure_audit import AuditFinding
 
 
 @configured
@@ -48,7 +48,7 @@ def _forget(settings: "Settings", user_id: str, at_ms: int, wait_s: float, as_js
         raise typer.BadParameter(
             "that lies in the future; what has not happened cannot be forgotten", param_hint="--at-ms"
         )
-    seconds = erase(settings, user_id, at_ms, wait_s, tell)
+    seconds = erase(settings, user_id, at_ms, wait_s, echo_err)
     if as_json:
         write_json({"at_ms": at_ms, "seconds": seconds})
     elif seconds:
@@ -75,19 +75,19 @@ def _prove(settings: "Settings", user_id: str, as_json: bool) -> None:
     raise typer.Exit(1 if left else 0)
 
 
-def fields(one: "Found") -> dict[str, Any]:
+def fields(one: "AuditFinding") -> dict[str, Any]:
     """A place as JSON."""
     said = {"place": one.place, "kind": one.kind, "looked_at": one.looked_at, "hits": one.hits}
     return said | {"tombstones": one.tombstones, "expires_ms": one.expires_ms, "gone_ms": one.gone_ms, "why": why(one)}
 
 
-def told(one: "Found") -> str:
+def told(one: "AuditFinding") -> str:
     """A place as a line."""
     reason = why(one)
     return f"{one.place} ({one.kind}): {one.hits} hits in {one.looked_at}" + (f"; {reason}" if reason else "")
 
 
-def why(one: "Found") -> str:
+def why(one: "AuditFinding") -> str:
     """What has to happen until the hits are gone; empty where there are none."""
     if not one.hits:
         return ""
@@ -108,7 +108,7 @@ def _when_it_expires(expires_ms: int | None, gone_ms: int | None) -> str:
     return f"the last expires {day(expires_ms)} and is gone by {day(gone_ms)}"
 
 
-def _why_not_compacted(one: "Found") -> str:
+def _why_not_compacted(one: "AuditFinding") -> str:
     if one.alive:
         return "the newest record under this key is no tombstone: erase the person first, and see that the agents run"
     if not one.tombstones:

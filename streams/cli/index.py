@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import configured, tell
+from streams.cli.options import configured, echo_err
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,9 @@ def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
     from streams.qdrant.rebuild import rebuild as rebuilt
 
-    tell(f"{rebuilt(settings, tell, progress())} videos are in the index; the alias is {settings.qdrant_collection}")
+    echo_err(
+        f"{rebuilt(settings, echo_err, progress())} videos are in the index; the alias is {settings.qdrant_collection}"
+    )
 
 
 @configured
@@ -31,13 +33,13 @@ def backfill(
 ) -> None:
     """Describe a log's videos that the catalogue lacks or that other models described, behind the agents' back."""
     from schemas.topics import UPLOADS
-    from streams.kafka.security import wait_until_let_in
+    from streams.kafka.security import wait_for_authenticated_broker
     from streams.logs.jsonl import messages
     from streams.operations.backfill import backfill as filled
 
     uploads = messages(log, UPLOADS)
-    wait_until_let_in(settings, tell)
-    tell(f"{filled(settings, uploads, progress())} videos were described")
+    wait_for_authenticated_broker(settings, echo_err)
+    echo_err(f"{filled(settings, uploads, progress())} videos were described")
 
 
 def progress() -> "Callable[[int, int], None]":
@@ -48,6 +50,6 @@ def progress() -> "Callable[[int, int], None]":
         nonlocal said
         if (now := time.monotonic()) - said > SAY_EVERY_S or done == total:
             said = now
-            tell(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
+            echo_err(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
 
     return moved

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -82,7 +82,7 @@ def send_log(settings: "Settings", file: Path, speed: str, as_json: bool) -> Non
             lambda line: progress.advance(bar, len(line.value) + 1),
         )
     for fault in faults:
-        tell(str(fault))
+        echo_err(str(fault))
     if as_json:
         write_json({"confirmed": dict(sorted(sent.items())), "left_out": len(faults)})
     else:
@@ -126,7 +126,7 @@ def watch(
     """Show slates as they come out, until Ctrl-C."""
     from streams.logs.tail import answers
 
-    tell(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
+    echo_err(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
     with suppress(KeyboardInterrupt):
         for answer in islice(answers(settings, user, from_start), count):
             if not as_json:
@@ -151,7 +151,7 @@ def _show_slate(user_id: str, value: bytes | None) -> None:
     try:
         slate = decode_recommendation(value)
     except msgspec.DecodeError as error:
-        tell(f"{user_id}: a slate that cannot be read: {error}")
+        echo_err(f"{user_id}: a slate that cannot be read: {error}")
         return
     typer.echo(heading(slate))
     table = Table("rank", "video", "score", "sources", "because", box=None)

@@ -69,7 +69,7 @@ def load_settings(flags: dict[str, Any]) -> "Loaded":
     return load(flags, os.environ, settings_file(os.environ, Path.cwd()))
 
 
-def tell(line: str) -> None:
+def echo_err(line: str) -> None:
     """Write a line for people to stderr, so that stdout carries only data."""
     typer.echo(line, err=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from streams.cli.logs import LogFile, send_log
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -84,7 +84,7 @@ def _advancing(lines: Iterator[bytes], advance: Any) -> "Iterator[Line | Fault]"
 
 def _show(outcome: "Outcome", seconds: float, as_json: bool) -> None:
     for fault in outcome.faults:
-        tell(str(fault))
+        echo_err(str(fault))
     figures = {name: value for name, value in asdict(outcome).items() if name != "faults"}
     figures["seconds"] = round(seconds, 3)
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import configured, tell, treat_sigterm_as_ctrl_c
+from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
 from streams.worker.agents import Agent
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Whi
     from streams.kafka import topic_admin
     from streams.worker.run import run_worker
 
-    topic_admin.wait_until_let_in(settings, tell)
+    topic_admin.wait_for_authenticated_broker(settings, echo_err)
     topic_admin.check(settings)
     run_worker(name.value, settings)
 
@@ -36,10 +36,10 @@ def up(
     try:
         with ExitStack() as running:
             if with_broker:
-                running.enter_context(supervise.broker_if_none_answers(settings, tell))
-            topic_admin.wait_until_let_in(settings, tell)
-            topic_admin.apply(settings, tell)
+                running.enter_context(supervise.broker_if_none_answers(settings, echo_err))
+            topic_admin.wait_for_authenticated_broker(settings, echo_err)
+            topic_admin.apply(settings, echo_err)
             topic_admin.check(settings)
-            supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, tell)
+            supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, echo_err)
     except KeyboardInterrupt:
-        tell("all stopped")
+        echo_err("all stopped")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, tell, treat_sigterm_as_ctrl_c, with_loaded, write_json
-from streams.errors import Trouble
+from streams.cli.options import Json, configured, echo_err, treat_sigterm_as_ctrl_c, with_loaded, write_json
+from streams.errors import OperatorError
 
 if TYPE_CHECKING:
     from schemas.settings.load import Loaded
@@ -29,17 +29,17 @@ def broker(
 
     treat_sigterm_as_ctrl_c()
     try:
-        with local_broker(settings.data_dir, settings.cache_dir, port, reset, tell) as running:
+        with local_broker(settings.data_dir, settings.cache_dir, port, reset, echo_err) as running:
             _tell_started(running, as_json)
             _watch_over(running)
     except KeyboardInterrupt:
-        tell("broker stopped")
+        echo_err("broker stopped")
 
 
 def _tell_started(running: "LocalBroker", as_json: bool) -> None:
     if as_json and running.process:
         write_json({"bootstrap": running.bootstrap, "pid": running.process.pid, "folder": str(running.folder)})
-    tell(f"Kafka answers at {running.bootstrap}; its files lie in {running.folder}; Ctrl-C stops it")
+    echo_err(f"Kafka answers at {running.bootstrap}; its files lie in {running.folder}; Ctrl-C stops it")
 
 
 def _watch_over(running: "LocalBroker") -> None:
@@ -47,7 +47,7 @@ def _watch_over(running: "LocalBroker") -> None:
 
     while running.process:
         if (status := running.process.poll()) is not None:
-            raise Trouble(f"Kafka ended {exit_text(status)}.", f"Read {running.folder}/broker.log.")
+            raise OperatorError(f"Kafka ended {exit_text(status)}.", f"Read {running.folder}/broker.log.")
         time.sleep(LOOK_S)
 
 
@@ -73,4 +73,4 @@ def export(settings: "Settings") -> None:
     """Make the ONNX models from pretrained weights, once, into the cache."""
     from encoders.models.provision import provision
 
-    provision(settings.cache_dir, tell)
+    provision(settings.cache_dir, echo_err)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.options import Json, configured, tell, write_json
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -47,7 +47,7 @@ def apply(settings: "Settings", as_json: Json = False) -> None:
         write_json({"differences": done, "refused": [asdict(difference) for difference in refused]})
     else:
         for line in done or ["the topics are as they should be"]:
-            tell(line)
+            echo_err(line)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -58,4 +58,4 @@ def _show(differences: "Sequence[Difference]", as_json: bool) -> None:
     for difference in differences:
         typer.echo(str(difference))
     if not differences:
-        tell("the topics are as they should be")
+        echo_err("the topics are as they should be")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import configured, tell, treat_sigterm_as_ctrl_c
+from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,13 @@ def train_fusion(
     """Learn from what people watched how text, picture and sound become one vector (FRESHET_FUSION=attention)."""
     if every is None:
         if _round(settings, log).replaced:
-            tell(ROLLOUT)
+            echo_err(ROLLOUT)
         return
     treat_sigterm_as_ctrl_c()
     try:
         again(lambda: _round(settings, log), every)
     except KeyboardInterrupt:
-        tell("stopped")
+        echo_err("stopped")
 
 
 def again(learn: "Callable[[], Outcome]", every: float) -> None:
@@ -46,17 +46,17 @@ def again(learn: "Callable[[], Outcome]", every: float) -> None:
     """
     from confluent_kafka import KafkaException
 
-    from streams.errors import Trouble
+    from streams.errors import OperatorError
 
     while True:
         began = time.monotonic()
         try:
             learn()
-        except Trouble as trouble:
-            tell(str(trouble))
+        except OperatorError as trouble:
+            echo_err(str(trouble))
         except (KafkaException, TimeoutError) as error:
-            tell(f"reading Kafka failed: {error!r}")
-        tell(f"the next round begins {every:g} h after this one began")
+            echo_err(f"reading Kafka failed: {error!r}")
+        echo_err(f"the next round begins {every:g} h after this one began")
         time.sleep(max(0.0, began + every * HOUR_S - time.monotonic()))
 
 
@@ -68,11 +68,11 @@ def _round(settings: "Settings", log: Path | None) -> "Outcome":
     from streams.operations.train_fusion import learn_fusion, watch_of
     from streams.operations.watch_history import read_watched
 
-    gallery = read_stored(settings, tell)
+    gallery = read_stored(settings, echo_err)
     if log is None:
-        watches = read_watched(settings, gallery.videos, tell)
+        watches = read_watched(settings, gallery.videos, echo_err)
     else:
         watches = [watched for event in messages(log, FEEDBACK) if (watched := watch_of(event))]
-    learned = learn_fusion(settings, gallery, watches, tell)
-    tell(str(learned))
+    learned = learn_fusion(settings, gallery, watches, echo_err)
+    echo_err(str(learned))
     return learned

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 
 log = logging.getLogger("freshet.letters")
 
@@ -79,10 +79,10 @@ class Alarm:
             )
 
 
-class Letters:
+class DeadLetterPublisher:
     """An agent's dead letters: put into its outbox, and counted for the alarm."""
 
-    def __init__(self, settings: Settings, out: Outbox, agent: str) -> None:
+    def __init__(self, settings: Settings, out: ConfirmedProducer, agent: str) -> None:
         self._settings, self._out = settings, out
         self.alarm = Alarm(agent, settings.letters_alarm)
 
@@ -97,7 +97,7 @@ class Letters:
         self.alarm.take(time.monotonic(), read, [one.reason for one in letters])
 
 
-async def put_letters(out: Outbox, settings: Settings, letters: Iterable[DeadLetter]) -> None:
+async def put_letters(out: ConfirmedProducer, settings: Settings, letters: Iterable[DeadLetter]) -> None:
     """Put dead letters into the outbox, each on the partition of the original's key."""
     await out.put_by_key(DEAD_LETTERS.full(settings.prefix), [outgoing(one) for one in letters])
 

@@ -12,9 +12,9 @@ from kafka.structs import OffsetAndMetadata
 from schemas.messages.dead_letters import ATTEMPTS, KEPT, LETTER_BYTES, attempts_of
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, MAX_RECORD_BYTES, TOPICS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.command_reader import records
-from streams.kafka.security import kafka_python_options, wait_until_let_in
+from streams.kafka.security import kafka_python_options, wait_for_authenticated_broker
 
 AT_ONCE = 500  # letters between two confirmed sends
 CONFIRM_S = 130.0  # the producer itself gives up after 120 s
@@ -38,7 +38,7 @@ class Letter(NamedTuple):
 
 
 @dataclass
-class Heap:
+class DeadLetterGroup:
     """Dead letters of one reason from one topic."""
 
     count: int = 0
@@ -62,11 +62,11 @@ class Replayed:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def heaps(letters: Iterable[Letter]) -> dict[tuple[str, str], Heap]:
+def groups(letters: Iterable[Letter]) -> dict[tuple[str, str], DeadLetterGroup]:
     """Count letters by reason and topic, the most first."""
-    found: dict[tuple[str, str], Heap] = {}
+    found: dict[tuple[str, str], DeadLetterGroup] = {}
     for letter in letters:
-        found.setdefault((letter.reason, letter.topic), Heap()).add(letter)
+        found.setdefault((letter.reason, letter.topic), DeadLetterGroup()).add(letter)
     return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0])))
 
 
@@ -80,7 +80,7 @@ def newest(letters: Iterable[Letter], limit: int) -> list[Letter]:
 
 def letters(settings: Settings, reason: str | None = None) -> Iterator[Letter]:
     """Every dead letter up to the present end, of one reason or of all."""
-    wait_until_let_in(settings, lambda _: None)
+    wait_for_authenticated_broker(settings, lambda _: None)
     consumer = _consumer(settings)
     try:
         for letter in _read(consumer, settings, {}):
@@ -93,9 +93,9 @@ def letters(settings: Settings, reason: str | None = None) -> Iterator[Letter]:
 def replay(settings: Settings, reason: str, dry_run: bool) -> Replayed:
     """Send the letters of a reason to their topics again, each once: how far it came is kept as a group's offsets.
 
-    With `dry_run` nothing is sent and nothing is kept. Raises Trouble where the broker does not take one.
+    With `dry_run` nothing is sent and nothing is kept. Raises OperatorError where the broker does not take one.
     """
-    wait_until_let_in(settings, lambda _: None)
+    wait_for_authenticated_broker(settings, lambda _: None)
     consumer = _consumer(settings, group_id=f"{settings.prefix}dlq-replay-{reason}")
     producer = None if dry_run else _producer(settings)
     done = Replayed()
@@ -141,7 +141,7 @@ def _send(batch: list[Letter], settings: Settings, producer: Any, consumer: Kafk
         for sent in waiting:
             sent.get(CONFIRM_S)
     except KafkaError as error:
-        raise Trouble(f"A letter was not taken again: {error}.", "Nothing is lost; replay again.") from error
+        raise OperatorError(f"A letter was not taken again: {error}.", "Nothing is lost; replay again.") from error
     if producer and batch:
         ends = {TopicPartition(DEAD_LETTERS.full(settings.prefix), one.partition): one.offset + 1 for one in batch}
         consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
@@ -150,7 +150,7 @@ def _send(batch: list[Letter], settings: Settings, producer: Any, consumer: Kafk
 def _read(consumer: KafkaConsumer, settings: Settings, starts: Mapping[TopicPartition, int]) -> Iterator[Letter]:
     topic = DEAD_LETTERS.full(settings.prefix)
     if not consumer.partitions_for_topic(topic):
-        raise Trouble(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
     return map(_letter, records(consumer, topic, starts))
 
 

@@ -24,7 +24,7 @@ HOMES = 200_000  # people whose partition is remembered; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
 
 
-class Refused(Exception):
+class RejectedRecord(Exception):
     """A record that cannot be used, with the reason and a sentence."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -55,7 +55,7 @@ class Reading(NamedTuple):
 
     arrivals: list[Arrival]
     letters: list[DeadLetter]
-    astray: list[Outgoing]  # on the wrong partition: to be sent again by key
+    misrouted: list[Outgoing]  # on the wrong partition: to be sent again by key
 
 
 def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
@@ -69,8 +69,8 @@ def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
             if homes[event.user_id] == partition:
                 arrivals.append(Arrival(event, record.topic, partition, record.offset))
             else:
-                reading.astray.append(sent_again(record, event.user_id))
-        except Refused as why:
+                reading.misrouted.append(reroute(record, event.user_id))
+        except RejectedRecord as why:
             reading.letters.append(letter(record, why.reason, why.detail))
     return reading
 
@@ -84,8 +84,8 @@ def read_upload(record: Record) -> videos.Uploads | DeadLetter:
         if isinstance(video, videos.Upload):
             _refuse_if(videos.why_not_an_upload(video), Reason.SCHEMA)
         if record.key is not None and record.key != video.video_id.encode():
-            raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.video_id")
-    except Refused as why:
+            raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.video_id")
+    except RejectedRecord as why:
         return letter(record, why.reason, why.detail)
     return video
 
@@ -124,7 +124,7 @@ def _feedback(record: Record) -> feedback.Feedback:
         check_time(record, event.at_ms)
     key = record.key
     if key != user_id.encode() and key is not None:
-        raise Refused(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
+        raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
     if event.event_id is None and (event_id := event_id or _origin(record)):
         return msgspec.structs.replace(event, event_id=event_id)
     return event
@@ -134,22 +134,22 @@ def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M
     """Decode a record's value, CloudEvents unwrapped; every way in which this fails has its reason."""
     value = record.value
     if not value:
-        raise Refused(Reason.DECODE, "the value is null" if value is None else "the value is empty")
+        raise RejectedRecord(Reason.DECODE, "the value is null" if value is None else "the value is empty")
     if len(value) > limit:
-        raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes, {limit} are allowed")
+        raise RejectedRecord(Reason.TOO_LARGE, f"{len(value)} bytes, {limit} are allowed")
     if value[0] == REGISTRY_MAGIC:
-        raise Refused(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
+        raise RejectedRecord(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
     try:
         if not record.headers and value.find(cloudevents.MARK) < 0:
             return decode(value), None  # plain JSON, as nearly all is
         data, event_id = cloudevents.unwrap(value, _headers(record))
         return decode(data), event_id
     except cloudevents.UnknownVersion as error:
-        raise Refused(Reason.SCHEMA_VERSION, str(error)) from None
+        raise RejectedRecord(Reason.SCHEMA_VERSION, str(error)) from None
     except msgspec.ValidationError as error:
-        raise Refused(_reason_of(str(error)), str(error)) from None
+        raise RejectedRecord(_reason_of(str(error)), str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(Reason.DECODE, str(error)) from None
+        raise RejectedRecord(Reason.DECODE, str(error)) from None
 
 
 def _reason_of(error: str) -> Reason:
@@ -168,12 +168,12 @@ def check_ids(**ids: str) -> None:
 def check_time(record: Record, at_ms: int) -> None:
     """Refuse a time further ahead of the broker's than clocks may differ."""
     if at_ms > record.timestamp + FUTURE_MS:
-        raise Refused(Reason.TIMESTAMP, f"$.at_ms is {at_ms - record.timestamp} ms after the broker's time")
+        raise RejectedRecord(Reason.TIMESTAMP, f"$.at_ms is {at_ms - record.timestamp} ms after the broker's time")
 
 
 def _refuse_if(why: str | None, reason: Reason) -> None:
     if why:
-        raise Refused(reason, why)
+        raise RejectedRecord(reason, why)
 
 
 def _header(record: Record, name: str) -> str | None:
@@ -193,9 +193,9 @@ def _headers(record: Record) -> Mapping[str, bytes]:
     return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
 
 
-def sent_again(record: Record, user_id: str) -> Outgoing:
+def reroute(record: Record, user_id: str) -> Outgoing:
     """A record on its way to its person's partition; one that was sent there already is refused."""
     if _header(record, ORIGIN):
-        raise Refused(Reason.KEY_MISMATCH, "sent again already, and still on the wrong partition")
+        raise RejectedRecord(Reason.KEY_MISMATCH, "sent again already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])

@@ -29,12 +29,12 @@ def check(stage: Stage, shift: Shift) -> tuple[str, tuple[Check, ...]]:
     """Compare the live state with a replay of what was published, and read every topic against the contract."""
     stage.screen.chapter("Checking: live against replay, and every message against the contract")
     live, people = live_digest(stage.settings)
-    stage.screen.say(f"  live: {people} profiles read from their topic")
+    stage.screen.report(f"  live: {people} profiles read from their topic")
     replayed, late = replay_state(stage.publisher.file, stage.settings)
-    stage.screen.say(f"  replay: {stage.counts['events']} events folded again, without a broker")
+    stage.screen.report(f"  replay: {stage.counts['events']} events folded again, without a broker")
     topics = []
     for topic in verified(stage.settings):
-        stage.screen.say(f"  {topic['topic']}: {topic['records']} records read, {topic['breaches']} breaches")
+        stage.screen.report(f"  {topic['topic']}: {topic['records']} records read, {topic['breaches']} breaches")
         topics.append(topic)
     records, breaches = (sum(topic[what] for topic in topics) for what in ("records", "breaches"))
     answered, letters = stage.answered(), stage.seen.letters

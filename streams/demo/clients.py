@@ -17,7 +17,7 @@ from schemas.messages import videos
 from schemas.messages.recommendations import Trigger
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, MAX_RECORD_BYTES, RECOMMENDATIONS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.security import kafka_python_options
 from streams.logs.jsonl import Line
 
@@ -52,7 +52,7 @@ class Publisher:
         )
 
     def send(self, lines: Iterable[Line]) -> Iterator[Sent]:
-        """Send all, and give each once it is confirmed; raises Trouble at the first that is not."""
+        """Send all, and give each once it is confirmed; raises OperatorError at the first that is not."""
         waiting: deque[tuple[Line, float, Any]] = deque()
         for line in lines:
             self._out.write(line.value + b"\n")
@@ -78,7 +78,7 @@ def _confirmed(line: Line, at_s: float, outcome: Any) -> Sent:
         place = outcome.get(timeout=CONFIRM_S)
     except KafkaError as error:
         cause = f"A {line.kind} was not confirmed by the broker: {error}."
-        raise Trouble(cause, "Look at the broker's log and start again.") from error
+        raise OperatorError(cause, "Look at the broker's log and start again.") from error
     return Sent(line, place.partition, place.offset, at_s)
 
 
@@ -130,7 +130,7 @@ class Follower(Thread):
     def check(self) -> None:
         """Raise what ended it early."""
         if self._fault:
-            raise Trouble(f"Reading the answers failed: {self._fault}.", "Start again.") from self._fault
+            raise OperatorError(f"Reading the answers failed: {self._fault}.", "Start again.") from self._fault
 
     def run(self) -> None:
         """Read until `end`."""

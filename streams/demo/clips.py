@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders.fusion.embeddings import RETRIEVAL
-from ranker.library.library import Gallery, Hit
+from ranker.library.library import Hit, VideoLibrary
 from schemas.messages.videos import Encoded, Upload
 from streams.demo.latency import Now
 from streams.demo.log import lines_of
@@ -106,8 +106,8 @@ def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> Told:
     stage.publish(usable(uploads), "clips", len(uploads))
     ids = {upload.video_id for upload in uploads}
     stage.wait("the encoder to describe clips", lambda: len(ids & stage.seen.described.keys()), len(ids))
-    everything = read_gallery(stage.settings, stage.screen.say)
-    gallery = Gallery({video_id: everything.videos[video_id] for video_id in sorted(ids)})
+    everything = read_gallery(stage.settings, stage.screen.report)
+    gallery = VideoLibrary({video_id: everything.videos[video_id] for video_id in sorted(ids)})
     told = Told(
         {_name(video): video.tags for video in gallery.videos.values()},
         {_name(video): nearest(gallery, video) for video in gallery.videos.values()},
@@ -116,15 +116,15 @@ def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> Told:
     for video in gallery.videos.values():
         labels = ", ".join(f"{label} {share:.2f}" for label, share in video.labels.items()) or "no label"
         has = ", ".join(sorted(video.vectors.keys() - {RETRIEVAL}))
-        stage.screen.say(f"  {_name(video)}\n    vectors: {has}; {labels}")
+        stage.screen.report(f"  {_name(video)}\n    vectors: {has}; {labels}")
         for by, title in told.similar[_name(video)].items():
-            stage.screen.say(f"    nearest by {by}: {title}")
+            stage.screen.report(f"    nearest by {by}: {title}")
     for words, title in told.searches.items():
-        stage.screen.say(f"  searching for “{words}” finds: {title}")
+        stage.screen.report(f"  searching for “{words}” finds: {title}")
     return told
 
 
-def nearest(gallery: Gallery, video: Encoded) -> dict[str, str]:
+def nearest(gallery: VideoLibrary, video: Encoded) -> dict[str, str]:
     """The title of the clip that is nearest by text, picture, sound and all together, as far as it has them."""
     found = {name: gallery.similar(video.video_id, name, 1) for name in sorted(video.vectors)}
     return {name.replace(RETRIEVAL, "all"): _first(hits) for name, hits in found.items() if hits}

@@ -9,7 +9,7 @@ from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.topics import UPLOADS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line, read_log
 
 EVENTS, VIDEOS = 5000, 400  # of the made-up log; chosen so that a run ends within 90 s on two cores
@@ -63,11 +63,13 @@ def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
         with path.open("rb") as lines:
             log = _recorded(name, read_log(lines))
     except OSError as error:
-        raise Trouble(f"{path} cannot be read: {error.strerror}.", "Name a JSONL log or a folder.") from error
+        raise OperatorError(f"{path} cannot be read: {error.strerror}.", "Name a JSONL log or a folder.") from error
     if not log.events or not log.videos():
-        raise Trouble(f"{path} holds no upload and event that can be used.", f"`freshet validate {path}` says why.")
+        raise OperatorError(
+            f"{path} holds no upload and event that can be used.", f"`freshet validate {path}` says why."
+        )
     if not by_kind(log.videos(), LIKES):
-        raise Trouble(
+        raise OperatorError(
             f"No {LIKES} videos of {path} share a category or a tag.", "The demo needs them; use another log."
         )
     return log._replace(events=log.events[: whole_exposures(log.events, events_limit)])
@@ -84,7 +86,7 @@ def converted(folder: Path, limit: int, out: Path) -> Path:
             convert(folder, out, limit)
             return out
     patterns = " nor ".join(pattern for pattern, _ in known)
-    raise Trouble(f"{folder} holds neither {patterns}.", "Name KuaiRand's or MovieLens's folder, or a JSONL log.")
+    raise OperatorError(f"{folder} holds neither {patterns}.", "Name KuaiRand's or MovieLens's folder, or a JSONL log.")
 
 
 def whole_exposures(lines: Sequence[Line], limit: int | None) -> int:

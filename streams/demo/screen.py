@@ -44,7 +44,7 @@ class Screen:
         if not self._console.is_terminal:
             self._console.width = PLAIN_WIDTH
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """One line."""
         self._console.print(Text(line), soft_wrap=True)
 
@@ -60,7 +60,7 @@ class Screen:
         limit = f"; gives up when nothing moves for {gives_up_s:g} s" if gives_up_s else ""
         with self._bar(what, total) if self._console.is_terminal else self._lines(what, total, limit) as moved:
             yield moved
-        self.say(f"  {what}: {total} in {time.monotonic() - began:.1f} s")
+        self.report(f"  {what}: {total} in {time.monotonic() - began:.1f} s")
 
     @contextmanager
     def _bar(self, what: str, total: int) -> Iterator[Moved]:
@@ -77,7 +77,7 @@ class Screen:
             nonlocal said
             if time.monotonic() - said >= SAY_EVERY_S:
                 said = time.monotonic()
-                self.say(f"  {what}: {done} of {total} ({said - began:.0f} s{limit})")
+                self.report(f"  {what}: {done} of {total} ({said - began:.0f} s{limit})")
 
         yield moved
 

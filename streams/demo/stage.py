@@ -19,7 +19,7 @@ from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.demo.clients import Follower, Publisher, Sent, following
 from streams.demo.screen import Screen
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.local.broker import local_broker
 from streams.logs.jsonl import Line
@@ -51,13 +51,13 @@ class Agents:
         return self._folder / f"{name}.log"
 
     def check(self) -> None:
-        """Raise Trouble, with the last lines of the agent, where one has ended."""
+        """Raise OperatorError, with the last lines of the agent, where one has ended."""
         for name, process in self.processes.items():
             if (status := process.poll()) is not None:
                 said = self.output(name).read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
                 told = "\n".join(f"  {name} | {line}" for line in said) or f"  {name} said nothing"
                 cause = f"The agent {name} ended {processes.exit_text(status)}; the others are stopped.\n{told}"
-                raise Trouble(cause, f"See to that; `freshet worker {name}` runs it alone.")
+                raise OperatorError(cause, f"See to that; `freshet worker {name}` runs it alone.")
 
 
 class Stage:
@@ -82,7 +82,7 @@ class Stage:
         return sent
 
     def wait(self, what: str, done: Callable[[], int], total: int, shown: bool = True) -> None:
-        """Return when `done` has reached the total; raise Trouble when an agent ends or nothing moves for long."""
+        """Return when `done` reaches the total; raise OperatorError when an agent ends or nothing moves for long."""
         with self.screen.progress(f"waiting for {what}", total, STALLED_S) if shown else _silent() as moved:
             reached, since = -1, time.monotonic()
             while (now := done()) < total:
@@ -91,7 +91,7 @@ class Stage:
                 if time.monotonic() - since > STALLED_S:
                     letters = ", ".join(f"{times} {reason}" for reason, times in sorted(self.seen.letters.items()))
                     cause = f"Still {total - now} of {total} to go for {what}, and nothing moved for {STALLED_S:g} s."
-                    raise Trouble(f"{cause} Dead letters: {letters or 'none'}.", "A smaller --events may do.")
+                    raise OperatorError(f"{cause} Dead letters: {letters or 'none'}.", "A smaller --events may do.")
                 self.agents.check()
                 self.seen.check()
                 moved(now)
@@ -119,17 +119,19 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
     _refuse_missing_models(settings)
     with ExitStack() as running:
         if own_broker:
-            broker = running.enter_context(local_broker(folder, settings.cache_dir, say=screen.say))
+            broker = running.enter_context(local_broker(folder, settings.cache_dir, report=screen.report))
             if not keep:
                 running.callback(broker.kill)  # its data go anyway
             settings = settings.model_copy(update={"bootstrap": broker.bootstrap})
-        topic_admin.wait_until_let_in(settings, screen.say)
+        topic_admin.wait_for_authenticated_broker(settings, screen.report)
         made: list[str] = []
         topic_admin.apply(settings, made.append)
         topic_admin.check(settings)
-        screen.say(f"Kafka answers at {settings.bootstrap}; {len(made)} topics made, {settings.partitions} partitions")
+        screen.report(
+            f"Kafka answers at {settings.bootstrap}; {len(made)} topics made, {settings.partitions} partitions"
+        )
         agents = Agents(folder)
-        running.callback(lambda: supervise.stop_all(agents.processes, screen.say, STOP_S))
+        running.callback(lambda: supervise.stop_all(agents.processes, screen.report, STOP_S))
         agents.start(supervise.environment(settings))
         publisher = running.enter_context(Publisher(settings, folder / "published.jsonl"))
         seen = running.enter_context(following(settings))
@@ -169,7 +171,7 @@ def _refuse_missing_models(settings: Settings) -> None:
     try:
         verify(folder_of(settings.cache_dir))
     except ModelError as error:
-        raise Trouble(f"The models cannot be used: {error}", "`freshet export` makes them, once.") from error
+        raise OperatorError(f"The models cannot be used: {error}", "`freshet export` makes them, once.") from error
 
 
 def event_of(line: Line) -> Feedback:

@@ -101,7 +101,7 @@ def play_log(stage: Stage, log: Recorded) -> float:
     stage.publish(log.events, "events", len(log.events))
     stage.wait("everybody's slate after their last event", stage.answered, len(stage.profiles))
     spent_s = time.monotonic() - began
-    stage.screen.say(f"  {len(log.events) / spent_s:.0f} events a second, from the first sent to the last answered")
+    stage.screen.report(f"  {len(log.events) / spent_s:.0f} events a second, from the first sent to the last answered")
     return spent_s
 
 
@@ -115,12 +115,12 @@ def change_a_slate(stage: Stage, log: Recorded, now: Now) -> Shift:
     stage.screen.chapter(f"{ana} likes three videos of the kind {kind}:")
     likes: list[Feedback] = []
     for video_id in liked:
-        stage.screen.say(f"  + {title_of(video_id, catalogue)}")
+        stage.screen.report(f"  + {title_of(video_id, catalogue)}")
         likes.append(Like(user_id=ana, video_id=video_id, at_ms=now(), event_id=f"{ana}-like-{video_id}"))
     after = act(stage, likes)
     shift = Shift(ana, kind, share(before, catalogue, kind), share(after, catalogue, kind))
     stage.screen.slates(before, after, catalogue, kind)
-    stage.screen.say(f"{kind} on {ana}'s slate: {shift.share_before:.0%} before, {shift.share_after:.0%} after")
+    stage.screen.report(f"{kind} on {ana}'s slate: {shift.share_before:.0%} before, {shift.share_after:.0%} after")
     return shift
 
 
@@ -137,7 +137,7 @@ def act(stage: Stage, events: Sequence[Feedback]) -> list[Item]:
     if newest is None:
         raise RuntimeError(f"the slate of {person} was there and is gone; slates are never taken back")
     ms = 1000 * (newest.at_s - last.at_s)
-    stage.screen.say(f"  her slate, version {newest.version}, came {ms:.0f} ms after she acted")
+    stage.screen.report(f"  her slate, version {newest.version}, came {ms:.0f} ms after she acted")
     return decode_recommendation(newest.value).items
 
 

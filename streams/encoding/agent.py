@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from encoders.base import Precision
-from encoders.embedder import Describer
-from encoders.fusion.embeddings import MODALITIES, is_current, vector_of
+from encoders.embedder import VideoEmbedder
+from encoders.fusion.embeddings import MODALITIES, is_from_current_model, vector_of
 from ranker.catalogue import entry
 from ranker.retrieval.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
-from schemas.messages.videos import Encoded, Features, Uploads, Withdrawn
+from schemas.messages.videos import CatalogueRecord, Encoded, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
-from streams.dead_letters.publisher import Letters
+from streams.dead_letters.publisher import DeadLetterPublisher
 from streams.dead_letters.validation import read_upload
-from streams.encoding.media_loader import Contents
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.encoding.media_loader import MediaLoader
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.records import Record, partition_of
@@ -34,11 +34,11 @@ PAUSE_S = 2.0  # before an index that did not answer is asked again
 def declare(
     app: Any,
     settings: Settings,
-    describer: Describer,
-    media: Contents,
+    describer: VideoEmbedder,
+    media: MediaLoader,
     index: VideoIndex | None,
     known: OwnedState[int],
-    out: Outbox,
+    out: ConfirmedProducer,
 ) -> Any:
     """Declare the agent on a batch-wise Faust app; without an index the ranking processes' own is fed by features.
 
@@ -46,7 +46,7 @@ def declare(
     record survives compaction.
     """
     uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
-    features, dead = FEATURES.full(settings.prefix), Letters(settings, out, "encoder")
+    features, dead = FEATURES.full(settings.prefix), DeadLetterPublisher(settings, out, "encoder")
 
     @app.agent(uploads, name="encoder")
     async def encode(polls: Any) -> None:
@@ -87,7 +87,7 @@ def not_outdated(
     return newer
 
 
-async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precision) -> None:
+async def in_step(index: VideoIndex, made: Sequence[CatalogueRecord], pictures: Precision) -> None:
     """Bring the index up to these features, however long it is away: the poll stays in hand."""
     newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
     while True:
@@ -102,7 +102,7 @@ async def in_step(index: VideoIndex, made: Sequence[Features], pictures: Precisi
             await asyncio.sleep(PAUSE_S)
 
 
-def indexed(video: Features, pictures: Precision) -> IndexedVideo | None:
+def indexed(video: CatalogueRecord, pictures: Precision) -> IndexedVideo | None:
     """What an index keeps of a video, or None where there is nothing to find it by.
 
     Of the modalities only what the present models made, so that no two versions lie in one collection.
@@ -113,7 +113,7 @@ def indexed(video: Features, pictures: Precision) -> IndexedVideo | None:
     made_now = {
         name: entry.vector_of(of, MODALITIES[name])
         for name, of in video.vectors.items()
-        if name in MODALITIES and is_current(name, of, pictures)
+        if name in MODALITIES and is_from_current_model(name, of, pictures)
     }
     return IndexedVideo(
         video_id=video.video_id,

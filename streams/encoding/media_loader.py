@@ -20,7 +20,7 @@ READERS = 2  # processes; each takes a core while it decodes
 PAUSES_S = (1.0, 4.0)  # before a medium is asked for again, whose host did not answer
 
 
-class Seen(NamedTuple):
+class MediaBatch(NamedTuple):
     """What was found of a batch: contents in its order, None of a withdrawal, and a dead letter for each fault."""
 
     contents: list[Content | None]
@@ -28,14 +28,14 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FetchedMedia:
     """What was found of an upload's media, and the first thing that went wrong; one does not exclude the other."""
 
     media: Media
     fault: MediaError | UrlForbidden | None = None
 
 
-class Contents:
+class MediaLoader:
     """Reads the media of batches of uploads.
 
     A medium that cannot be used is a dead letter, and no reason to leave the video out: its text is there.
@@ -47,7 +47,7 @@ class Contents:
         for _ in range(READERS):
             self._idle.put_nowait(MediaReader(limits_of(settings)))
 
-    async def of(self, batch: Sequence[tuple[Record, Uploads]]) -> Seen:
+    async def of(self, batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
         """Contents and dead letters of a batch."""
         found = await asyncio.gather(*(self._one(upload) for _, upload in batch))
         contents = [None if one is None else Content(frames=one.media.frames, sound=one.media.sound) for one in found]
@@ -56,9 +56,9 @@ class Contents:
             for (record, _), one in zip(batch, found, strict=True)
             if one is not None and one.fault is not None
         ]
-        return Seen(contents, letters)
+        return MediaBatch(contents, letters)
 
-    async def _one(self, upload: Uploads) -> Found | None:
+    async def _one(self, upload: Uploads) -> FetchedMedia | None:
         if not isinstance(upload, Upload) or not (upload.media_uri or upload.thumbnail_uri):
             return None
         reader = await self._idle.get()
@@ -79,7 +79,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(bytes=settings.media_bytes, wall_s=settings.media_s)
 
 
-async def content_of(upload: Upload, rules: Rules, read: Callable[[bytes], Media], wire: Wire = WIRE) -> Found:
+async def content_of(upload: Upload, rules: Rules, read: Callable[[bytes], Media], wire: Wire = WIRE) -> FetchedMedia:
     """Read an upload's video, and its thumbnail where the video gives no picture; `read` blocks, in a thread."""
     media, fault = Media(), None
     for uri, whole in ((upload.media_uri, True), (upload.thumbnail_uri, False)):
@@ -91,4 +91,4 @@ async def content_of(upload: Upload, rules: Rules, read: Callable[[bytes], Media
             fault = fault or error
             continue
         media = got if whole else replace(media, frames=got.frames, thumbnail=got.thumbnail)
-    return Found(media, fault)
+    return FetchedMedia(media, fault)

@@ -5,7 +5,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 
 POLL_MS = 1000
 SILENT_POLLS = 30  # so many empty answers in a row mean that the broker does not deliver
@@ -28,6 +28,6 @@ def records(consumer: Any, topic: str, starts: Mapping[TopicPartition, int] = NO
         polled = consumer.poll(timeout_ms=POLL_MS)
         silent = 0 if polled else silent + 1
         if silent > SILENT_POLLS:
-            raise Trouble(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
+            raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
         for place, batch in polled.items():
             yield from (record for record in batch if record.offset < ends[place])

@@ -18,7 +18,9 @@ ROOM_S = 0.005  # wait for room in the client's queue
 LOOK_EVERY_S = 60.0  # for strangers in partitions where nothing is sent; compaction leaves ten minutes
 
 Gap = tuple[str, int, int, int]  # topic, partition, first and next offset
-Strangers = Callable[[int, int, int], Awaitable[None]]  # partition, first and next offset that somebody else may own
+OnForeignWrite = Callable[
+    [int, int, int], Awaitable[None]
+]  # partition, first and next offset that somebody else may own
 
 
 class Outgoing(NamedTuple):
@@ -48,7 +50,7 @@ class Batch:
             self.error = error
 
 
-class Outbox:
+class ConfirmedProducer:
     """Collects records and hands them over together; `confirmed()` returns when the broker has all of them."""
 
     def __init__(self, app: Any) -> None:
@@ -57,7 +59,7 @@ class Outbox:
         self._on_the_way: list[Batch] = []  # handed over to the client, which has not said yet what became of it
         self._counts: dict[str, int] = {}
         self._next: dict[tuple[str, int], int] = {}  # the offset that our next record gets if nobody else writes
-        self._strangers: dict[str, Strangers] = {}
+        self._on_foreign_write: dict[str, OnForeignWrite] = {}
         self._look_s = time.monotonic() + LOOK_EVERY_S
         app.transport.between_polls.append(self.look)
 
@@ -80,9 +82,9 @@ class Outbox:
             self._counts[topic] = len(found.partitions)
         return self._counts[topic]
 
-    def alone(self, topic: str, ends: dict[int, int], strangers: Strangers) -> None:
+    def alone(self, topic: str, ends: dict[int, int], on_foreign_write: OnForeignWrite) -> None:
         """From these offsets on only this worker should write; records of others are reported to `strangers`."""
-        self._strangers[topic] = strangers
+        self._on_foreign_write[topic] = on_foreign_write
         for place in [place for place in self._next if place[0] == topic]:
             del self._next[place]
         self._next.update({(topic, partition): end for partition, end in ends.items()})
@@ -96,14 +98,14 @@ class Outbox:
         await self._hand_over_all(land=True)
 
     async def _hand_over_all(self, land: bool) -> None:
-        gaps = await self._landed()  # before anything newer goes out, or a refusal would turn the order round
+        gaps = await self._await_delivery()  # before anything newer goes out, or a refusal would turn the order round
         self._on_the_way, self._waiting = list(self._waiting.values()), {}
         for batch in self._on_the_way:
             await self._hand_over(batch)
         if land or gaps:  # whoever puts right what others wrote needs the last word
-            gaps += await self._landed()
+            gaps += await self._await_delivery()
         for topic, *gap in gaps:
-            await self._strangers[topic](*gap)
+            await self._on_foreign_write[topic](*gap)
 
     async def look(self) -> None:
         """Once a minute look for records of others where nothing is sent.
@@ -117,9 +119,9 @@ class Outbox:
         gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
         self._next.update(ends)
         for topic, *gap in gaps:
-            await self._strangers[topic](*gap)
+            await self._on_foreign_write[topic](*gap)
 
-    async def _landed(self) -> list[Gap]:
+    async def _await_delivery(self) -> list[Gap]:
         """Wait for what is on its way; returns where records of others lie among ours."""
         gaps: list[Gap] = []
         tries = 0

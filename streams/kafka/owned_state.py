@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from schemas.settings.model import Settings
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 
 log = logging.getLogger("freshet.state")
@@ -36,7 +36,7 @@ class OwnedState(Generic[V]):
         changelog: str,
         keep: Callable[[bytes], V],
         order_of: Callable[[V], Any],
-        out: Outbox,
+        out: ConfirmedProducer,
     ) -> None:
         self.changelog = changelog
         self._keep = keep

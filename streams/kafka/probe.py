@@ -5,9 +5,9 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 # Metadata, version 5: header (api 3, version 5, correlation 1, client id), no topics, no automatic creation.
 _CLIENT = b"freshet"
@@ -40,17 +40,17 @@ def answers(host: str, port: int, limit_s: float = 2.0) -> bool:
         return False
 
 
-def wait_for_broker(bootstrap: str, limit_s: float, say: Say) -> None:
-    """Return when one of the addresses answers; say what is waited for, and raise Trouble after the limit."""
+def wait_for_broker(bootstrap: str, limit_s: float, report: Report) -> None:
+    """Return when one of the addresses answers; say what is waited for, and raise OperatorError after the limit."""
     start, said = time.monotonic(), 0.0
     while not any(answers(host, port) for host, port in addresses(bootstrap)):
         waited = time.monotonic() - start
         if waited >= limit_s:
-            raise Trouble(
+            raise OperatorError(
                 f"No Kafka broker answered at {bootstrap} within {limit_s:g} s.",
                 "Start one with `freshet broker`, or name yours with --bootstrap host:port.",
             )
         if waited >= said:
-            say(f"waiting for the broker at {bootstrap} ({waited:.0f} of {limit_s:g} s)")
+            report(f"waiting for the broker at {bootstrap} ({waited:.0f} of {limit_s:g} s)")
             said += SAY_EVERY_S
         time.sleep(PAUSE_S)

@@ -13,8 +13,8 @@ from typing import Any
 from schemas.settings.kafka_security import asks_password, speaks_tls
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from streams.errors import Trouble
-from streams.kafka.probe import SAY_EVERY_S, Say, addresses, wait_for_broker
+from streams.errors import OperatorError
+from streams.kafka.probe import SAY_EVERY_S, Report, addresses, wait_for_broker
 
 KNOCK_S = 1.0
 
@@ -82,13 +82,13 @@ def without_security(settings: Settings) -> Settings:
     return settings.model_copy(update={key: field.default for key, field in fields if key.startswith("kafka_")})
 
 
-def wait_until_let_in(settings: Settings, say: Say) -> None:
-    """Return when Kafka answers and accepts us; raises Trouble at once where it refuses us, or at the time limit."""
+def wait_for_authenticated_broker(settings: Settings, report: Report) -> None:
+    """Return when Kafka answers and accepts us; OperatorError at once where it refuses us, or at the time limit."""
     if settings.kafka_security == "plaintext":
-        wait_for_broker(settings.bootstrap, settings.broker_wait_s, say)
+        wait_for_broker(settings.bootstrap, settings.broker_wait_s, report)
         return
     start, said, last = time.monotonic(), 0.0, "silence"
-    knock = _knocker(settings)
+    knock = _metadata_probe(settings)
     while faults := knock():
         for fault in faults:
             _raise_if_refused(fault, settings)
@@ -96,13 +96,13 @@ def wait_until_let_in(settings: Settings, say: Say) -> None:
         waited = time.monotonic() - start
         if waited >= settings.broker_wait_s:
             cause = f"No Kafka broker let us in at {settings.bootstrap} within {settings.broker_wait_s:g} s: {last}."
-            raise Trouble(cause, "Check --bootstrap and FRESHET_KAFKA_SECURITY: the port has to speak that.")
+            raise OperatorError(cause, "Check --bootstrap and FRESHET_KAFKA_SECURITY: the port has to speak that.")
         if waited >= said:
-            say(f"waiting for the broker at {settings.bootstrap} ({waited:.0f} of {settings.broker_wait_s:g} s)")
+            report(f"waiting for the broker at {settings.bootstrap} ({waited:.0f} of {settings.broker_wait_s:g} s)")
             said += SAY_EVERY_S
 
 
-def _knocker(settings: Settings) -> Any:
+def _metadata_probe(settings: Settings) -> Any:
     """A function that asks for metadata once: it returns librdkafka's complaints, none when there was an answer."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -113,7 +113,7 @@ def _knocker(settings: Settings) -> Any:
         client = AdminClient(options)
     except KafkaException as error:
         cause = f"The certificates for Kafka cannot be used: {_plain(error.args[0].str())}."
-        raise Trouble(cause, "Check FRESHET_KAFKA_CA, _CERTIFICATE, _KEY and _KEY_PASSWORD.", 2) from None
+        raise OperatorError(cause, "Check FRESHET_KAFKA_CA, _CERTIFICATE, _KEY and _KEY_PASSWORD.", 2) from None
 
     def knock() -> Iterable[Any]:
         faults.clear()
@@ -133,13 +133,15 @@ def _raise_if_refused(fault: Any, settings: Settings) -> None:
         cause = (
             f"{where} does not accept user {settings.kafka_user!r} with {settings.kafka_sasl}: {_plain(fault.str())}."
         )
-        raise Trouble(cause, "Check FRESHET_KAFKA_USER, _PASSWORD, _SASL and _SECURITY.")
+        raise OperatorError(cause, "Check FRESHET_KAFKA_USER, _PASSWORD, _SASL and _SECURITY.")
     if fault.name() == "_SSL":
         cause = f"{where} is not trusted: {_why_not_trusted(settings) or _plain(fault.str())}."
-        raise Trouble(cause, "Check FRESHET_KAFKA_CA, and that --bootstrap has the name in the broker's certificate.")
+        raise OperatorError(
+            cause, "Check FRESHET_KAFKA_CA, and that --bootstrap has the name in the broker's certificate."
+        )
     if "tls alert" in fault.str():
         cause = f"{where} does not accept our certificate: {_plain(fault.str())}."
-        raise Trouble(cause, "Check FRESHET_KAFKA_CERTIFICATE and FRESHET_KAFKA_KEY.")
+        raise OperatorError(cause, "Check FRESHET_KAFKA_CERTIFICATE and FRESHET_KAFKA_KEY.")
 
 
 def _why_not_trusted(settings: Settings) -> str:

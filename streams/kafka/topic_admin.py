@@ -15,10 +15,10 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.settings.model import Settings
 from schemas.topics import TOPICS, Topic
-from streams.errors import Trouble
-from streams.kafka.security import kafka_python_options, wait_until_let_in
+from streams.errors import OperatorError
+from streams.kafka.security import kafka_python_options, wait_for_authenticated_broker
 
-__all__ = ["Difference", "apply", "check", "connected", "plan", "wait_until_let_in"]
+__all__ = ["Difference", "apply", "check", "connected", "plan", "wait_for_authenticated_broker"]
 
 Action = Literal["create", "alter", "grow", "refuse"]
 SETTLE_S = 10.0  # a guess: tens of milliseconds were seen
@@ -43,7 +43,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Found:
+class TopicState:
     """A topic as the broker has it."""
 
     partitions: int
@@ -58,16 +58,16 @@ def plan(settings: Settings) -> list[Difference]:
 
 
 def check(settings: Settings) -> None:
-    """Raise Trouble where the topics are not as they should be."""
+    """Raise OperatorError where the topics are not as they should be."""
     if differences := plan(settings):
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise Trouble(
+        raise OperatorError(
             f"The topics at {settings.bootstrap} differ: {differences[0]}{more}.",
             "`freshet topics plan` lists all, `freshet topics apply` creates and alters.",
         )
 
 
-def apply(settings: Settings, say: Callable[[str], None]) -> list[Difference]:
+def apply(settings: Settings, report: Callable[[str], None]) -> list[Difference]:
     """Create what is missing and alter what differs; returns what was refused. A second run does nothing."""
     with connected(settings) as admin:
         differences = _differences(admin, settings)
@@ -75,25 +75,25 @@ def apply(settings: Settings, say: Callable[[str], None]) -> list[Difference]:
         _grow(admin, [d for d in differences if d.action == "grow"])
         _alter(admin, [d for d in differences if d.action == "alter"])
         for difference in differences:
-            say(str(difference))
-        _settle(admin, settings)
+            report(str(difference))
+        _reindex(admin, settings)
     return [difference for difference in differences if difference.action == "refuse"]
 
 
 @contextmanager
-def connected(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Iterator[KafkaAdminClient]:
-    """An admin client; what Kafka answers with an error becomes Trouble."""
-    wait_until_let_in(settings, say)
+def connected(settings: Settings, report: Callable[[str], None] = lambda _: None) -> Iterator[KafkaAdminClient]:
+    """An admin client; what Kafka answers with an error becomes OperatorError."""
+    wait_for_authenticated_broker(settings, report)
     try:
         with KafkaAdminClient(**kafka_python_options(settings)) as admin:
             yield admin
     except KafkaError as error:
         said = " ".join(str(error).split())[:300]
         cause = f"Kafka at {settings.bootstrap} refused: {said}."
-        raise Trouble(cause, "Check the rights and the broker's log.") from error
+        raise OperatorError(cause, "Check the rights and the broker's log.") from error
 
 
-def compare(topic: Topic, found: Found | None, settings: Settings) -> Iterator[Difference]:
+def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Iterator[Difference]:
     """Differences of one topic."""
     name = topic.full(settings.prefix)
     if found is None:
@@ -135,7 +135,7 @@ def _differences(admin: KafkaAdminClient, settings: Settings) -> list[Difference
     ]
 
 
-def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState]:
     described = [topic for topic in admin.describe_topics(list(names)) if topic["error_code"] != NO_TOPIC]
     for topic in described:
         _raise_for(topic["error_code"], topic["name"])
@@ -144,10 +144,10 @@ def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
     return {topic["name"]: _found(topic, configs[topic["name"]]) for topic in described}
 
 
-def _found(topic: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) -> Found:
+def _found(topic: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) -> TopicState:
     partitions = topic["partitions"]
     values = {key: str(entry["value"]) for key, entry in config.items() if entry["value"] is not None}
-    return Found(len(partitions), min(len(partition["replica_nodes"]) for partition in partitions), values)
+    return TopicState(len(partitions), min(len(partition["replica_nodes"]) for partition in partitions), values)
 
 
 def _create(admin: KafkaAdminClient, settings: Settings, missing: Sequence[Difference]) -> None:
@@ -186,12 +186,12 @@ def _alter(admin: KafkaAdminClient, differences: Sequence[Difference]) -> None:
             raise KafkaError(f"{name}: {result}")
 
 
-def _settle(admin: KafkaAdminClient, settings: Settings) -> None:
+def _reindex(admin: KafkaAdminClient, settings: Settings) -> None:
     """Wait until the broker shows what its controller has confirmed: the two are not the same moment."""
     end = time.monotonic() + SETTLE_S
     while left := [str(d) for d in _differences(admin, settings) if d.action != "refuse"]:
         if time.monotonic() > end:
-            raise Trouble(f"After {SETTLE_S:g} s the broker still shows: {left[0]}.", "Apply again.")
+            raise OperatorError(f"After {SETTLE_S:g} s the broker still shows: {left[0]}.", "Apply again.")
         time.sleep(LOOK_S)
 
 

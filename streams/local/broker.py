@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.topics import MAX_RECORD_BYTES
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.probe import PAUSE_S, answers
 from streams.local.jars import KAFKA, find_program, kafka_jars
 from streams.worker import processes
@@ -54,8 +54,8 @@ class LocalBroker:
         """Address for clients."""
         return f"{HOST}:{self.port}"
 
-    def start(self, say: Callable[[str], None] = lambda _: None) -> None:
-        """Start it and return once it answers a Metadata request; raises Trouble where it does not."""
+    def start(self, report: Callable[[str], None] = lambda _: None) -> None:
+        """Start it and return once it answers a Metadata request; raises OperatorError where it does not."""
         refuse_taken_port(self.port)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_files()
@@ -64,7 +64,7 @@ class LocalBroker:
         with (self.folder / "console.log").open("ab") as console:
             self.process = processes.start(self._java("kafka.Kafka", "server.properties"), console)
         try:
-            self._wait(say)
+            self._wait(report)
         except BaseException:
             self.kill()
             raise
@@ -102,15 +102,15 @@ class LocalBroker:
         if done.returncode:
             raise _refused_to_start(done.stdout + done.stderr, self.folder)
 
-    def _wait(self, say: Callable[[str], None]) -> None:
-        say(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_S:g} s)")
+    def _wait(self, report: Callable[[str], None]) -> None:
+        report(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_S:g} s)")
         end = time.monotonic() + START_S
         while not answers(HOST, self.port):
             if self.process is None or self.process.poll() is not None:
                 raise _refused_to_start(_last_words(self.folder), self.folder)
             if time.monotonic() > end:
                 cause = f"Kafka did not answer at {self.bootstrap} within {START_S:g} s."
-                raise Trouble(cause, _see(self.folder))
+                raise OperatorError(cause, _see(self.folder))
             time.sleep(PAUSE_S)
 
 
@@ -120,7 +120,7 @@ def local_broker(
     cache_dir: Path,
     port: int = 0,
     reset: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
     extra: Mapping[str, str] | None = None,
 ) -> Iterator[LocalBroker]:
     """Run a broker for the time of a `with`; port 0 takes a free one, `reset` begins with an empty log."""
@@ -130,8 +130,8 @@ def local_broker(
     folder = data_dir.absolute() / f"broker-{port}"
     if reset and (folder / "server.properties").exists():  # a sign that the folder is a broker's
         shutil.rmtree(folder)
-    broker = LocalBroker(folder, kafka_jars(cache_dir.absolute(), say), port, extra)
-    broker.start(say)
+    broker = LocalBroker(folder, kafka_jars(cache_dir.absolute(), report), port, extra)
+    broker.start(report)
     try:
         yield broker
     finally:
@@ -181,13 +181,13 @@ def free_port() -> int:
 
 
 def refuse_taken_port(port: int) -> None:
-    """Raise Trouble where something listens on the port."""
+    """Raise OperatorError where something listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: a crash leaves no wait behind
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise Trouble(
+            raise OperatorError(
                 f"Port {port} on {HOST} cannot be had: {error.strerror}.",
                 "Stop what uses it, or choose another with --port.",
             ) from None
@@ -203,12 +203,14 @@ def _last_words(folder: Path) -> str:
     return "".join(log.read_text("utf-8", "replace")[-20_000:] for log in logs if log.exists())
 
 
-def _refused_to_start(said: str, folder: Path) -> Trouble:
+def _refused_to_start(said: str, folder: Path) -> OperatorError:
     if "UnsupportedClassVersionError" in said:
-        return Trouble(f"Kafka {KAFKA} needs Java 17 or newer.", "Debian: apt-get install openjdk-17-jre-headless.")
+        return OperatorError(
+            f"Kafka {KAFKA} needs Java 17 or newer.", "Debian: apt-get install openjdk-17-jre-headless."
+        )
     faults = [line.strip() for line in said.splitlines() if re.search(r"Exception|ERROR|FATAL|Error", line)]
     why = faults[-1] if faults else "it gave no reason"
-    return Trouble(f"Kafka ended while starting: {why[:300]}.", _see(folder))
+    return OperatorError(f"Kafka ended while starting: {why[:300]}.", _see(folder))
 
 
 def _see(folder: Path) -> str:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 
 KAFKA = "4.1.0"
 LOG4J = "2.24.3"  # what Kafka 4.1.0 itself asks for; it brings no binding to slf4j, and so would log nothing
@@ -45,16 +45,16 @@ WITH_DOCKER = "or use Docker: docker compose up -d kafka, then --bootstrap 127.0
 
 
 def find_program(name: str, package: str) -> str:
-    """Full path of a program, or Trouble that names the package which brings it."""
+    """Full path of a program, or OperatorError that names the package which brings it."""
     if path := shutil.which(name):
         return path
-    raise Trouble(
+    raise OperatorError(
         f"The local Kafka needs `{name}`, which is not on the PATH.",
         f"Debian, Ubuntu: apt-get install {package}; {WITH_DOCKER}",
     )
 
 
-def kafka_jars(cache_dir: Path, say: Callable[[str], None]) -> Path:
+def kafka_jars(cache_dir: Path, report: Callable[[str], None]) -> Path:
     """Folder with Kafka's jars, fetched by Maven the first time.
 
     They are gathered beside and renamed into place: whoever sees the folder sees all of it, and of two that
@@ -65,7 +65,7 @@ def kafka_jars(cache_dir: Path, say: Callable[[str], None]) -> Path:
         return folder
     maven = find_program("mvn", "maven")
     cache_dir.mkdir(parents=True, exist_ok=True)
-    say(f"fetching Kafka {KAFKA} with Maven into {folder} (43 MB, once)")
+    report(f"fetching Kafka {KAFKA} with Maven into {folder} (43 MB, once)")
     with tempfile.TemporaryDirectory(dir=cache_dir, prefix=f".kafka-{KAFKA}-") as beside:
         made = Path(beside) / "jars"
         _resolve(maven, Path(beside) / "pom.xml", made)
@@ -85,8 +85,8 @@ def _resolve(maven: str, pom: Path, made: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=RESOLVE_S, check=False)
     except subprocess.TimeoutExpired:
-        raise Trouble(f"Maven did not fetch Kafka's jars within {RESOLVE_S:g} s.", remedy) from None
+        raise OperatorError(f"Maven did not fetch Kafka's jars within {RESOLVE_S:g} s.", remedy) from None
     if done.returncode or not any(made.glob(f"kafka_2.13-{KAFKA}.jar")):
         said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or ["no reason given"]
-        raise Trouble(f"Maven could not fetch Kafka's jars: {said[0]}.", remedy)
+        raise OperatorError(f"Maven could not fetch Kafka's jars: {said[0]}.", remedy)
     shutil.copy(pom, made / "pom.xml")

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from encoders.embedder import Describer
+from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
 from ranker.feeds.home import home
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack, state_digest, unpack
 from ranker.profile.fold import Accepted, Arrival, fold_all
@@ -64,7 +64,9 @@ class Outcome:
 class Replay:
     """One run over a log."""
 
-    def __init__(self, settings: Settings, describer: Describer, models: Mapping[str, str], *, batch: int = 64) -> None:
+    def __init__(
+        self, settings: Settings, describer: VideoEmbedder, models: Mapping[str, str], *, batch: int = 64
+    ) -> None:
         self.outcome = Outcome()
         self._settings, self._describer, self._models, self._batch = settings, describer, models, batch
         self._profiles: dict[int, dict[str, Profile]] = {p: {} for p in range(settings.partitions)}
@@ -130,7 +132,7 @@ class Replay:
             some = asked[start : start + self._batch]
             slates = await self._pipeline.answer([query for query, _ in some])
             for slate, (_, profile) in zip(slates, some, strict=True):
-                shown = may_show(slate, self._catalogue)
+                shown = drop_unavailable(slate, self._catalogue)
                 if not shown.items:
                     continue  # nothing at all may be shown to this person
                 message = recommendation(shown, profile, self._models, NO_TIMES)
@@ -196,7 +198,7 @@ class Replay:
         self.outcome.slate_digest = digest.hexdigest()
 
 
-def replay_models(settings: Settings) -> tuple[Describer, dict[str, str]]:
+def replay_models(settings: Settings) -> tuple[VideoEmbedder, dict[str, str]]:
     """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
-    describer = Describer.of(settings, replaying=True)
+    describer = VideoEmbedder.of(settings, replaying=True)
     return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, UPLOADS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.security import kafka_python_options
 from streams.logs.jsonl import Line
@@ -22,7 +22,7 @@ CONFIRM_S = 130.0  # the producer itself gives up after 120 s
 def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], None]) -> Counter[str]:
     """Send each line under its key; returns how many each topic has confirmed.
 
-    Raises Trouble at the first line that the broker refuses.
+    Raises OperatorError at the first line that the broker refuses.
     """
     _refuse_missing_topics(settings)
     producer = KafkaProducer(
@@ -40,7 +40,7 @@ def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], 
             outcome(CONFIRM_S)
         except KafkaError as error:
             cause = f"Line {line.number} was not confirmed: {error}."
-            raise Trouble(cause, "The lines before it were; send the rest.") from error
+            raise OperatorError(cause, "The lines before it were; send the rest.") from error
         sent[line.topic.full(settings.prefix)] += 1
         confirmed(line)
 
@@ -78,4 +78,4 @@ def _refuse_missing_topics(settings: Settings) -> None:
     needed = {topic.full(settings.prefix) for topic in (FEEDBACK, UPLOADS)}
     missing = [d.topic for d in topic_admin.plan(settings) if d.action == "create" and d.topic in needed]
     if missing:
-        raise Trouble(f"{settings.bootstrap} has no topic {missing[0]}.", "`freshet topics apply` creates it.")
+        raise OperatorError(f"{settings.bootstrap} has no topic {missing[0]}.", "`freshet topics apply` creates it.")

@@ -8,9 +8,9 @@ from kafka import KafkaConsumer, TopicPartition
 from schemas.messages.recommendations import Item, Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.records import partition_of
-from streams.kafka.security import kafka_python_options, wait_until_let_in
+from streams.kafka.security import kafka_python_options, wait_for_authenticated_broker
 
 POLL_MS = 500
 
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[Answer]:
     """Follow recommendations.v1, of one person or of all, without end."""
-    wait_until_let_in(settings, lambda _: None)
+    wait_for_authenticated_broker(settings, lambda _: None)
     topic = RECOMMENDATIONS.full(settings.prefix)
     consumer = KafkaConsumer(
         **kafka_python_options(settings),
@@ -47,7 +47,7 @@ def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterat
 def _place(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: bool) -> None:
     numbers = sorted(consumer.partitions_for_topic(topic) or ())
     if not numbers:
-        raise Trouble(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
     if user_id is not None:
         numbers = [partition_of(user_id.encode(), len(numbers))]
     places = [TopicPartition(topic, number) for number in numbers]

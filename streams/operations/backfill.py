@@ -13,17 +13,17 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from encoders.base import Content, Precision
-from encoders.embedder import Describer
-from encoders.fusion.embeddings import DIM, RETRIEVAL, is_current
-from ranker.library.library import Gallery
+from encoders.embedder import VideoEmbedder
+from encoders.fusion.embeddings import DIM, RETRIEVAL, is_from_current_model
+from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import VideoIndex
 from schemas.messages import videos
-from schemas.messages.videos import Features, Upload, Uploads
+from schemas.messages.videos import CatalogueRecord, Upload, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES
 from streams.encoding.agent import in_step
-from streams.encoding.media_loader import Contents
-from streams.errors import Trouble
+from streams.encoding.media_loader import MediaLoader
+from streams.errors import OperatorError
 from streams.kafka.records import Record
 from streams.kafka.security import kafka_python_options
 from streams.operations.snapshot import gallery_now
@@ -41,7 +41,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     os.nice(NICE)
     gallery = asyncio.run(gallery_now(settings))
     lacking = todo(uploads, gallery, settings.image_precision)
-    describer = Describer.of(settings)
+    describer = VideoEmbedder.of(settings)
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:
         asyncio.run(_describe(settings, lacking, describer, producer, moved))
@@ -50,7 +50,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     return len(lacking)
 
 
-def todo(uploads: Iterable[Uploads], gallery: Gallery, pictures: Precision) -> list[Upload]:
+def todo(uploads: Iterable[Uploads], gallery: VideoLibrary, pictures: Precision) -> list[Upload]:
     """The newest upload of each video that the catalogue does not hold as the present models describe it, by id.
 
     What was withdrawn at the same time or later is left alone.
@@ -64,7 +64,7 @@ def todo(uploads: Iterable[Uploads], gallery: Gallery, pictures: Precision) -> l
     return [one for one in sent if not is_described(one, gallery, pictures)]
 
 
-def is_described(upload: Upload, gallery: Gallery, pictures: Precision) -> bool:
+def is_described(upload: Upload, gallery: VideoLibrary, pictures: Precision) -> bool:
     """Whether the catalogue knows this upload, or a later one, by the present models, or that it was withdrawn."""
     gone = gallery.withdrawn.get(upload.video_id)
     if gone is not None and gone.at_ms >= upload.at_ms:
@@ -73,13 +73,13 @@ def is_described(upload: Upload, gallery: Gallery, pictures: Precision) -> bool:
     if video is None or video.at_ms < upload.at_ms:
         return False
     made = ((name, vector) for name, vector in video.vectors.items() if name != RETRIEVAL)
-    return video.at_ms > upload.at_ms or all(is_current(name, vector, pictures) for name, vector in made)
+    return video.at_ms > upload.at_ms or all(is_from_current_model(name, vector, pictures) for name, vector in made)
 
 
 async def _describe(
-    settings: Settings, lacking: Sequence[Upload], describer: Describer, producer: KafkaProducer, moved: Moved
+    settings: Settings, lacking: Sequence[Upload], describer: VideoEmbedder, producer: KafkaProducer, moved: Moved
 ) -> None:
-    media = Contents(settings)
+    media = MediaLoader(settings)
     async with _server_index(settings, describer.version) as index:
         for start in range(0, len(lacking), AT_ONCE):
             some = lacking[start : start + AT_ONCE]
@@ -95,12 +95,12 @@ async def _describe(
     _mend(settings, gallery, producer)
 
 
-def gone_meanwhile(lacking: Sequence[Upload], gallery: Gallery) -> list[str]:
+def gone_meanwhile(lacking: Sequence[Upload], gallery: VideoLibrary) -> list[str]:
     """Videos that were withdrawn while they were described: an index may have got them after it had let them go."""
     return [one.video_id for one in lacking if one.video_id in gallery.withdrawn]
 
 
-def _mend(settings: Settings, gallery: Gallery, producer: KafkaProducer) -> None:
+def _mend(settings: Settings, gallery: VideoLibrary, producer: KafkaProducer) -> None:
     """Put what is newer behind what we have put behind it: of a video only the last record survives compaction."""
     _send(settings, [gallery.newest(video_id) for video_id in sorted(gallery.overtaken)], producer)
 
@@ -118,14 +118,16 @@ async def _server_index(settings: Settings, version: str) -> AsyncIterator[Video
         await index.close()
 
 
-def _send(settings: Settings, made: Sequence[Features], producer: KafkaProducer) -> None:
+def _send(settings: Settings, made: Sequence[CatalogueRecord], producer: KafkaProducer) -> None:
     topic = FEATURES.full(settings.prefix)
     sent = [producer.send(topic, videos.encode(one), key=one.video_id.encode()) for one in made]
     try:
         for outcome in sent:
             outcome.get(timeout=CONFIRM_S)
     except KafkaError as error:
-        raise Trouble(f"{topic}: a record was not confirmed: {error}.", "Run it again: it goes on there.") from error
+        raise OperatorError(
+            f"{topic}: a record was not confirmed: {error}.", "Run it again: it goes on there."
+        ) from error
 
 
 def _nowhere(upload: Upload) -> Record:

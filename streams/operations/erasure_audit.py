@@ -10,11 +10,11 @@ from confluent_kafka import KafkaError, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.settings.model import Settings
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.client import ASK_S
 from streams.kafka.reader import groupless
-from streams.operations.user_id_scan import lines_naming, names
+from streams.operations.user_id_scan import contains_user_id, lines_naming
 
 Kind = Literal["compacted", "kept by time", "index", "file"]
 Config = Mapping[str, str]
@@ -26,7 +26,7 @@ SILENT_WAITS = 150  # so many empty answers in a row mean that the broker does n
 
 
 @dataclass
-class Found:
+class AuditFinding:
     """What one topic, collection or file still says of the person."""
 
     place: str
@@ -55,27 +55,27 @@ class Found:
         return self.expires_ms + int(self.config["segment.ms"]) if self.expires_ms is not None else None
 
 
-def traces(settings: Settings, user_id: str) -> Iterator[Found]:
+def traces(settings: Settings, user_id: str) -> Iterator[AuditFinding]:
     """Look everywhere, one place after the other; places without a hit are told as well."""
     topics = _configs(settings)
     if not topics:
-        raise Trouble(f"{settings.bootstrap} has no topic named {settings.prefix}…", "Name the --prefix in use.")
+        raise OperatorError(f"{settings.bootstrap} has no topic named {settings.prefix}…", "Name the --prefix in use.")
     for topic, config in sorted(topics.items()):
         kind: Kind = "compacted" if "compact" in config["cleanup.policy"] else "kept by time"
-        yield in_records(Found(topic, kind, config=config), _records(settings, topic), user_id)
+        yield in_records(AuditFinding(topic, kind, config=config), _records(settings, topic), user_id)
     if settings.qdrant_url:
         yield from asyncio.run(_in_index(settings, user_id))
     yield from in_files(settings.data_dir, user_id)
 
 
-def in_records(found: Found, records: Iterable[Any], user_id: str) -> Found:
+def in_records(found: AuditFinding, records: Iterable[Any], user_id: str) -> AuditFinding:
     """Count what names the person in key, value or headers of confluent-kafka's messages."""
     key = user_id.encode()
     for record in records:
         found.looked_at += 1
         of_person = record.key() == key
         headers = (value for _, value in record.headers() or ())
-        if not (of_person or any(names(data, user_id) for data in (record.key(), record.value(), *headers))):
+        if not (of_person or any(contains_user_id(data, user_id) for data in (record.key(), record.value(), *headers))):
             continue
         found.hits += 1
         found.last_ms = max(found.last_ms, record.timestamp()[1])
@@ -85,13 +85,13 @@ def in_records(found: Found, records: Iterable[Any], user_id: str) -> Found:
     return found
 
 
-def in_files(folder: Path, user_id: str) -> Iterator[Found]:
+def in_files(folder: Path, user_id: str) -> Iterator[AuditFinding]:
     """Look through a folder's files, line by line; a broker's segments are left out, for their topics are read."""
-    looked = Found(str(folder), "file")
+    looked = AuditFinding(str(folder), "file")
     for file in _files(folder):
         looked.looked_at += 1
         for number in lines_naming(file, user_id):
-            yield Found(f"{file}:{number}", "file", looked_at=1, hits=1)
+            yield AuditFinding(f"{file}:{number}", "file", looked_at=1, hits=1)
     yield looked
 
 
@@ -125,7 +125,7 @@ def _records(settings: Settings, topic: str) -> Iterator[Any]:
             batch = consumer.consume(AT_ONCE, WAIT_S)
             silent = 0 if batch else silent + 1
             if silent > SILENT_WAITS:
-                raise Trouble(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
+                raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
             for record in batch:
                 error = record.error()
                 if error is None:
@@ -133,10 +133,10 @@ def _records(settings: Settings, topic: str) -> Iterator[Any]:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(record.partition())
                 else:
-                    raise Trouble(f"{topic}: {error.str()}.", "Check the broker and the rights.")
+                    raise OperatorError(f"{topic}: {error.str()}.", "Check the broker and the rights.")
 
 
-async def _in_index(settings: Settings, user_id: str) -> list[Found]:
+async def _in_index(settings: Settings, user_id: str) -> list[AuditFinding]:
     """Every payload of our collections in the Qdrant server; vectors are of videos, never of people."""
     from streams.qdrant.client import READING, connect, patiently
 
@@ -149,11 +149,11 @@ async def _in_index(settings: Settings, user_id: str) -> list[Found]:
         await client.close()
 
 
-async def in_collection(client: Any, collection: str, user_id: str) -> Found:
+async def in_collection(client: Any, collection: str, user_id: str) -> AuditFinding:
     """Every payload of one collection."""
     from streams.qdrant.client import WRITING, patiently
 
-    found, place = Found(f"qdrant {collection}", "index"), None
+    found, place = AuditFinding(f"qdrant {collection}", "index"), None
     while True:
 
         async def page(after: Any = place) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from encoders.base import Precision
-from encoders.fusion.embeddings import fusion_of, in_version, is_current
+from encoders.fusion.embeddings import fusion_of, is_from_current_model, with_fusion_version
 from encoders.fusion.fusion import Fusion, version_of
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.catalogue.entry import limited_until
-from ranker.library.library import RETRIEVAL, Gallery
+from ranker.catalogue.entry import restricted_until_ms
+from ranker.library.library import RETRIEVAL, VideoLibrary
 from ranker.library.playlist import Wish
 from ranker.profile.codec import unpack
 from ranker.profile.history import POSITIVE
@@ -20,37 +20,37 @@ from ranker.profile.model import Profile, seen_codes, video_code
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, PROFILES
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.reader import groupless, partitions_of, read_to_end
 from streams.kafka.records import partition_of
-from streams.kafka.security import wait_until_let_in
+from streams.kafka.security import wait_for_authenticated_broker
 from streams.ranking.catalogue_replica import features_of
 
 INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
 
 
-def read_gallery(settings: Settings, say: Callable[[str], None]) -> Gallery:
-    """All described videos with vectors of the present version alone, as an index holds them; Trouble where none is."""
-    fusion, found = fusion_of(settings), read_stored(settings, say)
+def read_gallery(settings: Settings, report: Callable[[str], None]) -> VideoLibrary:
+    """All embedded videos with vectors of the present version, as an index holds them; OperatorError where none is."""
+    fusion, found = fusion_of(settings), read_stored(settings, report)
     if behind := outdated(found, settings.image_precision):
-        say(behind)
+        report(behind)
     videos = {video_id: present(video, fusion, settings.image_precision) for video_id, video in found.videos.items()}
-    return Gallery(videos, found.withdrawn, found.overtaken)
+    return VideoLibrary(videos, found.withdrawn, found.overtaken)
 
 
-def read_stored(settings: Settings, say: Callable[[str], None]) -> Gallery:
-    """All described videos with the vectors of any version that features.v1 holds; Trouble where none is."""
-    wait_until_let_in(settings, say)
+def read_stored(settings: Settings, report: Callable[[str], None]) -> VideoLibrary:
+    """All described videos with the vectors of any version that features.v1 holds; OperatorError where none is."""
+    wait_for_authenticated_broker(settings, report)
     gallery = asyncio.run(gallery_now(settings))
     if not gallery.videos:
         topic = FEATURES.full(settings.prefix)
-        raise Trouble(f"{topic} holds no video.", "`freshet worker encoder` describes what is uploaded.")
+        raise OperatorError(f"{topic} holds no video.", "`freshet worker encoder` describes what is uploaded.")
     return gallery
 
 
-async def gallery_now(settings: Settings) -> Gallery:
+async def gallery_now(settings: Settings) -> VideoLibrary:
     """All videos that are described or withdrawn by now, as features.v1 stores them."""
-    topic, gallery = FEATURES.full(settings.prefix), Gallery()
+    topic, gallery = FEATURES.full(settings.prefix), VideoLibrary()
     with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
     async for records in read_to_end(settings, topic, partitions):
@@ -61,19 +61,22 @@ async def gallery_now(settings: Settings) -> Gallery:
 
 def present(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
     """The video with vectors of the present models alone, and the retrieval vector that this fusion makes of them."""
-    made, version = in_version(video, fusion, pictures=pictures), version_of(fusion.version)
+    made, version = with_fusion_version(video, fusion, pictures=pictures), version_of(fusion.version)
     kept = {
         name: vector
         for name, vector in made.vectors.items()
-        if (vector.encoder == version if name == RETRIEVAL else is_current(name, vector, pictures=pictures))
+        if (vector.encoder == version if name == RETRIEVAL else is_from_current_model(name, vector, pictures=pictures))
     }
     return made if kept == made.vectors else replace(made, vectors=kept)
 
 
-def outdated(gallery: Gallery, pictures: Precision) -> str:
+def outdated(gallery: VideoLibrary, pictures: Precision) -> str:
     """A sentence about the videos that other models described, and what to do; empty where there is none."""
     behind = sum(
-        any(name != RETRIEVAL and not is_current(name, of, pictures=pictures) for name, of in video.vectors.items())
+        any(
+            name != RETRIEVAL and not is_from_current_model(name, of, pictures=pictures)
+            for name, of in video.vectors.items()
+        )
         for video in gallery.videos.values()
     )
     said = f"{behind} of {len(gallery.videos)} videos have vectors of other models, which are left out"
@@ -81,14 +84,14 @@ def outdated(gallery: Gallery, pictures: Precision) -> str:
 
 
 def text_vector(settings: Settings, words: str) -> Any:
-    """float32 [384] of some words; Trouble where they say nothing."""
+    """float32 [384] of some words; OperatorError where they say nothing."""
     vector = TextEncoder(folder_of(settings.cache_dir), provider="cpu").encode([words])[0]
     if not vector.any():
-        raise Trouble("There is no word in what was asked for.", "Say what the video should be about.")
+        raise OperatorError("There is no word in what was asked for.", "Report what the video should be about.")
     return vector
 
 
-def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | None) -> Wish:
+def wish_of(settings: Settings, gallery: VideoLibrary, user_id: str, theme: str | None) -> Wish:
     """What a person's newest profile asks for, at the time of its newest event; somebody unknown has no interests."""
     profile = asyncio.run(_profile(settings, user_id))
     liked = [] if profile is None else [*profile.likes, *(mark for mark in profile.watches if mark.weight >= POSITIVE)]
@@ -97,9 +100,9 @@ def wish_of(settings: Settings, gallery: Gallery, user_id: str, theme: str | Non
     place_of = {video.video_id: place for place, video in enumerate(videos)}
     places = [place_of[mark.video_id] for mark in newest if mark.video_id in place_of][:INTERESTS]
     if not places and theme is None:
-        raise Trouble(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
+        raise OperatorError(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
     now_ms = 0 if profile is None else profile.newest_ms
-    limited = {video_id for video_id, video in gallery.videos.items() if limited_until(video) > now_ms}
+    limited = {video_id for video_id, video in gallery.videos.items() if restricted_until_ms(video) > now_ms}
     seen = frozenset() if profile is None else frozenset(seen_codes(profile))
     exclude = limited.union(video_id for video_id in gallery.videos if video_code(video_id) in seen)
     return Wish(column[places], None if theme is None else text_vector(settings, theme), frozenset(exclude))

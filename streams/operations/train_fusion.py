@@ -7,12 +7,12 @@ import numpy as np
 
 from encoders.base import ModelError, Precision, Vectors
 from encoders.fusion.attention import ATTENTION, Attention, read_attention, write_attention
-from encoders.fusion.embeddings import is_current
+from encoders.fusion.embeddings import is_from_current_model
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
 from encoders.models.manifest import folder_of
 from ranker.catalogue.entry import vector_of
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from ranker.profile.history import POSITIVE, weight_of
 from ranker.training.fusion import (
     Array,
@@ -29,7 +29,7 @@ from ranker.training.fusion import (
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.operations.snapshot import outdated
 
 FEWEST = 200  # pairs; a guess: fewer say more about chance than about taste
@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
 
 
 def learn_fusion(
-    settings: Settings, gallery: Gallery, watches: Sequence[Watched], say: Callable[[str], None]
+    settings: Settings, gallery: VideoLibrary, watches: Sequence[Watched], report: Callable[[str], None]
 ) -> Outcome:
     """Learn from all but the newest watches, and keep the weights if these speak for them.
 
@@ -75,22 +75,22 @@ def learn_fusion(
     early, late = newest_apart([one for one in watches if one.video_id in known])
     pairs, held = co_watched(early, known), co_watched(late, known)
     if len(pairs) < FEWEST or len(held) < FEWEST_HELD:
-        raise Trouble(
+        raise OperatorError(
             f"The log holds {len(pairs)} pairs of videos watched together, and {len(held)} in its newest tenth.",
             f"{FEWEST} and {FEWEST_HELD} are the least to learn from. {behind}".rstrip(),
         )
     if behind:
-        say(behind)
-    say(f"{len(pairs)} pairs of {len(known)} videos to learn from, {len(held)} to judge by")
+        report(behind)
+    report(f"{len(pairs)} pairs of {len(known)} videos to learn from, {len(held)} to judge by")
     losses: list[float] = []
 
     def after(epoch: int, loss: float) -> None:
         losses.append(loss)
-        say(f"epoch {epoch} of {EPOCHS}: loss {loss:.3f}")
+        report(f"epoch {epoch} of {EPOCHS}: loss {loss:.3f}")
 
     learned = learn(rows, pairs, start, epochs=EPOCHS, seed=settings.seed, said=after)
     judge = judge_of(rows, held, settings.seed)
-    before = weights_before(settings, start, say)
+    before = weights_before(settings, start, report)
     new, old = judge(attention(learned)), None if before is None else judge(before)
     mean, replaced = load_fusion(folder_of(settings.cache_dir), "mean"), replaces(new, old)
     if replaced:
@@ -108,7 +108,7 @@ def judge_of(rows: Mapping[str, Vectors], held: Rows, seed: int) -> Callable[[Fu
     return lambda weights: co_recall(weights(rows), asked, K)
 
 
-def weights_before(settings: Settings, start: Learned, say: Callable[[str], None]) -> Attention | None:
+def weights_before(settings: Settings, start: Learned, report: Callable[[str], None]) -> Attention | None:
     """The weights that are kept now; None where there are none of the shapes [D_m, 256] that the present models need.
 
     They do not say which models they were learned for, so they are judged as they serve: on what the present ones made.
@@ -119,11 +119,11 @@ def weights_before(settings: Settings, start: Learned, say: Callable[[str], None
     try:
         found = read_attention(path)
     except ModelError as error:
-        say(f"not compared: {error}")
+        report(f"not compared: {error}")
         return None
     shapes = [{name: of.shape for name, of in maps.items()} for maps in (found.maps, start.maps)]
     if shapes[0] != shapes[1]:
-        say(f"not compared: {path} has other shapes than the present models need")
+        report(f"not compared: {path} has other shapes than the present models need")
         return None
     return found
 
@@ -140,7 +140,11 @@ def rows_of(videos: Sequence[Encoded], name: str, dim: int, pictures: Precision)
     made = np.zeros((len(videos), dim), np.float32)
     for place, video in enumerate(videos):
         vector = video.vectors.get(name)
-        if vector and is_current(name, vector, pictures=pictures) and (row := vector_of(vector, dim)) is not None:
+        if (
+            vector
+            and is_from_current_model(name, vector, pictures=pictures)
+            and (row := vector_of(vector, dim)) is not None
+        ):
             made[place] = row
     return made
 

@@ -15,10 +15,10 @@ HEADS = ((0xD9, 1), (0xDA, 2), (0xDB, 4), (0xC4, 1), (0xC5, 2), (0xC6, 4))  # Me
 PART_OF_ID = rb"[A-Za-z0-9_\-\x80-\xff]"
 
 
-def names(data: bytes | None, user_id: str) -> bool:
+def contains_user_id(data: bytes | None, user_id: str) -> bool:
     r"""Whether a key, a value or a header is the id, or holds it as a whole JSON string or MessagePack str.
 
-    >>> [names(data, "u42") for data in (b"u42", rb'{"by":"\u00754\u0032"}', b'{"by":"u421"}', b"\x92\xa3u42\x01")]
+    >>> [contains_user_id(data, "u42") for data in (b"u42", rb'{"by":"\u00754\u0032"}', b'{"by":"u421"}', b"\x92\xa3u42\x01")]
     [True, True, False, True]
     """
     if not data:
@@ -52,7 +52,7 @@ def _escaped(data: bytes, user_id: str) -> bool:
             text = msgspec.json.decode(token, type=str)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue  # no JSON after all
-        if text == user_id or ('"' in text and names(text.encode("utf-8", "surrogatepass"), user_id)):
+        if text == user_id or ('"' in text and contains_user_id(text.encode("utf-8", "surrogatepass"), user_id)):
             return True
     return False
 
@@ -63,7 +63,7 @@ def _wrapped(data: bytes, user_id: str) -> bool:
             inner = b64decode(encoded, validate=True)
         except NotBase64:
             continue
-        if names(inner, user_id):
+        if contains_user_id(inner, user_id):
             return True
     return False
 

@@ -10,7 +10,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.dead_letters.validation import read_feedback
 from streams.kafka.reader import bounds, groupless, partitions_of, read_to_end
-from streams.kafka.security import wait_until_let_in
+from streams.kafka.security import wait_for_authenticated_broker
 from streams.operations.train_fusion import watch_of
 from streams.profiles.erasure import read_erasures
 
@@ -18,13 +18,13 @@ MOST = 2_000_000  # newest records of all partitions together that are read
 SAY_EVERY_S = 5.0
 
 
-def read_watched(settings: Settings, known: Collection[str], say: Callable[[str], None]) -> list[Watched]:
+def read_watched(settings: Settings, known: Collection[str], report: Callable[[str], None]) -> list[Watched]:
     """What the newest records of feedback.v1 say for known videos, without people who were erased since."""
-    wait_until_let_in(settings, say)
-    return asyncio.run(_watched(settings, known, say))
+    wait_for_authenticated_broker(settings, report)
+    return asyncio.run(_watched(settings, known, report))
 
 
-async def _watched(settings: Settings, known: Collection[str], say: Callable[[str], None]) -> list[Watched]:
+async def _watched(settings: Settings, known: Collection[str], report: Callable[[str], None]) -> list[Watched]:
     erased, topic = await _erased(settings), FEEDBACK.full(settings.prefix)
     with groupless(settings) as consumer:
         ends = {p: await bounds(consumer, topic, p) for p in await partitions_of(consumer, topic)}
@@ -41,8 +41,8 @@ async def _watched(settings: Settings, known: Collection[str], say: Callable[[st
         read += len(records)
         if time.monotonic() - said > SAY_EVERY_S:
             said = time.monotonic()
-            say(f"{read} of {total} records read")
-    say(f"{read} records read, {len(found)} of them watches of videos that are described")
+            report(f"{read} of {total} records read")
+    report(f"{read} records read, {len(found)} of them watches of videos that are described")
     return found
 
 

@@ -5,20 +5,20 @@ from typing import Any
 from ranker.profile.fold import fold_and_pack
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
-from streams.dead_letters.publisher import Letters
+from streams.dead_letters.publisher import DeadLetterPublisher
 from streams.dead_letters.validation import late_letters, read_feedback
-from streams.kafka.confirmed_producer import Outbox
+from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.profiles.erasure import erased_letters, forget
-from streams.profiles.store import People
+from streams.profiles.store import ProfileStore
 from streams.profiles.trends import OwnedTrends
 
 
-def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends, out: Outbox) -> Any:
+def declare(app: Any, settings: Settings, profiles: ProfileStore, trends: OwnedTrends, out: ConfirmedProducer) -> Any:
     """Declare the agent on a batch-wise Faust app."""
     feedback = FEEDBACK.full(settings.prefix)
     both = app.topic(feedback, ERASURES.full(settings.prefix), schema=Raw())
-    dead = Letters(settings, out, "profiles")
+    dead = DeadLetterPublisher(settings, out, "profiles")
 
     @app.agent(both, name="profiles")
     async def remember(polls: Any) -> None:
@@ -31,7 +31,7 @@ def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends,
                     continue
                 mine = profiles.rows(tp.partition)
                 reading = read_feedback(records, await out.partitions(tp.topic))
-                admitted = profiles.floors.admit(tp.partition, mine, reading.arrivals)
+                admitted = profiles.markers.split_by_erasure(tp.partition, mine, reading.arrivals)
                 mine.begin(admitted.starts)
                 folded = fold_and_pack(mine, admitted.kept, settings.late_ms)
                 trends.take(tp.partition, folded)
@@ -41,7 +41,7 @@ def declare(app: Any, settings: Settings, profiles: People, trends: OwnedTrends,
                 if folded.reached:
                     newest_ms = min(folded.newest_ms, records[-1].timestamp)
                     await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
-                await out.put_by_key(tp.topic, reading.astray)
+                await out.put_by_key(tp.topic, reading.misrouted)
             await out.confirmed()
             poll.done()
 

@@ -10,14 +10,14 @@ from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack
 from ranker.profile.model import EMPTY, Profile
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
-from streams.profiles.erasure import Floors
+from streams.profiles.erasure import ErasureMarkers
 
 log = logging.getLogger("freshet.people")
 
 
-class Rows(Mapping[str, Profile]):
+class PackedProfiles(Mapping[str, Profile]):
     """One partition's profiles by user id, opened whenever one is asked for: to keep them opened would cost more."""
 
     def __init__(self, packed: dict[str, bytes]) -> None:
@@ -55,21 +55,21 @@ class Rows(Mapping[str, Profile]):
         self.packed.pop(user_id, None)
 
 
-class People(OwnedState[bytes]):
+class ProfileStore(OwnedState[bytes]):
     """Owned profiles; their changelog is what the ranking agent reads."""
 
-    def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
+    def __init__(self, app: Any, settings: Settings, out: ConfirmedProducer) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
         super().__init__(app, settings, source, changelog, _sound, order_of, out)
-        self.floors = Floors(app, settings, out)
-        self._rows: dict[int, Rows] = {}
+        self.markers = ErasureMarkers(app, settings, out)
+        self._rows: dict[int, PackedProfiles] = {}
 
-    def rows(self, partition: int) -> Rows:
+    def rows(self, partition: int) -> PackedProfiles:
         """Profiles of one owned partition."""
         packed = self[partition]
         rows = self._rows.get(partition)
         if rows is None or rows.packed is not packed:  # recovered anew since
-            rows = self._rows[partition] = Rows(packed)
+            rows = self._rows[partition] = PackedProfiles(packed)
         return rows
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
@@ -82,18 +82,20 @@ class People(OwnedState[bytes]):
 
     async def recover(self, partitions: set[int]) -> None:
         """Read the floors and the profiles back; what lies below its floor is no longer anybody's profile."""
-        await self.floors.recover(partitions)
+        await self.markers.recover(partitions)
         await super().recover(partitions)
         for partition in sorted(partitions):
-            await self._bury(partition, self.floors.below(partition, self[partition], _version))
+            await self._write_tombstones(partition, self.markers.below(partition, self[partition], _version))
 
     async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
         await super()._put_again(partition, wanted)
         gone = (user_id for user_id in wanted if user_id not in self[partition])
-        await self._bury(partition, [user_id for user_id in gone if self.floors.of_person(partition, user_id)])
+        await self._write_tombstones(
+            partition, [user_id for user_id in gone if self.markers.of_person(partition, user_id)]
+        )
 
-    async def _bury(self, partition: int, people: Iterable[str]) -> None:
+    async def _write_tombstones(self, partition: int, people: Iterable[str]) -> None:
         """Put the tombstones again of erased people of whom a worker that was cut off wrote late."""
         if not (people := sorted(people)):
             return

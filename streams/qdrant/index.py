@@ -18,7 +18,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from encoders.fusion.embeddings import MODALITIES
 from ranker.library.library import RETRIEVAL, Hit
-from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, Where
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
 from streams.qdrant.client import READING, WRITING, IndexRefused, Patience, connect, patiently
 from streams.qdrant.mapping import (
@@ -104,7 +104,7 @@ class QdrantIndex:
             selector = models.PointIdsList(points=points)
             await self._write("remove videos", lambda: self._client.delete(self._collection, selector, wait=True))
 
-    async def near(self, vectors: Floats, k: int, where: Where | None = None) -> list[Hits]:
+    async def near(self, vectors: Floats, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
         if k < 1 or not len(vectors):
             return [hits_of((), 0) for _ in vectors]
@@ -124,7 +124,7 @@ class QdrantIndex:
             raise
         return found
 
-    async def find(self, vector: Floats, k: int, where: Where | None = None, name: str = RETRIEVAL) -> list[Hit]:
+    async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
         """What is known of the `k` videos whose vector of this name is nearest to [D], without their vectors."""
         [answer] = await self._query(self._requests(vector[None], k, where, name, True))
         payloads = [point.payload for point in answer.points if point.payload]
@@ -232,7 +232,7 @@ class QdrantIndex:
         )
 
     def _requests(
-        self, vectors: Floats, k: int, where: Where | None, name: str, payload: list[str] | bool
+        self, vectors: Floats, k: int, where: SearchFilter | None, name: str, payload: list[str] | bool
     ) -> list[models.QueryRequest]:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():

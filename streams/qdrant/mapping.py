@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from ranker.library.library import RETRIEVAL
-from ranker.retrieval.index import Hits, IndexedVideo, Where
+from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 from schemas.messages.videos import Encoded
 
 Floats = NDArray[np.float32]
@@ -98,7 +98,7 @@ def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
     return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
 
 
-def filter_of(where: Where | None) -> models.Filter | None:
+def filter_of(where: SearchFilter | None) -> models.Filter | None:
     """The ranker's conditions in Qdrant's words."""
     if where is None:
         return None

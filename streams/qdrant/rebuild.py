@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from encoders.base import Precision
-from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, in_version
+from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import Fusion, version_of
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import IndexedVideo, VideoIndex
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding.agent import indexed
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.operations.snapshot import read_gallery
 from streams.qdrant.index import open_index
 
@@ -19,36 +19,38 @@ AT_ONCE = 256  # videos between two signs of progress
 REMEDY = "`freshet backfill LOG` describes them anew; then run `freshet rebuild` again."
 
 Moved = Callable[[int, int], None]  # so many of so many
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def rebuild(settings: Settings, say: Say, moved: Moved) -> int:
+def rebuild(settings: Settings, report: Report, moved: Moved) -> int:
     """Fill the collection of the present version and let the alias name it; returns how many videos it holds.
 
-    May run beside the workers and be repeated: an older upload never overwrites a newer one. Trouble, and the alias
-    stays, where no video has vectors of the present models.
+    May run beside the workers and be repeated: an older upload never overwrites a newer one. Where no video has vectors
+    of the present models, the alias stays: OperatorError.
     """
     if not settings.qdrant_url:
-        raise Trouble("No Qdrant server is set; the embedded index needs no rebuilding.", "Set FRESHET_QDRANT_URL.")
-    return asyncio.run(_rebuild(settings, read_gallery(settings, say), fusion_of(settings), say, moved))
+        raise OperatorError(
+            "No Qdrant server is set; the embedded index needs no rebuilding.", "Set FRESHET_QDRANT_URL."
+        )
+    return asyncio.run(_rebuild(settings, read_gallery(settings, report), fusion_of(settings), report, moved))
 
 
-async def _rebuild(settings: Settings, gallery: Gallery, fusion: Fusion, say: Say, moved: Moved) -> int:
+async def _rebuild(settings: Settings, gallery: VideoLibrary, fusion: Fusion, report: Report, moved: Moved) -> int:
     index = await open_index(settings, DIM, version_of(fusion.version))
     try:
         put = await fill(index, gallery, fusion, settings.image_precision, moved)
         lacking = len(gallery.videos) - put
         if lacking and not put:
-            raise Trouble(f"None of {lacking} videos has vectors of the present models; the alias stays.", REMEDY)
+            raise OperatorError(f"None of {lacking} videos has vectors of the present models; the alias stays.", REMEDY)
         if lacking:
-            say(f"{lacking} of {len(gallery.videos)} videos have no vectors of the present models. {REMEDY}")
+            report(f"{lacking} of {len(gallery.videos)} videos have no vectors of the present models. {REMEDY}")
         await index.take_alias(settings.qdrant_collection)
         return await index.count()
     finally:
         await index.close()
 
 
-async def fill(index: VideoIndex, gallery: Gallery, fusion: Fusion, pictures: Precision, moved: Moved) -> int:
+async def fill(index: VideoIndex, gallery: VideoLibrary, fusion: Fusion, pictures: Precision, moved: Moved) -> int:
     """Put all described videos into an index, and take out those that were withdrawn; returns how many were put."""
     videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion, pictures))]
     for start in range(0, len(videos), AT_ONCE):
@@ -60,7 +62,7 @@ async def fill(index: VideoIndex, gallery: Gallery, fusion: Fusion, pictures: Pr
 
 def in_index(video: Encoded, fusion: Fusion, pictures: Precision) -> IndexedVideo | None:
     """What an index of this fusion keeps of a video; None where it has no vector of it."""
-    now = in_version(video, fusion, pictures)
+    now = with_fusion_version(video, fusion, pictures)
     retrieval = now.vectors.get(RETRIEVAL)
     if retrieval is None or retrieval.encoder != version_of(fusion.version):
         return None

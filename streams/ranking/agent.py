@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.codec import unpack
 from ranker.profile.model import Profile
@@ -14,13 +14,13 @@ from schemas.messages import recommendations
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.dead_letters.publisher import Letters
+from streams.dead_letters.publisher import DeadLetterPublisher
 from streams.dead_letters.validation import letter
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.poll import Poll, Raw
-from streams.ranking.catalogue_replica import SharedState
-from streams.ranking.progress import Answered, source_offset
+from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.progress import RankedOffsets, source_offset
 from streams.ranking.slates import Times, recommendation
 
 AT_ONCE = 64  # profiles that are ranked together; between two batches the event loop breathes
@@ -29,15 +29,15 @@ AT_ONCE = 64  # profiles that are ranked together; between two batches the event
 def declare(
     app: Any,
     settings: Settings,
-    shared: SharedState,
+    shared: CatalogueReplica,
     pipeline: Pipeline,
     models: Mapping[str, str],
-    answered: Answered,
-    out: Outbox,
+    ranked_offsets: RankedOffsets,
+    out: ConfirmedProducer,
 ) -> Any:
     """Declare the agent on a batch-wise Faust app."""
     profiles = app.topic(PROFILES.full(settings.prefix), schema=Raw())
-    slates, dead = RECOMMENDATIONS.full(settings.prefix), Letters(settings, out, "ranker")
+    slates, dead = RECOMMENDATIONS.full(settings.prefix), DeadLetterPublisher(settings, out, "ranker")
 
     @app.agent(profiles, name="ranker")
     async def answer(polls: Any) -> None:
@@ -47,7 +47,9 @@ def declare(
             with app.transport.waits.waiting("the first video"):
                 if not await poll.unless_stopped(shared.ready.wait()):
                     continue  # it comes again, to whoever gets the partition
-            newest = [newest_per_person(r for r in records if not answered.has(r)) for _, records in poll.items()]
+            newest = [
+                newest_per_person(r for r in records if not ranked_offsets.covers(r)) for _, records in poll.items()
+            ]
             for some in batches(in_turns(newest), AT_ONCE):
                 readable, letters = profiles_of(some)
                 await dead.put(letters, read=len(some))
@@ -64,7 +66,7 @@ def declare(
     async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:
         asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]
         made = {slate.user_id: slate for slate in await pipeline.answer(asked)}
-        await shared.fresh(lambda: app.should_stop)  # what is withdrawn by now is taken out below
+        await shared.wait_until_current(lambda: app.should_stop)  # what is withdrawn by now is taken out below
         ready = ((record, profile, made.get(text_of(record.key))) for record, profile in profiles)
         return [
             (r, going)
@@ -76,12 +78,12 @@ def declare(
 
 
 def outgoing(
-    record: Any, profile: Profile | None, slate: Slate | None, shared: SharedState, models: Mapping[str, str]
+    record: Any, profile: Profile | None, slate: Slate | None, shared: CatalogueReplica, models: Mapping[str, str]
 ) -> Outgoing | None:
     """What leaves for a profile's record: a slate without what was withdrawn or erased meanwhile, or a null."""
     if profile is None or profile.origin is None or slate is None:
         return Outgoing(record.key, None, [source_offset(record)])  # the person was erased
-    shown = may_show(slate, shared.catalogue)
+    shown = drop_unavailable(slate, shared.catalogue)
     if not shown.items or shared.erased.refuses(slate.user_id, profile.origin.at_ms):
         return None  # nothing may be shown to this person, or their erasure is on its way here
     now_ms = time.time() * 1000

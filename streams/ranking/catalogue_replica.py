@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from encoders.fusion.embeddings import in_version
+from encoders.fusion.embeddings import with_fusion_version
 from encoders.fusion.fusion import Fusion
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import merge
@@ -34,7 +34,7 @@ STALE_S = 2.0  # no slate is made of what was all so long ago
 SILENCES = 10  # answers without a record that end a reading, whatever the end is
 
 
-class SharedState:
+class CatalogueReplica:
     """What every ranking process knows in full.
 
     `ready` is set once it has caught up with the topics' ends and knows a video: before, no slate can be made.
@@ -51,18 +51,20 @@ class SharedState:
         self._erasures = ERASURES.full(settings.prefix)
         self._parts: dict[int, Trends] = {}  # newest record by source partition
         self._caught_up = False
-        self._all_s = float("-inf")  # when the broker said that there is no more than what has been read since
+        self._current_as_of_s = float(
+            "-inf"
+        )  # when the broker said that there is no more than what has been read since
 
-    async def fresh(self, stopped: Callable[[], bool]) -> None:
+    async def wait_until_current(self, stopped: Callable[[], bool]) -> None:
         """Return once all is known that was withdrawn or erased two seconds ago, or nobody wants to know any more.
 
         A process that was frozen, or cut off, shall not show what is gone meanwhile.
         """
         enough_s = time.monotonic() - STALE_S
-        while self._all_s < enough_s and not stopped():  # noqa: ASYNC110  # what stops is no event of ours
+        while self._current_as_of_s < enough_s and not stopped():  # noqa: ASYNC110  # what stops is no event of ours
             await asyncio.sleep(LOOK_S / 10)
 
-    async def follow(self) -> None:
+    async def run(self) -> None:
         """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
         places: list[TopicPartition] = []
         while True:
@@ -85,8 +87,8 @@ class SharedState:
         while True:
             if messages := consumer.consume(AT_ONCE, 0):
                 self._take(messages)
-                self._open()
-            if time.monotonic() - self._all_s > CHECK_S:
+                self._mark_ready()
+            if time.monotonic() - self._current_as_of_s > CHECK_S:
                 try:
                     asked = [place for place in places if place.topic != self._trends]
                     await asyncio.wait_for(self._check(consumer, asker, asked), ANEW_S)
@@ -106,8 +108,8 @@ class SharedState:
             messages = await asyncio.to_thread(consumer.consume, AT_ONCE, LOOK_S)
             silences = 0 if messages else silences + 1
             self._take(messages)
-        self._open()
-        self._all_s = asked_s
+        self._mark_ready()
+        self._current_as_of_s = asked_s
 
     async def _catch_up(self, consumer: Consumer, behind: set[tuple[str, int]]) -> None:
         started = said = time.monotonic()
@@ -124,9 +126,9 @@ class SharedState:
         if not len(self.catalogue):
             log.info("waiting for the first video")
         self._caught_up = True
-        self._open()
+        self._mark_ready()
 
-    def _open(self) -> None:
+    def _mark_ready(self) -> None:
         if self._caught_up and len(self.catalogue) and not self.ready.is_set():
             gc.freeze()  # the collector need not walk the catalogue again and again: about a fifth of a slate's cost
             self.ready.set()
@@ -139,15 +141,15 @@ class SharedState:
                     self.erased.take(erasure.user_id, erasure.at_ms, record.timestamp)
         features = [decoded for r in records if r.topic == self._features and (decoded := features_of(r)) is not None]
         if features:
-            self.catalogue.apply(map(self._in_version, features))
+            self.catalogue.apply(map(self._with_fusion_version, features))
         trends = [part for r in records if r.topic == self._trends and (part := read_trends(r)) is not None]
         if trends:
             self._count({part.partition: part for part in trends})
 
-    def _in_version(self, one: videos.Features) -> videos.Features:
+    def _with_fusion_version(self, one: videos.CatalogueRecord) -> videos.CatalogueRecord:
         if self._fusion is None or not isinstance(one, videos.Encoded):
             return one
-        return in_version(one, self._fusion, self._settings.image_precision)
+        return with_fusion_version(one, self._fusion, self._settings.image_precision)
 
     def _count(self, newer: dict[int, Trends]) -> None:
         """Go on to the tick of newer trends; only what changed since is added up anew."""
@@ -158,7 +160,7 @@ class SharedState:
         self._parts.update(newer)
         parts = [part for _, part in sorted(self._parts.items())]
         if len(periods) > 1:  # units change with the period, also of videos that no record names any more
-            changed = {*self.catalogue.counted, *(video_id for part in parts for video_id in part.counts)}
+            changed = {*self.catalogue.popularity_by_id, *(video_id for part in parts for video_id in part.counts)}
         popular = merge(parts, changed)
         self.catalogue.advance(popular.tick * 1000, popular)
 
@@ -174,7 +176,7 @@ def _differing(old: Trends | None, new: Trends) -> set[str]:
     return {video_id for video_id, _ in old.counts.items() ^ new.counts.items()}
 
 
-def features_of(record: Any) -> videos.Features | None:
+def features_of(record: Any) -> videos.CatalogueRecord | None:
     """Decode one record of features.v1; a damaged one is left out and said, for only our encoder writes there."""
     try:
         return videos.decode_features(record.value)

@@ -9,7 +9,7 @@ import msgspec
 from schemas.messages.recommendations import SOURCE_OFFSET
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
-from streams.kafka.confirmed_producer import Outbox
+from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.reader import end_offsets, read_between, read_to_end
 from streams.kafka.records import Record
@@ -28,10 +28,10 @@ class _Version(msgspec.Struct):
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 
-class Answered:
+class RankedOffsets:
     """Newest answered offset of the profiles changelog, per partition."""
 
-    def __init__(self, app: Any, settings: Settings, out: Outbox) -> None:
+    def __init__(self, app: Any, settings: Settings, out: ConfirmedProducer) -> None:
         self._settings = settings
         self._out = out
         self._source = PROFILES.full(settings.prefix)
@@ -39,7 +39,7 @@ class Answered:
         self._upto: dict[int, int] = {}
         app.on_rebalance_complete.connect(self._on_assigned, weak=False)
 
-    def has(self, record: Any) -> bool:
+    def covers(self, record: Any) -> bool:
         """Whether a slate that took this profile, or a newer one of its partition, into account is out."""
         return bool(record.offset <= self._upto.get(record.partition, -1))
 

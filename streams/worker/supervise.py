@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 from schemas.settings.load import ENVIRONMENT_PREFIX
 from schemas.settings.model import SECRETS, Settings
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.probe import addresses, answers
 from streams.worker.processes import exit_text, start
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 Processes = dict[str, subprocess.Popen[bytes]]
 
 STOP_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
@@ -35,25 +35,25 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
 
 
-def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Say, say: Say) -> None:
-    """Run the processes until one ends, which raises Trouble, or until Ctrl-C; either way all are stopped."""
+def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Report, report: Report) -> None:
+    """Run the processes until one ends, which raises OperatorError, or until Ctrl-C; either way all are stopped."""
     processes: Processes = {}
     try:
         for name, command in commands.items():
             processes[name] = start(command, subprocess.PIPE, environ)
-            say(f"{name} started (process {processes[name].pid})")
+            report(f"{name} started (process {processes[name].pid})")
             reader = threading.Thread(target=_copy, args=(name, processes[name], write), daemon=True)
             reader.start()
         name, status = _first_end(processes)
-        raise Trouble(
+        raise OperatorError(
             f"{name} ended {exit_text(status)}; the others are stopped.",
             f"Its last lines are above; `freshet worker {name}` runs it alone.",
         )
     finally:
-        stop_all(processes, say)
+        stop_all(processes, report)
 
 
-def stop_all(processes: Processes, say: Say, limit_s: float = STOP_S) -> None:
+def stop_all(processes: Processes, report: Report, limit_s: float = STOP_S) -> None:
     """Stop all at the same time; what still runs after the limit, or at a second Ctrl-C, is killed."""
     for process in processes.values():
         process.terminate()
@@ -64,27 +64,27 @@ def stop_all(processes: Processes, say: Say, limit_s: float = STOP_S) -> None:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         for name, process in processes.items():
             if process.poll() is None:
-                say(f"{name} did not stop; killed")
+                report(f"{name} did not stop; killed")
                 process.kill()
                 process.wait()
 
 
 @contextmanager
-def broker_if_none_answers(settings: Settings, say: Say) -> Iterator[None]:
+def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[None]:
     """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
     from streams.local.broker import HOST, local_broker
 
     if settings.kafka_security != "plaintext":
         cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
-        raise Trouble(cause, "Leave --broker out, or that setting.")
+        raise OperatorError(cause, "Leave --broker out, or that setting.")
     (host, port), *_ = addresses(settings.bootstrap)
     if answers(host, port):
         yield
         return
     if host not in (HOST, "localhost"):
         cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
-        raise Trouble(cause, "Leave --broker out.")
-    with local_broker(settings.data_dir, settings.cache_dir, port, say=say):
+        raise OperatorError(cause, "Leave --broker out.")
+    with local_broker(settings.data_dir, settings.cache_dir, port, report=report):
         yield
 
 
@@ -96,7 +96,7 @@ def _first_end(processes: Processes) -> tuple[str, int]:
         time.sleep(LOOK_S)
 
 
-def _copy(name: str, process: subprocess.Popen[bytes], write: Say) -> None:
+def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:
     """Write a process's lines with its name before each."""
     if process.stdout:
         for line in process.stdout:

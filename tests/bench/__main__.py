@@ -90,7 +90,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
 
 def measured(name: str, ground: "Ground") -> "list[Result] | str":
     """The results of one measurement, or why it failed: then the others go on."""
-    from streams.cli import explain
+    from streams.cli.errors import explain
 
     module, function = MEASUREMENTS[name].split(":")
     try:

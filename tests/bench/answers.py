@@ -24,7 +24,7 @@ class Sent(NamedTuple):
     at_s: float
 
 
-class Seen(NamedTuple):
+class VideoEvent(NamedTuple):
     """A state or slate that has arrived, and the place of the newest event that it takes into account."""
 
     user_id: str
@@ -96,7 +96,7 @@ class Measured:
         return not self.unanswered and self.backlog.least < self.traffic.rate / 2
 
 
-def measured_by(traffic: Traffic, sent: Sequence[Sent], seen: Sequence[Seen], cpu_s: list[float]) -> Measured:
+def measured_by(traffic: Traffic, sent: Sequence[Sent], seen: Sequence[VideoEvent], cpu_s: list[float]) -> Measured:
     """Put together what sender and reader noted."""
     answered_s = answered(sent, seen)
     delays_ms = [1000 * (at_s - one.at_s) for one, at_s in zip(sent, answered_s, strict=True) if at_s is not None]
@@ -111,7 +111,7 @@ def measured_by(traffic: Traffic, sent: Sequence[Sent], seen: Sequence[Seen], cp
     )
 
 
-def _count(sent: Iterable[Sent], seen: Iterable[Seen]) -> int:
+def _count(sent: Iterable[Sent], seen: Iterable[VideoEvent]) -> int:
     """How many answers take in any of these events; those to events before are none."""
     first: dict[int, int] = {}
     for event in sent:
@@ -119,14 +119,14 @@ def _count(sent: Iterable[Sent], seen: Iterable[Seen]) -> int:
     return sum(one.partition in first and one.offset >= first[one.partition] for one in seen)
 
 
-def answered(sent: Iterable[Sent], seen: Iterable[Seen]) -> list[float | None]:
+def answered(sent: Iterable[Sent], seen: Iterable[VideoEvent]) -> list[float | None]:
     """For each event the time of the first answer of its person that covers it, or None.
 
     >>> sent = [Sent("ana", 0, 7, 1.0), Sent("ana", 0, 8, 1.5), Sent("ben", 1, 3, 1.0)]
-    >>> answered(sent, [Seen("ana", 0, 8, 2.0)])
+    >>> answered(sent, [VideoEvent("ana", 0, 8, 2.0)])
     [2.0, 2.0, None]
     """
-    of_user: dict[tuple[str, int], list[Seen]] = defaultdict(list)
+    of_user: dict[tuple[str, int], list[VideoEvent]] = defaultdict(list)
     for one in seen:
         of_user[one.user_id, one.partition].append(one)
     covered = {who: list(accumulate((one.offset for one in mine), max)) for who, mine in of_user.items()}

@@ -16,7 +16,7 @@ from statistics import mean
 
 from schemas.messages import feedback
 from schemas.settings.model import Settings
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from tests.bench.engines import ENGINES, FRESHET, QUIX, Engine, Running, in_turns, running, source_of
 from tests.bench.ground import DATA, KUAIRAND, START_MS, Ground
@@ -116,7 +116,7 @@ def _publish_halted(process: Running, settings: Settings, records: Backlog) -> N
     publish(settings, source_of(settings), records.last)
     if (halted_s := time.monotonic() - began_s) > HALT_S:
         cause = f"Publishing took {halted_s:.1f} s, during which {process.name} was halted: it may have lost its place."
-        raise Trouble(cause, "Measure again on a quiet machine.")
+        raise OperatorError(cause, "Measure again on a quiet machine.")
 
 
 def _made_of(found: Found, records: Backlog, cpu_s: float, wall_s: float) -> Drained:

@@ -19,7 +19,7 @@ from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from ranker.evaluation.metrics import Figures, Mask, auc, interval, recall_at
 from ranker.pipeline.query_features import INTERESTS, LIKES
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from tests.bench.films import FOLDER, Films, Shelf, read
 from tests.bench.ground import Ground
 
@@ -177,7 +177,7 @@ def main(given: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(given)
     try:
         shelf = read(asked.folder)
-    except Trouble as trouble:
+    except OperatorError as trouble:
         sys.exit(f"{trouble}")
     models = folder_of(Ground.defaults().cache_dir)
     compared = scorers(shelf, TextEncoder(models, provider="cpu"), load_fusion(models))

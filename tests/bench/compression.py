@@ -25,7 +25,7 @@ from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from encoders.models.session import quantise
 from ranker.evaluation.metrics import interval
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from tests.bench.films import FOLDER, read
 from tests.bench.ground import Ground
 from tests.bench.machine import on_two_cores
@@ -229,7 +229,7 @@ def main(given: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(given)
     try:
         titles = list(dict.fromkeys(read(asked.folder).titles))
-    except Trouble as trouble:
+    except OperatorError as trouble:
         sys.exit(f"{trouble}")
     on_two_cores()
     models = manifest.folder_of(Ground.defaults().cache_dir)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.worker import processes, supervise
 from tests.bench import faust_app, quix_app
 from tests.bench.ground import Ground, environment
@@ -101,7 +101,7 @@ def _refuse_without_peers(engines: Sequence[Engine]) -> None:
     """Nobody is left out in silence."""
     if QUIX in engines and not PEERS_PYTHON.exists():
         cause = f"There is no {PEERS_PYTHON}, which runs Quix Streams."
-        raise Trouble(cause, "`make bench` makes it from requirements/bench.txt.")
+        raise OperatorError(cause, "`make bench` makes it from requirements/bench.txt.")
 
 
 def _on_own_topics(ground: Ground, prefix: str, engine: Engine, measure: Callable[[Engine, Settings], R]) -> R:
@@ -121,10 +121,10 @@ class Running:
         self.pid = self._process.pid
 
     def check(self) -> None:
-        """Raise Trouble, with its last lines, where it has ended."""
+        """Raise OperatorError, with its last lines, where it has ended."""
         if (status := self._process.poll()) is not None:
             told = "\n".join(f"  | {line}" for line in self.said()[-LAST_LINES:]) or "  | nothing"
-            raise Trouble(f"{self.name} ended {processes.exit_text(status)}, and said:\n{told}", "See to that.")
+            raise OperatorError(f"{self.name} ended {processes.exit_text(status)}, and said:\n{told}", "See to that.")
 
     def said(self) -> list[str]:
         """Its output so far, by lines."""
@@ -136,7 +136,7 @@ class Running:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired as error:
-            raise Trouble(f"{self.name} cannot be ended.", f"End process {self.pid}.") from error
+            raise OperatorError(f"{self.name} cannot be ended.", f"End process {self.pid}.") from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.fold import fold_and_pack
 from ranker.profile.model import Profile
-from schemas.messages.feedback import Feedback
+from schemas.messages.feedback import Feedback, encode
 from streams.dead_letters.validation import FUTURE_MS, read_feedback
 from streams.kafka.records import Record
 from tests.bench.ground import START_MS, Ground
@@ -67,7 +67,7 @@ class _Opening(dict[str, Profile]):
 
 def _records(feedback: Iterable[Feedback]) -> list[Record]:
     return [
-        Record("log", 0, offset, event.at_ms + FUTURE_MS, event.user_id.encode(), feedback.encode(event), ())
+        Record("log", 0, offset, event.at_ms + FUTURE_MS, event.user_id.encode(), encode(event), ())
         for offset, event in enumerate(feedback)
     ]
 

@@ -12,13 +12,13 @@ from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES
 from streams.app import new_app
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState, text_of
 from streams.kafka.poll import Poll, Raw
 from tests.bench.work import REFERENCE, State
 
 
-def owned(app: Any, settings: Settings, out: Outbox) -> OwnedState[bytes | State]:
+def owned(app: Any, settings: Settings, out: ConfirmedProducer) -> OwnedState[bytes | State]:
     """States of the partitions that this worker owns: packed as they are stored, opened as they are touched."""
     source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
     return OwnedState(app, settings, source, changelog, bytes, _version, out)
@@ -37,7 +37,7 @@ def _version(state: bytes | State) -> int:
     return _counted(state).count if isinstance(state, bytes) else state.count
 
 
-def declare(app: Any, settings: Settings, states: OwnedState[bytes | State], out: Outbox) -> Any:
+def declare(app: Any, settings: Settings, states: OwnedState[bytes | State], out: ConfirmedProducer) -> Any:
     """Declare the agent on a batch-wise Faust app."""
 
     @app.agent(app.topic(FEEDBACK.full(settings.prefix), schema=Raw()), name="reference")
@@ -71,7 +71,7 @@ def _changed(states: dict[str, bytes | State], records: Any) -> dict[str, State]
 def build(settings: Settings) -> Any:
     """The app, ready to be started."""
     app = new_app("reference", settings)
-    out = Outbox(app)
+    out = ConfirmedProducer(app)
     declare(app, settings, owned(app, settings, out), out)
     return app
 

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.local.jars import KAFKA
 
 PEERS = Path(sys.prefix) / "peers"  # Quix Streams in an environment of its own: its pins are not ours
@@ -60,7 +60,7 @@ def cpu_seconds(pid: int) -> float:
     stats = {path.parent.name: _stat(path) for path in Path("/proc").glob("[0-9]*/stat")}
     if not stats.get(str(pid)):
         cause = f"The CPU time of process {pid} cannot be read."
-        raise Trouble(cause, "It has ended, or this is not Linux.")
+        raise OperatorError(cause, "It has ended, or this is not Linux.")
     family = [fields for name, fields in stats.items() if fields and (name == str(pid) or fields[3] == str(pid))]
     return sum(int(ticks) for fields in family for ticks in fields[11:15]) / TICKS
 

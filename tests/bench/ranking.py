@@ -14,7 +14,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
 from ranker.feeds.home import home
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack, unpack
 from ranker.profile.fold import Arrival, fold_all
@@ -36,7 +36,7 @@ NO_TIMES = Times(0, 0.0)
 People = list[tuple[str, bytes]]  # packed profiles
 
 
-class Asked(NamedTuple):
+class QueryBatch(NamedTuple):
     """A catalogue with trends, everybody's profile, and the same after each further event."""
 
     catalogue: Catalogue
@@ -54,7 +54,7 @@ def slates(ground: Ground) -> list[Result]:
     return rows
 
 
-def _asked(world: World) -> Asked:
+def _asked(world: World) -> QueryBatch:
     clock = iter(range(START_MS, START_MS + 1000 * 3 * EVENTS_A_PERSON * world.people, 1000))
     made = world.events(2 * EVENTS_A_PERSON * world.people, "e", lambda: next(clock))
     arrivals = [Arrival(event, "log", 0, offset) for offset, event in enumerate(made)]
@@ -64,7 +64,7 @@ def _asked(world: World) -> Asked:
     counts.take(folded.accepted)
     catalogue.add(world.entries(START_MS))
     catalogue.advance(max(profile.newest_ms for profile in folded.changed.values()), merge([counts]))
-    return Asked(catalogue, [_packed(folded.changed), *_rounds(folded.changed, arrivals[before:])])
+    return QueryBatch(catalogue, [_packed(folded.changed), *_rounds(folded.changed, arrivals[before:])])
 
 
 def _rounds(profiles: dict[str, Profile], arrivals: Sequence[Arrival]) -> list[People]:
@@ -84,7 +84,7 @@ def _packed(profiles: dict[str, Profile]) -> People:
     return [(user, pack(profile)) for user, profile in sorted(profiles.items())]
 
 
-def _measured(asked: Asked, batch: int) -> list[Result]:
+def _measured(asked: QueryBatch, batch: int) -> list[Result]:
     catalogue, (first, *rounds) = asked
     pipeline = home(ExactIndex(catalogue), catalogue)  # a new one remembers no neighbours
     _ = catalogue.tops  # made once a tick, not once a slate
@@ -120,5 +120,5 @@ async def _answer(pipeline: Pipeline, people: People) -> list[bytes]:
     profiles = [unpack(packed) for _, packed in people]
     queries = [Query(user, one.version, one.newest_ms, one) for (user, _), one in zip(people, profiles, strict=True)]
     made = zip(await pipeline.answer(queries), profiles, strict=True)
-    ready = [(may_show(slate, pipeline.catalogue), profile) for slate, profile in made]
+    ready = [(drop_unavailable(slate, pipeline.catalogue), profile) for slate, profile in made]
     return [recommendations.encode(recommendation(slate, profile, MODELS, NO_TIMES)) for slate, profile in ready]

@@ -24,7 +24,7 @@ class Watch:
     def __init__(self) -> None:
         self._wall_s, self._cpu_s, self._memory = time.monotonic(), time.process_time(), memory()
 
-    def tell(self, came_to: int) -> None:
+    def echo_err(self, came_to: int) -> None:
         """Print the line."""
         seconds, cpu_s = time.monotonic() - self._wall_s, time.process_time() - self._cpu_s
         grown = memory() - self._memory
@@ -40,17 +40,17 @@ def memory() -> int:
 def freshet(settings: Settings, work: Work) -> None:
     """Freshet's owned state."""
     from streams.app import new_app
-    from streams.kafka.confirmed_producer import Outbox
-    from streams.profiles.store import People
+    from streams.kafka.confirmed_producer import ConfirmedProducer
+    from streams.profiles.store import ProfileStore
     from tests.bench.freshet_app import owned
 
     app = new_app("recovery", settings)
-    out = Outbox(app)
-    states: Any = owned(app, settings, out) if work is REFERENCE else People(app, settings, out)
+    out = ConfirmedProducer(app)
+    states: Any = owned(app, settings, out) if work is REFERENCE else ProfileStore(app, settings, out)
     partitions = set(range(settings.partitions))
     watch = Watch()
     asyncio.run(states.recover(partitions))
-    watch.tell(sum(len(states[partition]) for partition in partitions))
+    watch.echo_err(sum(len(states[partition]) for partition in partitions))
 
 
 def reader(settings: Settings, work: Work) -> None:
@@ -68,7 +68,7 @@ def reader(settings: Settings, work: Work) -> None:
     while left:
         count += sum(record.error() is None for record in consumer.consume(FETCH_RECORDS, WAIT_S))
         left = [place for place in consumer.position(left) if place.offset < ends[place.partition]]
-    watch.tell(count)
+    watch.echo_err(count)
     consumer.close()
 
 
@@ -77,7 +77,7 @@ def faust(settings: Settings, work: Work) -> None:
     from tests.bench.faust_app import build, run
 
     async def recovered() -> None:
-        watch.tell(len(app.tables["states"].data.data))
+        watch.echo_err(len(app.tables["states"].data.data))
         os.kill(os.getpid(), signal.SIGTERM)  # in order: the next run needs its place in the group
 
     app = build(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES as CHANGELOG
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from tests.bench import faust_app
 from tests.bench.backlog import reference_events
 from tests.bench.engines import LAST_LINES, source_of
@@ -85,7 +85,7 @@ def _recovered(settings: Settings, who: str, work: Work) -> Recovered:
     said = [line for line in done.stdout.splitlines() if line.startswith("{")]  # Faust says more than asked for
     if not said:
         last = "\n".join(done.stderr.splitlines()[-LAST_LINES:])
-        raise Trouble(f"{ENGINES[who]} ended with exit code {done.returncode}, and said:\n{last}", "See to that.")
+        raise OperatorError(f"{ENGINES[who]} ended with exit code {done.returncode}, and said:\n{last}", "See to that.")
     return Recovered(**json.loads(said[-1]))
 
 

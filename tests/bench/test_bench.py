@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import backlog, live
-from tests.bench.answers import Seen, Sent, answered
+from tests.bench.answers import Sent, VideoEvent, answered
 from tests.bench.backlog import Drained
 from tests.bench.engines import AIOKAFKA, CONFLUENT, FRESHET
 from tests.bench.ground import START_MS, Ground
@@ -90,13 +90,20 @@ def test_an_unknown_measurement_is_refused_by_its_nearest_name() -> None:
 
 def test_an_event_is_answered_by_the_first_state_that_covers_it() -> None:
     sent = [Sent("ana", 0, 7, 1.0), Sent("ana", 0, 9, 1.5)]
-    seen = [Seen("ana", 0, 7, 1.25), Seen("ana", 0, 8, 1.75), Seen("ana", 0, 12, 2.0), Seen("ana", 0, 13, 9.0)]
+    seen = [
+        VideoEvent("ana", 0, 7, 1.25),
+        VideoEvent("ana", 0, 8, 1.75),
+        VideoEvent("ana", 0, 12, 2.0),
+        VideoEvent("ana", 0, 13, 9.0),
+    ]
     assert answered(sent, seen) == [1.25, 2.0]
 
 
 def test_an_answer_of_somebody_else_or_of_another_partition_covers_nothing() -> None:
     sent = [Sent("ana", 0, 7, 1.0)]
-    assert answered(sent, [Seen("ben", 0, 8, 2.0), Seen("ana", 1, 8, 2.0), Seen("ana", 0, 6, 2.0)]) == [None]
+    assert answered(
+        sent, [VideoEvent("ben", 0, 8, 2.0), VideoEvent("ana", 1, 8, 2.0), VideoEvent("ana", 0, 6, 2.0)]
+    ) == [None]
 
 
 def test_peers_fold_with_our_versions_of_what_folds() -> None:

@@ -20,10 +20,10 @@ from schemas.messages import feedback
 from schemas.messages.recommendations import Trigger
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from tests.bench import wire
-from tests.bench.answers import Measured, Seen, Sent, Traffic, measured_by
+from tests.bench.answers import Measured, Sent, Traffic, VideoEvent, measured_by
 from tests.bench.engines import Running
 from tests.bench.machine import cpu_seconds
 from tests.bench.work import WORKS, Place, user_of
@@ -68,7 +68,7 @@ def measure(settings: Settings, traffic: Traffic, output: str, kind: str, proces
         before_s = [cpu_seconds(process.pid) for process in processes]
         sent: list[Sent] = _received(sender, traffic.seconds + START_S, check)
         reader.send({one.user_id: (one.partition, one.offset) for one in sent})
-        seen: list[Seen] = _received(reader, ANSWER_S + START_S, check)
+        seen: list[VideoEvent] = _received(reader, ANSWER_S + START_S, check)
         cpu_s = [cpu_seconds(process.pid) - s for process, s in zip(processes, before_s, strict=True)]
     return measured_by(traffic, sent, seen, cpu_s)
 
@@ -95,11 +95,11 @@ def _received(connection: Connection, limit_s: float, check: Callable[[], None])
     while not connection.poll(LOOK_S):
         check()
         if time.monotonic() > end_s:
-            raise Trouble(f"Sender or reader did not answer within {limit_s:g} s.", "Is the machine very busy?")
+            raise OperatorError(f"Sender or reader did not answer within {limit_s:g} s.", "Is the machine very busy?")
     try:
         return connection.recv()
     except EOFError as error:
-        raise Trouble("Sender or reader ended early.", "Its error stands above.") from error
+        raise OperatorError("Sender or reader ended early.", "Its error stands above.") from error
 
 
 class _Made(NamedTuple):
@@ -120,7 +120,7 @@ def _send(settings: Settings, traffic: Traffic, parent: Connection) -> None:
 
     def heard(error: Any, message: Any) -> None:
         if error is not None:
-            raise Trouble(f"An event was not confirmed: {error}.", "Look at the broker's log.")
+            raise OperatorError(f"An event was not confirmed: {error}.", "Look at the broker's log.")
         offsets[message.partition()].append(message.offset())
 
     def pour(end: int) -> None:
@@ -165,9 +165,9 @@ def _read(settings: Settings, output: str, kind: str, parent: Connection) -> Non
         parent.send(_seen(reader, PLACE_IN[kind], parent))
 
 
-def _seen(reader: Consumer, place_in: Callable[[bytes], Place], parent: Connection) -> list[Seen]:
+def _seen(reader: Consumer, place_in: Callable[[bytes], Place], parent: Connection) -> list[VideoEvent]:
     """Everything that comes, until all is answered that the parent sends at the end, or the limit is over."""
-    seen: list[Seen] = []
+    seen: list[VideoEvent] = []
     newest: dict[str, int] = {}
     left: dict[str, int] | None = None  # offsets that are not covered yet, once the sender has ended
     look_s = end_s = time.monotonic()
@@ -176,7 +176,7 @@ def _seen(reader: Consumer, place_in: Callable[[bytes], Place], parent: Connecti
         at_s = time.monotonic()
         if record is not None and not record.error() and record.value():
             user, (partition, offset) = user_of(record.key() or b""), place_in(record.value())
-            seen.append(Seen(user, partition, offset, at_s))
+            seen.append(VideoEvent(user, partition, offset, at_s))
             newest[user] = max(offset, newest.get(user, -1))
             if left and newest[user] >= left.get(user, offset + 1):
                 del left[user]

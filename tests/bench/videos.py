@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from encoders.base import Content, Vectors, unit_rows
-from encoders.embedder import Describer, text_of_upload
+from encoders.embedder import VideoEmbedder, text_of_upload
 from encoders.media.sandbox_client import MediaReader
 from encoders.modalities import audio, image
 from encoders.modalities.audio import WHOLE, patches_of
@@ -33,7 +33,7 @@ def encode(ground: Ground) -> list[Result]:
     """8 frames and 3 patches of a 10 s clip (720 x 1280, H.264 and AAC), each video with noise of its own."""
     count = ground.size(32, 8)
     folder = folder_of(ground.settings().cache_dir)
-    describer = Describer.load(folder, provider="cpu", threads=1)
+    describer = VideoEmbedder.load(folder, provider="cpu", threads=1)
     videos = made(count)
     describer.look(videos[:2])
     parts = {
@@ -79,7 +79,7 @@ def made(count: int) -> Videos:
 class OneByOne:
     """The plain way: a call for each text, frame and patch of sound, to the models as their authors published them."""
 
-    def __init__(self, describer: Describer, folder: Path) -> None:
+    def __init__(self, describer: VideoEmbedder, folder: Path) -> None:
         self._text = describer.text
         self._image = open_model(folder / FILES["fp32"], provider="cpu", inputs=image.INPUTS, outputs=image.OUTPUTS)
         self._audio = open_model(folder / WHOLE, provider="cpu", inputs=audio.INPUTS, outputs=audio.OUTPUTS)
@@ -117,7 +117,7 @@ def spent(work: Work, videos: Videos) -> float:
     return time.process_time() - began_s
 
 
-def least_cosine(describer: Describer, one_by_one: OneByOne, videos: Videos) -> float:
+def least_cosine(describer: VideoEmbedder, one_by_one: OneByOne, videos: Videos) -> float:
     """The least cosine of any modality's vector to the plain way's."""
     found = describer.look(videos).vectors
     plain = [one_by_one(one) for one in videos]

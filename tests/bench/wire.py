@@ -12,7 +12,7 @@ from schemas.messages import feedback
 from schemas.messages.feedback import Watch
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, PROFILES
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 
 STALLED_S = 60.0  # a guess; a worker is ready after 3 s on two idle cores
@@ -71,7 +71,7 @@ def publish(settings: Settings, topic: str, records: Iterable[Outgoing]) -> None
         if not number % 1000:
             sender.poll(0)
     if sender.flush(STALLED_S) or failed:
-        raise Trouble(f"{topic}: not all records were confirmed ({failed[:1]}).", "Is the machine very busy?")
+        raise OperatorError(f"{topic}: not all records were confirmed ({failed[:1]}).", "Is the machine very busy?")
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def newest_until(settings: Settings, topic: str, wanted: Callable[[bytes], bool]
                 cause = (
                     f"{topic}: {len(missing)} partitions lack what is awaited, and nothing moved for {STALLED_S:g} s."
                 )
-                raise Trouble(cause, "Is the machine very busy?")
+                raise OperatorError(cause, "Is the machine very busy?")
             check()
     return Found(newest, count)
 

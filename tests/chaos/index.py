@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from encoders.fusion.embeddings import DIM, is_current
+from encoders.fusion.embeddings import DIM, is_from_current_model
 from encoders.fusion.fusion import VERSION
 from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
@@ -119,7 +119,7 @@ async def put(settings: Settings, shelf: list[IndexedVideo]) -> None:
 
 def live_videos(system: System) -> set[str]:
     """Videos that the encoder has encoded and nobody has withdrawn."""
-    last: dict[str, videos.Features] = {}
+    last: dict[str, videos.CatalogueRecord] = {}
 
     def take(record: Any) -> None:
         one = videos.decode_features(record.value)
@@ -130,7 +130,8 @@ def live_videos(system: System) -> set[str]:
     return {
         name
         for name, one in last.items()
-        if isinstance(one, videos.Encoded) and any(is_current(name, of, "int8") for name, of in one.vectors.items())
+        if isinstance(one, videos.Encoded)
+        and any(is_from_current_model(name, of, "int8") for name, of in one.vectors.items())
     }
 
 

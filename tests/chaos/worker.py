@@ -101,21 +101,21 @@ def during(owner: Any, name: str, trap: Trap, step: str) -> None:
 
 def set_traps(trap: Trap) -> None:
     """Wrap what marks each step, whichever agent this is."""
-    from encoders.embedder import Describer
+    from encoders.embedder import VideoEmbedder
     from ranker.pipeline.pipeline import Pipeline
     from streams.kafka import consumer, poll
-    from streams.kafka.confirmed_producer import Outbox
+    from streams.kafka.confirmed_producer import ConfirmedProducer
     from streams.kafka.owned_state import OwnedState
     from streams.profiles import agent
 
     after(poll.Poll, "__init__", trap, "read", mark="poll")
     after(agent, "fold_and_pack" if hasattr(agent, "fold_and_pack") else "fold_all", trap, "apply")
     after(Pipeline, "answer", trap, "apply")
-    after(Describer, "features", trap, "apply")
-    before(Outbox, "put", trap, "state")
-    before(Outbox, "put_by_key", trap, "state")
-    after(Outbox, "_hand_over_all", trap, "flush", mark="confirmed")
-    during(Outbox, "_hand_over_all", trap, "produce")
+    after(VideoEmbedder, "features", trap, "apply")
+    before(ConfirmedProducer, "put", trap, "state")
+    before(ConfirmedProducer, "put_by_key", trap, "state")
+    after(ConfirmedProducer, "_hand_over_all", trap, "flush", mark="confirmed")
+    during(ConfirmedProducer, "_hand_over_all", trap, "produce")
     after(poll.Poll, "done", trap, "ack")
     (after if os.getpid() % 2 else before)(consumer.Consumer, "_commit", trap, "commit")
     after(OwnedState, "_take", trap, RECOVER)
@@ -140,7 +140,7 @@ def main(name: str, environ: dict[str, str]) -> None:
     if session := environ.get("CHAOS_SESSION_S"):
         with_session(float(session))
     settings = load({}, environ, None).settings
-    topic_admin.wait_until_let_in(settings, print)
+    topic_admin.wait_for_authenticated_broker(settings, print)
     topic_admin.check(settings)
     run_worker(name, settings)
 

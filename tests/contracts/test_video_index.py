@@ -9,7 +9,7 @@ from qdrant_client import AsyncQdrantClient
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.exact import ExactIndex
-from ranker.retrieval.index import VideoIndex, Where
+from ranker.retrieval.index import SearchFilter, VideoIndex
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, T0, assert_published, shelf, vectors, video
@@ -80,7 +80,7 @@ async def test_an_older_upload_never_overwrites_a_newer(index: VideoIndex, toget
     newer, older = video("v1", new, T0 + 1000, language="ja"), video("v1", old, T0, language="en")
     for batch in [[newer, older]] if together else [[newer], [older]]:
         await index.upsert(batch)
-    (hits,) = await index.near(new[None], 1, Where(languages=("ja",)))
+    (hits,) = await index.near(new[None], 1, SearchFilter(languages=("ja",)))
     assert hits.video_ids == ["v1"]
     np.testing.assert_allclose(hits.scores, [1.0], atol=1e-5)
 
@@ -91,25 +91,25 @@ async def test_a_newer_upload_overwrites_an_older(index: VideoIndex) -> None:
     await index.upsert([video("v1", new, T0 + 1, language="ja")])
     (hits,) = await index.near(new[None], 5)
     np.testing.assert_allclose(hits.scores, [1.0], atol=1e-5)
-    assert (await index.near(new[None], 5, Where(languages=("en",))))[0].video_ids == []
+    assert (await index.near(new[None], 5, SearchFilter(languages=("en",))))[0].video_ids == []
 
 
 @pytest.mark.parametrize(
     ("where", "keeps"),
     [
-        (Where(languages=("ja",)), lambda n: n % 2 == 1),
-        (Where(categories=("food", "cats")), lambda n: n % 3 in (0, 1)),
-        (Where(not_before_ms=T0 + 30 * 60_000), lambda n: n >= 30),
-        (Where(exclude=frozenset(("v001", "v005", "elsewhere"))), lambda n: n not in (1, 5)),
+        (SearchFilter(languages=("ja",)), lambda n: n % 2 == 1),
+        (SearchFilter(categories=("food", "cats")), lambda n: n % 3 in (0, 1)),
+        (SearchFilter(not_before_ms=T0 + 30 * 60_000), lambda n: n >= 30),
+        (SearchFilter(exclude=frozenset(("v001", "v005", "elsewhere"))), lambda n: n not in (1, 5)),
         (
-            Where(("en",), ("cats",), not_before_ms=T0 + 600_000, exclude=frozenset(("v016",))),
+            SearchFilter(("en",), ("cats",), not_before_ms=T0 + 600_000, exclude=frozenset(("v016",))),
             lambda n: n % 2 == 0 and n % 3 == 1 and n >= 10 and n != 16,
         ),
-        (Where(), lambda n: True),
+        (SearchFilter(), lambda n: True),
     ],
 )
 async def test_only_what_was_asked_for_comes_back(
-    index: VideoIndex, where: Where, keeps: Callable[[int], bool]
+    index: VideoIndex, where: SearchFilter, keeps: Callable[[int], bool]
 ) -> None:
     await index.upsert(shelf())
     (hits,) = await index.near(vectors(1, seed=7), 40, where)
@@ -118,7 +118,7 @@ async def test_only_what_was_asked_for_comes_back(
 
 async def test_a_video_without_language_or_category_is_in_none(index: VideoIndex) -> None:
     await index.upsert([video("v1", vectors(1, seed=8)[0])])
-    for where in (Where(languages=("en",)), Where(categories=("food",))):
+    for where in (SearchFilter(languages=("en",)), SearchFilter(categories=("food",))):
         assert (await index.near(vectors(1, seed=8), 5, where))[0].video_ids == []
 
 

@@ -25,7 +25,7 @@ from ranker.profile.fold import fold
 from ranker.profile.model import Origin
 from schemas.messages import cloudevents, recommendations, videos
 from schemas.messages.dead_letters import DeadLetter, letter_headers
-from schemas.messages.erasures import decode_floor
+from schemas.messages.erasures import decode_marker
 from schemas.messages.feedback import decode, encode
 from schemas.settings.load import SettingsError, load
 from streams.dead_letters.publisher import outgoing
@@ -137,7 +137,7 @@ def trends(data: bytes) -> str:
 def kept(data: bytes) -> str:
     """Owned state of three kinds: what cannot be read raises what recovery expects."""
     said = []
-    for order in (videos.decode_time, lambda data: _order(decode_floor(data)), version_of):
+    for order in (videos.decode_time, lambda data: _order(decode_marker(data)), version_of):
         try:
             outdated_last([record(data, key=b"k")], order)
             order(data)

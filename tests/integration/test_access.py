@@ -15,9 +15,9 @@ from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
-from streams.kafka.security import kafka_python_options, librdkafka_options, wait_until_let_in
+from streams.kafka.security import kafka_python_options, librdkafka_options, wait_for_authenticated_broker
 from tests.support.acls import give, listed
 from tests.support.brokers import settings_for
 from tests.support.certificates import Authority
@@ -130,8 +130,8 @@ def test_an_agent_and_its_commands_work_behind_passwords_and_certificates(
 )
 def test_a_refusal_is_one_sentence_and_comes_at_once(kafka: Secured, way: str, said: str, tmp_path: Path) -> None:
     settings = refused_by(kafka, way, tmp_path)
-    with pytest.raises(Trouble) as caught:
-        wait_until_let_in(settings, print)
+    with pytest.raises(OperatorError) as caught:
+        wait_for_authenticated_broker(settings, print)
     assert said in caught.value.cause
     assert "\n" not in caught.value.cause
     assert "FRESHET_KAFKA_" in caught.value.remedy

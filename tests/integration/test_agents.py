@@ -131,7 +131,7 @@ def newest_features(settings: Settings) -> dict[str, str]:
     return {key.split("-")[0] if key.startswith("sign") else key: kind_of(one) for key, one in newest.items()}
 
 
-def kind_of(one: videos.Features) -> str:
+def kind_of(one: videos.CatalogueRecord) -> str:
     return str(one.__struct_config__.tag)
 
 

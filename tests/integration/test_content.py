@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from encoders.base import Content
-from encoders.embedder import Describer
+from encoders.embedder import VideoEmbedder
 from encoders.media.sandbox_client import MediaReader
 from ranker.library.duplicates import reuploads
-from ranker.library.library import RETRIEVAL, Gallery
+from ranker.library.library import RETRIEVAL, VideoLibrary
 from schemas.messages.videos import Encoded, Upload
 from streams.demo.clips import MADE, Clip, put_clips
 from tests.support.events import NOON
@@ -21,8 +21,8 @@ real = pytest.mark.skipif(not HERE, reason="needs clips and audio; set FRESHET_T
 
 
 @pytest.fixture(scope="module")
-def describer() -> Describer:
-    return Describer.load(real_models(), provider="cpu")
+def describer() -> VideoEmbedder:
+    return VideoEmbedder.load(real_models(), provider="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def reader() -> Iterator[MediaReader]:
         yield reading
 
 
-def described(clips: list[Clip], folder: Path, describer: Describer, reader: MediaReader) -> Gallery:
-    gallery = Gallery()
+def described(clips: list[Clip], folder: Path, describer: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
+    gallery = VideoLibrary()
     for clip in clips:
         media = reader.read((folder / clip.file).read_bytes())
         content = Content(frames=media.frames, sound=media.sound)
@@ -42,7 +42,7 @@ def described(clips: list[Clip], folder: Path, describer: Describer, reader: Med
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory, describer: Describer, reader: MediaReader) -> Gallery:
+def gallery(tmp_path_factory: pytest.TempPathFactory, describer: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
     folder = tmp_path_factory.mktemp("media")
     clips = put_clips(DATA / "clips", folder / "clips"), put_clips(DATA / "audio", folder / "audio")
     found = described(clips[0], folder / "clips", describer, reader)
@@ -58,29 +58,31 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, describer: Describer, read
     return found
 
 
-def titled(gallery: Gallery, words: str) -> Encoded:
+def titled(gallery: VideoLibrary, words: str) -> Encoded:
     return next(video for video in gallery.videos.values() if words in (video.title or ""))
 
 
 @real
-def test_pictures_get_the_names_of_what_they_show(gallery: Gallery) -> None:
+def test_pictures_get_the_names_of_what_they_show(gallery: VideoLibrary) -> None:
     assert "water bottle" in titled(gallery, "bottle").tags
 
 
 @real
-def test_music_gets_its_genre(gallery: Gallery) -> None:
+def test_music_gets_its_genre(gallery: VideoLibrary) -> None:
     assert "jazz" in titled(gallery, "Jazz Trumpet").tags and "jazz" in titled(gallery, "Vibe Ace").tags
 
 
 @real
-def test_a_clip_with_pictures_and_sound_has_all_three_modalities_and_one_without_sound_two(gallery: Gallery) -> None:
+def test_a_clip_with_pictures_and_sound_has_all_three_modalities_and_one_without_sound_two(
+    gallery: VideoLibrary,
+) -> None:
     assert titled(gallery, "bunny").vectors.keys() == {"text", "image", "audio", RETRIEVAL}
     assert titled(gallery, "bottle").vectors.keys() == {"text", "image", RETRIEVAL}
     assert titled(gallery, "Sense and Sensibility").vectors.keys() == {"text", "audio", RETRIEVAL}
 
 
 @real
-def test_what_is_read_aloud_sounds_like_what_is_read_aloud(gallery: Gallery) -> None:
+def test_what_is_read_aloud_sounds_like_what_is_read_aloud(gallery: VideoLibrary) -> None:
     readers = {titled(gallery, name).video_id for name in ("Sense and Sens", "Chivalry", "Ashiel Mystery")}
     for video_id in sorted(readers):
         [hit] = gallery.similar(video_id, "audio", 1)
@@ -97,13 +99,15 @@ def test_what_is_read_aloud_sounds_like_what_is_read_aloud(gallery: Gallery) -> 
         ("a dance by a classical composer", "Hungarian Dance"),
     ],
 )
-def test_a_search_in_other_words_finds_the_clip(gallery: Gallery, describer: Describer, words: str, title: str) -> None:
+def test_a_search_in_other_words_finds_the_clip(
+    gallery: VideoLibrary, describer: VideoEmbedder, words: str, title: str
+) -> None:
     [hit] = gallery.near(describer.text.encode([words])[0], "text", 1)
     assert title in (hit.video.title or "")
 
 
 def test_a_made_clip_has_all_modalities_and_a_copy_under_another_title_is_a_reupload(
-    tmp_path: Path, describer: Describer, reader: MediaReader
+    tmp_path: Path, describer: VideoEmbedder, reader: MediaReader
 ) -> None:
     clips = put_clips(None, tmp_path)
     assert [clip.title for clip in clips] == list(MADE)

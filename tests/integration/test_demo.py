@@ -28,7 +28,7 @@ from streams.demo.log import by_kind, recorded, simulated, whole_exposures
 from streams.demo.screen import Check, Screen
 from streams.demo.stage import Agents
 from streams.demo.story import least_shown, share
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.logs.jsonl import Line
 from streams.worker import processes
 from tests.support.brokers import CACHE
@@ -148,7 +148,7 @@ def test_an_agent_that_ends_is_named_with_its_last_lines(tmp_path: Path):
     with agents.output("encoder").open("wb") as output:
         agents.processes["encoder"] = processes.start(failing, output)
     agents.processes["encoder"].wait()
-    with pytest.raises(Trouble, match=r"encoder ended with exit code 3(.|\n)*no such model"):
+    with pytest.raises(OperatorError, match=r"encoder ended with exit code 3(.|\n)*no such model"):
         agents.check()
 
 
@@ -190,13 +190,13 @@ def test_a_log_is_cut_between_exposures():
 
 
 def test_a_log_that_the_demo_cannot_use_is_refused_in_a_sentence(tmp_path: Path):
-    with pytest.raises(Trouble, match="no upload and event"):
+    with pytest.raises(OperatorError, match="no upload and event"):
         recorded(log_at(tmp_path / "events.jsonl", feedback.encode(liked("ana", "v1"))), None, tmp_path)
     lone = log_at(tmp_path / "lone.jsonl", videos.encode(uploaded("v1")), feedback.encode(liked("ana", "v1")))
-    with pytest.raises(Trouble, match="share a category or a tag"):
+    with pytest.raises(OperatorError, match="share a category or a tag"):
         recorded(lone, None, tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Trouble, match="holds neither"):
+    with pytest.raises(OperatorError, match="holds neither"):
         recorded(tmp_path / "empty", None, tmp_path)
 
 

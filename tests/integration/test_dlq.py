@@ -16,7 +16,7 @@ from schemas.topics import DEAD_LETTERS, FEEDBACK, MAX_RECORD_BYTES, PROFILES
 from streams.cli.dlq import readable
 from streams.dead_letters import store
 from streams.dead_letters.publisher import SAY_EVERY_S, SPAN_S, Alarm, outgoing
-from streams.dead_letters.store import Letter, heaps, newest, why_not
+from streams.dead_letters.store import Letter, groups, newest, why_not
 from streams.kafka import topic_admin
 from tests.support.brokers import broker_in
 from tests.support.command import freshet
@@ -125,7 +125,7 @@ def test_what_lies_more_than_five_minutes_back_does_not_count(caplog: pytest.Log
 
 def test_letters_are_counted_by_reason_and_topic_with_their_time_range() -> None:
     late = [letter(NOON + at, reason="late", attempts=at) for at in (3, 1, 2)]
-    found = heaps([letter(), *late])
+    found = groups([letter(), *late])
     assert list(found) == [("late", TOPIC), ("decode", TOPIC)]
     heap = found["late", TOPIC]
     assert (heap.count, heap.oldest_ms, heap.newest_ms, heap.most_attempts) == (3, NOON + 1, NOON + 3, 3)

@@ -20,7 +20,7 @@ from ranker.profile.codec import pack, unpack
 from ranker.profile.erasure import GAP, coder
 from schemas import topics
 from schemas.messages import feedback, videos
-from schemas.messages.erasures import Erasure, decode_erasure, decode_floor
+from schemas.messages.erasures import Erasure, decode_erasure, decode_marker
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
 from schemas.topics import (
@@ -207,9 +207,9 @@ def test_a_worker_killed_between_floor_and_tombstone_leaves_nothing_undone(setti
         say(settings, gone, UNTIL)
         watch(settings, [gone], 500)
         assert dying.wait(60) == -signal.SIGKILL
-        (floor,) = everything(settings, ERASED)
-        assert (floor.key, floor.partition) == (coder("a secret")(gone).encode(), home(gone))
-        assert decode_floor(floor.value).at_ms == UNTIL
+        (marker,) = everything(settings, ERASED)
+        assert (marker.key, marker.partition) == (coder("a secret")(gone).encode(), home(gone))
+        assert decode_marker(marker.value).at_ms == UNTIL
         assert newest(settings, PROFILES, gone) is not None
 
         running.start("profiles")
@@ -217,7 +217,7 @@ def test_a_worker_killed_between_floor_and_tombstone_leaves_nothing_undone(setti
         wait_until("late events are refused", lambda: len(refused(settings)) >= 2)
         watch(settings, [gone], 2000)
         wait_until("they are back", lambda: bool(newest(settings, PROFILES, gone)))
-    assert unpack(newest(settings, PROFILES, gone) or b"").version > decode_floor(floor.value).version
+    assert unpack(newest(settings, PROFILES, gone) or b"").version > decode_marker(marker.value).version
     assert newest(settings, PEOPLE, gone) is None
 
 

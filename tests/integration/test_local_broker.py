@@ -14,7 +14,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.probe import answers, wait_for_broker
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
 from streams.local.jars import kafka_jars
@@ -52,12 +52,12 @@ def test_it_listens_on_loopback_only(tmp_path: Path):
 def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path):
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Trouble, match=f"Port {port} on 127.0.0.1 cannot be had: Address already in use"):
+        with pytest.raises(OperatorError, match=f"Port {port} on 127.0.0.1 cannot be had: Address already in use"):
             refuse_taken_port(port)
         (tmp_path / f"broker-{port}").mkdir()
         kept = tmp_path / f"broker-{port}" / "server.properties"
         kept.write_text("")
-        with pytest.raises(Trouble), local_broker(tmp_path, tmp_path, port, reset=True):
+        with pytest.raises(OperatorError), local_broker(tmp_path, tmp_path, port, reset=True):
             pass
         assert kept.exists()  # a running broker's folder is not emptied
 
@@ -70,7 +70,7 @@ def test_a_missing_program_is_told_with_the_package_that_brings_it(
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Trouble) as caught, local_broker(tmp_path, tmp_path / "cache"):
+    with pytest.raises(OperatorError) as caught, local_broker(tmp_path, tmp_path / "cache"):
         pass
     assert f"needs `{missing}`" in caught.value.cause
     assert f"apt-get install {package}" in caught.value.remedy
@@ -81,7 +81,7 @@ def test_what_maven_says_is_passed_on_and_nothing_half_made_is_left(tmp_path: Pa
     (tmp_path / "mvn").write_text("#!/bin/sh\necho '[ERROR] no such artifact'\nexit 1\n")
     (tmp_path / "mvn").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(Trouble, match="no such artifact"):
+    with pytest.raises(OperatorError, match="no such artifact"):
         kafka_jars(tmp_path / "cache", lambda _: None)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -89,7 +89,7 @@ def test_what_maven_says_is_passed_on_and_nothing_half_made_is_left(tmp_path: Pa
 def test_waiting_says_for_what_and_ends_with_a_sentence():
     said: list[str] = []
     address = f"{HOST}:{free_port()}"
-    with pytest.raises(Trouble, match=f"No Kafka broker answered at {address} within 0.3 s"):
+    with pytest.raises(OperatorError, match=f"No Kafka broker answered at {address} within 0.3 s"):
         wait_for_broker(address, 0.3, said.append)
     assert said == [f"waiting for the broker at {address} (0 of 0.3 s)"]
 

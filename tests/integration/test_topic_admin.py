@@ -8,7 +8,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.settings.load import load
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker
 from tests.support.brokers import broker_in, settings_for
@@ -16,12 +16,12 @@ from tests.support.brokers import broker_in, settings_for
 SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
 
 
-def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> topic_admin.Found:
+def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> topic_admin.TopicState:
     there = {**topic.config(), **{key.replace("_", "."): value for key, value in config.items()}}
-    return topic_admin.Found(partitions, replication, there)
+    return topic_admin.TopicState(partitions, replication, there)
 
 
-def actions(topic: Topic, there: topic_admin.Found | None) -> list[tuple[str, str]]:
+def actions(topic: Topic, there: topic_admin.TopicState | None) -> list[tuple[str, str]]:
     return [(difference.field, difference.action) for difference in topic_admin.compare(topic, there, SETTINGS)]
 
 
@@ -60,7 +60,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
 @pytest.mark.connected
 def test_a_second_apply_does_nothing(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="twice.", partitions=3)
-    with pytest.raises(Trouble, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
+    with pytest.raises(OperatorError, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
         topic_admin.check(settings)
     said: list[str] = []
     assert topic_admin.apply(settings, said.append) == []

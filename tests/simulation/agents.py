@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack
 from ranker.profile.fold import fold_all
@@ -16,7 +16,7 @@ from schemas.messages import recommendations, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
-from schemas.messages.videos import Encoded, Features, Upload, Uploads, Withdrawn
+from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
 from streams.dead_letters.validation import late_letters, read_feedback, read_upload
 from streams.encoding.agent import not_outdated
@@ -81,7 +81,7 @@ class ProfilesWorker(Worker):
                 newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
                 self._count(partition, newest_ms // 1000)
             if self.flaw != Flaw.DROPS_ASTRAY:
-                self.out.put_by_key(FEEDBACK.name, reading.astray)
+                self.out.put_by_key(FEEDBACK.name, reading.misrouted)
             letters = map(posted, reading.letters + late_letters(records, folded.late))
             (self.out if self.flaw == Flaw.LETTERS_TOGETHER else first).put_by_key(DEAD_LETTERS.name, letters)
         yield "folded"
@@ -169,7 +169,7 @@ class RankerWorker(Worker):
             yield "ranked"
             self.follow()
             for (record, _), one, slate in zip(readable, asked, slates, strict=True):
-                shown = may_show(slate, self.catalogue)
+                shown = drop_unavailable(slate, self.catalogue)
                 if shown.items:
                     message = recommendation(shown, one.profile, {}, Times(self.broker.now_ms, 0.0))
                     going = Outgoing(record.key, recommendations.encode(message), [source_offset(record)])
@@ -211,7 +211,7 @@ def posted(letter: DeadLetter) -> Outgoing:
 
 def described(one: Uploads) -> Outgoing:
     """What a describer makes of an upload or a withdrawal, as a record."""
-    made: Features = Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
+    made: CatalogueRecord = Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
     if isinstance(one, Upload):
         made = Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
     return Outgoing(one.video_id.encode(), videos.encode(made))

@@ -50,8 +50,8 @@ def _profiles(broker: Broker, truth: Truth) -> None:
 def _events(truth: Truth, publisher: Publisher) -> None:
     if missing := set(publisher.sent) - truth.sent:
         truth.say("LOST", f"{sorted(missing)} never reached a partition where they count")
-    if truth.astray:
-        truth.say("LOST", f"{sorted(truth.astray)} were not sent on")
+    if truth.misrouted:
+        truth.say("LOST", f"{sorted(truth.misrouted)} were not sent on")
     for user, count in truth.counts.items():
         version = truth.users[user].version if user in truth.users else 0
         if version != len(count.taken):

@@ -80,7 +80,7 @@ class Publisher:
 
     def _publish(self, topic: str, out: Outgoing) -> None:
         """Write where a client would: by murmur2, now and then by another hash, anywhere without a key."""
-        astray = out.key is None or (topic == FEEDBACK.name and self.rng.random() < 0.05)
+        misrouted = out.key is None or (topic == FEEDBACK.name and self.rng.random() < 0.05)
         count = self.broker.partitions
-        partition = self.rng.randrange(count) if astray else partition_of(out.key or b"", count)
+        partition = self.rng.randrange(count) if misrouted else partition_of(out.key or b"", count)
         self.broker.append(topic, partition, out)

@@ -77,7 +77,7 @@ class Truth:
         self.sent: set[str] = set()  # session ids that were read at their place
         self.positive: Counter[str] = Counter()  # first good words by video
         self.refused: set[Spot] = set()  # what must have a dead letter
-        self.astray: set[str] = set()  # what must be sent on
+        self.misrouted: set[str] = set()  # what must be sent on
         self.letters: set[Spot] = set()
         self.videos: dict[str, Upload | videos.Withdraw] = {}
         self._profiles: dict[tuple[str, bytes], int] = {}  # every profile that may ever be written: its version
@@ -109,10 +109,10 @@ class Truth:
         spot = record.partition, record.offset
         if reading.letters:
             self.refused.add(spot)
-        if reading.astray:
-            self.astray.add(f"{record.topic}/{record.partition}/{record.offset}")
+        if reading.misrouted:
+            self.misrouted.add(f"{record.topic}/{record.partition}/{record.offset}")
         for arrival in reading.arrivals:
-            self.astray.discard((dict(record.headers).get(ORIGIN) or b"").decode())
+            self.misrouted.discard((dict(record.headers).get(ORIGIN) or b"").decode())
             self._read(arrival, spot)
 
     def _read(self, arrival: Arrival, spot: Spot) -> None:

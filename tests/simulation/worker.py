@@ -49,7 +49,7 @@ class Sends:
 
     def sent(self) -> Iterator[str]:
         """Begin to write all; some of it is written now, the rest before anything newer is."""
-        yield from self._landed()
+        yield from self._await_delivery()
         self._begin()
         for _ in range(int(self._rng.random() * 4)):
             if self._on_the_way:
@@ -58,15 +58,15 @@ class Sends:
 
     def confirmed(self) -> Iterator[str]:
         """Write all; a worker may end between any two runs, and a run may be written twice by a retry."""
-        yield from self._landed()
+        yield from self._await_delivery()
         self._begin()
-        yield from self._landed()
+        yield from self._await_delivery()
 
     def _begin(self) -> None:
         self._on_the_way = [(place, records) for place, records in self._waiting.items() if records]
         self._waiting = defaultdict(list)
 
-    def _landed(self) -> Iterator[str]:
+    def _await_delivery(self) -> Iterator[str]:
         while self._on_the_way:
             self._step()
             yield "sent"

@@ -8,17 +8,17 @@ import numpy as np
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
 from ranker.pipeline.types import Slate
-from schemas.messages.videos import Features
+from schemas.messages.videos import CatalogueRecord
 from tests.support.events import NOON, encoded
 
 HOUR_MS = 3_600_000
 LATER = NOON + HOUR_MS
 
 
-def kitchen_and_garden(count: int = 60) -> list[Features]:
+def kitchen_and_garden(count: int = 60) -> list[CatalogueRecord]:
     """Two kinds of videos that point two ways, each with some scatter; four videos a creator."""
     rng = np.random.default_rng(0)
-    videos: list[Features] = []
+    videos: list[CatalogueRecord] = []
     for kind, axis in (("cook", 0), ("plant", 1)):
         for i in range(count):
             vector = rng.standard_normal(256) * 0.05
@@ -31,7 +31,7 @@ def kitchen_and_garden(count: int = 60) -> list[Features]:
     return videos
 
 
-def catalogue_of(*records: Features, watched_by_many: Sequence[str] = (), now_ms: int = LATER) -> Catalogue:
+def catalogue_of(*records: CatalogueRecord, watched_by_many: Sequence[str] = (), now_ms: int = LATER) -> Catalogue:
     catalogue = Catalogue()
     catalogue.apply(records)
     counts = TrendCounts()

@@ -21,7 +21,7 @@ def act(file: FileIO, limits: Limits) -> Media:
     """Do what the file says; a deed that succeeds answers "done"."""
     order = file.read().decode()
     {
-        "tell": tell,
+        "tell": echo_err,
         "eat": eat,
         "spin": spin,
         "sleep": lambda: time.sleep(600),
@@ -41,7 +41,7 @@ def act(file: FileIO, limits: Limits) -> Media:
     raise MediaError("done")
 
 
-def tell() -> None:
+def echo_err() -> None:
     """Say what is left to this process."""
     told = {
         "limits": {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}")) for kind in KINDS},

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ranker.retrieval.index import IndexedVideo
 from tests.support.paths import DATA
-from tests.support.qdrant_stub import Asked, Published
+from tests.support.qdrant_stub import Published, QueryBatch
 
 DIM = 16
 T0 = 1_650_000_000_000
@@ -49,5 +49,5 @@ def judge() -> Published:
     return Published(json.loads(OPENAPI.read_bytes()))
 
 
-def assert_published(asked: Sequence[Asked]) -> None:
+def assert_published(asked: Sequence[QueryBatch]) -> None:
     assert [fault for request in asked for fault in judge().faults(request)] == []

@@ -18,7 +18,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryBatch:
     """One request as it came over the wire."""
 
     method: str
@@ -45,7 +45,7 @@ class QdrantStub:
 
     def __init__(self, version: str = "1.19.0") -> None:
         self.version = version
-        self.asked: list[Asked] = []
+        self.asked: list[QueryBatch] = []
         self.plan: deque[Answer] = deque()
         self.always: Answer | None = None
         self.indexes: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class QdrantStub:
         finally:
             writer.close()
 
-    async def _answer(self, asked: Asked) -> tuple[int, Any]:
+    async def _answer(self, asked: QueryBatch) -> tuple[int, Any]:
         if asked.path == "/":
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
         name, _, rest = asked.path.removeprefix("/collections/").partition("/")
@@ -158,7 +158,7 @@ class QdrantStub:
         return {"count": (await self._store.count(name)).count}
 
 
-async def read_request(reader: asyncio.StreamReader) -> Asked | None:
+async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
     """One HTTP/1.1 request, or None at the end of the connection."""
     line = (await reader.readline()).decode().split()
     if not line:
@@ -170,7 +170,7 @@ async def read_request(reader: asyncio.StreamReader) -> Asked | None:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     target = urlsplit(line[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return Asked(line[0], unquote(target.path), query, headers, json.loads(body) if body else None)
+    return QueryBatch(line[0], unquote(target.path), query, headers, json.loads(body) if body else None)
 
 
 def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
@@ -221,7 +221,7 @@ class Published:
         self.paths = document["paths"]
         self.definitions = as_json_schema(document["components"]["schemas"])
 
-    def faults(self, asked: Asked) -> list[str]:
+    def faults(self, asked: QueryBatch) -> list[str]:
         """What is wrong with a request; nothing, if all is well."""
         found = self._operation(asked)
         if found is None:
@@ -240,7 +240,7 @@ class Published:
             return faults + ([f"{template}: a body where none belongs"] if asked.body is not None else [])
         return faults + self._against(wanted["content"]["application/json"]["schema"], asked.body)
 
-    def _operation(self, asked: Asked) -> tuple[Any, str] | None:
+    def _operation(self, asked: QueryBatch) -> tuple[Any, str] | None:
         parts = asked.path.split("/")
         for template, operations in self.paths.items():
             pieces = template.split("/")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from schemas.messages.feedback import Comment, Follow, Hide, Like, Seen, Shared, Skip, Watch
+from schemas.messages.feedback import Comment, Follow, Hide, Like, Shared, Skip, VideoEvent, Watch
 from schemas.messages.videos import Upload
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.logs.convert.writer import UNTAGGED, Converted, Counts, Row, csv_rows, one_file, require_columns, write_log
 
 SKIPPED_WITHIN_MS = 3000  # a choice: 25.7 % of KuaiRand's rows are skips by this rule
@@ -27,7 +27,7 @@ def convert_kuairand(src: Path, out: Path, limit: int | None = None) -> Counts:
     """
     logs = sorted(src.glob("log_standard_*.parquet"))
     if not logs:
-        raise Trouble(f"{src} holds no log_standard_*.parquet.", "Name the folder of KuaiRand's files.")
+        raise OperatorError(f"{src} holds no log_standard_*.parquet.", "Name the folder of KuaiRand's files.")
     rows = [row for log in logs for row in _parquet(log)]
     numbered = _first_of_each(rows)
     in_time = sorted(numbered, key=lambda pair: pair[1]["time_ms"])  # stable: ties keep the order of rows
@@ -36,7 +36,7 @@ def convert_kuairand(src: Path, out: Path, limit: int | None = None) -> Counts:
     return write_log(Converted(len(numbered), len(rows) - len(numbered), uploads, events), out, limit)
 
 
-def kuairand_events(row: Row, number: int) -> list[Seen]:
+def kuairand_events(row: Row, number: int) -> list[VideoEvent]:
     """The events of one row, watch or skip first; their ids are `kr-<row>-<kind>`."""
 
     def common(kind: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def kuairand_events(row: Row, number: int) -> list[Seen]:
         and row["play_time_ms"] <= SKIPPED_WITHIN_MS
         and not any(row[sign] for sign in ("long_view", "is_like", "is_follow", "is_comment", "is_forward"))
     )
-    events: list[Seen] = [
+    events: list[VideoEvent] = [
         Skip(**common("skip"), watched_ms=row["play_time_ms"])
         if skipped
         else Watch(**common("watch"), watched_ms=row["play_time_ms"])
@@ -96,11 +96,11 @@ def _parquet(path: Path) -> list[Row]:
     try:
         from pyarrow import ArrowInvalid, parquet  # only this command needs it
     except ImportError as error:
-        raise Trouble("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
+        raise OperatorError("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
     try:
         table = parquet.read_table(path)  # all columns: duplicates are exact
     except (OSError, ArrowInvalid) as error:
-        raise Trouble(f"{path} is no Parquet file: {error}.", "Fetch it again.") from error
+        raise OperatorError(f"{path} is no Parquet file: {error}.", "Fetch it again.") from error
     require_columns(KUAIRAND_ROW, table.column_names, path)
     rows: list[Row] = table.to_pylist()
     return rows

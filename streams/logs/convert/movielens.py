@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from schemas.messages.feedback import Like, Rate, Seen, Skip, Watch
+from schemas.messages.feedback import Like, Rate, Skip, VideoEvent, Watch
 from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Upload
 from streams.logs.convert.writer import Converted, Counts, Row, csv_rows, one_file, write_log
@@ -33,7 +33,7 @@ def convert_movielens(src: Path, out: Path, limit: int | None = None) -> Counts:
     return write_log(Converted(len(ratings), 0, uploads, events), out, limit)
 
 
-def movielens_events(row: Row, number: int) -> list[Seen]:
+def movielens_events(row: Row, number: int) -> list[VideoEvent]:
     """The two events of one rating; their ids are `ml-<row>-<kind>`. Half a star is 0, five are 1."""
     stars = float(row["rating"])
 
@@ -45,7 +45,7 @@ def movielens_events(row: Row, number: int) -> list[Seen]:
             "event_id": f"ml-{number}-{kind}",
         }
 
-    opinion: Seen
+    opinion: VideoEvent
     if stars >= 4:
         opinion = Like(**common("like"))
     elif stars <= 2:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.messages.feedback import Seen
+from schemas.messages.feedback import VideoEvent
 from schemas.messages.feedback import encode as encode_event
 from schemas.messages.videos import Upload
 from schemas.messages.videos import encode as encode_video
-from streams.errors import Trouble
+from streams.errors import OperatorError
 
 UNTAGGED = "untagged"  # an upload has to say something; 96 of KuaiRand's videos have no category
 
@@ -39,7 +39,7 @@ class Converted(NamedTuple):
     rows: int
     duplicates: int
     uploads: list[Upload]
-    events: list[Seen]
+    events: list[VideoEvent]
 
 
 def write_log(log: Converted, out: Path, limit: int | None) -> Counts:
@@ -53,12 +53,14 @@ def write_log(log: Converted, out: Path, limit: int | None) -> Counts:
             file.writelines(encode_event(event) + b"\n" for event in events)
         part.replace(out)
     except OSError as error:
-        raise Trouble(f"{out} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from error
+        raise OperatorError(
+            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder of yours."
+        ) from error
     kinds = Counter(str(type(event).__struct_config__.tag) for event in events)
     return Counts(log.rows, log.duplicates, len(uploads), clamped, dict(sorted(kinds.items())))
 
 
-def _first(events: list[Seen], limit: int | None) -> list[Seen]:
+def _first(events: list[VideoEvent], limit: int | None) -> list[VideoEvent]:
     """The first `limit` events and what else happened at the last one's time, so that no exposure is torn."""
     if limit is None or limit >= len(events):
         return events
@@ -68,7 +70,7 @@ def _first(events: list[Seen], limit: int | None) -> list[Seen]:
     return events[:end]
 
 
-def _in_time_for(events: Iterable[Seen], uploads: Iterable[Upload]) -> tuple[list[Upload], int]:
+def _in_time_for(events: Iterable[VideoEvent], uploads: Iterable[Upload]) -> tuple[list[Upload], int]:
     """Uploads by time, each at its video's first event at the latest; how many were dated back.
 
     A video that is used but not described gets an upload that says only that it exists.
@@ -95,16 +97,16 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             require_columns(columns, rows.fieldnames or (), path)
             yield from rows
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise Trouble(f"{path} cannot be read: {error}.", "Fetch it again.") from error
+        raise OperatorError(f"{path} cannot be read: {error}.", "Fetch it again.") from error
 
 
 def require_columns(columns: Sequence[str], found: Sequence[str], path: Path) -> None:
     missing = [name for name in columns if name not in found]
     if missing:
-        raise Trouble(f"{path} lacks the columns {missing}.", "Is it the file of this data set?")
+        raise OperatorError(f"{path} lacks the columns {missing}.", "Is it the file of this data set?")
 
 
 def one_file(src: Path, pattern: str) -> Path:
     for path in sorted(src.glob(pattern)):
         return path
-    raise Trouble(f"{src} holds no {pattern}.", "Name the folder of the data set's files.")
+    raise OperatorError(f"{src} holds no {pattern}.", "Name the folder of the data set's files.")

@@ -16,7 +16,7 @@ from ranker.profile.model import EMPTY, Profile
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason
-from schemas.messages.erasures import decode_floor
+from schemas.messages.erasures import decode_marker
 from schemas.messages.trends import decode_trends
 from schemas.topics import Topic
 from streams.dead_letters.validation import ORIGIN, read_feedback, read_upload
@@ -77,18 +77,18 @@ def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield from unanswered(record, facts, letter.detail)
         for erasure in reading.erasures:
             facts.erased.setdefault(erasure.user_id, []).append((record.timestamp, erasure.at_ms))
-        sending.expect(reading.astray, {record.offset: record})
+        sending.expect(reading.misrouted, {record.offset: record})
     yield from sending.missing()
 
 
-def floors(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
+def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """A keyed hash, under it a time and a version; the partition is the person's, which nobody can tell from it."""
     for record in records:
         key = (record.key or b"").decode("ascii", "replace")
         if len(key) != 2 * CODE_BYTES or not set(key) <= set("0123456789abcdef"):
             yield breach(record, f"its key is not {2 * CODE_BYTES} hexadecimal digits")
         try:
-            decode_floor(record.value or b"")
+            decode_marker(record.value or b"")
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
 
@@ -137,7 +137,7 @@ def vector_faults(video: videos.Encoded) -> Iterator[str]:
 
 def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded or answered by a dead letter; on the person's partition, or sent on to it."""
-    lives: tuple[dict[str, Profile], dict[str, Profile]] = {}, {}  # up to people's last erasure, and since
+    is_after_erasure: tuple[dict[str, Profile], dict[str, Profile]] = {}, {}  # up to people's last erasure, and since
     sending = SentOn()
     for batch in batches(records):
         for record in batch:
@@ -149,9 +149,9 @@ def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             reading = read_feedback(mine, facts.partitions[topics.FEEDBACK])
             for letter in reading.letters:
                 yield from unanswered(by_offset[letter.offset], facts, letter.detail)
-            sending.expect(reading.astray, by_offset)
+            sending.expect(reading.misrouted, by_offset)
             told: list[Arrival] = []
-            for since, people in enumerate(lives):
+            for since, people in enumerate(is_after_erasure):
                 some = [one for one in reading.arrivals if facts.is_since(one) == bool(since)]
                 folded = fold_all(people, some, facts.late_ms)
                 people.update(folded.changed)
@@ -175,9 +175,9 @@ class SentOn:
         """Note whether this is one that was sent on."""
         self._came.update(value for name, value in record.headers if name == ORIGIN)
 
-    def expect(self, astray: Iterable[Outgoing], by_offset: Mapping[int, Record]) -> None:
+    def expect(self, misrouted: Iterable[Outgoing], by_offset: Mapping[int, Record]) -> None:
         """Note what should come again."""
-        for sent in astray:
+        for sent in misrouted:
             place = dict(sent.headers)[ORIGIN] or b""
             self._astray[place] = by_offset[int(place.rpartition(b"/")[2])]
 
@@ -225,7 +225,7 @@ def batches(records: Iterable[Record]) -> Iterator[Sequence[Record]]:
 RULES: dict[Topic, Callable[[Iterable[Record], Facts], Iterator[Breach]]] = {
     topics.DEAD_LETTERS: dead_letters,
     topics.ERASURES: erasures,
-    topics.ERASED: floors,
+    topics.ERASED: markers,
     topics.UPLOADS: uploads,
     topics.FEATURES: features,
     topics.FEEDBACK: feedback,

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams.app import new_app
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.poll import Poll, Raw
 
 settings = Settings(
@@ -17,7 +17,7 @@ settings = Settings(
 )
 trap = settings.data_dir / "raise"  # while this file is there, the agent raises with a poll in hand
 app = new_app("copier", settings)
-out = Outbox(app)
+out = ConfirmedProducer(app)
 
 
 @app.agent(app.topic(FEEDBACK.full(settings.prefix), schema=Raw()), name="copier")

@@ -7,11 +7,11 @@ from pathlib import Path
 from schemas.settings.load import load, settings_file
 from schemas.topics import ERASED
 from streams import app
-from streams.kafka.confirmed_producer import Outbox
+from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.worker.run import run_worker
 
 
-class DyingOutbox(Outbox):
+class DyingOutbox(ConfirmedProducer):
     """Takes the worker down after its first confirmed floor."""
 
     async def confirmed(self) -> None:
@@ -22,5 +22,5 @@ class DyingOutbox(Outbox):
 
 
 if __name__ == "__main__":
-    app.Outbox = DyingOutbox  # type: ignore[misc]  # the worker is the shipped one but for this
+    app.ConfirmedProducer = DyingOutbox  # type: ignore[misc]  # the worker is the shipped one but for this
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.settings.load import load, settings_file
 from streams.profiles import agent
-from streams.profiles.store import People
+from streams.profiles.store import ProfileStore
 from streams.worker import health
 from streams.worker.run import run_worker
 
@@ -28,7 +28,7 @@ async def _block(*_: Any) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "recover":
-        People.recover = _wait  # type: ignore[method-assign]
+        ProfileStore.recover = _wait  # type: ignore[method-assign]
         health.LONGEST_RECOVERY_S = 5.0
     else:
         agent.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]

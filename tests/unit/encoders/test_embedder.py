@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from encoders.embedder import Describer
+from encoders.embedder import VideoEmbedder
 from schemas.messages.videos import Encoded
 from streams.worker import supervise
 from tests.support.brokers import CACHE
@@ -19,8 +19,8 @@ GERMAN = "Frische Nudeln selbst gemacht"
 
 
 @pytest.fixture(scope="module")
-def describer() -> Describer:
-    return Describer.load(real_models(), provider="cpu")
+def describer() -> VideoEmbedder:
+    return VideoEmbedder.load(real_models(), provider="cpu")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def describer() -> Describer:
     ],
 )
 def test_a_language_is_the_creators_or_that_of_title_and_description(
-    describer: Describer, upload: dict[str, Any], language: str | None
+    describer: VideoEmbedder, upload: dict[str, Any], language: str | None
 ) -> None:
     (video,) = describer.features([uploaded("v7", **upload)])
     assert isinstance(video, Encoded) and video.language == language

@@ -5,15 +5,15 @@ from msgspec.structs import replace
 
 from encoders.moderation.policy import GATE, LIMITED, Thresholds, Verdict, expiry_of, judged, labels_of
 from ranker.catalogue.catalogue import Catalogue
-from ranker.catalogue.entry import FOR_GOOD, limited_until
+from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
 from ranker.catalogue.entry import LIMITED as LIMITED_HERE
 from ranker.feeds.home import home
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
-from schemas.messages.videos import Encoded, Features, decode_features, encode
+from schemas.messages.videos import CatalogueRecord, Encoded, decode_features, encode
 from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
 from tests.support.events import NOON, after, encoded, followed, minute, watched, withdrawn
 
@@ -67,12 +67,12 @@ def test_a_record_without_an_expiry_is_limited_for_good() -> None:
     assert b"expires" not in old
     video = decode_features(old)
     assert isinstance(video, Encoded)
-    assert limited_until(video) == FOR_GOOD
-    assert limited_until(replace(video, expires={LIMITED: NOON + 1, "topic:food": NOON})) == NOON + 1
-    assert limited_until(replace(video, labels={"topic:food": 0.5}, expires={LIMITED: NOON + 1})) == 0
+    assert restricted_until_ms(video) == FOR_GOOD
+    assert restricted_until_ms(replace(video, expires={LIMITED: NOON + 1, "topic:food": NOON})) == NOON + 1
+    assert restricted_until_ms(replace(video, labels={"topic:food": 0.5}, expires={LIMITED: NOON + 1})) == 0
 
 
-def kitchen_with(limited: str, until_ms: int | None = None) -> list[Features]:
+def kitchen_with(limited: str, until_ms: int | None = None) -> list[CatalogueRecord]:
     """The kitchen and the garden, one video of which is limited, for good or until a time."""
     expires = {} if until_ms is None else {LIMITED: until_ms}
     return [
@@ -93,7 +93,7 @@ async def test_a_limited_video_is_shown_to_followers_of_its_creator_alone() -> N
     catalogue = catalogue_of(*kitchen_with("cook-01"), watched_by_many=["cook-01"])
     cook = after(watched("ana", "cook-00"), watched("ana", "cook-05", minute(1)))
     slate = await slate_for(catalogue, cook)
-    assert "cook-01" not in ids(slate) and ("cook-01", "fit_for") in slate.dropped
+    assert "cook-01" not in ids(slate) and ("cook-01", "visible_to_viewer") in slate.dropped
     follower = after(followed("ana", "cook-02", minute(2)), state=cook)  # the same creator's
     assert "cook-01" in ids(await slate_for(catalogue, follower))
 
@@ -103,7 +103,7 @@ async def test_a_video_that_is_limited_after_ranking_does_not_leave() -> None:
     slate = await slate_for(catalogue, after(watched("ana", "cook-00")))
     assert "cook-01" in ids(slate)
     catalogue.apply(kitchen_with("cook-01"))
-    assert "cook-01" not in ids(may_show(slate, catalogue))
+    assert "cook-01" not in ids(drop_unavailable(slate, catalogue))
 
 
 @pytest.mark.parametrize(("until_ms", "shown"), [(LATER - 1, True), (LATER, True), (LATER + 1, False)])
@@ -111,7 +111,7 @@ async def test_a_limit_ends_at_exactly_its_time(until_ms: int, shown: bool) -> N
     catalogue = catalogue_of(*kitchen_with("cook-01", until_ms), watched_by_many=["cook-01"])
     slate = await slate_for(catalogue, after(watched("ana", "cook-00")))
     assert ("cook-01" in ids(slate)) == shown
-    assert (("cook-01", "fit_for") in slate.dropped) == (not shown)
+    assert (("cook-01", "visible_to_viewer") in slate.dropped) == (not shown)
 
 
 async def test_each_query_of_a_batch_is_judged_by_its_own_time() -> None:
@@ -127,7 +127,7 @@ async def test_what_is_limited_after_ranking_leaves_only_where_the_limit_counts(
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["cook-01"])
     slate = await slate_for(catalogue, after(watched("ana", "cook-00")))
     catalogue.apply(kitchen_with("cook-01", until_ms))
-    assert ("cook-01" in ids(may_show(slate, catalogue))) == shown
+    assert ("cook-01" in ids(drop_unavailable(slate, catalogue))) == shown
 
 
 async def test_an_expired_limit_lets_a_video_pass_at_emit_when_another_was_withdrawn() -> None:
@@ -135,7 +135,7 @@ async def test_an_expired_limit_lets_a_video_pass_at_emit_when_another_was_withd
     slate = await slate_for(catalogue, after(watched("ana", "cook-00")))
     assert {"cook-01", "cook-02"} <= set(ids(slate))
     catalogue.apply([withdrawn("cook-02", LATER)])
-    left = ids(may_show(slate, catalogue))
+    left = ids(drop_unavailable(slate, catalogue))
     assert "cook-01" in left and "cook-02" not in left
 
 
@@ -151,14 +151,14 @@ async def test_a_limited_video_stays_for_followers_of_its_creator_when_another_w
     if how != "limited before ranking":
         catalogue.apply(kitchen_with("cook-01", LATER + 1))
     catalogue.apply([withdrawn("cook-02", LATER)])
-    left = may_show(theirs, catalogue)
+    left = drop_unavailable(theirs, catalogue)
     assert ids(left) == [one for one in ids(theirs) if one != "cook-02"]
     assert [item.rank for item in left.items] == list(range(1, len(left.items) + 1))
-    assert "cook-01" not in ids(may_show(other, catalogue))
+    assert "cook-01" not in ids(drop_unavailable(other, catalogue))
 
 
 def test_the_same_record_with_another_expiry_is_taken_in() -> None:
     catalogue = catalogue_of(*kitchen_with("cook-01", LATER))
     assert catalogue.apply(kitchen_with("cook-01", LATER)) == 0
     assert catalogue.apply(kitchen_with("cook-01", LATER + 1)) == 1
-    assert catalogue.limited_until[catalogue.row_of["cook-01"]] == LATER + 1
+    assert catalogue.restricted_until_ms[catalogue.row_of["cook-01"]] == LATER + 1

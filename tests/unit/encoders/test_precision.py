@@ -5,26 +5,26 @@ import asyncio
 import numpy as np
 import pytest
 
-from encoders.embedder import Describer
+from encoders.embedder import VideoEmbedder
 from encoders.fusion.embeddings import (
     MODALITIES,
     MODELS,
     RETRIEVAL,
     fusion_of,
-    in_version,
     packed,
     precision_of,
     vector_of,
+    with_fusion_version,
 )
 from encoders.fusion.fusion import version_of
 from ranker.catalogue.catalogue import Catalogue
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.qdrant import rebuild as rebuilding
 from streams.qdrant.index import open_index
-from streams.ranking.catalogue_replica import SharedState
+from streams.ranking.catalogue_replica import CatalogueReplica
 from tests.support.events import NOON
 from tests.support.models import real_models
 from tests.support.qdrant_stub import QdrantStub, aside
@@ -46,7 +46,7 @@ def described(precision: str, models: str = MODELS) -> Encoded:
 @pytest.mark.parametrize(("precision", "version"), [("int8", "mean"), ("fp32", "mean-fp32")])
 @pytest.mark.parametrize("replaying", [False, True])
 def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str, version: str, replaying: bool) -> None:
-    describer = Describer.of(settings_of(precision, provider="cpu"), replaying=replaying)
+    describer = VideoEmbedder.of(settings_of(precision, provider="cpu"), replaying=replaying)
     assert describer.image.version == f"{precision}-{MODELS}" and describer.version == version_of(version)
 
 
@@ -54,8 +54,8 @@ def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str,
 def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(precision: str, other: str) -> None:
     settings = settings_of(precision)
     fusion = fusion_of(settings)
-    shared = SharedState(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
-    mine, theirs = (shared._in_version(described(of)) for of in (precision, other))
+    shared = CatalogueReplica(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
+    mine, theirs = (shared._with_fusion_version(described(of)) for of in (precision, other))
     assert isinstance(mine, Encoded) and isinstance(theirs, Encoded)
     assert mine.vectors[RETRIEVAL].encoder == theirs.vectors[RETRIEVAL].encoder == version_of(fusion.version)
     one, without = vector_of(mine), vector_of(theirs)
@@ -68,7 +68,7 @@ def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
 ) -> None:
     for of, kept in (("int8", precision == "int8"), ("fp32", precision == "fp32")):
         with aside(QdrantStub()) as stub:
-            settings, gallery = settings_of(precision, qdrant_url=stub.url), Gallery()
+            settings, gallery = settings_of(precision, qdrant_url=stub.url), VideoLibrary()
             gallery.take([described(of)])
             monkeypatch.setattr(rebuilding, "read_gallery", lambda *_, gallery=gallery: gallery)
             assert rebuilding.rebuild(settings, print, lambda *_: None) == 1
@@ -92,14 +92,14 @@ def test_rebuilding_leaves_the_alias_where_the_present_models_have_described_not
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with aside(QdrantStub()) as stub:
-        settings, gallery = settings_of("int8", qdrant_url=stub.url), Gallery()
+        settings, gallery = settings_of("int8", qdrant_url=stub.url), VideoLibrary()
         gallery.take([described("int8", models="0123456789abcdef")])
         monkeypatch.setattr(rebuilding, "read_gallery", lambda *_: gallery)
-        with pytest.raises(Trouble, match="None of 1 videos has vectors of the present models") as trouble:
+        with pytest.raises(OperatorError, match="None of 1 videos has vectors of the present models") as trouble:
             rebuilding.rebuild(settings, print, lambda *_: None)
         assert "freshet backfill" in trouble.value.remedy and not asyncio.run(stub.aliases())
 
 
 def test_a_video_of_other_models_is_left_as_it_is() -> None:
     video = described("int8", models="0123456789abcdef")
-    assert in_version(video, fusion_of(settings_of("int8")), "int8") is video
+    assert with_fusion_version(video, fusion_of(settings_of("int8")), "int8") is video

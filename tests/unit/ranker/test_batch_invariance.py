@@ -11,7 +11,7 @@ from ranker.pipeline.types import Query
 from ranker.profile.fold import fold_all
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.feedback import Feedback
-from schemas.messages.videos import Features
+from schemas.messages.videos import CatalogueRecord
 from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden
 from tests.support.events import (
     NOON,
@@ -61,7 +61,7 @@ async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_
     grown = catalogue_of(*records[:200])
     pipeline = home(ExactIndex(grown), grown)
     await pipeline.answer(queries)
-    changes: list[Features] = [
+    changes: list[CatalogueRecord] = [
         *records[200:],
         withdrawn("cook-20", LATER),
         encoded("cook-21", LATER, vector=unit([0, 1]).tolist()),
@@ -106,4 +106,4 @@ def test_people_stay_with_a_video_that_is_uploaded_anew() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(10), watched_by_many=["cook-09"])
     catalogue.apply([encoded("cook-09", LATER, title="new")])
     assert [catalogue.ids[row] for row in catalogue.tops.trending] == ["cook-09"]
-    assert catalogue.alive[catalogue.tops.trending].all()
+    assert catalogue.is_active[catalogue.tops.trending].all()

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import Entry
 from ranker.retrieval.exact import ExactIndex, products
-from ranker.retrieval.index import IndexedVideo, Where
-from ranker.retrieval.neighbour_cache import Neighbours
+from ranker.retrieval.index import IndexedVideo, SearchFilter
+from ranker.retrieval.neighbour_cache import NeighbourCache
 
 NOON = 1_650_000_000_000
 
@@ -89,13 +89,13 @@ async def test_where_narrows_what_is_found() -> None:
         ]
     )
 
-    async def found(where: Where) -> list[str]:
+    async def found(where: SearchFilter) -> list[str]:
         return sorted((await index.near(made[:1], 9, where))[0].video_ids)
 
-    assert await found(Where(languages=("en",))) == ["en", "old", "sport"]
-    assert await found(Where(categories=("food",), not_before_ms=NOON)) == ["de", "en"]
-    assert await found(Where(exclude=frozenset({"old", "de", "unknown"}))) == ["en", "sport"]
-    assert await found(Where(languages=("fr",))) == []
+    assert await found(SearchFilter(languages=("en",))) == ["en", "old", "sport"]
+    assert await found(SearchFilter(categories=("food",), not_before_ms=NOON)) == ["de", "en"]
+    assert await found(SearchFilter(exclude=frozenset({"old", "de", "unknown"}))) == ["en", "sport"]
+    assert await found(SearchFilter(languages=("fr",))) == []
 
 
 async def test_an_older_upsert_changes_nothing_and_a_removed_video_can_come_back() -> None:
@@ -125,13 +125,13 @@ def test_a_product_does_not_depend_on_the_tiles_around_it() -> None:
 
 async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_catalogue_grows_and_shrinks() -> None:
     catalogue = filled(1_000)
-    warm = Neighbours(ExactIndex(catalogue), catalogue, k=10)
+    warm = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
     asked = np.arange(60, dtype=np.int32)
     for step in range(6):
         if step:
             catalogue.add(entries(300, seed=0, start=1_000 + 300 * (step - 1)))
             catalogue.drop(f"v{i}" for i in range(60 + 10 * step, 70 + 10 * step))
-        cold = Neighbours(ExactIndex(catalogue), catalogue, k=10)
+        cold = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
         assert (await warm.find(asked)).tolist() == (await cold.find(asked)).tolist()
         for row in asked:
             there, here = warm.place_of[row], cold.place_of[row]
@@ -140,9 +140,11 @@ async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_cata
 
 async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     catalogue = filled(100)
-    small = Neighbours(ExactIndex(catalogue), catalogue, k=5, remembered=4)
+    small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, remembered=4)
     asked = np.arange(10, dtype=np.int32)
-    assert (await small.find(asked)).tolist() == (await Neighbours(small.index, catalogue, k=5).find(asked)).tolist()
+    assert (await small.find(asked)).tolist() == (
+        await NeighbourCache(small.index, catalogue, k=5).find(asked)
+    ).tolist()
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [6, 7, 8, 9]
     await small.find(np.array([0, 7], np.int32))
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [0, 7, 8, 9]
@@ -152,7 +154,7 @@ async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
 async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() -> None:
     catalogue = filled(600)
     catalogue.drop(["v1"])
-    warm, cold = (Neighbours(ExactIndex(catalogue), catalogue, k=5) for _ in range(2))
+    warm, cold = (NeighbourCache(ExactIndex(catalogue), catalogue, k=5) for _ in range(2))
     everything = np.arange(600, dtype=np.int32)
     await warm.find(everything[10:11])
     assert np.flatnonzero(warm.known(everything)[1]).tolist() == [0, *range(2, 8), 10]

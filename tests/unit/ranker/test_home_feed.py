@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.home import home
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.post_filter import may_show
+from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.reasons import CODES
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.model import EMPTY, Profile
 from ranker.retrieval.exact import ExactIndex
-from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, Where
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.messages.feedback import Feedback
 from schemas.messages.recommendations import Item
 from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
@@ -189,10 +189,10 @@ async def test_videos_without_vectors_or_creators_can_be_shown() -> None:
 async def test_a_video_withdrawn_at_the_last_moment_leaves_a_ready_slate_and_ranks_close() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     slate = await recommend(catalogue)
-    assert may_show(slate, catalogue) is slate
+    assert drop_unavailable(slate, catalogue) is slate
     gone = [slate.items[0].video_id, slate.items[9].video_id]
     catalogue.apply([withdrawn(name, LATER) for name in gone])
-    left = may_show(slate, catalogue)
+    left = drop_unavailable(slate, catalogue)
     assert ids(left) == [name for name in ids(slate) if name not in gone]
     assert [item.rank for item in left.items] == list(range(1, 19))
 
@@ -208,7 +208,7 @@ class Silent:
     async def remove(self, video_ids: Sequence[str]) -> None:
         pass
 
-    async def near(self, vectors: NDArray[np.float32], k: int, where: Where | None = None) -> list[Hits]:
+    async def near(self, vectors: NDArray[np.float32], k: int, where: SearchFilter | None = None) -> list[Hits]:
         raise IndexUnavailable("silent index: no answer; start it")
 
     async def count(self) -> int:
@@ -230,7 +230,7 @@ async def test_without_the_index_slates_still_go_out_and_say_what_was_missing() 
 class Growing(ExactIndex):
     """An index that answers while videos are uploaded whose ids sort before all others."""
 
-    async def near(self, vectors: NDArray[np.float32], k: int, where: Where | None = None) -> list[Hits]:
+    async def near(self, vectors: NDArray[np.float32], k: int, where: SearchFilter | None = None) -> list[Hits]:
         hits = await super().near(vectors, k, where)
         self.catalogue.apply([encoded(f"a-{self.catalogue.size}-{i}", LATER) for i in range(5)])
         return hits

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from ranker.library.duplicates import groups, reuploads
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from ranker.library.playlist import Wish, playlist
-from ranker.retrieval.index import Where
+from ranker.retrieval.index import SearchFilter
 from schemas.messages.videos import Encoded, Vector
 from tests.support.events import NOON, encoded, withdrawn
 
@@ -26,8 +26,8 @@ def with_vectors(video: Encoded, encoder: str = "e@1", **rows: np.ndarray) -> En
     return replace(video, vectors={**video.vectors, **made})
 
 
-def gallery_of(*videos: Encoded) -> Gallery:
-    gallery = Gallery()
+def gallery_of(*videos: Encoded) -> VideoLibrary:
+    gallery = VideoLibrary()
     gallery.take(videos)
     return gallery
 
@@ -39,7 +39,7 @@ def ids(found: Sequence[object]) -> list[str]:
 CAT, CAT_TOO, CAR = toward((0, 1)), toward((0, 1), (1, 0.4)), toward((4, 1))
 
 
-def three() -> Gallery:
+def three() -> VideoLibrary:
     return gallery_of(
         with_vectors(encoded("cats-1", language="en", category="pets"), text=CAT),
         with_vectors(encoded("cats-2", NOON + 5, language="de", category="pets"), text=CAT_TOO),
@@ -56,13 +56,13 @@ def test_a_search_finds_what_is_meant_best_first() -> None:
 @pytest.mark.parametrize(
     ("where", "expected"),
     [
-        (Where(languages=("en",)), ["cats-1", "cars-1"]),
-        (Where(categories=("cars",)), ["cars-1"]),
-        (Where(not_before_ms=NOON + 1), ["cats-2"]),
-        (Where(exclude=frozenset({"cats-1"})), ["cats-2", "cars-1"]),
+        (SearchFilter(languages=("en",)), ["cats-1", "cars-1"]),
+        (SearchFilter(categories=("cars",)), ["cars-1"]),
+        (SearchFilter(not_before_ms=NOON + 1), ["cats-2"]),
+        (SearchFilter(exclude=frozenset({"cats-1"})), ["cats-2", "cars-1"]),
     ],
 )
-def test_a_search_keeps_to_its_conditions(where: Where, expected: list[str]) -> None:
+def test_a_search_keeps_to_its_conditions(where: SearchFilter, expected: list[str]) -> None:
     assert ids(three().near(CAT, "text", 5, where)) == expected
 
 
@@ -116,7 +116,7 @@ def test_a_text_alone_makes_no_reupload() -> None:
     assert not reuploads(gallery_of(one, other))
 
 
-def world() -> Gallery:
+def world() -> VideoLibrary:
     rng = np.random.default_rng(1)
     videos = []
     for kind, axis in (("cook", 0), ("plant", 100), ("train", 200)):
@@ -129,7 +129,7 @@ def world() -> Gallery:
     return gallery_of(*videos)
 
 
-def interests(gallery: Gallery, *video_ids: str) -> np.ndarray:
+def interests(gallery: VideoLibrary, *video_ids: str) -> np.ndarray:
     videos, rows = gallery.column("retrieval")
     return rows[[[video.video_id for video in videos].index(one) for one in video_ids]]
 
@@ -168,4 +168,4 @@ def test_the_same_wish_gives_the_same_playlist_and_one_of_nothing_is_empty() -> 
     gallery = world()
     wish = Wish(interests(gallery, "plant-03"), toward((0, 1.0)))
     assert playlist(gallery, wish, 9) == playlist(gallery, wish, 9)
-    assert not playlist(gallery, wish, 0) and not playlist(Gallery(), wish, 5)
+    assert not playlist(gallery, wish, 0) and not playlist(VideoLibrary(), wish, 5)

@@ -27,7 +27,7 @@ def counted(*people: tuple[str, int], partition: int = 0) -> TrendCounts:
 def table(*parts):
     """Everything that a merge says, as plain values: bits, not roundings."""
     popular = merge(parts)
-    return popular.video_ids, popular.trend.tolist(), popular.ever.tolist(), popular.period
+    return popular.video_ids, popular.trend.tolist(), popular.total_popularity.tolist(), popular.period
 
 
 def test_a_person_now_counts_twice_one_a_half_life_ago():
@@ -53,7 +53,7 @@ def test_decay_goes_on_over_the_end_of_a_period():
 def test_what_is_two_periods_old_counts_as_ever_alone():
     counts = counted(("v1", START_S), ("v2", START_S + 2 * PERIOD_S))
     assert counts.counts["v1"] == (0, 0, 1)
-    assert merge([counts]).ever.tolist() == [1, 1]
+    assert merge([counts]).total_popularity.tolist() == [1, 1]
 
 
 def test_an_event_from_before_the_last_period_moves_no_trend():
@@ -63,13 +63,13 @@ def test_an_event_from_before_the_last_period_moves_no_trend():
 def test_a_person_counts_once_per_video():
     counts = TrendCounts()
     counts.take(folded(watched("ana", "v1"), liked("ana", "v1"), liked("ben", "v1"), skipped("cem", "v1")).accepted)
-    assert merge([counts]).ever.tolist() == [2]
+    assert merge([counts]).total_popularity.tolist() == [2]
 
 
 def test_a_short_look_is_no_trend_and_a_later_finish_is():
     counts = TrendCounts()
     counts.take(folded(watched("ana", "v1", watched_ms=2_000), watched("ana", "v1", minute(1))).accepted)
-    assert merge([counts]).ever.tolist() == [1]
+    assert merge([counts]).total_popularity.tolist() == [1]
 
 
 def test_counts_know_the_offsets_that_are_in_them():
@@ -152,7 +152,7 @@ def test_a_record_is_a_copy():
 
 def test_nothing_counted_is_nothing_popular():
     popular = merge([])
-    assert (popular.video_ids, popular.trend.dtype, popular.ever.dtype) == ([], np.float64, np.int64)
+    assert (popular.video_ids, popular.trend.dtype, popular.total_popularity.dtype) == ([], np.float64, np.int64)
     assert merge([TrendCounts()]).people(START_S).tolist() == []
 
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import Entry
-from ranker.pipeline.exploration import draw_two
+from ranker.pipeline.exploration import sample_two
 from ranker.pipeline.pair_keys import keys_of
-from ranker.pipeline.query_features import taste
+from ranker.pipeline.query_features import query_features
 from ranker.pipeline.reranking import PER_CREATOR, POOL, diverse
 from ranker.pipeline.scorers import logistic
-from ranker.pipeline.types import Asked, Candidates, Query, Scores
+from ranker.pipeline.types import Candidates, Query, QueryBatch, Scores
 from ranker.profile.model import EMPTY
 
 NOON = 1_650_000_000_000
@@ -44,7 +44,7 @@ def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = Fa
     one = np.zeros(count, np.int64)
     keys = keys_of(one, np.arange(count))
     candidates = Candidates(keys, catalogue.by_id, one, sources, np.array([0, count]))
-    asked = Asked([Query(user_id, 1, NOON, EMPTY)], taste([EMPTY], catalogue))
+    asked = QueryBatch([Query(user_id, 1, NOON, EMPTY)], query_features([EMPTY], catalogue))
     picks = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
     there = picks.at[0] >= 0
     return Slate(catalogue.by_id[picks.at[0][there]], picks.propensity[0][there])
@@ -113,7 +113,7 @@ def test_a_draw_says_its_exact_chance() -> None:
 
 
 def test_two_draws_differ_and_every_pair_happens() -> None:
-    pairs = {draw_two(Query(f"u{i}", 1, 0, EMPTY), 4) for i in range(500)}
+    pairs = {sample_two(Query(f"u{i}", 1, 0, EMPTY), 4) for i in range(500)}
     assert pairs == {(a, b) for a in range(4) for b in range(4) if a != b}
 
 

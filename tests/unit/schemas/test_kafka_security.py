@@ -11,7 +11,7 @@ from schemas.settings.load import SettingsError, load
 from schemas.settings.model import SECRETS, Settings
 from streams import app
 from streams.dead_letters.validation import read_feedback, read_upload
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.kafka.records import Record
 from streams.kafka.security import kafka_python_options, librdkafka_options, without_security
 from streams.qdrant.client import connect
@@ -122,7 +122,7 @@ def test_both_clients_are_told_the_same(files: dict[str, str]) -> None:
 def test_the_local_broker_is_spoken_to_in_the_open() -> None:
     settings = load({}, {**PASSWORD, "FRESHET_KAFKA_SECURITY": "sasl_ssl"}, None).settings
     assert librdkafka_options(without_security(settings)) == librdkafka_options(Settings())
-    with pytest.raises(Trouble, match="speaks plain text"), supervise.broker_if_none_answers(settings, print):
+    with pytest.raises(OperatorError, match="speaks plain text"), supervise.broker_if_none_answers(settings, print):
         pass
 
 

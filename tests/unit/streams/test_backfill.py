@@ -1,7 +1,7 @@
 """What a backfill takes up, and what it leaves alone."""
 
 from encoders.fusion.embeddings import MODELS
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
 from streams.operations.backfill import gone_meanwhile, todo
 from tests.support.events import NOON, uploaded, withdrawn, withdrew
@@ -12,13 +12,13 @@ def described(video_id: str, at_ms: int = NOON, models: str = MODELS) -> Encoded
     return Encoded(video_id=video_id, at_ms=at_ms, vectors={"text": vector})
 
 
-def gallery(*records: Encoded) -> Gallery:
-    made = Gallery()
+def gallery(*records: Encoded) -> VideoLibrary:
+    made = VideoLibrary()
     made.take(records)
     return made
 
 
-def wanted(*uploads: object, known: Gallery) -> list[str]:
+def wanted(*uploads: object, known: VideoLibrary) -> list[str]:
     return [one.video_id for one in todo(uploads, known, "int8")]  # type: ignore[arg-type]
 
 
@@ -33,10 +33,10 @@ def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
 
 
 def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
-    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], Gallery(), "int8")
+    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), "int8")
     assert [one.title for one in found] == ["new"]
-    assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=Gallery()) == []
-    gone = Gallery()
+    assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=VideoLibrary()) == []
+    gone = VideoLibrary()
     gone.take([withdrawn("c", NOON + 1)])
     assert wanted(uploaded("c"), known=gone) == [] and wanted(uploaded("c", NOON + 2), known=gone) == ["c"]
 

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka import confirmed_producer
-from streams.kafka.confirmed_producer import Outbox, Outgoing
+from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.waits import Waits
 
 A, B, C = (Outgoing(key, b"value") for key in (b"a", b"b", b"c"))
@@ -84,7 +84,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
 
 def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None:
     async def story() -> None:
-        out = Outbox(app)
+        out = ConfirmedProducer(app)
         out.put("t", 0, [A])
         await out.sent()
         assert [key for key, _ in app.producer.given] == [b"a"]
@@ -97,7 +97,7 @@ def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None
 
 def test_a_partly_accepted_batch_goes_on_behind_what_was_taken(app: App) -> None:
     async def story() -> None:
-        out = Outbox(app)
+        out = ConfirmedProducer(app)
         app.producer.refuses = {b"c"}
         out.put("t", 0, [A, B, C])
         await out.confirmed()
@@ -108,7 +108,7 @@ def test_a_partly_accepted_batch_goes_on_behind_what_was_taken(app: App) -> None
 
 def test_what_a_fatal_error_kept_out_is_never_taken_for_confirmed(app: App) -> None:
     async def story() -> None:
-        out = Outbox(app)
+        out = ConfirmedProducer(app)
         app.producer.refuses, app.producer.fatal = {b"c"}, True
         out.put("t", 0, [A, B, C])
         for _ in range(2):  # whoever asks again hears it again
@@ -122,12 +122,12 @@ def test_a_stranger_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest
     monkeypatch.setattr(confirmed_producer, "LOOK_EVERY_S", 0.0)
 
     async def story() -> None:
-        out, told = Outbox(app), []
+        out, told = ConfirmedProducer(app), []
 
-        async def strangers(*gap: int) -> None:
+        async def on_foreign_write(*gap: int) -> None:
             told.append(gap)
 
-        out.alone("t", {0: 0}, strangers)
+        out.alone("t", {0: 0}, on_foreign_write)
         (look,) = app.between_polls
         await look()
         app.producer.log.append(b"somebody else's")
@@ -140,7 +140,7 @@ def test_a_stranger_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest
 
 def test_nothing_newer_goes_out_before_a_refused_record_is_in(app: App) -> None:
     async def story() -> None:
-        out = Outbox(app)
+        out = ConfirmedProducer(app)
         app.producer.refuses = {b"a"}
         out.put("t", 0, [A, B])
         await out.sent()
@@ -154,12 +154,12 @@ def test_nothing_newer_goes_out_before_a_refused_record_is_in(app: App) -> None:
 
 def test_whoever_puts_right_what_others_wrote_has_the_last_word(app: App) -> None:
     async def story() -> None:
-        out, told = Outbox(app), []
+        out, told = ConfirmedProducer(app), []
 
-        async def strangers(partition: int, start: int, end: int) -> None:
+        async def on_foreign_write(partition: int, start: int, end: int) -> None:
             told.append((partition, start, end, [*app.producer.log]))
 
-        out.alone("t", {0: 0}, strangers)
+        out.alone("t", {0: 0}, on_foreign_write)
         out.put("t", 0, [A])
         await out.sent()
         app.producer.log.append(b"somebody else's")

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.messages import videos
-from schemas.messages.feedback import Rate, Seen, Skip, Watch
+from schemas.messages.feedback import Rate, Skip, VideoEvent, Watch
 from schemas.messages.fields import why_not_an_id
 from streams.cli.convert import app
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.logs.convert.kuairand import convert_kuairand, kuairand_events
 from streams.logs.convert.movielens import MOVIELENS_LATER_MS, convert_movielens, movielens_events
 from streams.logs.convert.writer import UNTAGGED
@@ -183,16 +183,16 @@ def test_films_are_uploaded_with_titles_and_genres_before_the_first_rating(tmp_p
 
 
 def test_a_folder_without_the_files_is_one_sentence_with_a_remedy(tmp_path):
-    with pytest.raises(Trouble, match=r"holds no log_standard_\*\.parquet\. Name the folder"):
+    with pytest.raises(OperatorError, match=r"holds no log_standard_\*\.parquet\. Name the folder"):
         convert_kuairand(tmp_path, tmp_path / "log.jsonl")
-    with pytest.raises(Trouble, match=r"holds no ratings\.csv"):
+    with pytest.raises(OperatorError, match=r"holds no ratings\.csv"):
         convert_movielens(tmp_path, tmp_path / "log.jsonl")
 
 
 def test_without_pyarrow_the_remedy_is_named(tmp_path, monkeypatch):
     (tmp_path / "log_standard_1.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(Trouble, match=r"needs pyarrow\. Install it with: pip install 'freshet\[data\]'"):
+    with pytest.raises(OperatorError, match=r"needs pyarrow\. Install it with: pip install 'freshet\[data\]'"):
         convert_kuairand(tmp_path, tmp_path / "log.jsonl")
 
 
@@ -200,23 +200,23 @@ def test_a_damaged_file_is_named_and_an_older_log_stays(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "log.jsonl").write_text("older")
     (tmp_path / "log_standard_1.parquet").write_bytes(b"not parquet")
-    with pytest.raises(Trouble, match=r"log_standard_1\.parquet is no Parquet file"):
+    with pytest.raises(OperatorError, match=r"log_standard_1\.parquet is no Parquet file"):
         convert_kuairand(tmp_path, tmp_path / "log.jsonl")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n")
     (tmp_path / "ratings.csv.gz").write_bytes(b"not gzip")
-    with pytest.raises(Trouble, match=r"ratings\.csv\.gz cannot be read"):
+    with pytest.raises(OperatorError, match=r"ratings\.csv\.gz cannot be read"):
         convert_movielens(tmp_path, tmp_path / "log.jsonl")
     assert (tmp_path / "log.jsonl").read_text() == "older"
 
 
 def test_a_column_that_is_missing_is_named(tmp_path):
     short = {name: value for name, value in ROW.items() if name != "tab"}
-    with pytest.raises(Trouble, match=r"lacks the columns \['tab'\]"):
+    with pytest.raises(OperatorError, match=r"lacks the columns \['tab'\]"):
         convert_kuairand(kuairand_folder(tmp_path, [short], []), tmp_path / "log.jsonl")
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(Trouble, match="cannot be written"):
+    with pytest.raises(OperatorError, match="cannot be written"):
         convert_movielens(movielens_folder(tmp_path, ["1,7,3.0,1000000009"]), tmp_path / "nowhere" / "log.jsonl")
 
 
@@ -236,7 +236,7 @@ def test_the_kuairand_log_holds_what_the_rows_say(tmp_path):
     pytest.importorskip("pyarrow")
     log = tmp_path / "log.jsonl"
     counts = convert_kuairand(KUAIRAND, log)
-    events = [event for event in events_of(log) if isinstance(event, Seen)]
+    events = [event for event in events_of(log) if isinstance(event, VideoEvent)]
     assert (counts.rows, counts.duplicates, counts.uploads, counts.clamped) == (92_034, 2_750, 7_583, 0)
     assert Counter(kinds(events)) == counts.events
     assert sum(isinstance(event, Watch | Skip) for event in events) == counts.rows

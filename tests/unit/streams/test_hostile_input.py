@@ -55,7 +55,7 @@ def test_a_bad_event_becomes_one_dead_letter_between_two_good_ones(one: Hostile)
     folded = fold_all({}, reading.arrivals, DAY_MS)
     assert [arrival.event for arrival in reading.arrivals] == [before, after]
     assert folded.changed["mallory"].applied == {0: 8}
-    assert not reading.astray
+    assert not reading.misrouted
 
 
 @pytest.mark.parametrize("one", [*hostile_records.UPLOADS, hostile_records.AHEAD_UPLOAD], ids=lambda one: one.name)

@@ -7,7 +7,7 @@ import pytest
 from schemas.messages.dead_letters import Reason
 from schemas.messages.videos import Uploads
 from schemas.settings.model import Settings
-from streams.encoding.media_loader import Contents
+from streams.encoding.media_loader import MediaLoader
 from streams.kafka.records import Record
 from tests.support.clips import clip
 from tests.support.events import uploaded, withdrew
@@ -18,14 +18,14 @@ def record(offset: int) -> Record:
 
 
 @pytest.fixture
-def contents(tmp_path: Path) -> Contents:
+def contents(tmp_path: Path) -> MediaLoader:
     (tmp_path / "good.mp4").write_bytes(clip(seconds=1))
     (tmp_path / "silent.mp4").write_bytes(clip(seconds=1, audio=None))
     (tmp_path / "noise.mp4").write_bytes(b"no video at all" * 100)
-    return Contents(Settings(media_root=str(tmp_path)))
+    return MediaLoader(Settings(media_root=str(tmp_path)))
 
 
-async def test_each_upload_gets_its_own_content_in_order(contents: Contents) -> None:
+async def test_each_upload_gets_its_own_content_in_order(contents: MediaLoader) -> None:
     batch: list[Uploads] = [
         uploaded("a", media_uri="good.mp4"),
         withdrew("b"),
@@ -40,7 +40,7 @@ async def test_each_upload_gets_its_own_content_in_order(contents: Contents) -> 
     assert seen.letters == []
 
 
-async def test_what_cannot_be_read_is_a_dead_letter_and_the_video_stays(contents: Contents) -> None:
+async def test_what_cannot_be_read_is_a_dead_letter_and_the_video_stays(contents: MediaLoader) -> None:
     batch = [uploaded("a", media_uri="noise.mp4"), uploaded("b", media_uri="https://elsewhere.example/v.mp4")]
     seen = await contents.of([(record(at), one) for at, one in enumerate(batch)])
     assert [letter.reason for letter in seen.letters] == [Reason.MEDIA, Reason.URL_FORBIDDEN]
@@ -48,7 +48,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_video_stays(contents
     assert all(one is not None and one.frames is None and one.sound is None for one in seen.contents)
 
 
-async def test_a_thumbnail_stands_in_for_pictures_that_are_missing(contents: Contents, tmp_path: Path) -> None:
+async def test_a_thumbnail_stands_in_for_pictures_that_are_missing(contents: MediaLoader, tmp_path: Path) -> None:
     (tmp_path / "sound.mp4").write_bytes(clip(seconds=1, video=None))
     [one] = (await contents.of([(record(0), uploaded("a", media_uri="sound.mp4", thumbnail_uri="good.mp4"))])).contents
     assert one is not None and one.frames is not None and one.sound is not None

@@ -9,7 +9,7 @@ from ranker.profile.codec import order_of, pack, version_of
 from ranker.profile.model import EMPTY
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.records import Record
-from streams.profiles.store import People, _sound
+from streams.profiles.store import ProfileStore, _sound
 from tests.support.events import after, liked, minute, watched
 
 FIRST = pack(after(watched("ana", "v1")))
@@ -40,7 +40,7 @@ class Message:
 
 def recovered(*values: bytes | None) -> tuple[bytes | None, bool]:
     """What is held of ana after these records, and whether it has to be put behind them again."""
-    people = People.__new__(People)
+    people = ProfileStore.__new__(ProfileStore)
     people._keep, people._order_of = _sound, order_of
     held: dict[int, dict[str, bytes]] = {0: {}}
     outdated: dict[int, set[str]] = defaultdict(set)
@@ -63,7 +63,7 @@ def test_the_newest_sound_record_counts_and_a_repeat_changes_nothing() -> None:
 
 def of_log(*values: bytes | None) -> list[bytes | None]:
     records: list[Any] = [Record("profiles.v1", 0, at, 0, b"ana", value) for at, value in enumerate(values)]
-    whole = People.__new__(People)
+    whole = ProfileStore.__new__(ProfileStore)
     return [one.value for one in outdated_last(records, lambda data: version_of(whole._whole(data)))]
 
 

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 
 from encoders.base import unit_rows
-from encoders.fusion.embeddings import MODELS, RETRIEVAL, in_version, is_current, packed, precision_of, vector_of
+from encoders.fusion.embeddings import (
+    MODELS,
+    RETRIEVAL,
+    is_from_current_model,
+    packed,
+    precision_of,
+    vector_of,
+    with_fusion_version,
+)
 from encoders.fusion.fusion import load_fusion, version_of
 from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from ranker.catalogue.catalogue import Catalogue
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.videos import Encoded
 from streams.operations.snapshot import outdated, present
@@ -39,8 +47,8 @@ def described(video_id: str, *, by: Weighted = OLD, models: str = MODELS, at_ms:
 
 def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
     video = described("v1")
-    assert in_version(video, OLD, "int8") is video
-    made = in_version(video, NEW, "int8")
+    assert with_fusion_version(video, OLD, "int8") is video
+    made = with_fusion_version(video, NEW, "int8")
     assert made.vectors[RETRIEVAL].encoder == version_of("new")
     rows = {name: vector_of(video, name) for name in BLOCKS}
     expected = NEW({name: row[None] for name, row in rows.items() if row is not None})[0]
@@ -49,7 +57,7 @@ def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
 
 def test_what_other_models_made_is_left_as_it_is() -> None:
     video = described("v1", models="0123456789abcdef")
-    assert in_version(video, NEW, "int8") is video
+    assert with_fusion_version(video, NEW, "int8") is video
 
 
 def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
@@ -59,14 +67,14 @@ def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
 
 
 async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was_withdrawn() -> None:
-    gallery = Gallery()
+    gallery = VideoLibrary()
     gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="other"), described("dddd")])
     gallery.take([withdrawn("dddd", NOON + 1)])
     index, told = ExactIndex(), []
     await index.upsert([])
     await fill(index, gallery, NEW, "int8", lambda done, total: told.append((done, total)))
     assert sorted(index.catalogue.row_of) == ["a", "bb"] and told == [(2, 2)]
-    wanted = vector_of(in_version(gallery.videos["a"], NEW, "int8"))
+    wanted = vector_of(with_fusion_version(gallery.videos["a"], NEW, "int8"))
     assert wanted is not None
     [hits] = await index.near(wanted[None], 1)
     assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)
@@ -74,30 +82,32 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
 
 def test_a_video_without_any_vector_stays_without() -> None:
     bare = encoded("v1")
-    assert in_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW, "int8").vectors == {}
+    assert with_fusion_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW, "int8").vectors == {}
 
 
 def test_pictures_of_another_precision_are_not_of_this_version() -> None:
     video = described("v1")
     assert load_fusion(real_models(), pictures="fp32").version == "mean-fp32"
-    fp32 = in_version(video, NEW, pictures="fp32")
+    fp32 = with_fusion_version(video, NEW, pictures="fp32")
     without = {name: row[None] for name in BLOCKS if name != "image" and (row := vector_of(video, name)) is not None}
     assert (vector_of(fp32) == NEW(without)[0]).all()
-    assert is_current("text", video.vectors["text"], "fp32") and not is_current("image", video.vectors["image"], "fp32")
+    assert is_from_current_model("text", video.vectors["text"], "fp32") and not is_from_current_model(
+        "image", video.vectors["image"], "fp32"
+    )
 
 
 def test_questions_are_answered_by_vectors_of_the_present_version_alone() -> None:
     video = described("v1")
     made = present(video, NEW, "int8")
-    assert made == in_version(video, NEW, pictures="int8") and present(made, NEW, "int8") is made
+    assert made == with_fusion_version(video, NEW, pictures="int8") and present(made, NEW, "int8") is made
     assert present(described("v1", by=NEW, models="0123456789abcdef"), OLD, "int8").vectors == {}
     fp32 = present(video, NEW, "fp32")
     assert sorted(fp32.vectors) == ["audio", "retrieval", "text"]
-    assert fp32.vectors[RETRIEVAL] == in_version(video, NEW, pictures="fp32").vectors[RETRIEVAL]
+    assert fp32.vectors[RETRIEVAL] == with_fusion_version(video, NEW, pictures="fp32").vectors[RETRIEVAL]
 
 
 def test_videos_that_other_models_described_are_counted() -> None:
-    gallery = Gallery()
+    gallery = VideoLibrary()
     gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="0123456789abcdef")])
     assert outdated(gallery, "int8").startswith("1 of 3 videos have vectors of other models")
     assert outdated(gallery, "fp32").startswith("3 of 3 ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
 from tests.support.paths import ROOT
@@ -27,7 +27,7 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     dying = [sys.executable, "-c", "import sys; print('oh'); sys.exit(3)"]
     written: list[str] = []
     start = time.monotonic()
-    with pytest.raises(Trouble, match="ranker ended with exit code 3"):
+    with pytest.raises(OperatorError, match="ranker ended with exit code 3"):
         supervise.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
     assert time.monotonic() - start < 10
     pid = int(said[0].removeprefix("profiles started (process ").removesuffix(")"))
@@ -52,13 +52,13 @@ def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
     script = (
         "import os, sys\n"
         "from streams.worker import supervise\n"
-        "from streams.cli.options import tell, treat_sigterm_as_ctrl_c\n"
+        "from streams.cli.options import echo_err, treat_sigterm_as_ctrl_c\n"
         "treat_sigterm_as_ctrl_c()\n"
         f"sleeper = {SLEEPER!r}\n"
         "try:\n"
-        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), tell)\n"
+        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), echo_err)\n"
         "except KeyboardInterrupt:\n"
-        "    tell('all stopped')\n"
+        "    echo_err('all stopped')\n"
     )
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

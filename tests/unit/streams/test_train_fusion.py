@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from encoders.base import ModelError, Precision, unit_rows
 from encoders.fusion.attention import ATTENTION, read_attention
 from encoders.fusion.embeddings import MODELS, packed, precision_of
-from ranker.library.library import Gallery
+from ranker.library.library import VideoLibrary
 from ranker.training.fusion import Watched
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.cli.train import again
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.operations.train_fusion import Outcome, learn_fusion
 from tests.support.events import minute
 from tests.support.models import real_models
@@ -29,14 +29,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def gallery() -> Gallery:
+def gallery() -> VideoLibrary:
     return described()
 
 
-def described(models: str = MODELS, pictures: Precision = "int8") -> Gallery:
+def described(models: str = MODELS, pictures: Precision = "int8") -> VideoLibrary:
     """Videos in four kinds: their texts are noise, and three of their thousand numbers of a picture tell the kind."""
     rng = np.random.default_rng(2)
-    made = Gallery()
+    made = VideoLibrary()
     for number in range(VIDEOS):
         text, image = rng.standard_normal((1, 384)), 0.2 * rng.standard_normal((1, 1280))
         image[0, 3 * (number % KINDS) : 3 * (number % KINDS) + 3] += 2
@@ -59,7 +59,9 @@ def watches(seed: int, *, of_kind: bool) -> list[Watched]:
     return made
 
 
-def test_the_first_weights_are_kept_and_the_same_again_change_nothing(settings: Settings, gallery: Gallery) -> None:
+def test_the_first_weights_are_kept_and_the_same_again_change_nothing(
+    settings: Settings, gallery: VideoLibrary
+) -> None:
     log, path = watches(1, of_kind=True), settings.data_dir / "fusion" / ATTENTION
     first = learn_fusion(settings, gallery, log, print)
     assert first.replaced and first.old is None and first.new > first.mean
@@ -70,7 +72,7 @@ def test_the_first_weights_are_kept_and_the_same_again_change_nothing(settings: 
     assert second.version == first.version and path.stat().st_mtime_ns == kept
 
 
-def test_weights_that_the_newest_pairs_do_not_speak_for_stay_out(settings: Settings, gallery: Gallery) -> None:
+def test_weights_that_the_newest_pairs_do_not_speak_for_stay_out(settings: Settings, gallery: VideoLibrary) -> None:
     good, noise = watches(1, of_kind=True), watches(2, of_kind=False)
     before = learn_fusion(settings, gallery, good, print)
     newest = [one for one in good if one.at_ms >= minute(100 * 630)]
@@ -81,7 +83,7 @@ def test_weights_that_the_newest_pairs_do_not_speak_for_stay_out(settings: Setti
     assert back.version == before.version
 
 
-def test_better_weights_take_the_place_of_worse_ones(settings: Settings, gallery: Gallery) -> None:
+def test_better_weights_take_the_place_of_worse_ones(settings: Settings, gallery: VideoLibrary) -> None:
     worse = learn_fusion(settings, gallery, watches(2, of_kind=False), print)
     better = learn_fusion(settings, gallery, watches(1, of_kind=True), print)
     assert better.old is not None and better.new > better.old and better.replaced
@@ -90,7 +92,7 @@ def test_better_weights_take_the_place_of_worse_ones(settings: Settings, gallery
 
 @pytest.mark.parametrize("there", ["noise", "other models"])
 def test_weights_that_cannot_be_compared_are_said_and_replaced(
-    settings: Settings, gallery: Gallery, there: str
+    settings: Settings, gallery: VideoLibrary, there: str
 ) -> None:
     path = settings.data_dir / "fusion" / ATTENTION
     path.parent.mkdir()
@@ -104,24 +106,24 @@ def test_weights_that_cannot_be_compared_are_said_and_replaced(
     assert [line for line in said if line.startswith("not compared: ")]
 
 
-def test_a_log_that_says_too_little_is_refused_and_the_weights_stay(settings: Settings, gallery: Gallery) -> None:
-    with pytest.raises(Trouble, match="200 and 20 are the least"):
+def test_a_log_that_says_too_little_is_refused_and_the_weights_stay(settings: Settings, gallery: VideoLibrary) -> None:
+    with pytest.raises(OperatorError, match="200 and 20 are the least"):
         learn_fusion(settings, gallery, watches(1, of_kind=True)[:300], print)
     assert not (settings.data_dir / "fusion").exists()
 
 
-def test_what_other_models_made_is_not_learned_from(settings: Settings, gallery: Gallery, tmp_path: Path) -> None:
+def test_what_other_models_made_is_not_learned_from(settings: Settings, gallery: VideoLibrary, tmp_path: Path) -> None:
     log, said = watches(1, of_kind=True), list[str]()
     with_fp32 = learn_fusion(settings, described(pictures="fp32"), log, said.append)
     assert f"{VIDEOS} of {VIDEOS} videos have vectors of other models" in said[0] and "freshet backfill" in said[0]
-    bare = Gallery()
+    bare = VideoLibrary()
     bare.take([replace(one, vectors={"text": one.vectors["text"]}) for one in gallery.videos.values()])
     alone = learn_fusion(settings.model_copy(update={"data_dir": tmp_path / "alone"}), bare, log, print)
     assert with_fp32.version == alone.version and (with_fp32.new, with_fp32.mean) == (alone.new, alone.mean)
 
 
 def test_where_other_models_described_all_a_backfill_comes_first(settings: Settings) -> None:
-    with pytest.raises(Trouble, match=f"holds 0 pairs .* {VIDEOS} of {VIDEOS} videos .* run `freshet backfill`"):
+    with pytest.raises(OperatorError, match=f"holds 0 pairs .* {VIDEOS} of {VIDEOS} videos .* run `freshet backfill`"):
         learn_fusion(settings, described(models="0123456789abcdef"), watches(1, of_kind=True), print)
     assert not (settings.data_dir / "fusion").exists()
 
@@ -130,7 +132,13 @@ def test_rounds_outlive_a_broker_that_goes_away_and_end_where_models_are_missing
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     away = KafkaException(KafkaError(KafkaError._TRANSPORT))
-    faults = [Trouble("Too short."), away, TimeoutError(), ModelError("no file"), SystemExit("one round too many")]
+    faults = [
+        OperatorError("Too short."),
+        away,
+        TimeoutError(),
+        ModelError("no file"),
+        SystemExit("one round too many"),
+    ]
 
     def learn() -> Outcome:
         raise faults.pop(0)

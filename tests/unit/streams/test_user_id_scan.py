@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ranker.profile.codec import pack
 from streams.operations import erasure_audit
-from streams.operations.user_id_scan import lines_naming, names
+from streams.operations.user_id_scan import contains_user_id, lines_naming
 from tests.support.events import after, watched
 
 PROFILE = pack(after(watched("ana", "u42", event_id="u42-1")))
@@ -34,8 +34,8 @@ PROFILE = pack(after(watched("ana", "u42", event_id="u42-1")))
     ],
 )
 def test_a_person_is_found_in_whatever_holds_their_id(data: bytes) -> None:
-    assert names(data, "u42")
-    assert not names(data, "u4")
+    assert contains_user_id(data, "u42")
+    assert not contains_user_id(data, "u4")
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_a_person_is_found_in_whatever_holds_their_id(data: bytes) -> None:
     ],
 )
 def test_an_id_within_a_longer_one_is_nobody(data: bytes | None) -> None:
-    assert not names(data, "u42")
+    assert not contains_user_id(data, "u42")
 
 
 @pytest.mark.parametrize("user_id", ['a"b', "a\\b", "ü", "日本", "a b", "x" * 40, "y" * 256, "1/2"])
 def test_odd_ids_are_found_however_they_are_written(user_id: str) -> None:
     for text in (json.dumps({"who": user_id}), json.dumps({"who": user_id}, ensure_ascii=False)):
-        assert names(text.encode(), user_id)
-    assert names(json.dumps({"who": user_id}).replace("/", "\\/").encode(), user_id)
-    assert names(msgspec.msgpack.encode([user_id]), user_id)
-    assert not names(msgspec.msgpack.encode([user_id + "z"]), user_id)
+        assert contains_user_id(text.encode(), user_id)
+    assert contains_user_id(json.dumps({"who": user_id}).replace("/", "\\/").encode(), user_id)
+    assert contains_user_id(msgspec.msgpack.encode([user_id]), user_id)
+    assert not contains_user_id(msgspec.msgpack.encode([user_id + "z"]), user_id)
 
 
 def test_lines_of_a_file_name_a_person_as_a_word(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_every_payload_of_an_index_is_looked_at(monkeypatch: pytest.Monkey
 
 
 def test_an_expiry_is_told_by_the_brokers_own_configuration() -> None:
-    found = erasure_audit.Found(
+    found = erasure_audit.AuditFinding(
         "f", "kept by time", hits=1, last_ms=1000, config={"retention.ms": "500", "segment.ms": "70"}
     )
     assert (found.expires_ms, found.gone_ms, found.must_be_gone) == (1500, 1570, False)

@@ -64,11 +64,11 @@ def test_more_people_than_are_remembered_are_at_home_where_they_are(monkeypatch:
     reading = read_feedback(records, partitions=7)
     assert [arrival.event.user_id for arrival in reading.arrivals] == people * 2
     moved = [record._replace(partition=(record.partition + 1) % 7) for record in records]
-    assert len(read_feedback(moved, partitions=7).astray) == len(moved)
+    assert len(read_feedback(moved, partitions=7).misrouted) == len(moved)
 
 
 def test_what_lies_on_a_wrong_partition_is_sent_on_once() -> None:
-    (again,) = read_feedback([Read(GOOD, partition=6)], partitions=1).astray
+    (again,) = read_feedback([Read(GOOD, partition=6)], partitions=1).misrouted
     moved = Read(again.value, tuple(again.headers), again.key, partition=6)
     reading = read_feedback([moved], partitions=1)
     assert [letter.reason.value for letter in reading.letters] == ["key_mismatch"]

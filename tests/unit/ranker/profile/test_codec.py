@@ -70,7 +70,7 @@ def test_hostile_ids_and_times_are_folded_and_packed(video_id, at_ms):
     event = watched("ana", video_id, at_ms, watched_ms=DAY_MS, duration_ms=1, event_id="🐈" * 64)
     ana = after(event)
     assert unpack(pack(ana)) == ana
-    assert ana.watches == (history.Mark(video_id, at_ms, 100),)
+    assert ana.watches == (history.Interaction(video_id, at_ms, 100),)
 
 
 def test_the_fullest_profile_with_short_ids_stays_below_six_kilobytes():

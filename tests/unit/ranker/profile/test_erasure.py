@@ -9,21 +9,29 @@ from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.home import home as home_page
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack
-from ranker.profile.erasure import GAP, Erased, admit, anew, coder, lives, raised
+from ranker.profile.erasure import (
+    GAP,
+    Erased,
+    advance_marker,
+    coder,
+    is_after_erasure,
+    restarted_profile,
+    split_by_erasure,
+)
 from ranker.profile.fold import Arrival, fold_all
 from ranker.profile.model import EMPTY
 from ranker.retrieval.exact import ExactIndex
 from schemas import topics
 from schemas.messages import dead_letters, feedback, recommendations
 from schemas.messages.dead_letters import Reason
-from schemas.messages.erasures import Erasure, Floor
+from schemas.messages.erasures import Erasure, ErasureMarker
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES
 from streams.dead_letters.validation import FUTURE_MS, ORIGIN
 from streams.profiles.erasure import erased_letters, read_erasures
 from streams.ranking.agent import outgoing
-from streams.ranking.catalogue_replica import SharedState
+from streams.ranking.catalogue_replica import CatalogueReplica
 from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
 from tests.support.events import NOON, after, arrivals, folded, liked, minute, watched, withdrawn
 from tests.support.kafka_logs import (
@@ -44,58 +52,58 @@ CODE = coder("a secret")
 
 def test_a_floor_lies_above_every_version_that_was_there() -> None:
     profile = after(*(watched("ana", f"v{n}", minute(n)) for n in range(3)))
-    first = raised(None, profile, minute(5))
-    assert first == Floor(minute(5), 3 + GAP)
-    again = raised(first, msgspec.structs.replace(profile, version=3 + GAP + 8), minute(9))
-    assert again == Floor(minute(9), 3 + GAP + 8 + GAP)
+    first = advance_marker(None, profile, minute(5))
+    assert first == ErasureMarker(minute(5), 3 + GAP)
+    again = advance_marker(first, msgspec.structs.replace(profile, version=3 + GAP + 8), minute(9))
+    assert again == ErasureMarker(minute(9), 3 + GAP + 8 + GAP)
 
 
 def test_an_unknown_person_gets_a_floor_too() -> None:
-    assert raised(None, None, NOON) == Floor(NOON, GAP)
+    assert advance_marker(None, None, NOON) == ErasureMarker(NOON, GAP)
 
 
 @pytest.mark.parametrize("at_ms", [minute(5), minute(4)])
 def test_the_same_erasure_and_an_older_one_change_no_floor(at_ms: int) -> None:
-    floor = raised(None, None, minute(5))
-    assert raised(floor, after(watched("ana", "v1", minute(6))), at_ms) is None
+    marker = advance_marker(None, None, minute(5))
+    assert advance_marker(marker, after(watched("ana", "v1", minute(6))), at_ms) is None
 
 
 def test_whoever_comes_back_starts_empty_above_the_floor() -> None:
     old = after(watched("ana", "v1"), liked("ana", "v1"), state=EMPTY)
-    floor = raised(None, old, NOON)
-    assert floor is not None
+    marker = advance_marker(None, old, NOON)
+    assert marker is not None
     came = arrivals([liked("ana", "v2", minute(1))])
-    admitted = admit({CODE("ana"): floor}, CODE, {}, came)
-    assert admitted.starts == {"ana": anew(floor)}
+    admitted = split_by_erasure({CODE("ana"): marker}, CODE, {}, came)
+    assert admitted.starts == {"ana": restarted_profile(marker)}
     back = fold_all(admitted.starts, admitted.kept, DAY_MS).changed["ana"]
-    assert back.version == floor.version + 1
+    assert back.version == marker.version + 1
     assert [mark.video_id for mark in back.likes] == ["v2"]
-    assert lives(floor, back.version)
-    assert not lives(floor, old.version)
+    assert is_after_erasure(marker, back.version)
+    assert not is_after_erasure(marker, old.version)
 
 
 def test_what_a_worker_that_was_cut_off_still_folds_stays_below_the_floor() -> None:
     old = after(watched("ana", "v1"))
-    floor = raised(None, old, minute(5))
+    marker = advance_marker(None, old, minute(5))
     zombie = fold_all(
         {"ana": old}, arrivals([watched("ana", f"v{n}", minute(9)) for n in range(5000)], first=1), DAY_MS
     )
-    assert not lives(floor, zombie.changed["ana"].version)
+    assert not is_after_erasure(marker, zombie.changed["ana"].version)
 
 
 def test_events_at_or_before_an_erasure_are_refused_and_later_ones_kept() -> None:
-    floors = {CODE("ana"): Floor(minute(5), GAP)}
+    markers = {CODE("ana"): ErasureMarker(minute(5), GAP)}
     told = [watched("ana", f"v{n}", at_ms) for n, at_ms in enumerate((minute(4), minute(5), minute(5) + 1))]
-    admitted = admit(floors, CODE, {}, arrivals([*told, watched("ben", "v1", minute(1))]))
+    admitted = split_by_erasure(markers, CODE, {}, arrivals([*told, watched("ben", "v1", minute(1))]))
     assert [a.offset for a in admitted.erased] == [0, 1]
     assert [a.offset for a in admitted.kept] == [2, 3]
     assert list(admitted.starts) == ["ana"]
 
 
 def test_late_events_of_somebody_who_came_back_are_refused() -> None:
-    floor = Floor(minute(5), GAP)
-    back = fold_all({"ana": anew(floor)}, arrivals([liked("ana", "v2", minute(6))]), DAY_MS).changed
-    admitted = admit({CODE("ana"): floor}, CODE, back, arrivals([watched("ana", "v1", minute(4))], first=1))
+    marker = ErasureMarker(minute(5), GAP)
+    back = fold_all({"ana": restarted_profile(marker)}, arrivals([liked("ana", "v2", minute(6))]), DAY_MS).changed
+    admitted = split_by_erasure({CODE("ana"): marker}, CODE, back, arrivals([watched("ana", "v1", minute(4))], first=1))
     assert (len(admitted.erased), admitted.kept, admitted.starts) == (1, [], {})
 
 
@@ -104,7 +112,14 @@ def test_people_in_their_first_life_are_not_hashed() -> None:
         raise AssertionError(user_id)
 
     people = folded(watched("ana", "v1")).changed
-    assert len(admit({"x": Floor(NOON, GAP)}, refuses, people, arrivals([liked("ana", "v2")], first=1)).kept) == 1
+    assert (
+        len(
+            split_by_erasure(
+                {"x": ErasureMarker(NOON, GAP)}, refuses, people, arrivals([liked("ana", "v2")], first=1)
+            ).kept
+        )
+        == 1
+    )
 
 
 def test_a_code_says_nothing_without_its_secret() -> None:
@@ -178,7 +193,7 @@ def test_an_erasure_that_cannot_be_used_has_its_reason(value: bytes | None, key:
 
 def test_an_erasure_on_the_wrong_partition_is_sent_on_once() -> None:
     wrong = erasure_record(saying(), partition=(home("ana") + 1) % 4)
-    (again,) = read_erasures([wrong], 4).astray
+    (again,) = read_erasures([wrong], 4).misrouted
     assert (again.key, again.value) == (b"ana", wrong.value)
     assert dict(again.headers)[ORIGIN] == f"{wrong.topic}/{wrong.partition}/7".encode()
     (one,) = read_erasures([wrong._replace(headers=again.headers)], 4).letters
@@ -197,9 +212,9 @@ def test_the_dead_letter_of_an_erased_person_holds_nothing_of_them() -> None:
 
 
 def test_every_arrival_is_either_kept_or_refused() -> None:
-    floors = {CODE(f"p{n}"): Floor(minute(n), GAP) for n in range(0, 20, 2)}
+    markers = {CODE(f"p{n}"): ErasureMarker(minute(n), GAP) for n in range(0, 20, 2)}
     told = [watched(f"p{n % 20}", f"v{n}", minute(n % 7)) for n in range(200)]
-    admitted = admit(floors, CODE, {}, arrivals(told))
+    admitted = split_by_erasure(markers, CODE, {}, arrivals(told))
     assert sorted([*admitted.kept, *admitted.erased], key=lambda one: one.offset) == arrivals(told)
     assert admitted.kept and admitted.erased
 
@@ -241,7 +256,7 @@ def test_nobody_is_answered_for_what_was_erased_after_the_null_slate() -> None:
 
 async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_all_after_an_erasure() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(30))
-    shared = SharedState(Settings(), catalogue)
+    shared = CatalogueReplica(Settings(), catalogue)
     profile = after(watched("ana", "cook-00", minute(5)))
     (slate,) = await home_page(ExactIndex(catalogue), catalogue).answer([Query("ana", 1, LATER, profile, 0)])
     record = Rec("freshet.profiles.v1", 0, 7, NOON, b"ana", pack(profile))

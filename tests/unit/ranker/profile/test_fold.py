@@ -22,7 +22,7 @@ from tests.support.events import (
 )
 
 
-def ids(remembered: history.Marks | history.Hides) -> list[str]:
+def ids(remembered: history.Interactions | history.HiddenItems) -> list[str]:
     return [mark.video_id for mark in remembered]
 
 
@@ -108,12 +108,12 @@ def test_each_scope_of_a_hide_is_remembered():
 
 def test_of_two_signs_at_one_moment_the_heavier_stays_whichever_came_first():
     like, share = liked("ana", "v1"), shared("ana", "v1")
-    assert after(like, share).likes == after(share, like).likes == (history.Mark("v1", NOON, history.SHARED),)
+    assert after(like, share).likes == after(share, like).likes == (history.Interaction("v1", NOON, history.SHARED),)
 
 
 def test_an_older_hide_that_comes_later_does_not_replace_the_newer():
     first, second = hid("ana", "v1", minute(1)), hid("ana", "v1", minute(2))
-    assert after(first, second).hides == after(second, first).hides == (history.Hidden("v1", minute(2), "video"),)
+    assert after(first, second).hides == after(second, first).hides == (history.HiddenItem("v1", minute(2), "video"),)
 
 
 def test_lists_forget_the_oldest_beyond_their_places():

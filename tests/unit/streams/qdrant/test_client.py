@@ -13,7 +13,7 @@ from streams.qdrant.client import IndexRefused, Patience, connect
 from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import collection_name, point_id
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video
-from tests.support.qdrant_stub import SILENCE, Answer, Asked, QdrantStub, running
+from tests.support.qdrant_stub import SILENCE, Answer, QdrantStub, QueryBatch, running
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
 HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
@@ -52,10 +52,10 @@ async def test_the_published_api_would_notice_a_wrong_request() -> None:
     search = {"query": [0.0] * DIM, "limit": 3, "params": {"hnsw_ef": 64}, "with_payload": ["video_id"]}
     good = {"searches": [search]}
     for body in ({"searches": [{"querry": [0.0]}]}, {"searches": [{"limit": 0}]}, {"searches": {}}, None):
-        assert judge().faults(Asked("POST", path, {}, {}, body)) != []
-    assert judge().faults(Asked("POST", path, {"timeout": "1"}, {}, good)) == []
-    assert judge().faults(Asked("POST", path, {"wait": "true"}, {}, good)) != []
-    assert judge().faults(Asked("GET", path, {}, {}, None)) != []
+        assert judge().faults(QueryBatch("POST", path, {}, {}, body)) != []
+    assert judge().faults(QueryBatch("POST", path, {"timeout": "1"}, {}, good)) == []
+    assert judge().faults(QueryBatch("POST", path, {"wait": "true"}, {}, good)) != []
+    assert judge().faults(QueryBatch("GET", path, {}, {}, None)) != []
 
 
 async def test_payload_indexes_are_made_before_the_first_point(stub: QdrantStub, served: QdrantIndex) -> None:

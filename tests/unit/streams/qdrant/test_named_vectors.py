@@ -14,12 +14,12 @@ from encoders.fusion.fusion import version_of
 from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from encoders.modalities import audio, image, text
-from ranker.library.library import Gallery, Hit
-from ranker.retrieval.index import IndexUnavailable, Where
+from ranker.library.library import Hit, VideoLibrary
+from ranker.retrieval.index import IndexUnavailable, SearchFilter
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding.agent import indexed
-from streams.errors import Trouble
+from streams.errors import OperatorError
 from streams.operations.search import beside
 from streams.qdrant.client import IndexRefused, connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
@@ -55,9 +55,9 @@ def described(number: int, *, has: tuple[str, ...] = tuple(MODALITIES), models: 
     return Encoded(video_id=f"v{number}", at_ms=NOON + number, vectors=vectors, **(about | more))
 
 
-def some() -> Gallery:
+def some() -> VideoLibrary:
     """Twelve videos: the ones from 8 on have a text alone."""
-    gallery = Gallery()
+    gallery = VideoLibrary()
     gallery.take(described(n, has=tuple(MODALITIES) if n < 8 else ("text",), tags=["a"]) for n in range(12))
     return gallery
 
@@ -95,7 +95,7 @@ def test_the_dimensions_are_those_of_the_encoders() -> None:
 async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, name: str) -> None:
     gallery = some()
     await fill(index, gallery, NOW, "int8", lambda *_: None)
-    for where in (Where(), Where(languages=("de",)), Where(exclude=frozenset({"v1"}))):
+    for where in (SearchFilter(), SearchFilter(languages=("de",)), SearchFilter(exclude=frozenset({"v1"}))):
         assert told(await beside(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
     assert told(await index.find(words, 20, name=name)) == told(gallery.near(words, name, 20))
@@ -107,10 +107,10 @@ async def test_a_missing_modality_is_absent_and_the_video_is_found_by_the_others
     assert kept is not None and kept.keys() == {"text", RETRIEVAL}
     query = np.ones(MODALITIES["audio"], np.float32)
     assert [hit.video.video_id for hit in await index.find(query, 5, name="audio")] == ["v1"]
-    with pytest.raises(Trouble, match="'v2' has no audio vector of the present models; it has: fused, text"):
-        await beside(index, "v2", "audio", 5, Where())
+    with pytest.raises(OperatorError, match="'v2' has no audio vector of the present models; it has: fused, text"):
+        await beside(index, "v2", "audio", 5, SearchFilter())
     with pytest.raises(IndexUnavailable, match="does not hold 'v3'"):
-        await beside(index, "v3", "text", 5, Where())
+        await beside(index, "v3", "text", 5, SearchFilter())
 
 
 async def test_a_later_upload_without_sound_has_none_any_more(index: QdrantIndex) -> None:

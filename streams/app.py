@@ -1,28 +1,52 @@
 """Builds the Faust app of each agent from the settings; `faust -A streams.app:profiles worker` finds them here."""
 
-import logging
+import asyncio
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faust
 
+from encoders.base import Content
+from encoders.fusion.embeddings import DIM, fusion_of
+from encoders.fusion.fusion import version_of
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.home import home
+from ranker.retrieval.exact import ExactIndex
+from schemas.messages.videos import CatalogueRecord, Uploads, decode_time
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
+from streams.encoding import agent as encoding_agent
+from streams.encoding.media_loader import MediaBatch, MediaLoader
+from streams.encoding.step import EmbedStep
 from streams.kafka.confirmed_producer import ConfirmedProducer
+from streams.kafka.owned_state import OwnedState
+from streams.kafka.records import Record, partition_of
 from streams.kafka.security import librdkafka_options
 from streams.kafka.transport import Transport
+from streams.profiles import agent as profiles_agent
+from streams.profiles.step import ProfilesStep
+from streams.profiles.store import OwnedPartitions, ProfileStore
+from streams.profiles.trends import OwnedTrends
+from streams.ranking import agent as ranking_agent
+from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.progress import RankedOffsets
+from streams.ranking.shared_state import SharedState
+from streams.ranking.slates import POLICY, RANKER
+from streams.ranking.step import RankStep
+from streams.worker.agents import Agent
 
-log = logging.getLogger("freshet")
+if TYPE_CHECKING:
+    from streams.qdrant.index import QdrantIndex
 
-NAMES = ("profiles", "encoder", "ranker")
-ENCODER_POLL, RANKER_POLL = 200, 8000  # a rebalance waits for the poll in hand: a few seconds of work
+ENCODER_POLL, RANKER_POLL = 200, 8000  # a rebalance waits for the in-flight poll: a few seconds of work
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
-def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
+def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> faust.App:
     """A batch-wise Faust app whose consumer group is prefix and name; a poll brings `at_most` records."""
     datadir = settings.data_dir / "faust" / name
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
@@ -36,7 +60,7 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
         topic_allow_declare=False,  # `freshet topics` makes topics
         topic_disable_leader=True,
         table_standby_replicas=0,
-        stream_wait_empty=True,  # revocation waits for the poll in hand
+        stream_wait_empty=True,  # revocation waits for the in-flight poll
         broker_commit_interval=1.0,
         broker_max_poll_records=min(settings.poll_records, at_most),
         broker_request_timeout=40.0,
@@ -49,84 +73,82 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> Any:
     return app
 
 
-def profiles_app(settings: Settings) -> Any:
+def build_profiles(settings: Settings) -> faust.App:
     """Feedback to profiles and trends."""
-    from streams.profiles.agent import declare
-    from streams.profiles.store import ProfileStore
-    from streams.profiles.trends import OwnedTrends
-
-    app = new_app("profiles", settings)
+    app = new_app(Agent.PROFILES, settings)
     out = ConfirmedProducer(app)
-    declare(app, settings, ProfileStore(app, settings, out), OwnedTrends(app, settings), out)
+    states = OwnedPartitions(ProfileStore(app, settings, out), OwnedTrends(app, settings))
+    profiles_agent.declare(app, settings, ProfilesStep(settings, states), out)
     return app
 
 
-def encoder_app(settings: Settings) -> Any:
+def build_encoder(settings: Settings) -> faust.App:
     """Uploads to features, and to a Qdrant server where one is set."""
-    from encoders.embedder import VideoEmbedder
-    from schemas.messages import videos
-    from streams.encoding.agent import declare
-    from streams.encoding.media_loader import MediaLoader
-    from streams.kafka.owned_state import OwnedState
+    from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
 
-    app = new_app("encoder", settings, at_most=ENCODER_POLL)
-    describer = VideoEmbedder.of(settings)
+    app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
+    out, embedder, media = ConfirmedProducer(app), VideoEmbedder.of(settings), MediaLoader(settings)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
-    out = ConfirmedProducer(app)
-    known = OwnedState(app, settings, source, changelog, videos.decode_time, int, out)
-    declare(app, settings, describer, MediaLoader(settings), _server_index(app, settings), known, out)
+    times = OwnedState(app, settings, source, changelog, decode_time, int, out)
+
+    async def embed(uploads: Sequence[Uploads], contents: Sequence[Content | None]) -> list[CatalogueRecord]:
+        return await asyncio.to_thread(embedder.features, uploads, contents)
+
+    async def load(batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
+        with out.waits.waiting("media"):
+            return await media.load_batch(batch)
+
+    def times_of(video_id: str) -> dict[str, int]:
+        return times.of(partition_of(video_id.encode(), settings.partitions))
+
+    step = EmbedStep(settings, embed, load, times_of)
+    encoding_agent.declare(app, settings, step, _server_index(app, settings), out)
     return app
 
 
-def ranker_app(settings: Settings) -> Any:
+def build_ranker(settings: Settings) -> faust.App:
     """Changed profiles to slates."""
-    from encoders.fusion.embeddings import fusion_of
-    from encoders.fusion.fusion import version_of
-    from ranker.catalogue.catalogue import Catalogue
-    from ranker.feeds.home import home
-    from ranker.retrieval.exact import ExactIndex
-    from streams.ranking.agent import declare
-    from streams.ranking.catalogue_replica import CatalogueReplica
-    from streams.ranking.progress import RankedOffsets
-    from streams.ranking.slates import POLICY, RANKER
-
-    app = new_app("ranker", settings, at_most=RANKER_POLL)
-    fusion = fusion_of(settings)
+    app = new_app(Agent.RANKER, settings, at_most=RANKER_POLL)
+    out, fusion = ConfirmedProducer(app), fusion_of(settings)
     encoder = version_of(fusion.version)
-    catalogue = Catalogue(encoder=encoder)
-    shared = CatalogueReplica(settings, catalogue, fusion)
-    index = _server_index(app, settings) or ExactIndex(catalogue)
-    models = {"ranker": RANKER, "encoder": encoder, "policy": POLICY}
-    pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
-    out = ConfirmedProducer(app)
-    declare(app, settings, shared, pipeline, models, RankedOffsets(app, settings, out), out)
-    app.task(shared.run)
+    shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
+    replica = CatalogueReplica(settings, shared)
+    index = _server_index(app, settings) or ExactIndex(shared.catalogue)
+    pipeline = home(index, shared.catalogue, size=settings.slate_size, clock=time.perf_counter)
+    step = RankStep(
+        settings,
+        shared,
+        pipeline.recommend,
+        {"ranker": RANKER, "encoder": encoder, "policy": POLICY},
+        now_ms=lambda: time.time() * 1000,
+        wait_until_current=lambda: replica.wait_until_current(lambda: app.should_stop),
+    )
+    ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out)
+    app.task(replica.run)
     return app
 
 
-BUILDERS = {"profiles": profiles_app, "encoder": encoder_app, "ranker": ranker_app}
+BUILDERS = {Agent.PROFILES: build_profiles, Agent.ENCODER: build_encoder, Agent.RANKER: build_ranker}
 
 
-def _server_index(app: Any, settings: Settings) -> Any:
+def _server_index(app: faust.App, settings: Settings) -> "QdrantIndex | None":
     """The Qdrant server that is set, or None; it is looked at before the first event."""
     if not settings.qdrant_url:
         return None
-    from encoders.fusion.embeddings import DIM, fusion_of
-    from encoders.fusion.fusion import version_of
-    from streams.qdrant.index import index_of
+    from streams.qdrant.index import index_of  # half a second of qdrant-client, for who has a server
 
     index = index_of(settings, DIM, version_of(fusion_of(settings).version))
 
-    async def start(*_: Any, **__: Any) -> None:
+    async def start(*_: Any, **__: Any) -> None:  # Faust hands its signals' handlers anything
         await index.start()
 
     app.on_rebalance_complete.connect(start, weak=False)
     return index
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> faust.App:
     """The apps by name, built when asked for: Faust's command line asks for `profiles`, `encoder` or `ranker`."""
     if name not in BUILDERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(NAMES)}")
-    app = globals()[name] = BUILDERS[name](load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(BUILDERS)}")
+    app = globals()[name] = BUILDERS[Agent(name)](load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)
     return app

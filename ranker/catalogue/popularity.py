@@ -12,7 +12,7 @@ from math import exp2
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.profile.fold import Accepted, Packed
+from ranker.profile.fold import FoldedBatch
 from schemas.messages.trends import Trends
 
 HALF_LIFE_S = 6 * 3600  # a guess
@@ -37,8 +37,8 @@ def increment(second: int) -> int:
 class TrendCounts:
     """The counts of one profiles partition.
 
-    A person counts once per video as long as their profile remembers the first good word: a mark that was
-    forgotten, or overwritten by a short look, lets them count again.
+    A person counts once per video as long as their profile remembers the first positive event: one that was
+    forgotten, or overwritten by a short watch, lets them count again.
     """
 
     def __init__(self, partition: int = 0) -> None:
@@ -47,6 +47,7 @@ class TrendCounts:
         self.counts: dict[str, Slots] = {}
         self.applied: dict[int, int] = {}  # input partition → newest offset that is counted
         self.touched: set[str] = set()  # videos counted since somebody cleared it
+        self.published_tick = 0  # second of event time of the last record that went out
 
     def add(self, video_id: str, at_ms: int) -> None:
         """Count one more person for a video; what is older than the period before counts as `ever` alone."""
@@ -61,23 +62,13 @@ class TrendCounts:
         self.counts[video_id] = (this, before, ever + 1)
         self.touched.add(video_id)
 
-    def take(self, accepted: Iterable[Accepted]) -> None:
-        """Count the people in a folded batch who said their first good word for a video."""
-        for one in accepted:
-            event, partition, offset = one.arrival.event, one.arrival.partition, one.arrival.offset
-            if offset <= self.applied.get(partition, -1):
-                continue  # counted before a restart
-            if one.first_positive:
-                self.add(event.video_id, event.at_ms)
-            self.applied[partition] = offset
-
-    def take_packed(self, packed: Packed) -> None:
-        """`take` for a batch whose profiles were packed; first good words come alone, and person by person."""
-        counted = self.applied.copy()  # before the batch
-        for arrival in packed.first_positives:
+    def count(self, batch: FoldedBatch) -> None:
+        """Count the people of a folded batch who had their first positive event for a video."""
+        counted = self.applied.copy()  # before the batch; what is older was counted before a restart
+        for arrival in batch.first_positives:
             if arrival.offset > counted.get(arrival.partition, -1):
                 self.add(arrival.event.video_id, arrival.event.at_ms)
-        for partition, offset in packed.reached.items():
+        for partition, offset in batch.reached.items():
             if offset > counted.get(partition, -1):
                 self.applied[partition] = offset
 
@@ -87,6 +78,13 @@ class TrendCounts:
             gap = period - self.period
             self.counts = {video_id: _shift(slots, gap) for video_id, slots in self.counts.items()}
             self.period = period
+
+    def is_due(self, tick: int) -> bool:
+        """Whether event time has reached a second for which no record went out yet; from now on one has."""
+        if tick <= self.published_tick:
+            return False
+        self.published_tick = tick
+        return True
 
     def record(self, tick: int, limit: int) -> Trends:
         """The counts as a message; of more than `limit` videos the highest trends, then the most people.

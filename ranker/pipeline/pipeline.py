@@ -34,16 +34,16 @@ class Pipeline:
     size: int = SIZE
     clock: Clock = no_clock
 
-    async def answer(self, queries: Sequence[Query]) -> list[Slate]:
+    async def recommend(self, queries: Sequence[Query]) -> list[Slate]:
         """One slate a query, in order; a slate does not depend on who else is asked about."""
         slates: list[Slate] = []
         for start in range(0, len(queries), BATCH):
             if start:
                 await asyncio.sleep(0)
-            slates += await self._answer(queries[start : start + BATCH])
+            slates += await self._recommend_batch(queries[start : start + BATCH])
         return slates
 
-    async def _answer(self, queries: Sequence[Query]) -> list[Slate]:
+    async def _recommend_batch(self, queries: Sequence[Query]) -> list[Slate]:
         began, retirements = self.clock(), self.catalogue.retirements
         batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
         found = [await source(batch) for source in self.sources]  # in turn: only one of them ever waits

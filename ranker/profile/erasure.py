@@ -1,8 +1,8 @@
 """Being forgotten: what is kept of an erased person, and what that refuses.
 
-A floor says of a person, known by a keyed hash alone, until when everything is forgotten and above which version they
-may start anew. It stands so far above every version of the life that was erased that a worker which was cut off and
-wakes up cannot reach it: whatever is at or below the floor belongs to that life, whoever wrote it and however late.
+A marker says of a person, known by a keyed hash alone, until when everything is forgotten and above which version they
+may start again. That version lies so far above every version before the erasure that a worker which was cut off and
+resumes cannot reach it: a profile at or below the marker's version is from before, whoever wrote it and however late.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,17 +16,17 @@ from ranker.profile.model import EMPTY, Profile
 from schemas.messages.erasures import ErasureMarker
 
 CODE_BYTES = 16
-GAP = 1_000_000  # versions left out: more events of one person than a worker can have in hand
+GAP = 1_000_000  # versions left out: more events of one person than a worker can have in flight
 
 Code = Callable[[str], str]
 
 
 class SplitByErasure(NamedTuple):
-    """What of a batch may be taken in; `starts` are the empty profiles of those who come back."""
+    """What of a batch may be folded and what an erasure refuses; who comes back starts from `restarted`."""
 
     kept: list[Arrival]
     erased: list[Arrival]
-    starts: dict[str, Profile]
+    restarted: dict[str, Profile]
 
 
 def coder(secret: str) -> Code:
@@ -48,7 +48,7 @@ def coder(secret: str) -> Code:
 
 
 def advance_marker(marker: ErasureMarker | None, profile: Profile | None, at_ms: int) -> ErasureMarker | None:
-    """The new floor after an erasure; None where the floor that is there forgets as much."""
+    """The new marker after an erasure; None where the present marker forgets as much."""
     if marker is not None and at_ms <= marker.at_ms:
         return None
     highest = max(marker.version if marker else 0, profile.version if profile else 0)
@@ -65,54 +65,54 @@ def is_after_erasure(marker: ErasureMarker | None, version: int) -> bool:
 
 
 def restarted_profile(marker: ErasureMarker) -> Profile:
-    """The empty profile of a person who comes back; its versions go on above the floor."""
+    """The empty profile of a person who comes back; its versions go on above the marker's."""
     return replace(EMPTY, version=marker.version)
 
 
 def split_by_erasure(
     markers: Mapping[str, ErasureMarker], code: Code, people: Mapping[str, Profile], arrivals: Iterable[Arrival]
 ) -> SplitByErasure:
-    """Part events that may be taken in from those at or before their person's erasure. `floors` are by code."""
-    admitted = SplitByErasure([], [], {})
+    """Separate events that may be folded from those at or before their person's erasure; `markers` are by code."""
+    split = SplitByErasure([], [], {})
     known: dict[str, ErasureMarker | None] = {}
     for arrival in arrivals:
         user_id = arrival.event.user_id
         if user_id not in known:
-            known[user_id] = _floor(markers, code, user_id, people.get(user_id))
+            known[user_id] = _marker_of(markers, code, user_id, people.get(user_id))
         marker = known[user_id]
         if marker is not None and arrival.event.at_ms <= marker.at_ms:
-            admitted.erased.append(arrival)
+            split.erased.append(arrival)
             continue
-        admitted.kept.append(arrival)
+        split.kept.append(arrival)
         if marker is not None and user_id not in people:
-            admitted.starts[user_id] = restarted_profile(marker)
-    return admitted
+            split.restarted[user_id] = restarted_profile(marker)
+    return split
 
 
-def _floor(
+def _marker_of(
     markers: Mapping[str, ErasureMarker], code: Code, user_id: str, profile: Profile | None
 ) -> ErasureMarker | None:
-    """A person's floor; nobody in their first life has one, which spares them the hash."""
+    """A person's marker; who was never erased has none, and a low version shows it without the hash."""
     return None if profile is not None and profile.version < GAP else markers.get(code(user_id))
 
 
-class Erased:
-    """Who was erased, and until when: held for as long as anything made before may still be on its way."""
+class RecentErasures:
+    """Who was erased, and until when: kept for as long as a message from before may still be in flight."""
 
     def __init__(self, keep_ms: int) -> None:
         self._keep_ms = keep_ms
-        self._until: dict[str, tuple[int, int]] = {}  # user id → at_ms, when it was said; oldest said first
+        self._until: dict[str, tuple[int, int]] = {}  # user id → at_ms, time of the request; oldest request first
 
     def __len__(self) -> int:
         return len(self._until)
 
-    def take(self, user_id: str, at_ms: int, said_ms: int) -> None:
-        """Remember an erasure that was said at `said_ms` of the broker's time, and let go of old ones."""
+    def add(self, user_id: str, at_ms: int, requested_ms: int) -> None:
+        """Remember an erasure requested at `requested_ms` of the broker's time, and let go of old ones."""
         before_ms, _ = self._until.pop(user_id, (0, 0))
-        self._until[user_id] = max(at_ms, before_ms), said_ms
-        while (oldest := next(iter(self._until))) != user_id and self._until[oldest][1] < said_ms - self._keep_ms:
+        self._until[user_id] = max(at_ms, before_ms), requested_ms
+        while (oldest := next(iter(self._until))) != user_id and self._until[oldest][1] < requested_ms - self._keep_ms:
             del self._until[oldest]
 
     def refuses(self, user_id: str, at_ms: int) -> bool:
-        """Whether what an event of this time caused may not leave any more."""
+        """Whether a slate caused by an event of this time may not be sent any more."""
         return at_ms <= self._until.get(user_id, (0, 0))[0]

@@ -34,6 +34,7 @@ new_digest = blake2b(digest_size=RECENT_BYTES).copy  # half of what making one c
 ALL_SEEN, ALL_RECENT = SEEN * SEEN_BYTES, RECENT * RECENT_BYTES
 
 Verdict = Literal["new", "repeat", "late"]
+NOBODY: Mapping[str, Profile] = {}
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -45,41 +46,24 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """An event taken in, the profile right after it, and whether it is a first good word for the video."""
+class FoldedBatch(msgspec.Struct):
+    """What a batch did to the profiles, packed as they are stored, and what of it was refused."""
 
-    arrival: Arrival
-    profile: Profile
-    first_positive: bool
-
-
-class Folded(msgspec.Struct, frozen=True):
-    """What a batch did to the profiles, and what of it was refused."""
-
-    changed: dict[str, Profile]  # in order of first change
+    changed: dict[str, bytes]  # by user id, in order of first arrival
     late: list[Arrival]
-    repeats: int
-    accepted: list[Accepted]
-
-
-class Packed(msgspec.Struct):
-    """What a batch did, for who stores it: packed profiles, and no profile in between."""
-
-    changed: dict[str, bytes]  # in order of first arrival
-    late: list[Arrival]
-    repeats: int
+    repeats: list[Arrival]
     first_positives: list[Arrival]  # person by person, each person's in their order
-    reached: dict[int, int]  # partition → newest offset that was taken in
-    newest_ms: int  # event time of the newest that was taken in; 0 where none was
+    reached: dict[int, int]  # partition → newest offset that was applied
+    newest_ms: int  # event time of the newest event that was applied; 0 where none was
 
 
 def fold(state: Profile, event: Feedback, origin: Origin) -> Profile:
-    """Take one event into the state. Pure; whether the event is new is for `verdict` to say."""
+    """The profile after one event. Pure; whether the event is new is for `verdict` to say."""
     return _fold(state, event, origin, _id_digest(event.event_id))[0]
 
 
 def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> tuple[Profile, bool]:
-    """The profile after an event, and whether it is a first good word for its video.
+    """The profile after an event, and whether it is the first positive one for its video.
 
     It is one long function because calls between short ones would be a third of its time.
     """
@@ -146,7 +130,7 @@ def _aligned(entries: bytes, entry: bytes, at: int) -> int:
 
 
 def verdict(state: Profile, arrival: Arrival, late_ms: int) -> Verdict:
-    """Say whether an event is new, a repeat, or older than the person's newest by more than `late_ms`."""
+    """Whether an event is new, a repeat, or older than the person's newest by more than `late_ms`."""
     return _verdict(state, arrival, late_ms, _id_digest(arrival.event.event_id))
 
 
@@ -160,35 +144,22 @@ def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes) -
     return "late" if arrival.event.at_ms < state.newest_ms - late_ms else "new"
 
 
-def fold_all(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms: int) -> Folded:
-    """Take in a batch, in its order. `users` stays as it is; a person not among them starts empty."""
-    folded = Folded({}, [], 0, [])
-    changed, repeats = folded.changed, 0
-    for arrival in arrivals:
-        event = arrival.event
-        user_id, id_digest = event.user_id, _id_digest(event.event_id)
-        state = changed.get(user_id) or users.get(user_id, EMPTY)
-        found = _verdict(state, arrival, late_ms, id_digest)
-        if found == "new":
-            changed[user_id], first = _fold(state, event, _origin(arrival), id_digest)
-            folded.accepted.append(Accepted(arrival, changed[user_id], first))
-        elif found == "late":
-            folded.late.append(arrival)
-        else:
-            repeats += 1
-    return msgspec.structs.replace(folded, repeats=repeats)
+def fold_batch(
+    profiles: Mapping[str, Profile],
+    arrivals: Iterable[Arrival],
+    late_ms: int,
+    restarted: Mapping[str, Profile] = NOBODY,
+) -> FoldedBatch:
+    """Apply a batch, person by person; `profiles` stays as it is, and a person not among them starts empty.
 
-
-def fold_and_pack(users: Mapping[str, Profile], arrivals: Iterable[Arrival], late_ms: int) -> Packed:
-    """`fold_all` for who stores what comes of it: person after person, each packed while still in the cache.
-
-    A profile is many small objects all over the memory: to open it from its bytes, fold and pack it again at once is
-    cheaper than to come back to it. So `users` does best to open a profile when it is asked for it, and to keep none.
+    A person in `restarted` starts from that profile instead: they come back after an erasure. A profile is many small
+    objects all over the memory: to open it from its bytes, fold and pack it at once is cheaper than to return to it. So
+    `profiles` does best to open a profile when it is asked for, and to keep none open.
     """
-    packed = Packed({}, [], 0, [], {}, 0)
-    reached, newest_ms = packed.reached, 0
+    batch = FoldedBatch({}, [], [], [], {}, 0)
+    reached, newest_ms = batch.reached, 0
     for user_id, theirs in _by_person(arrivals).items():
-        state = before = users.get(user_id, EMPTY)
+        state = before = restarted.get(user_id) or profiles.get(user_id, EMPTY)
         for arrival in theirs:
             event = arrival.event
             id_digest = _id_digest(event.event_id)
@@ -196,19 +167,19 @@ def fold_and_pack(users: Mapping[str, Profile], arrivals: Iterable[Arrival], lat
             if found == "new":
                 state, first = _fold(state, event, _origin(arrival), id_digest)
                 if first:
-                    packed.first_positives.append(arrival)
+                    batch.first_positives.append(arrival)
                 if event.at_ms > newest_ms:
                     newest_ms = event.at_ms
                 if arrival.offset > reached.get(arrival.partition, -1):
                     reached[arrival.partition] = arrival.offset
             elif found == "late":
-                packed.late.append(arrival)
+                batch.late.append(arrival)
             else:
-                packed.repeats += 1
+                batch.repeats.append(arrival)
         if state is not before:
-            packed.changed[user_id] = pack(state)
-    packed.newest_ms = newest_ms
-    return packed
+            batch.changed[user_id] = pack(state)
+    batch.newest_ms = newest_ms
+    return batch
 
 
 def _origin(arrival: Arrival) -> Origin:
@@ -228,15 +199,15 @@ def _by_person(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
 
 
 def is_first_positive(state: Profile, event: Feedback) -> bool:
-    """Say whether this event speaks for a video of which `state` remembers nothing positive."""
+    """Whether this event speaks for a video of which `state` remembers nothing positive."""
     return weight_of(event) >= POSITIVE and not _speaks_for(state, event.video_id)
 
 
 def _speaks_for(state: Profile, video_id: str) -> bool:
-    for mark in state.watches:
-        if mark.video_id == video_id and mark.weight >= POSITIVE:
+    for known in state.watches:
+        if known.video_id == video_id and known.weight >= POSITIVE:
             return True
-    for mark in state.likes:
-        if mark.video_id == video_id:
+    for known in state.likes:
+        if known.video_id == video_id:
             return True
-    return any(mark.video_id == video_id for mark in state.follows)
+    return any(known.video_id == video_id for known in state.follows)

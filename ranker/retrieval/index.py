@@ -14,6 +14,10 @@ class IndexUnavailable(Exception):
     """An index did not answer; slates go out without it and say so."""
 
 
+class IndexRefused(IndexUnavailable):
+    """An index that refused, or holds something else than was asked for: trying again is useless."""
+
+
 @dataclass(frozen=True)
 class IndexedVideo:
     """One video as an index keeps it; `vector` is float32 [D] of norm 1, and what retrieval compares.

@@ -26,3 +26,4 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 decode_erasure = msgspec.json.Decoder(Erasure).decode
+encode = msgspec.json.Encoder().encode

@@ -27,3 +27,4 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 decode_trends = msgspec.json.Decoder(Trends).decode
+encode = msgspec.json.Encoder().encode

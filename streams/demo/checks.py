@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ranker.profile.codec import state_digest
-from ranker.profile.fold import Arrival, fold_all
-from ranker.profile.model import Profile
+from schemas.messages.fields import YEAR_2100_MS
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.demo.screen import Check
-from streams.demo.stage import Stage, event_of
+from streams.demo.stage import Stage
+from streams.kafka.records import Record
 from streams.logs.digest import live_digest
 from streams.logs.jsonl import Fault, read_log
 from streams.operations.contract.verify import run as verified
+from streams.profiles.state import empty_partition
+from streams.profiles.step import ProfilesStep
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,14 @@ def check(stage: Stage, shift: Shift) -> tuple[str, tuple[Check, ...]]:
 
 
 def replay_state(file: Path, settings: Settings) -> tuple[str, int]:
-    """State digest of a published log, folded without a broker, and how many of its events come too late."""
-    people: dict[str, Profile] = {}
-    late = 0
+    """State digest of a published log by the profiles step, without a broker, and how many dead letters it writes."""
+    state = empty_partition(0)
+    step = ProfilesStep(settings, {0: state}, trends_limit=0)
+    letters = 0
     with file.open("rb") as lines:
         for line in read_log(lines):
             if isinstance(line, Fault) or line.topic is not FEEDBACK:
                 continue
-            arrival = Arrival(event_of(line), line.topic.name, 0, line.number)
-            folded = fold_all(people, [arrival], settings.late_ms)
-            people.update(folded.changed)
-            late += len(folded.late)
-    return state_digest(people.items()), late
+            record = Record(FEEDBACK.full(settings.prefix), 0, line.number, YEAR_2100_MS, line.key, line.value)
+            letters += len(step.apply([((record.topic, 0), [record])], partitions=1).dead_letters)
+    return state_digest(state.profiles.items()), letters

@@ -47,7 +47,7 @@ def measure_events(stage: Stage, log: Recorded, now: Now) -> Milliseconds:
     stage.screen.chapter(f"Measuring: {LIVE_EVENTS} events at {1 / LIVE_EVERY_S:.0f} a second")
     before = len(stage.seen.slates)
     sent = stage.publish(paced(usable(watches(stage.settings.seed, log, now))))
-    stage.wait("everybody's slate after their last event", stage.answered, len(stage.profiles))
+    stage.wait("everybody's slate after their last event", stage.answered, len(stage.last_offsets))
     return percentiles(list(delays(sent, stage.seen.slates[before:])))
 
 

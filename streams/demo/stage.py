@@ -12,17 +12,18 @@ from kafka.errors import KafkaError
 
 from encoders.base import ModelError
 from encoders.models.manifest import folder_of, verify
-from ranker.profile.fold import Arrival, fold_all
-from ranker.profile.model import Profile
-from schemas.messages.feedback import Feedback
+from schemas.messages.fields import YEAR_2100_MS
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.demo.clients import Follower, Publisher, Sent, following
 from streams.demo.screen import Screen
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
+from streams.kafka.records import Record
 from streams.local.broker import local_broker
 from streams.logs.jsonl import Line
+from streams.profiles.state import empty_partition
+from streams.profiles.step import ProfilesStep
 from streams.worker import processes, supervise
 from streams.worker.agents import Agent
 
@@ -61,12 +62,14 @@ class Agents:
 
 
 class Stage:
-    """All that the story is played with; `profiles` is what the agents should have made of what was published."""
+    """All that the story is played with, and what the agents should make of what was published."""
 
     def __init__(self, settings: Settings, screen: Screen, agents: Agents, ends: tuple[Publisher, Follower]) -> None:
         self.settings, self.screen, self.agents = settings, screen, agents
         self.publisher, self.seen = ends
-        self.profiles: dict[str, Profile] = {}
+        self.last_offsets: dict[str, int] = {}  # of each person's newest event that changes their profile
+        states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
+        self._step = ProfilesStep(settings, states, trends_limit=0)
         self.counts = {"uploads": 0, "events": 0}
 
     def publish(self, lines: Iterable[Line], what: str = "", total: int = 0) -> list[Sent]:
@@ -102,15 +105,15 @@ class Stage:
         """How many of all who acted have a slate that takes their last accepted event into account."""
         newest = self.seen.newest
         return sum(
-            user in newest and newest[user].trigger.offset >= profile.origin.offset
-            for user, profile in self.profiles.items()
-            if profile.origin
+            user in newest and newest[user].trigger.offset >= offset for user, offset in self.last_offsets.items()
         )
 
     def _fold(self, sent: Iterable[Sent]) -> None:
-        topic = FEEDBACK.full(self.settings.prefix)
-        arrivals = [Arrival(event_of(one.line), topic, one.partition, one.offset) for one in sent]
-        self.profiles.update(fold_all(self.profiles, arrivals, self.settings.late_ms).changed)
+        topic, partitions = FEEDBACK.full(self.settings.prefix), self.settings.partitions
+        for one in sent:
+            record = Record(topic, one.partition, one.offset, YEAR_2100_MS, one.line.key, one.line.value)
+            for arrival in self._step.apply([((topic, one.partition), [record])], partitions).applied:
+                self.last_offsets[arrival.event.user_id] = arrival.offset
 
 
 @contextmanager
@@ -172,11 +175,6 @@ def _refuse_missing_models(settings: Settings) -> None:
         verify(folder_of(settings.cache_dir))
     except ModelError as error:
         raise OperatorError(f"The models cannot be used: {error}", "`freshet export` makes them, once.") from error
-
-
-def event_of(line: Line) -> Feedback:
-    """The event of a line of feedback.v1."""
-    return line.message  # type: ignore[return-value]  # lines of feedback.v1 hold nothing else
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
     digest, checks = check(stage, shift)
     report = Report(
         log=log.name,
-        people=len(stage.profiles),
+        people=len(stage.last_offsets),
         events=stage.counts["events"],
         uploads=stage.counts["uploads"],
         slates=len(stage.seen.slates),
@@ -99,7 +99,7 @@ def play_log(stage: Stage, log: Recorded) -> float:
     stage.screen.chapter(f"The log: {len(log.events)} events of {people} people, as fast as the broker confirms them")
     began = time.monotonic()
     stage.publish(log.events, "events", len(log.events))
-    stage.wait("everybody's slate after their last event", stage.answered, len(stage.profiles))
+    stage.wait("everybody's slate after their last event", stage.answered, len(stage.last_offsets))
     spent_s = time.monotonic() - began
     stage.screen.report(f"  {len(log.events) / spent_s:.0f} events a second, from the first sent to the last answered")
     return spent_s

@@ -47,7 +47,7 @@ class MediaLoader:
         for _ in range(READERS):
             self._idle.put_nowait(MediaReader(limits_of(settings)))
 
-    async def of(self, batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
+    async def load_batch(self, batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
         """Contents and dead letters of a batch."""
         found = await asyncio.gather(*(self._one(upload) for _, upload in batch))
         contents = [None if one is None else Content(frames=one.media.frames, sound=one.media.sound) for one in found]

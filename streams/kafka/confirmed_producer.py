@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka.client import ASK_S, patiently
 from streams.kafka.records import Headers, Message, partition_of
+from streams.kafka.waits import Waits
 
 log = logging.getLogger("freshet.outbox")
 
@@ -63,6 +64,11 @@ class ConfirmedProducer:
         self._look_s = time.monotonic() + LOOK_EVERY_S
         app.transport.between_polls.append(self.look)
 
+    @property
+    def waits(self) -> Waits:
+        """What this worker waits for outside itself."""
+        return self._app.transport.waits  # type: ignore[no-any-return]
+
     def put(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
         """Add records for one partition."""
         self._batch(topic, partition).left.extend(records)
@@ -81,6 +87,10 @@ class ConfirmedProducer:
                 raise KafkaException(found.error)
             self._counts[topic] = len(found.partitions)
         return self._counts[topic]
+
+    async def exists(self, topic: str) -> bool:
+        """Whether there is such a topic, asked from the broker each time."""
+        return not (await patiently(self._app.producer.client.list_topics, topic, ASK_S)).topics[topic].error
 
     def alone(self, topic: str, ends: dict[int, int], on_foreign_write: OnForeignWrite) -> None:
         """From these offsets on only this worker should write; records of others are reported to `strangers`."""

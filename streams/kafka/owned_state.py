@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from faust.types import TP
+
 from schemas.settings.model import Settings
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
+from streams.kafka.rebalance import on_assigned, on_revoked
 
 log = logging.getLogger("freshet.state")
 
@@ -45,8 +48,8 @@ class OwnedState(Generic[V]):
         self._settings = settings
         self._out = out
         self._values: dict[int, dict[str, V]] = {}
-        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
-        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+        on_revoked(app, self._on_revoked)
+        on_assigned(app, self._on_assigned)
 
     def __getitem__(self, partition: int) -> dict[str, V]:
         """Values of one owned partition by key."""
@@ -56,14 +59,14 @@ class OwnedState(Generic[V]):
         """Values of a partition that may belong to another worker: then empty, and forgotten at once."""
         return self._values.get(partition, {})
 
-    async def _on_revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
+    async def _on_revoked(self, revoked: set[TP]) -> None:
         for tp in revoked:
             if tp.topic == self._source:
                 self._values.pop(tp.partition, None)
 
-    async def _on_assigned(self, app: Any, **_: Any) -> None:
+    async def _on_assigned(self, assigned: set[TP]) -> None:
         # A recovery that a rebalance overtakes still ends, so nothing that is there is taken for granted.
-        await self.recover({tp.partition for tp in app.consumer.assignment() if tp.topic == self._source})
+        await self.recover({tp.partition for tp in assigned if tp.topic == self._source})
 
     async def recover(self, partitions: set[int]) -> None:
         """Read the newest value of every key of these partitions."""

@@ -33,6 +33,16 @@ class Poll:
         """Each partition with its records in offset order; partitions in the order of their names."""
         return iter(sorted(self._records.items()))
 
+    @property
+    def topics(self) -> set[str]:
+        """The topics that its records come from."""
+        return {tp.topic for tp in self._records}
+
+    def batches(self, size: int) -> Iterator[Sequence[Record]]:
+        """All records, partition after partition, in batches."""
+        records = [record for _, batch in self.items() for record in batch]
+        return (records[start : start + size] for start in range(0, len(records), size))
+
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 

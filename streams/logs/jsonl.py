@@ -1,8 +1,7 @@
 """Recorded logs: JSON Lines, one message a line, feedback and uploads mixed, told apart by `kind`.
 
-`upload` and `withdraw` belong to uploads.v1, every other kind to feedback.v1. A line is the record's value as
-it is sent, validated as a live record is (streams/dead_letters/validation.py), so a log is refused for the same
-reasons.
+`upload` and `withdraw` belong to uploads.v1, `erasure` to erasures.v1, every other kind to feedback.v1. A line is the
+record's value as it is sent, validated as a live record is, so a line is refused for the same reasons.
 """
 
 import re
@@ -14,9 +13,11 @@ import msgspec
 
 from schemas.messages import cloudevents, feedback, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.erasures import Erasure
 from schemas.messages.fields import YEAR_2100_MS
-from schemas.topics import FEEDBACK, UPLOADS, Topic
+from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation
+from streams.profiles.erasure import read_erasures
 
 FIELD = re.compile(r"\$(?:\.[A-Za-z0-9_.\[\]]+)?|(?<=missing required field )`\w+`")
 
@@ -30,7 +31,7 @@ class Line(NamedTuple):
     key: bytes
     at_ms: int
     value: bytes  # as it stands in the file
-    message: feedback.Feedback | videos.Uploads
+    message: feedback.Feedback | videos.Uploads | Erasure
 
 
 class Fault(NamedTuple):
@@ -61,6 +62,7 @@ class _Kind(msgspec.Struct):
     kind: str = ""
 
 
+ERASURE = "erasure"  # kind of a line of erasures.v1, whose messages need none
 _kind = msgspec.json.Decoder(_Kind).decode
 
 
@@ -80,6 +82,11 @@ def _read(number: int, value: bytes) -> Line | Fault:
         if isinstance(video, DeadLetter):
             return _fault(number, video)
         return _line(number, topic, video, video.video_id, value)
+    if topic is ERASURES:
+        found = read_erasures([record], partitions=1)
+        if found.letters:
+            return _fault(number, found.letters[0])
+        return _line(number, topic, found.erasures[0], found.erasures[0].user_id, value)
     reading = validation.read_feedback([record], partitions=1)
     if reading.letters:
         return _fault(number, reading.letters[0])
@@ -95,13 +102,18 @@ def topic_of(value: bytes) -> Topic:
     """
     try:
         data, _ = cloudevents.unwrap(value, {})
-        return UPLOADS if _kind(data).kind in videos.KINDS else FEEDBACK
+        kind = _kind(data).kind
     except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
         return FEEDBACK
+    if kind == ERASURE:
+        return ERASURES
+    return UPLOADS if kind in videos.KINDS else FEEDBACK
 
 
-def _line(number: int, topic: Topic, message: feedback.Feedback | videos.Uploads, key: str, value: bytes) -> Line:
-    kind = str(message.__struct_config__.tag)
+def _line(
+    number: int, topic: Topic, message: feedback.Feedback | videos.Uploads | Erasure, key: str, value: bytes
+) -> Line:
+    kind = str(message.__struct_config__.tag or ERASURE)
     return Line(number, topic, kind, key.encode(), message.at_ms, value, message)
 
 

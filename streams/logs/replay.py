@@ -1,50 +1,42 @@
-"""Replay: the steps of the agents over a recorded log, without a broker, and the same bytes every time.
+"""Replay: the agents' steps over a recorded log, without a broker, and the same bytes every time.
 
-Total order is the order of the lines. Each accepted event gets a slate, computed from its person's profile right
-after it and the shared state at the last tick (one second of event time). `batch` says only how many slates are
-computed together, `partitions` only where a person's profile lies.
+Total order is the order of the lines. Each applied event gets a slate, computed from its person's profile right after
+it and the shared state at the last tick (one second of event time). `batch` says only how many slates are computed
+together, `partitions` only where a person's profile lies.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
 
 import msgspec
 
+from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
-from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.home import home
-from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.post_filter import drop_unavailable
-from ranker.pipeline.types import Query
-from ranker.profile.codec import pack, state_digest, unpack
-from ranker.profile.fold import Accepted, Arrival, fold_all
+from ranker.profile.codec import state_digest
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
-from schemas.messages import recommendations, videos
+from schemas.messages import erasures, trends, videos
+from schemas.messages.fields import YEAR_2100_MS
 from schemas.messages.recommendations import Recommendation
-from schemas.messages.trends import decode_trends
-from schemas.messages.videos import Upload, Uploads, Withdraw
+from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK
-from streams.kafka.records import partition_of
+from schemas.topics import ERASURES, PROFILES, UPLOADS
+from streams.encoding.step import Embed, EmbedStep, no_media
+from streams.kafka.records import Record, partition_of
 from streams.logs.jsonl import Fault, Line
-from streams.ranking.slates import POLICY, RANKER, Times, placeless, recommendation
+from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
+from streams.profiles.step import ProfilesStep
+from streams.ranking.shared_state import SharedState
+from streams.ranking.slates import POLICY, RANKER, placeless
+from streams.ranking.step import RankStep
 
-EVERYTHING = 1_000_000_000  # no cut in a trends record
-NO_TIMES = Times(0, 0.0)  # a replay has no clock
+NO_LIMIT = 1_000_000_000  # of videos in a record of trends
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
-
-
-class Shared(NamedTuple):
-    """What of the shared state survives a restart: newest features per video, in the order of their last writing."""
-
-    features: dict[str, bytes]
-    waiting: list[Uploads]  # since the last tick
-    tick: int  # seconds of event time
 
 
 @dataclass
@@ -53,6 +45,7 @@ class Outcome:
 
     events: int = 0
     uploads: int = 0
+    erasures: int = 0
     slates: int = 0
     repeats: int = 0
     dead_letters: int = 0
@@ -65,130 +58,127 @@ class Replay:
     """One run over a log."""
 
     def __init__(
-        self, settings: Settings, describer: VideoEmbedder, models: Mapping[str, str], *, batch: int = 64
+        self, settings: Settings, embedder: VideoEmbedder, models: Mapping[str, str], *, batch: int = 64
     ) -> None:
         self.outcome = Outcome()
-        self._settings, self._describer, self._models, self._batch = settings, describer, models, batch
-        self._profiles: dict[int, dict[str, Profile]] = {p: {} for p in range(settings.partitions)}
-        self._trends = {p: TrendCounts(p) for p in range(settings.partitions)}
-        self._shared = Shared({}, [], 0)
-        self._asked: list[tuple[Query, Profile]] = []
-        self._digests: dict[tuple[str, int], bytes] = {}
+        self._settings, self._models, self._batch = settings, models, batch
+        self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
+        self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
         self._times: dict[str, int] = {}  # newest upload or withdrawal of each video
-        self._period = -1  # of the trends that the catalogue knows; none yet
-        self._open_catalogue([])
+        self._embed_step = EmbedStep(settings, _embed_by(embedder), no_media, lambda _: self._times)
+        self._features: dict[str, bytes] = {}  # newest record of each video, in the order of their last writing
+        self._erasures: list[Record] = []
+        self._uploads: list[Record] = []  # since the last tick
+        self._changed: list[Record] = []  # profiles that have no slate yet
+        self._tick = 0  # second of event time
+        self._digests: dict[tuple[str, int], bytes] = {}
+        self._open_shared_state()
 
     async def run(self, lines: Iterable[Line | Fault], restart_at: int | None = None) -> AsyncIterator[Recommendation]:
-        """Take the lines in, give every slate in line order; at `restart_at` all state goes through its bytes."""
+        """Apply the lines, give every slate in line order; at `restart_at` all state goes through its bytes."""
         for line in lines:
             if restart_at is not None and line.number >= restart_at:
                 restart_at = None
-                async for slate in self._answer():
+                async for slate in self._rank():
                     yield slate
                 self._restart()
             if isinstance(line, Fault):
                 self._refuse(line)
                 continue
-            if self._moves_on(line.at_ms // 1000) or len(self._asked) >= self._batch:
-                async for slate in self._answer():
+            if self._has_to_rank_before(line):
+                async for slate in self._rank():
                     yield slate
-            self._reach(line.at_ms // 1000)
-            self._take(line)
-        async for slate in self._answer():
+            await self._reach(line.at_ms // 1000)
+            self._apply(line)
+        async for slate in self._rank():
             yield slate
         self._finish()
 
     def profiles(self) -> Iterable[tuple[str, Profile]]:
         """All profiles, by partition."""
-        return ((user, profile) for users in self._profiles.values() for user, profile in users.items())
+        return ((user, profile) for state in self._states.values() for user, profile in state.profiles.items())
+
+    def _has_to_rank_before(self, line: Line) -> bool:
+        """A slate knows the shared state of its event's tick, and an erasure ends what it may show."""
+        if line.at_ms // 1000 > self._tick or line.topic is ERASURES:
+            return True
+        return len(self._changed) >= self._batch
 
     def _refuse(self, fault: Fault) -> None:
         self.outcome.dead_letters += 1
         self.outcome.faults.append(fault)
 
-    def _take(self, line: Line) -> None:
-        if isinstance(line.message, Upload | Withdraw):
-            self.outcome.uploads += 1
-            self._shared.waiting.append(line.message)
-            return
-        self.outcome.events += 1
+    def _apply(self, line: Line) -> None:
         partition = partition_of(line.key, self._settings.partitions)
-        mine = self._profiles[partition]
-        arrival = Arrival(line.message, FEEDBACK.full(self._settings.prefix), partition, line.number)
-        folded = fold_all(mine, [arrival], self._settings.late_ms)
-        mine.update(folded.changed)
-        self._trends[partition].take(folded.accepted)
-        self.outcome.repeats += folded.repeats
-        self.outcome.dead_letters += len(folded.late)
-        self._asked.extend(map(self._question, folded.accepted))
-
-    def _question(self, one: Accepted) -> tuple[Query, Profile]:
-        user, profile = one.arrival.event.user_id, one.profile
-        return Query(user, profile.version, profile.newest_ms, profile, self._settings.seed), profile
-
-    async def _answer(self) -> AsyncIterator[Recommendation]:
-        asked, self._asked = self._asked, []
-        for start in range(0, len(asked), self._batch):
-            some = asked[start : start + self._batch]
-            slates = await self._pipeline.answer([query for query, _ in some])
-            for slate, (_, profile) in zip(slates, some, strict=True):
-                shown = drop_unavailable(slate, self._catalogue)
-                if not shown.items:
-                    continue  # nothing at all may be shown to this person
-                message = recommendation(shown, profile, self._models, NO_TIMES)
-                self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(message))).digest()
-                self.outcome.slates += 1
-                yield message
-
-    def _moves_on(self, tick: int) -> bool:
-        return tick > self._shared.tick
-
-    def _reach(self, tick: int) -> None:
-        """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
-        if not self._moves_on(tick):
+        record = Record(
+            line.topic.full(self._settings.prefix), partition, line.number, YEAR_2100_MS, line.key, line.value
+        )
+        if line.topic is UPLOADS:
+            self.outcome.uploads += 1
+            self._uploads.append(record)
             return
-        made = self._describer.features([one for one in self._shared.waiting if self._is_news(one)])
-        for one in made:
-            self._shared.features.pop(one.video_id, None)
-            self._shared.features[one.video_id] = videos.encode(one)
-        self._catalogue.apply(made)
-        self._shared = self._shared._replace(waiting=[], tick=tick)
+        if line.topic is ERASURES:
+            self.outcome.erasures += 1
+            self._erasures.append(record)
+            self._shared.apply([record])
+        else:
+            self.outcome.events += 1
+        self._change_profiles(record)
+
+    def _change_profiles(self, record: Record) -> None:
+        found = self._profiles_step.apply([((record.topic, record.partition), [record])], self._settings.partitions)
+        self.outcome.repeats += found.repeats
+        self.outcome.dead_letters += len(found.dead_letters)
+        profiles = PROFILES.full(self._settings.prefix)
+        for topic, partition, sent in found.changes:
+            if topic == profiles and partition is not None:
+                self._changed += [Record(topic, partition, record.offset, 0, one.key, one.value) for one in sent]
+
+    async def _rank(self) -> AsyncIterator[Recommendation]:
+        changed, self._changed = self._changed, []
+        for start in range(0, len(changed), self._batch):
+            found = await self._rank_step.apply(changed[start : start + self._batch])
+            for _, slate in found.answers:
+                if slate is not None:  # None: an erased person's
+                    self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
+                    self.outcome.slates += 1
+                    yield slate
+
+    async def _reach(self, tick: int) -> None:
+        """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
+        if tick <= self._tick:
+            return
+        self._tick = tick
+        uploads, self._uploads = self._uploads, []
+        found = (await self._embed_step.apply(uploads)).records if uploads else []
+        for one in found:
+            self._features.pop(one.video_id, None)
+            self._features[one.video_id] = videos.encode(one)
+        if found:
+            self._shared.apply_features(found)
         self._advance()
 
-    def _is_news(self, one: Uploads) -> bool:
-        """Not older than what is known of its video, as the encoding agent has it."""
-        if one.at_ms < self._times.get(one.video_id, 0):
-            return False
-        self._times[one.video_id] = one.at_ms
-        return True
-
     def _advance(self) -> None:
-        parts = [part for _, part in sorted(self._trends.items())]
-        period = max(part.period for part in parts)
-        only = None if period != self._period else sorted(set().union(*(part.touched for part in parts)))
-        self._period = period
-        self._catalogue.advance(self._shared.tick * 1000, merge(parts, only))
-        for part in parts:
-            part.touched.clear()
+        counts = {partition: state.trends for partition, state in self._states.items()}
+        self._shared.advance(self._tick, counts, set().union(*(of.touched for of in counts.values())))
+        for of in counts.values():
+            of.touched.clear()
 
     def _restart(self) -> None:
         """Write all state as the agents write it to their topics, drop it, and read it back."""
-        for partition, users in self._profiles.items():
-            self._profiles[partition] = {
-                user: unpack(data) for user, data in {u: pack(p) for u, p in users.items()}.items()
-            }
-            record = recommendations.encode(self._trends[partition].record(self._shared.tick, EVERYTHING))
-            self._trends[partition] = TrendCounts(partition)
-            self._trends[partition].restore(decode_trends(record))
-        self._times = {video_id: videos.decode_time(one) for video_id, one in self._shared.features.items()}
-        self._open_catalogue(list(self._shared.features.values()))
+        for partition, state in self._states.items():
+            self._states[partition] = _restored(partition, state, self._tick)
+        self._times = {video_id: videos.decode_time(one) for video_id, one in self._features.items()}
+        self._open_shared_state()
+        self._shared.apply(self._erasures)
+        self._shared.apply_features(map(videos.decode_features, self._features.values()))
         self._advance()
 
-    def _open_catalogue(self, records: list[bytes]) -> None:
-        self._catalogue = Catalogue()
-        self._period = -1
-        self._catalogue.apply(map(videos.decode_features, records))
-        self._pipeline: Pipeline = home(ExactIndex(self._catalogue), self._catalogue, size=self._settings.slate_size)
+    def _open_shared_state(self) -> None:
+        self._shared = SharedState(self._settings, Catalogue(encoder=self._models["encoder"]))
+        catalogue = self._shared.catalogue
+        pipeline = home(ExactIndex(catalogue), catalogue, size=self._settings.slate_size)
+        self._rank_step = RankStep(self._settings, self._shared, pipeline.recommend, self._models)
 
     def _finish(self) -> None:
         self.outcome.state_digest = state_digest(self.profiles())
@@ -196,6 +186,21 @@ class Replay:
         for (user, version), one in sorted(self._digests.items()):
             digest.update(f"{user}\0{version}\0".encode() + one)
         self.outcome.slate_digest = digest.hexdigest()
+
+
+def _embed_by(embedder: VideoEmbedder) -> Embed:
+    async def embed(uploads: Sequence[Uploads], contents: Sequence[Content | None]) -> list[CatalogueRecord]:
+        return embedder.features(uploads, contents)
+
+    return embed
+
+
+def _restored(partition: int, state: PartitionState, tick: int) -> PartitionState:
+    """A partition's state after it went through its bytes."""
+    counts = TrendCounts(partition)
+    counts.restore(trends.decode_trends(trends.encode(state.trends.record(tick, NO_LIMIT))))
+    markers = {code: erasures.decode_marker(erasures.encode(marker)) for code, marker in state.markers.items()}
+    return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts)
 
 
 def replay_models(settings: Settings) -> tuple[VideoEmbedder, dict[str, str]]:

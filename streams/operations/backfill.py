@@ -21,7 +21,7 @@ from schemas.messages import videos
 from schemas.messages.videos import CatalogueRecord, Upload, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES
-from streams.encoding.agent import in_step
+from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.errors import OperatorError
 from streams.kafka.records import Record
@@ -83,10 +83,12 @@ async def _describe(
     async with _server_index(settings, describer.version) as index:
         for start in range(0, len(lacking), AT_ONCE):
             some = lacking[start : start + AT_ONCE]
-            contents: Sequence[Content | None] = (await media.of([(_nowhere(one), one) for one in some])).contents
+            contents: Sequence[Content | None] = (
+                await media.load_batch([(_nowhere(one), one) for one in some])
+            ).contents
             made = describer.features(some, contents)
             if index is not None:
-                await in_step(index, made, settings.image_precision)
+                await update_index(index, made, settings.image_precision)
             _send(settings, made, producer)
             moved(start + len(some), len(lacking))
         gallery = await gallery_now(settings)

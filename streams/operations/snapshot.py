@@ -24,7 +24,7 @@ from streams.errors import OperatorError
 from streams.kafka.reader import groupless, partitions_of, read_to_end
 from streams.kafka.records import partition_of
 from streams.kafka.security import wait_for_authenticated_broker
-from streams.ranking.catalogue_replica import features_of
+from streams.ranking.shared_state import catalogue_record_of
 
 INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
 
@@ -54,7 +54,7 @@ async def gallery_now(settings: Settings) -> VideoLibrary:
     with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
     async for records in read_to_end(settings, topic, partitions):
-        read = (features_of(record) for record in records if record.value)
+        read = (catalogue_record_of(record) for record in records if record.value)
         gallery.take(one for one in read if one is not None)
     return gallery
 

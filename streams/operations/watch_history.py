@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
-from ranker.profile.erasure import Erased
+from ranker.profile.erasure import RecentErasures
 from ranker.training.fusion import Watched
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
@@ -46,13 +46,13 @@ async def _watched(settings: Settings, known: Collection[str], report: Callable[
     return found
 
 
-async def _erased(settings: Settings) -> Erased:
+async def _erased(settings: Settings) -> RecentErasures:
     """Who was erased, as far as erasures.v1 still says so; their events may lie in the log for some days."""
-    erased, topic = Erased(ERASURES.retention_ms or 0), ERASURES.full(settings.prefix)
+    erased, topic = RecentErasures(ERASURES.retention_ms or 0), ERASURES.full(settings.prefix)
     with groupless(settings) as consumer:
         partitions = await partitions_of(consumer, topic)
     async for records in read_to_end(settings, topic, partitions):
         for record in records:
             for erasure in read_erasures([record], len(partitions)).erasures:
-                erased.take(erasure.user_id, erasure.at_ms, record.timestamp)
+                erased.add(erasure.user_id, erasure.at_ms, record.timestamp)
     return erased

@@ -1,48 +1,32 @@
-"""The profiles agent: folds feedback into one profile per person, and counts what trends."""
+"""The profiles agent: folds feedback into one profile per person, counts trends, and erases people."""
 
 from typing import Any
 
-from ranker.profile.fold import fold_and_pack
+from faust.types import AgentT, AppT, StreamT
+
 from schemas.settings.model import Settings
-from schemas.topics import ERASURES, FEEDBACK
+from schemas.topics import ERASURES, FEEDBACK, PEOPLE
 from streams.dead_letters.publisher import DeadLetterPublisher
-from streams.dead_letters.validation import late_letters, read_feedback
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
-from streams.profiles.erasure import erased_letters, forget
-from streams.profiles.store import ProfileStore
-from streams.profiles.trends import OwnedTrends
+from streams.kafka.sends import deliver
+from streams.profiles.step import ProfilesStep
 
 
-def declare(app: Any, settings: Settings, profiles: ProfileStore, trends: OwnedTrends, out: ConfirmedProducer) -> Any:
+def declare(app: AppT, settings: Settings, step: ProfilesStep, out: ConfirmedProducer) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app."""
-    feedback = FEEDBACK.full(settings.prefix)
-    both = app.topic(feedback, ERASURES.full(settings.prefix), schema=Raw())
+    feedback, erasures, people = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PEOPLE))
+    both = app.topic(feedback, erasures, schema=Raw())
     dead = DeadLetterPublisher(settings, out, "profiles")
 
     @app.agent(both, name="profiles")
-    async def remember(polls: Any) -> None:
-        """Fold every feedback event into its person's profile."""
-        poll: Poll
+    async def remember(polls: StreamT[Poll]) -> None:
+        """Apply every poll to the profiles, and commit it once the broker has confirmed all that it causes."""
         async for poll in polls:
-            await forget(poll, profiles, settings, out)
-            for tp, records in poll.items():
-                if tp.topic != feedback:
-                    continue
-                mine = profiles.rows(tp.partition)
-                reading = read_feedback(records, await out.partitions(tp.topic))
-                admitted = profiles.markers.split_by_erasure(tp.partition, mine, reading.arrivals)
-                mine.begin(admitted.starts)
-                folded = fold_and_pack(mine, admitted.kept, settings.late_ms)
-                trends.take(tp.partition, folded)
-                late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
-                await dead.put(reading.letters + erased + late, read=len(records))
-                out.put(profiles.changelog, tp.partition, mine.take(folded.changed))
-                if folded.reached:
-                    newest_ms = min(folded.newest_ms, records[-1].timestamp)
-                    await out.put_by_key(trends.topic, trends.due(tp.partition, newest_ms))
-                await out.put_by_key(tp.topic, reading.misrouted)
-            await out.confirmed()
+            holding_people = [people] if erasures in poll.topics and await out.exists(people) else []
+            outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people)
+            await dead.put(outcome.dead_letters, read=len(poll))
+            await deliver(out, outcome.stages)
             poll.done()
 
     return remember

@@ -1,76 +1,54 @@
-"""The profiles that a worker owns: packed as they are stored, opened as they are touched."""
+"""What the profiles agent owns, kept in compacted topics: profiles and erasure markers, recovered with a partition."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-import msgspec
+from faust.types import TP, AppT
 
 from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
-from ranker.profile.model import EMPTY, Profile
+from ranker.profile.erasure import coder, is_after_erasure
+from schemas.messages.erasures import ErasureMarker, decode_marker
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK, PROFILES
+from schemas.topics import ERASED, FEEDBACK, PROFILES
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
-from streams.profiles.erasure import ErasureMarkers
+from streams.profiles.state import PackedProfiles, PartitionState, version_or_zero
+from streams.profiles.trends import OwnedTrends
 
-log = logging.getLogger("freshet.people")
+log = logging.getLogger("freshet.profiles")
 
 
-class PackedProfiles(Mapping[str, Profile]):
-    """One partition's profiles by user id, opened whenever one is asked for: to keep them opened would cost more."""
+class ErasureMarkers(OwnedState[ErasureMarker]):
+    """Markers of the owned partitions, by the keyed hash of a person's id; recovered before the profiles."""
 
-    def __init__(self, packed: dict[str, bytes]) -> None:
-        self.packed = packed
-        self._starts: Mapping[str, Profile] = {}  # of people who come back with this batch
+    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
+        source, changelog = FEEDBACK.full(settings.prefix), ERASED.full(settings.prefix)
+        super().__init__(app, settings, source, changelog, decode_marker, _marker_order, out)
+        self._code = coder(settings.erasure_key.get_secret_value())
 
-    def __getitem__(self, user_id: str) -> Profile:
-        return self._starts[user_id] if user_id in self._starts else _opened(user_id, self.packed[user_id])
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        """Whoever recovers the profiles recovers these first."""
 
-    def get(self, user_id: str, default: Profile | None = None) -> Profile | None:  # type: ignore[override]
-        """A person's profile; asked for every person of every batch, so it does not end in a caught KeyError."""
-        if user_id in self._starts:
-            return self._starts[user_id]
-        data = self.packed.get(user_id)
-        return default if data is None else _opened(user_id, data)
+    def of_person(self, partition: int, user_id: str) -> ErasureMarker | None:
+        """A person's marker, or None for who was never erased."""
+        markers = self[partition]
+        return markers.get(self._code(user_id)) if markers else None
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.packed)
-
-    def __len__(self) -> int:
-        return len(self.packed)
-
-    def take(self, changed: Mapping[str, bytes]) -> list[Outgoing]:
-        """Take changed profiles in; returns them as records of the changelog."""
-        self._starts = {}
-        self.packed.update(changed)
-        return [Outgoing(user_id.encode(), data) for user_id, data in changed.items()]
-
-    def begin(self, starts: Mapping[str, Profile]) -> None:
-        """Let people who come back start from these; whoever is begun is taken in with the same batch."""
-        self._starts = starts
-
-    def drop(self, user_id: str) -> None:
-        """Forget a person."""
-        self.packed.pop(user_id, None)
+    def outlived(self, partition: int, packed: Mapping[str, bytes]) -> list[str]:
+        """The people whose stored profile is from before their last erasure."""
+        if not self[partition]:
+            return []
+        versions = ((user_id, version_or_zero(data)) for user_id, data in packed.items())
+        return [user for user, version in versions if not is_after_erasure(self.of_person(partition, user), version)]
 
 
 class ProfileStore(OwnedState[bytes]):
     """Owned profiles; their changelog is what the ranking agent reads."""
 
-    def __init__(self, app: Any, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
         super().__init__(app, settings, source, changelog, _sound, order_of, out)
         self.markers = ErasureMarkers(app, settings, out)
-        self._rows: dict[int, PackedProfiles] = {}
-
-    def rows(self, partition: int) -> PackedProfiles:
-        """Profiles of one owned partition."""
-        packed = self[partition]
-        rows = self._rows.get(partition)
-        if rows is None or rows.packed is not packed:  # recovered anew since
-            rows = self._rows[partition] = PackedProfiles(packed)
-        return rows
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
@@ -81,22 +59,20 @@ class ProfileStore(OwnedState[bytes]):
         return data
 
     async def recover(self, partitions: set[int]) -> None:
-        """Read the floors and the profiles back; what lies below its floor is no longer anybody's profile."""
+        """Read the markers and the profiles back; a profile from before its person's erasure is dropped."""
         await self.markers.recover(partitions)
         await super().recover(partitions)
         for partition in sorted(partitions):
-            await self._write_tombstones(partition, self.markers.below(partition, self[partition], _version))
+            await self._write_tombstones(partition, self.markers.outlived(partition, self[partition]))
 
     async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
         await super()._put_again(partition, wanted)
         gone = (user_id for user_id in wanted if user_id not in self[partition])
-        await self._write_tombstones(
-            partition, [user_id for user_id in gone if self.markers.of_person(partition, user_id)]
-        )
+        await self._write_tombstones(partition, [one for one in gone if self.markers.of_person(partition, one)])
 
     async def _write_tombstones(self, partition: int, people: Iterable[str]) -> None:
-        """Put the tombstones again of erased people of whom a worker that was cut off wrote late."""
+        """Write the tombstones again of erased people of whom a worker that was cut off wrote late."""
         if not (people := sorted(people)):
             return
         log.warning("%s[%d]: %d profiles from before an erasure are dropped", self.changelog, partition, len(people))
@@ -104,6 +80,28 @@ class ProfileStore(OwnedState[bytes]):
             self[partition].pop(user_id, None)
         self._out.put(self.changelog, partition, [Outgoing(user_id.encode(), None) for user_id in people])
         await self._out.confirmed()
+
+
+class OwnedPartitions(Mapping[int, PartitionState]):
+    """The state of each owned partition as the step takes it, put together from where it is kept."""
+
+    def __init__(self, profiles: ProfileStore, trends: OwnedTrends) -> None:
+        self._profiles, self._trends = profiles, trends
+
+    def __getitem__(self, partition: int) -> PartitionState:
+        packed, markers = self._profiles[partition], self._profiles.markers[partition]
+        return PartitionState(PackedProfiles(packed), markers, self._trends[partition])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._trends)
+
+    def __len__(self) -> int:
+        return len(self._trends)
+
+
+def _marker_order(marker: ErasureMarker) -> int:
+    """Of two markers the later counts, and of two of one time the one of the higher version."""
+    return marker.at_ms << 64 | marker.version
 
 
 def _sound(data: bytes) -> bytes:
@@ -118,19 +116,3 @@ def _opens(data: bytes) -> bool:
     except ProfileError:
         return False
     return True
-
-
-def _version(data: bytes) -> int:
-    try:
-        return version_of(data)
-    except ProfileError:
-        return 0
-
-
-def _opened(user_id: str, data: bytes) -> Profile:
-    """A stored profile; a damaged one begins anew, above the versions that were given out."""
-    try:
-        return unpack(data)
-    except ProfileError as error:
-        log.error("the profile of a person is damaged and begins anew: %s", error)
-        return msgspec.structs.replace(EMPTY, version=_version(data))

@@ -1,65 +1,59 @@
-"""Trends of the owned partitions: restored from trends.v1 when a partition is assigned, published once a tick."""
+"""Trends of the owned partitions, restored from trends.v1 when a partition is assigned."""
 
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import msgspec
+from faust.types import TP, AppT
 
 from ranker.catalogue.popularity import TrendCounts
-from ranker.profile.fold import Packed
-from schemas.messages import recommendations
 from schemas.messages.trends import Trends, decode_trends
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, TRENDS
-from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.reader import read_to_end
+from streams.kafka.rebalance import on_assigned, on_revoked
+from streams.kafka.records import Record
 
 log = logging.getLogger("freshet.trends")
 
-LIMIT = 2000  # videos in one record; about 60 KB
 
-
-class OwnedTrends:
+class OwnedTrends(Mapping[int, TrendCounts]):
     """Counts of the profiles partitions that this worker owns."""
 
-    def __init__(self, app: Any, settings: Settings) -> None:
-        self.topic = TRENDS.full(settings.prefix)
+    def __init__(self, app: AppT, settings: Settings) -> None:
+        self._topic = TRENDS.full(settings.prefix)
         self._source = FEEDBACK.full(settings.prefix)
         self._settings = settings
         self._counts: dict[int, TrendCounts] = {}
-        self._ticks: dict[int, int] = {}
-        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
-        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+        on_revoked(app, self._on_revoked)
+        on_assigned(app, self._on_assigned)
 
-    def take(self, partition: int, packed: Packed) -> None:
-        """Count the people of a folded batch."""
-        self._counts[partition].take_packed(packed)
+    def __getitem__(self, partition: int) -> TrendCounts:
+        return self._counts[partition]
 
-    def due(self, partition: int, newest_ms: int) -> Iterator[Outgoing]:
-        """The partition's record, if event time has reached a new tick since the last one."""
-        tick = newest_ms // 1000
-        if tick > self._ticks.get(partition, 0):
-            self._ticks[partition] = tick
-            yield Outgoing(str(partition).encode(), recommendations.encode(self._counts[partition].record(tick, LIMIT)))
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._counts)
 
-    async def _on_revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    async def _on_revoked(self, revoked: set[TP]) -> None:
         for tp in revoked:
             self._counts.pop(tp.partition, None)
 
-    async def _on_assigned(self, app: Any, **_: Any) -> None:
-        owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == self._source}
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        owned = {tp.partition for tp in assigned if tp.topic == self._source}
         counts = {partition: TrendCounts(partition) for partition in owned}
-        async for batch in read_to_end(self._settings, self.topic, range(self._settings.partitions)):
+        async for batch in read_to_end(self._settings, self._topic, range(self._settings.partitions)):
             for record in batch:
                 part = read_trends(record)
                 if part is not None and part.partition in owned:
                     counts[part.partition].restore(part)
-        self._counts, self._ticks = counts, {}
+        self._counts = counts
 
 
-def read_trends(record: Any) -> Trends | None:
-    """Decode one record of trends.v1; a damaged one is left out and said, for only our profiles agent writes there."""
+def read_trends(record: Record) -> Trends | None:
+    """Decode one record of trends.v1; a damaged one is left out and logged: only our profiles agent writes there."""
     try:
         return decode_trends(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -13,15 +13,11 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from ranker.retrieval.index import IndexUnavailable
+from ranker.retrieval.index import IndexRefused, IndexUnavailable
 from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-
-
-class IndexRefused(IndexUnavailable):
-    """Qdrant said no, or holds something else than was asked for: trying again is useless."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from qdrant_client import AsyncQdrantClient, models
 
 from encoders.fusion.embeddings import MODALITIES
 from ranker.library.library import RETRIEVAL, Hit
-from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
+from ranker.retrieval.index import Hits, IndexedVideo, IndexRefused, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
-from streams.qdrant.client import READING, WRITING, IndexRefused, Patience, connect, patiently
+from streams.qdrant.client import READING, WRITING, Patience, connect, patiently
 from streams.qdrant.mapping import (
     FIELDS,
     Dims,

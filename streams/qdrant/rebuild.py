@@ -10,7 +10,7 @@ from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import IndexedVideo, VideoIndex
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.agent import indexed
+from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
 from streams.operations.snapshot import read_gallery
 from streams.qdrant.index import open_index
@@ -66,4 +66,4 @@ def in_index(video: Encoded, fusion: Fusion, pictures: Precision) -> IndexedVide
     retrieval = now.vectors.get(RETRIEVAL)
     if retrieval is None or retrieval.encoder != version_of(fusion.version):
         return None
-    return indexed(now, pictures)
+    return to_indexed_video(now, pictures)

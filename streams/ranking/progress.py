@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
+from faust.types import TP, AppT
 
-from schemas.messages.recommendations import SOURCE_OFFSET
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.reader import end_offsets, read_between, read_to_end
+from streams.kafka.rebalance import on_assigned
 from streams.kafka.records import Record
+from streams.ranking.slates import source_offset_of
 
 log = logging.getLogger("freshet.answered")
 
@@ -31,27 +32,27 @@ _decode_version = msgspec.json.Decoder(_Version).decode
 class RankedOffsets:
     """Newest answered offset of the profiles changelog, per partition."""
 
-    def __init__(self, app: Any, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
         self._settings = settings
         self._out = out
         self._source = PROFILES.full(settings.prefix)
         self._topic = RECOMMENDATIONS.full(settings.prefix)
         self._upto: dict[int, int] = {}
-        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+        on_assigned(app, self._on_assigned)
 
-    def covers(self, record: Any) -> bool:
+    def covers(self, record: Record) -> bool:
         """Whether a slate that took this profile, or a newer one of its partition, into account is out."""
-        return bool(record.offset <= self._upto.get(record.partition, -1))
+        return record.offset <= self._upto.get(record.partition, -1)
 
-    async def _on_assigned(self, app: Any, **_: Any) -> None:
-        owned = sorted(tp.partition for tp in app.consumer.assignment() if tp.topic == self._source)
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        owned = sorted(tp.partition for tp in assigned if tp.topic == self._source)
         self._upto = {}
         log.info("answering %d partitions of %s", len(owned), self._source)
         tails: dict[int, list[Record]] = {partition: [] for partition in owned}
         async for batch in read_to_end(self._settings, self._topic, owned, back=BACK):
             for record in batch:
                 tails[record.partition].append(record)
-                self._upto[record.partition] = max(_source(record), self._upto.get(record.partition, -1))
+                self._upto[record.partition] = max(source_offset_of(record), self._upto.get(record.partition, -1))
         self._out.alone(self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right)
         ends = await end_offsets(self._settings, self._source, owned)
         for partition, offset in list(self._upto.items()):
@@ -77,14 +78,3 @@ class RankedOffsets:
 
 def _version_of(slate: bytes) -> int:
     return _decode_version(slate).version
-
-
-def _source(record: Any) -> int:
-    """Offset of the profile that a slate answers; -1 for a record that no ranker of ours wrote."""
-    value = dict(record.headers).get(SOURCE_OFFSET) or b""
-    return int(value) if value.isdigit() else -1
-
-
-def source_offset(record: Any) -> tuple[str, bytes]:
-    """The header that a slate carries for its profile's record."""
-    return SOURCE_OFFSET, str(record.offset).encode()

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from ranker.pipeline.types import Slate
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
-from schemas.messages.recommendations import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
+from schemas.messages.recommendations import SLATE_LIFE_MS, SOURCE_OFFSET, Recommendation, Trigger, recommendation_id
+from streams.kafka.records import Record
 
 SCHEMA_VERSION = "1.0"
 RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/pipeline/scorers.py
@@ -18,6 +19,17 @@ class Times(NamedTuple):
 
     now_ms: int
     queued_ms: float
+
+
+def source_header(record: Record) -> tuple[str, bytes]:
+    """The header that a slate carries: the offset of the profile that it answers."""
+    return SOURCE_OFFSET, str(record.offset).encode()
+
+
+def source_offset_of(slate: Record) -> int:
+    """Offset of the profile that a slate answers; -1 for a record that no ranking agent wrote."""
+    value = dict(slate.headers).get(SOURCE_OFFSET) or b""
+    return int(value) if value.isdigit() else -1
 
 
 def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], times: Times) -> Recommendation:

@@ -11,6 +11,7 @@ import faust
 
 from schemas.settings.model import Settings
 from streams.app import BUILDERS
+from streams.worker.agents import Agent
 from streams.worker.health import Health
 
 log = logging.getLogger("freshet.worker")
@@ -37,7 +38,7 @@ class Worker(faust.Worker):
 def run_worker(name: str, settings: Settings) -> None:
     """Run one agent; does not return: SystemExit 0, 1 after a crash, 3 without progress, 70 by force."""
     os.nice(NICE.get(name, 0))
-    app = BUILDERS[name](settings)
+    app = BUILDERS[Agent(name)](settings)
     health = Health(app, name, settings)
     options: dict[str, Any] = {"loglevel": settings.log_level, "logfile": None, "redirect_stdouts": False}
     worker = Worker(app, quiet=True, **options)

@@ -19,12 +19,13 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from tests.bench.engines import ENGINES, FRESHET, QUIX, Engine, Running, in_turns, running, source_of
-from tests.bench.ground import DATA, KUAIRAND, START_MS, Ground
+from tests.bench.ground import KUAIRAND, START_MS, Ground
 from tests.bench.machine import cpu_seconds
 from tests.bench.results import Goal, Result, percentiles
 from tests.bench.wire import Found, Outgoing, marks, newest_until, of_mark, publish
 from tests.bench.work import PROFILES, REFERENCE, Work, user_of
 from tests.bench.world import World
+from tests.support.paths import DATA
 
 WORLD = World(videos=10_000, people=5000, zipf=False)
 BATCH = 20_000  # of the fold alone: each person's newest state is packed once a batch, as poll_records has it

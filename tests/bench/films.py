@@ -12,7 +12,7 @@ from encoders.base import text_of
 from schemas.messages.feedback import Like
 from streams.logs.convert.movielens import MOVIELENS_FILM, MOVIELENS_RATING, movielens_events
 from streams.logs.convert.writer import csv_rows, one_file
-from tests.bench.ground import DATA
+from tests.support.paths import DATA
 
 FOLDER = DATA / "movielens-latest-small"
 TAG = ("movieId", "tag")

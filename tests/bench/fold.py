@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ranker.profile.codec import pack, unpack, version_of
-from ranker.profile.fold import fold_and_pack
+from ranker.profile.fold import fold_batch
 from ranker.profile.model import Profile
 from schemas.messages.feedback import Feedback, encode
 from streams.dead_letters.validation import FUTURE_MS, read_feedback
@@ -95,7 +95,7 @@ def _pass(records: list[Record], size: int, late_ms: int) -> tuple[Costs, Rows]:
         began_s = time.process_time()
         reading = read_feedback(records[start : start + size], 1)
         read_s = time.process_time()
-        rows.update(fold_and_pack(_Opening(rows), reading.arrivals, late_ms).changed)
+        rows.update(fold_batch(_Opening(rows), reading.arrivals, late_ms).changed)
         guard_s, fold_s = guard_s + read_s - began_s, fold_s + time.process_time() - read_s
     return Costs(1e6 * guard_s / len(records), 1e6 * fold_s / len(records)), rows
 

@@ -15,7 +15,7 @@ from encoders.base import unit_rows
 from encoders.fusion.embeddings import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
 from encoders.fusion.fusion import VERSION
 from schemas.messages.videos import Encoded
-from streams.encoding.agent import indexed
+from streams.encoding.index_sync import to_indexed_video
 from streams.qdrant.index import QdrantIndex
 
 VIDEOS, ROUNDS = 256, 7
@@ -47,7 +47,7 @@ async def cost(modalities: Sequence[str]) -> tuple[float, float]:
     for _ in range(ROUNDS):
         sent.clear()
         began = time.process_time()
-        await index.upsert([found for video in videos if (found := indexed(video, "int8"))])
+        await index.upsert([found for video in videos if (found := to_indexed_video(video, "int8"))])
         spent.append(time.process_time() - began)
     await index.close()
     return min(spent) / VIDEOS * 1e6, sum(sent) / VIDEOS / 1000

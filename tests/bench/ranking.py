@@ -17,7 +17,7 @@ from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages import recommendations
@@ -25,6 +25,7 @@ from streams.ranking.slates import POLICY, RANKER, Times, recommendation
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
 from tests.bench.world import World
+from tests.support.events import fold_all
 
 NAME = "ranker.slates"
 BATCHES = (64, 8)
@@ -61,7 +62,7 @@ def _asked(world: World) -> QueryBatch:
     before = EVENTS_A_PERSON * world.people
     folded = fold_all({}, arrivals[:before], 10**12)
     counts, catalogue = TrendCounts(), Catalogue()
-    counts.take(folded.accepted)
+    counts.count(folded.batch)
     catalogue.add(world.entries(START_MS))
     catalogue.advance(max(profile.newest_ms for profile in folded.changed.values()), merge([counts]))
     return QueryBatch(catalogue, [_packed(folded.changed), *_rounds(folded.changed, arrivals[before:])])
@@ -119,6 +120,6 @@ async def _answer(pipeline: Pipeline, people: People) -> list[bytes]:
     """As the ranking agent does."""
     profiles = [unpack(packed) for _, packed in people]
     queries = [Query(user, one.version, one.newest_ms, one) for (user, _), one in zip(people, profiles, strict=True)]
-    made = zip(await pipeline.answer(queries), profiles, strict=True)
+    made = zip(await pipeline.recommend(queries), profiles, strict=True)
     ready = [(drop_unavailable(slate, pipeline.catalogue), profile) for slate, profile in made]
     return [recommendations.encode(recommendation(slate, profile, MODELS, NO_TIMES)) for slate, profile in ready]

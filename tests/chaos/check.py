@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from ranker.profile.codec import ProfileError, pack, state_digest, unpack
-from ranker.profile.fold import fold_all
 from ranker.profile.model import Profile
 from schemas.messages import videos
 from schemas.settings.model import Settings
@@ -17,6 +16,7 @@ from streams.dead_letters.validation import read_feedback, read_upload
 from streams.kafka.records import Record
 from tests.chaos.load import Sent
 from tests.chaos.topics import read_all
+from tests.support.events import fold_all
 
 GRACE_S = 2.0  # a guess: so long after its withdrawal was confirmed a video may still be on a slate that is made
 
@@ -96,7 +96,7 @@ def expected_of(settings: Settings) -> Expected:
         folded = fold_all({}, reading.arrivals, settings.late_ms)
         found.profiles.update(folded.changed)
         found.ids |= {(partition, one.offset, one.event.event_id or "") for one in reading.arrivals}
-        found.asked += [(one.arrival.event.user_id, partition, one.arrival.offset) for one in folded.accepted]
+        found.asked += [(one.event.user_id, partition, one.offset) for one in folded.applied]
         found.letters.update(one.reason.value for one in reading.letters)
         found.letters.update({"late": len(folded.late)} if folded.late else {})
         found.repeats += folded.repeats

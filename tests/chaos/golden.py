@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ranker.profile.codec import pack
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from schemas.messages import feedback
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS
@@ -21,7 +21,20 @@ from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.kafka.records import partition_of
 from tests.chaos.load import person_of, video_of
-from tests.support.events import commented, followed, hid, liked, minute, rated, saved, shared, shown, skipped, watched
+from tests.support.events import (
+    commented,
+    fold_all,
+    followed,
+    hid,
+    liked,
+    minute,
+    rated,
+    saved,
+    shared,
+    shown,
+    skipped,
+    watched,
+)
 
 PEOPLE = [f"reader-{number:02}" for number in range(30)] + [person_of(number) for number in range(10)]
 EVENTS = 600  # half of them the first reader's, whose lists are full then

@@ -16,7 +16,7 @@ from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
-from streams.encoding.agent import indexed
+from streams.encoding.index_sync import to_indexed_video
 from streams.qdrant.index import open_index
 from streams.qdrant.mapping import collection_name
 from tests.chaos.check import encoder_faults
@@ -103,7 +103,7 @@ def some(system: System, count: int) -> list[IndexedVideo]:
     found: list[IndexedVideo] = []
 
     def take(record: Any) -> None:
-        if len(found) < count and (video := indexed(videos.decode_features(record.value), "int8")):
+        if len(found) < count and (video := to_indexed_video(videos.decode_features(record.value), "int8")):
             found.append(video)
 
     read_all(system.settings, FEATURES, take)

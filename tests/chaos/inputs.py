@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY, Profile, seen_codes
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
@@ -24,9 +24,10 @@ from tests.chaos import golden
 from tests.chaos.check import held_of, letters_of
 from tests.chaos.load import PEOPLE, Message, person_of, plain, produce, producer, video_of
 from tests.chaos.refusals import as_shipped
-from tests.chaos.rig import ROOT, Rig, System, judged, wait
+from tests.chaos.rig import Rig, System, judged, wait
 from tests.chaos.topics import read_all
-from tests.support.events import encoded
+from tests.support.events import encoded, fold_all
+from tests.support.paths import ROOT
 
 RATE = 80.0
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000

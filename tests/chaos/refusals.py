@@ -15,9 +15,10 @@ from encoders.models.manifest import EXPORTER, WEIGHTS, key_of
 from schemas.topics import MAX_RECORD_BYTES, PROFILES, RECOMMENDATIONS, Topic
 from streams.kafka import topic_admin
 from streams.worker import supervise
-from tests.chaos.rig import ROOT, SOURCE, Rig, System, judged, wait
+from tests.chaos.rig import SOURCE, Rig, System, judged, wait
 from tests.chaos.topics import committed
 from tests.support.models import real_models, with_one_file_changed
+from tests.support.paths import ROOT
 
 RATE = 60.0
 START_S = 60.0

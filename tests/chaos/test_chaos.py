@@ -15,8 +15,9 @@ from tests.chaos.__main__ import SCENARIOS
 from tests.chaos.check import breaches, longest_gap
 from tests.chaos.inputs import GOLDEN
 from tests.chaos.kills import ROUNDS, crashes
-from tests.chaos.rig import ROOT, judged
+from tests.chaos.rig import judged
 from tests.chaos.worker import STEPS
+from tests.support.paths import ROOT
 
 CHOSEN = ("K2", "K11", "K20")  # killed at work and while recovering, damaged changelogs, an earlier release's state
 LIMIT_S = 280

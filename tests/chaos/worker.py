@@ -106,11 +106,11 @@ def set_traps(trap: Trap) -> None:
     from streams.kafka import consumer, poll
     from streams.kafka.confirmed_producer import ConfirmedProducer
     from streams.kafka.owned_state import OwnedState
-    from streams.profiles import agent
+    from streams.profiles import step
 
     after(poll.Poll, "__init__", trap, "read", mark="poll")
-    after(agent, "fold_and_pack" if hasattr(agent, "fold_and_pack") else "fold_all", trap, "apply")
-    after(Pipeline, "answer", trap, "apply")
+    after(step, "fold_batch", trap, "apply")
+    after(Pipeline, "recommend", trap, "apply")
     after(VideoEmbedder, "features", trap, "apply")
     before(ConfirmedProducer, "put", trap, "state")
     before(ConfirmedProducer, "put_by_key", trap, "state")

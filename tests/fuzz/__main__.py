@@ -17,6 +17,7 @@ from random import Random
 from typing import NamedTuple
 
 import msgspec
+import pytest
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
@@ -24,19 +25,21 @@ from ranker.profile.codec import ProfileError, UnknownFormat, pack, unpack, vers
 from ranker.profile.fold import fold
 from ranker.profile.model import Origin
 from schemas.messages import cloudevents, recommendations, videos
-from schemas.messages.dead_letters import DeadLetter, letter_headers
+from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers
 from schemas.messages.erasures import decode_marker
 from schemas.messages.feedback import decode, encode
 from schemas.settings.load import SettingsError, load
 from streams.dead_letters.publisher import outgoing
 from streams.dead_letters.store import _letter
+from streams.dead_letters.validation import letter as letter_for
 from streams.dead_letters.validation import read_feedback, read_upload
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.records import Headers, Record
-from streams.profiles.erasure import _order, read_erasures
+from streams.profiles.erasure import read_erasures
+from streams.profiles.store import _marker_order
 from streams.profiles.trends import read_trends
-from streams.ranking.agent import profiles_of
-from streams.ranking.catalogue_replica import features_of
+from streams.ranking.shared_state import catalogue_record_of
+from streams.ranking.step import profile_of
 from tests.support.events import NOON, ONE_OF_EACH, after, encoded, liked, uploaded, withdrawn, withdrew
 from tests.support.mutations import mutated
 from tests.support.paths import GOLDEN
@@ -115,7 +118,7 @@ def erasure(data: bytes) -> str:
 
 def features(data: bytes) -> str:
     """What the encoders wrote, taken into a catalogue, or passed over."""
-    value = features_of(record(data))
+    value = catalogue_record_of(record(data))
     if value is None:
         return "damaged"
     Catalogue(dim=256).apply([value])
@@ -137,7 +140,7 @@ def trends(data: bytes) -> str:
 def kept(data: bytes) -> str:
     """Owned state of three kinds: what cannot be read raises what recovery expects."""
     said = []
-    for order in (videos.decode_time, lambda data: _order(decode_marker(data)), version_of):
+    for order in (videos.decode_time, lambda data: _marker_order(decode_marker(data)), version_of):
         try:
             outdated_last([record(data, key=b"k")], order)
             order(data)
@@ -151,13 +154,14 @@ def kept(data: bytes) -> str:
 
 def profile(data: bytes) -> str:
     """A profile, folded on, or a ProfileError; as the ranking agent takes it, a query or a dead letter."""
-    readable, letters = profiles_of([record(data, key=b"ana")])
-    assert len(readable) + len(letters) == 1
+    of = record(data, key=b"ana")
     try:
         state = unpack(data)
         assert version_of(data) == state.version
-    except ProfileError:
-        return one_letter(letters[0])
+    except ProfileError as error:
+        with pytest.raises(ValueError):
+            profile_of(of)
+        return one_letter(letter_for(of, Reason.INTERNAL, str(error)))
     fold(state, liked("ana", "v1"), Origin(None, "t", 0, 8, NOON))
     return "read"
 

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from ranker.profile.codec import state_digest, unpack
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from schemas.messages import feedback, videos
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
@@ -19,7 +19,7 @@ from streams.dead_letters.validation import ORIGIN
 from streams.kafka.records import partition_of
 from streams.logs.digest import live_digest
 from tests.support.brokers import broker_in
-from tests.support.events import minute, uploaded, watched, withdrew
+from tests.support.events import fold_all, minute, uploaded, watched, withdrew
 from tests.support.hostile_records import RECORDS
 from tests.support.system import Agents, agents, everything, own_topics, publish, slates, unanswered, wait_until
 

@@ -40,8 +40,9 @@ from streams.kafka.records import partition_of
 from streams.operations.contract.verify import run as verified
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
-from tests.support.command import ROOT, freshet
+from tests.support.command import freshet
 from tests.support.events import after, encoded, minute, watched
+from tests.support.paths import ROOT
 from tests.support.system import agents, everything, own_topics, publish, slates, unanswered, wait_until
 
 pytestmark = pytest.mark.connected

@@ -1,98 +1,99 @@
-"""The three agents as model workers: the pure functions of the real ones, called in the same order."""
+"""The three agents as model workers: the steps that run in production, called as the agents call them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from encoders.base import Content
 from ranker.catalogue.catalogue import Catalogue
-from ranker.catalogue.popularity import TrendCounts
-from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Drops, Query, Slate
-from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import fold_all
-from ranker.profile.model import Profile
+from ranker.profile.codec import pack, unpack, version_of
 from schemas.messages import recommendations, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
+from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from streams.dead_letters.validation import late_letters, read_feedback, read_upload
-from streams.encoding.agent import not_outdated
+from streams.encoding.step import EmbedStep, no_media
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
-from streams.kafka.records import Record
-from streams.ranking.agent import batches, in_turns, newest_per_person, profiles_of, query
-from streams.ranking.progress import BACK, _source, source_offset
-from streams.ranking.slates import Times, recommendation
+from streams.kafka.records import partition_of
+from streams.profiles.state import empty_partition
+from streams.profiles.step import ProfilesStep
+from streams.ranking.progress import BACK
+from streams.ranking.shared_state import SharedState
+from streams.ranking.slates import source_offset_of
+from streams.ranking.step import RankStep
+from tests.simulation.broker import Record
 from tests.simulation.worker import Flaw, Sends, Worker
 
 LATE_MS = 60_000
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
 SHOWN = 3  # items of a slate
 ALWAYS = "always"  # a video that nobody withdraws
-LIMIT = 2000  # videos in a record of trends
+SETTINGS = Settings(prefix="", late_ms=LATE_MS)  # without a prefix a topic's full name is its name
+T = TypeVar("T")
+
+
+class Moment:
+    """A step of the simulation, to be awaited inside a step of an agent: a worker may end there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __await__(self) -> Generator[str, None, None]:
+        yield self._name
+
+
+def drive(awaited: Awaitable[T]) -> Generator[str, None, T]:
+    """Run a coroutine, and give its moments to the world."""
+    return (yield from awaited.__await__())
 
 
 class ProfilesWorker(Worker):
-    """The profiles agent, with its state and its trends."""
+    """The profiles agent: its step, with its state as OwnedState recovers it."""
 
     agent, writes = "profiles", PROFILES.name
 
     def recover(self, owned: list[int]) -> Iterator[str]:
         """Of every person the highest version; of the trends the last record."""
-        self.state: dict[int, dict[str, Profile]] = {p: {} for p in owned}
+        states = {partition: empty_partition(partition) for partition in owned}
         for partition in owned:
             for some in batches(self.broker.read(PROFILES.name, partition), 50):
-                self._take(self.state[partition], some)
+                self._take(states[partition].profiles.packed, some)
                 yield "recovering"
-        self.trends = {partition: TrendCounts(partition) for partition in owned}
-        self.ticks: dict[int, int] = {}
         for record in self.broker.everything(TRENDS.name):
             part = decode_trends(record.value or b"")
-            if part.partition in self.trends:
-                self.trends[part.partition].restore(part)
+            if part.partition in states:
+                states[part.partition].trends.restore(part)
+        self.step = ProfilesStep(SETTINGS, states)
         yield "recovered"
 
-    def _take(self, mine: dict[str, Profile], some: Sequence[Record]) -> None:
+    def _take(self, packed: dict[str, bytes], some: Sequence[Record]) -> None:
         for record in some:
-            user, profile = text_of(record.key), unpack(record.value or b"")
-            if user in mine and profile.version < mine[user].version and self.flaw != Flaw.LAST_OFFSET_WINS:
+            user, data = text_of(record.key), record.value or b""
+            if user in packed and version_of(data) < version_of(packed[user]) and self.flaw != Flaw.LAST_OFFSET_WINS:
                 continue
             if self.flaw == Flaw.NO_APPLIED:
-                profile = replace(profile, applied={})
+                data = pack(replace(unpack(data), applied={}))
             if self.flaw == Flaw.NO_RECENT_IDS:
-                profile = replace(profile, recent_ids=b"")
-            mine[user] = profile
+                data = pack(replace(unpack(data), recent_ids=b""))
+            packed[user] = data
 
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
-        """Fold every event into its person's profile; dead letters go first, for a profile hides what it refused."""
-        first = Sends(self.broker, self.rng)
-        for partition, records in poll.items():
-            mine = self.state[partition]
-            reading = read_feedback(records, self.broker.partitions)
-            folded = fold_all(mine, reading.arrivals, LATE_MS)
-            mine.update(folded.changed)
-            self.trends[partition].take(folded.accepted)
-            changed = [Outgoing(user.encode(), pack(profile)) for user, profile in folded.changed.items()]
-            self.out.put(PROFILES.name, partition, changed)
-            if folded.accepted:
-                newest_ms = min(max(one.arrival.event.at_ms for one in folded.accepted), records[-1].timestamp)
-                self._count(partition, newest_ms // 1000)
-            if self.flaw != Flaw.DROPS_ASTRAY:
-                self.out.put_by_key(FEEDBACK.name, reading.misrouted)
-            letters = map(posted, reading.letters + late_letters(records, folded.late))
-            (self.out if self.flaw == Flaw.LETTERS_TOGETHER else first).put_by_key(DEAD_LETTERS.name, letters)
+        """Apply a poll; dead letters go first, for a profile hides what it refused."""
+        topics = [((FEEDBACK.name, partition), records) for partition, records in poll.items()]
+        outcome = self.step.apply(topics, self.broker.partitions)
+        first = self.out if self.flaw == Flaw.LETTERS_TOGETHER else Sends(self.broker, self.rng)
+        first.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))
         yield "folded"
-        yield from first.confirmed()
-        yield from self.out.confirmed()
-
-    def _count(self, partition: int, tick: int) -> None:
-        if tick > self.ticks.get(partition, 0):
-            self.ticks[partition] = tick
-            value = recommendations.encode(self.trends[partition].record(tick, LIMIT))
-            self.out.put_by_key(TRENDS.name, [Outgoing(str(partition).encode(), value)])
+        if first is not self.out:
+            yield from first.confirmed()
+        for stage in outcome.stages:
+            self.put(send for send in stage if not (send.topic == FEEDBACK.name and self.flaw == Flaw.DROPS_ASTRAY))
+            yield from self.out.confirmed()
 
     def version_of(self, value: bytes) -> int:
         """A profile's version."""
@@ -100,7 +101,7 @@ class ProfilesWorker(Worker):
 
 
 class EncoderWorker(Worker):
-    """As streams/encoding/agent.py, with a describer that keeps the title only."""
+    """The encoding agent: its step, with an embedder that keeps the title only."""
 
     agent, writes = "encoder", FEATURES.name
 
@@ -114,23 +115,20 @@ class EncoderWorker(Worker):
                     if self.flaw != Flaw.FORGETS_TIMES:
                         mine[text_of(record.key)] = max(at_ms, mine.get(text_of(record.key), 0))
                 yield "recovering"
+        self.step = EmbedStep(SETTINGS, embedded, no_media, self._times_of)
         yield "recovered"
 
-    def of(self, partition: int) -> dict[str, int]:
+    def _times_of(self, video_id: str) -> dict[str, int]:
         """Times of a partition that may be another worker's, as OwnedState has it."""
-        return self.times.get(partition, {})
+        return self.times.get(partition_of(video_id.encode(), self.broker.partitions), {})
 
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
-        """Pass on what is not older than what is known."""
-        records = [record for batch in poll.values() for record in batch]
-        for some in batches(records, AT_ONCE):
-            read = [(record, read_upload(record)) for record in some]
-            letters = [one for _, one in read if isinstance(one, DeadLetter)]
-            self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
-            sound = [(record, one) for record, one in read if not isinstance(one, DeadLetter)]
-            newer = not_outdated(self, sound, self.broker.partitions)  # type: ignore[arg-type]  # asks for `of` alone
-            self.out.put_by_key(FEATURES.name, [described(one) for _, one in newer])
-            yield "encoded"
+        """Embed what is not older than what is known."""
+        for some in batches([record for batch in poll.values() for record in batch], AT_ONCE):
+            outcome = yield from drive(self.step.apply(some))
+            self.out.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))
+            yield from self.out.confirmed()
+            self.put([self.step.send(outcome.records)])
             yield from self.out.confirmed()
 
     def version_of(self, value: bytes) -> int:
@@ -138,8 +136,22 @@ class EncoderWorker(Worker):
         return videos.decode_time(value)
 
 
+class FlawedRankStep(RankStep):
+    """The ranking step with the mistake that the worker was given."""
+
+    flaw: Flaw | None = None
+
+    def newest(self, records: Iterable[Record]) -> list[Record]:
+        """Each person's newest record, unless that is the mistake."""
+        if self.flaw == Flaw.SLATES_OUT_OF_ORDER:
+            return super().newest(records)[::-1]
+        if self.flaw == Flaw.ANSWERS_OLDEST:
+            return super().newest(reversed([*records]))
+        return super().newest(records)
+
+
 class RankerWorker(Worker):
-    """The ranking agent, with three videos in turn for a pipeline."""
+    """The ranking agent: its step and its shared state, with three videos in turn for a pipeline."""
 
     agent, writes = "ranker", RECOMMENDATIONS.name
 
@@ -149,59 +161,65 @@ class RankerWorker(Worker):
         for partition in owned:
             back = max(0, self.broker.ends[RECOMMENDATIONS.name, partition] - BACK)
             tail = self.broker.read(RECOMMENDATIONS.name, partition, back)
-            self.upto[partition] = max(map(_source, tail), default=-1)
+            self.upto[partition] = max(map(source_offset_of, tail), default=-1)
             yield "recovering"
-        self.catalogue = Catalogue(dim=1)
-        self.features: dict[int, int] = {}
+        self.shared = SharedState(SETTINGS, Catalogue(dim=1))
+        self.followed: dict[tuple[str, int], int] = {}
+        self.step = FlawedRankStep(
+            SETTINGS,
+            self.shared,
+            self._recommend,
+            {},
+            now_ms=lambda: self.broker.now_ms,
+            wait_until_current=self._wait_until_current,
+        )
+        self.step.flaw = self.flaw
         yield "recovered"
 
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
         """Rank each person once per poll, by their newest profile."""
         self.follow()
-        while ALWAYS not in self.catalogue.row_of:  # else withdrawals may empty a slate, and an empty one is not sent
+        while ALWAYS not in self.shared.catalogue.row_of:  # else withdrawals may empty a slate, and that is not sent
             yield "waiting"
             self.follow()
-        newest = [self._newest([r for r in records if r.offset > self.upto[r.partition]]) for records in poll.values()]
-        for some in batches(in_turns(newest), AT_ONCE):
-            readable, letters = profiles_of(some)
-            asked = [query(record, profile, 0) for record, profile in readable if profile is not None]
-            slates = [self._slate(one) for one in asked]
-            yield "ranked"
-            self.follow()
-            for (record, _), one, slate in zip(readable, asked, slates, strict=True):
-                shown = drop_unavailable(slate, self.catalogue)
-                if shown.items:
-                    message = recommendation(shown, one.profile, {}, Times(self.broker.now_ms, 0.0))
-                    going = Outgoing(record.key, recommendations.encode(message), [source_offset(record)])
-                    self.out.put(RECOMMENDATIONS.name, record.partition, [going])
-            self.out.put_by_key(DEAD_LETTERS.name, map(posted, letters))
+        topics = [((PROFILES.name, partition), records) for partition, records in poll.items()]
+        for records in self.step.batches(topics, lambda record: record.offset <= self.upto[record.partition], AT_ONCE):
+            outcome = yield from drive(self.step.apply(records))
+            self.out.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))
+            self.put(self.step.sends(outcome.answers))
             yield from self.out.sent()
         if self.flaw != Flaw.LEAVES_SLATES:
             yield from self.out.confirmed()
 
-    def _newest(self, records: list[Record]) -> list[Any]:
-        if self.flaw == Flaw.SLATES_OUT_OF_ORDER:
-            return newest_per_person(records)[::-1]
-        if self.flaw == Flaw.ANSWERS_OLDEST:
-            return newest_per_person(reversed(records))
-        return newest_per_person(records)
+    async def _wait_until_current(self) -> None:
+        await Moment("ranked")
+        self.follow()
 
     def follow(self) -> None:
-        """Take in what the encoder has written since."""
-        for partition in range(self.broker.partitions):
-            if new := self.broker.read(FEATURES.name, partition, self.features.get(partition, 0)):
-                self.features[partition] = new[-1].offset + 1
-                self.catalogue.apply([videos.decode_features(record.value or b"") for record in new])
+        """Take in what the other agents have written since."""
+        for topic in (FEATURES.name, TRENDS.name):
+            for partition in range(self.broker.partitions):
+                if new := self.broker.read(topic, partition, self.followed.get((topic, partition), 0)):
+                    self.followed[topic, partition] = new[-1].offset + 1
+                    self.shared.apply(new)
 
-    def _slate(self, asked: Query) -> Slate:
-        ids = sorted(self.catalogue.row_of.keys() - {ALWAYS})
-        turned = [ALWAYS, *(ids[(asked.version + n) % len(ids)] for n in range(min(SHOWN, len(ids))))]
+    async def _recommend(self, queries: Sequence[Query]) -> list[Slate]:
+        return [self._slate(query) for query in queries]
+
+    def _slate(self, query: Query) -> Slate:
+        ids = sorted(self.shared.catalogue.row_of.keys() - {ALWAYS})
+        turned = [ALWAYS, *(ids[(query.version + n) % len(ids)] for n in range(min(SHOWN, len(ids))))]
         items = [Item(rank, one, 1 / rank, {}, 1.0, ["turn"], []) for rank, one in enumerate(turned, 1)]
-        return Slate(asked.user_id, asked.version, items, Drops((), ()))
+        return Slate(query.user_id, query.version, items, Drops((), ()))
 
     def version_of(self, value: bytes) -> int:
         """A slate's version."""
         return recommendations.decode_recommendation(value).version
+
+
+def batches(records: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Cut into runs of at most `size`."""
+    return (records[start : start + size] for start in range(0, len(records), size))
 
 
 def posted(letter: DeadLetter) -> Outgoing:
@@ -209,12 +227,15 @@ def posted(letter: DeadLetter) -> Outgoing:
     return Outgoing(letter.key, letter.value[:LETTER_BYTES], letter_headers(letter, "simulated"))
 
 
-def described(one: Uploads) -> Outgoing:
-    """What a describer makes of an upload or a withdrawal, as a record."""
-    made: CatalogueRecord = Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
-    if isinstance(one, Upload):
-        made = Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
-    return Outgoing(one.video_id.encode(), videos.encode(made))
+async def embedded(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
+    """What an embedder makes of uploads and withdrawals."""
+    await Moment("encoded")
+    return [
+        Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
+        if isinstance(one, Upload)
+        else Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
+        for one in uploads
+    ]
 
 
 AGENTS: dict[str, type[Worker]] = {one.agent: one for one in (ProfilesWorker, EncoderWorker, RankerWorker)}

@@ -4,8 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ranker.profile.codec import pack
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
@@ -14,6 +13,7 @@ from streams.dead_letters.validation import ORIGIN, read_feedback
 from streams.kafka.records import Record, partition_of
 from tests.simulation.agents import LATE_MS
 from tests.simulation.broker import Broker
+from tests.support.events import fold_all
 
 Spot = tuple[int, int]  # partition and offset in feedback
 
@@ -75,7 +75,7 @@ class Truth:
         self.users: dict[str, Profile] = {}
         self.counts: dict[str, Count] = {}
         self.sent: set[str] = set()  # session ids that were read at their place
-        self.positive: Counter[str] = Counter()  # first good words by video
+        self.positive: Counter[str] = Counter()  # first positive events by video
         self.refused: set[Spot] = set()  # what must have a dead letter
         self.misrouted: set[str] = set()  # what must be sent on
         self.letters: set[Spot] = set()
@@ -120,17 +120,17 @@ class Truth:
         user = event.user_id
         self.sent.add(event.session_id or "")
         counted = self.counts.setdefault(user, Count()).take(event.event_id or f"at {spot}", event.at_ms)
-        folded = fold_all(self.users, [arrival], LATE_MS)
-        if bool(folded.accepted) != counted:
-            self.say("DOUBLE" if folded.accepted else "LOST", f"the fold takes {event} otherwise than it is counted")
-        self.users |= folded.changed
-        if folded.late:
+        found = fold_all(self.users, [arrival], LATE_MS)
+        if bool(found.applied) != counted:
+            self.say("DOUBLE" if found.applied else "LOST", f"the fold takes {event} otherwise than it is counted")
+        self.users |= found.changed
+        if found.late:
             self.refused.add(spot)
-        for one in folded.accepted:
-            self._profiles[user, pack(one.profile)] = one.profile.version
-            self.folds.add(*spot, user, one.profile.version)
-            self._triggers[user, one.profile.version] = spot[1]
-            self.positive[getattr(event, "video_id", "")] += one.first_positive
+        for user, profile in found.changed.items():
+            self._profiles[user, found.batch.changed[user]] = profile.version
+            self.folds.add(*spot, user, profile.version)
+            self._triggers[user, profile.version] = spot[1]
+        self.positive.update(one.event.video_id for one in found.batch.first_positives)
 
     def _uploaded(self, record: Record) -> None:
         one = videos.decode(record.value or b"")

@@ -8,6 +8,7 @@ from random import Random
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.records import Record, partition_of
+from streams.kafka.sends import Send
 from tests.simulation.broker import Broker, Group, Place
 
 
@@ -103,6 +104,14 @@ class Worker:
         self.name, self.broker, self.group, self.rng, self.flaw = name, broker, group, rng, flaw
         self.out = Sends(broker, rng)
         self.stopping = False
+
+    def put(self, sends: Iterable[Send]) -> None:
+        """Add what a step wants to have sent."""
+        for send in sends:
+            if send.partition is None:
+                self.out.put_by_key(send.topic, send.records)
+            else:
+                self.out.put(send.topic, send.partition, send.records)
 
     def recover(self, owned: list[int]) -> Iterator[str]:
         """Read back what the partitions hold."""

@@ -1,14 +1,15 @@
 """Makers for tests that read as stories: events, profiles, videos. All is at NOON unless a time is given."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import numpy as np
 
 from encoders.fusion.fusion import VERSION
-from ranker.profile.fold import Arrival, Folded, fold_all
+from ranker.profile.codec import unpack
+from ranker.profile.fold import Arrival, FoldedBatch, fold_batch
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import (
     Comment,
@@ -109,6 +110,25 @@ def arrivals(events: Iterable[Feedback], *, topic: str = FEEDBACK, partition: in
     return [Arrival(event, topic, partition, first + place) for place, event in enumerate(events)]
 
 
+class Folded(NamedTuple):
+    """A folded batch with its profiles opened; `applied` is what changed one, in the order of the batch."""
+
+    changed: dict[str, Profile]
+    applied: list[Arrival]
+    late: list[Arrival]
+    repeats: int
+    batch: FoldedBatch
+
+
+def fold_all(users: Mapping[str, Profile], batch: Sequence[Arrival], late_ms: int) -> Folded:
+    """What a batch makes of these profiles."""
+    found = fold_batch(users, batch, late_ms)
+    refused = [id(one) for one in (*found.late, *found.repeats)]
+    applied = [one for one in batch if id(one) not in refused]
+    changed = {user_id: unpack(data) for user_id, data in found.changed.items()}
+    return Folded(changed, applied, found.late, len(found.repeats), found)
+
+
 def folded(*events: Feedback, users: dict[str, Profile] | None = None, late_ms: int = DAY_MS) -> Folded:
     """What taking in these events did, offsets from 0 on."""
     return fold_all(users or {}, arrivals(events), late_ms)
@@ -121,7 +141,7 @@ def after(*events: Feedback, state: Profile = EMPTY) -> Profile:
     first = 1 + max(state.applied.values(), default=-1)
     users = dict.fromkeys(people, state)
     result = fold_all(users, arrivals(events, first=first), late_ms=DAY_MS)
-    assert len(result.accepted) == len(events), f"refused: {result.late}, {result.repeats} repeats"
+    assert len(result.applied) == len(events), f"refused: {result.late}, {result.repeats} repeats"
     return next(iter(result.changed.values()), state)
 
 

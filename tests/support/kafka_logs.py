@@ -117,7 +117,7 @@ def good_log() -> Log:
 
 
 def breaches(log: Log, **changed: Any) -> list[Breach]:
-    facts = Facts(**{"prefix": "freshet.", "late_ms": DAY_MS, "size": 20, "partitions": SEVERAL} | changed)
+    facts = Facts(Settings(**{"late_ms": DAY_MS} | changed), SEVERAL)
     return [one for topic in RULES for one in check(topic, log.get(topic, []), facts)]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from ranker.profile.fold import Arrival
 from schemas.messages import feedback
+from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.kafka.records import partition_of
 
@@ -76,9 +77,7 @@ class History:
 class Facts:
     """What was read so far and the rules of later topics need."""
 
-    prefix: str
-    late_ms: int
-    size: int  # of a slate
+    settings: Settings
     partitions: dict[Topic, int]  # how many each topic has
     letters: set[Place] = field(default_factory=set)
     erased: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
@@ -100,7 +99,7 @@ class Facts:
 
     def full(self, topic: Topic) -> str:
         """Name on the broker."""
-        return topic.full(self.prefix)
+        return topic.full(self.settings.prefix)
 
 
 def breach(record: Record, what: str) -> Breach:

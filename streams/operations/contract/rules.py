@@ -11,8 +11,8 @@ import numpy as np
 from ranker.catalogue.catalogue import DIM
 from ranker.profile.codec import ProfileError, unpack
 from ranker.profile.erasure import CODE_BYTES
-from ranker.profile.fold import Arrival, fold_all
-from ranker.profile.model import EMPTY, Profile
+from ranker.profile.fold import Arrival
+from ranker.profile.model import EMPTY
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason
@@ -34,6 +34,8 @@ from streams.operations.contract.facts import (
 )
 from streams.operations.contract.slate_rules import slates
 from streams.profiles.erasure import read_erasures
+from streams.profiles.state import empty_partition
+from streams.profiles.step import ProfilesStep
 
 LETTER_NUMBERS = ("partition", "offset", "at_ms", "attempts")
 LETTER_WORDS = ("reason", "detail", "topic", "freshet_version")
@@ -137,7 +139,7 @@ def vector_faults(video: videos.Encoded) -> Iterator[str]:
 
 def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded or answered by a dead letter; on the person's partition, or sent on to it."""
-    is_after_erasure: tuple[dict[str, Profile], dict[str, Profile]] = {}, {}  # up to people's last erasure, and since
+    partitions, lives = facts.partitions[topics.FEEDBACK], Lives(facts)
     sending = SentOn()
     for batch in batches(records):
         for record in batch:
@@ -146,22 +148,41 @@ def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         for partition in sorted({record.partition for record in batch}):
             mine = [record for record in batch if record.partition == partition]
             by_offset = {record.offset: record for record in mine}
-            reading = read_feedback(mine, facts.partitions[topics.FEEDBACK])
-            for letter in reading.letters:
+            validated = read_feedback(mine, partitions)
+            for letter in validated.letters:
                 yield from unanswered(by_offset[letter.offset], facts, letter.detail)
-            sending.expect(reading.misrouted, by_offset)
-            told: list[Arrival] = []
-            for since, people in enumerate(is_after_erasure):
-                some = [one for one in reading.arrivals if facts.is_since(one) == bool(since)]
-                folded = fold_all(people, some, facts.late_ms)
-                people.update(folded.changed)
-                told += [one.arrival for one in folded.accepted]
-                for late in folded.late:
-                    yield from unanswered(by_offset[late.offset], facts, "it came too late")
-            for one in sorted(told, key=lambda arrival: arrival.offset):
+            sending.expect(validated.misrouted, by_offset)
+            applied, late = lives.apply(partition, by_offset, validated.arrivals)
+            for letter in late:
+                yield from unanswered(by_offset[letter.offset], facts, "it came too late")
+            for one in sorted(applied, key=lambda arrival: arrival.offset):
                 history = facts.people.setdefault(one.event.user_id, History())
                 history.add(one.offset, by_offset[one.offset].timestamp, one.event)
     yield from sending.missing()
+
+
+class Lives:
+    """The profiles step over what people did up to their last erasure, and over what they did since."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts, self._partitions = facts, facts.partitions[topics.FEEDBACK]
+        self._steps = [
+            ProfilesStep(facts.settings, {p: empty_partition(p) for p in range(self._partitions)}, trends_limit=0)
+            for _ in range(2)
+        ]
+
+    def apply(
+        self, partition: int, by_offset: Mapping[int, Record], arrivals: Sequence[Arrival]
+    ) -> tuple[list[Arrival], list[DeadLetter]]:
+        """What of a partition's valid events changed a profile, and what came too late."""
+        applied, late, topic = [], [], topics.FEEDBACK.full(self._facts.settings.prefix)
+        for is_since, step in enumerate(self._steps):
+            some = [by_offset[one.offset] for one in arrivals if self._facts.is_since(one) == bool(is_since)]
+            if some:
+                outcome = step.apply([((topic, partition), some)], self._partitions)
+                applied += outcome.applied
+                late += outcome.dead_letters
+        return applied, late
 
 
 class SentOn:

@@ -30,7 +30,7 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield breach(record, f"does not decode: {error}")
             continue
         yield from misplaced(record, topics.RECOMMENDATIONS, facts, slate.user_id)
-        for what in (*alone(slate, facts.size), *header(record), *after_the_last(slate, facts)):
+        for what in (*alone(slate, facts.settings.slate_size), *header(record), *after_the_last(slate, facts)):
             yield breach(record, what)
         for what in against_the_log(slate, record.timestamp, facts):
             yield breach(record, what)

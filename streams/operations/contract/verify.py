@@ -20,7 +20,7 @@ def run(settings: Settings) -> Iterator[dict[str, Any]]:
     """Check topic after topic: its name, records, breaches and the first of them in words."""
     with _consumer(settings) as consumer:
         counts = {topic: len(consumer.partitions_for_topic(topic.full(settings.prefix)) or ()) for topic in RULES}
-        facts = Facts(settings.prefix, settings.late_ms, settings.slate_size, counts)
+        facts = Facts(settings, counts)
         for topic in RULES:
             count = Count(records(consumer, topic.full(settings.prefix)))
             yield _told(topic, count, check(topic, count, facts), facts)

@@ -1,4 +1,4 @@
-"""The profiles worker, killed the moment the broker has confirmed a floor: before any tombstone is sent."""
+"""The profiles worker, killed the moment the broker has confirmed an erasure marker: before any tombstone is sent."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.worker.run import run_worker
 
 
-class DyingOutbox(ConfirmedProducer):
-    """Takes the worker down after its first confirmed floor."""
+class DyingProducer(ConfirmedProducer):
+    """Takes the worker down after its first confirmed marker."""
 
     async def confirmed(self) -> None:
-        floors = any(topic.endswith(ERASED.name) for topic, _ in self._waiting)
+        markers = any(topic.endswith(ERASED.name) for topic, _ in self._waiting)
         await super().confirmed()
-        if floors:
+        if markers:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    app.ConfirmedProducer = DyingOutbox  # type: ignore[misc]  # the worker is the shipped one but for this
+    app.ConfirmedProducer = DyingProducer  # type: ignore[misc]  # the worker is the real one but for this
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -1,7 +1,7 @@
 """The profiles worker, but it hangs.
 
-Its first fold never ends, and keeps the event loop (`block`) or only its poll (`wait`); or its recovery never does
-(`recover`).
+The delivery of its first poll never ends, and blocks the event loop (`block`) or only the poll (`wait`); or its
+recovery never ends (`recover`).
 """
 
 import asyncio
@@ -31,5 +31,5 @@ if __name__ == "__main__":
         ProfileStore.recover = _wait  # type: ignore[method-assign]
         health.LONGEST_RECOVERY_S = 5.0
     else:
-        agent.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
+        agent.deliver = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -11,9 +11,9 @@ from encoders.embedder import VideoEmbedder
 from schemas.messages.videos import Encoded
 from streams.worker import supervise
 from tests.support.brokers import CACHE
-from tests.support.command import ROOT
 from tests.support.events import uploaded
 from tests.support.models import real_models
+from tests.support.paths import ROOT
 
 GERMAN = "Frische Nudeln selbst gemacht"
 

@@ -85,7 +85,7 @@ def kitchen_with(limited: str, until_ms: int | None = None) -> list[CatalogueRec
 
 async def slate_for(catalogue: Catalogue, profile: Profile, now_ms: int = LATER) -> Slate:
     query = Query("ana", profile.version, now_ms, profile, 0)
-    (slate,) = await home(ExactIndex(catalogue), catalogue).answer([query])
+    (slate,) = await home(ExactIndex(catalogue), catalogue).recommend([query])
     return slate
 
 
@@ -118,7 +118,7 @@ async def test_each_query_of_a_batch_is_judged_by_its_own_time() -> None:
     catalogue = catalogue_of(*kitchen_with("cook-01", LATER), watched_by_many=["cook-01"])
     cook = after(watched("ana", "cook-00"))
     asked = [Query(name, 1, now_ms, cook, 0) for name, now_ms in (("ana", LATER - 1), ("ben", LATER))]
-    early, late = await home(ExactIndex(catalogue), catalogue).answer(asked)
+    early, late = await home(ExactIndex(catalogue), catalogue).recommend(asked)
     assert "cook-01" not in ids(early) and "cook-01" in ids(late)
 
 

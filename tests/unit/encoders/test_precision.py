@@ -24,7 +24,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.qdrant import rebuild as rebuilding
 from streams.qdrant.index import open_index
-from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.shared_state import SharedState
 from tests.support.events import NOON
 from tests.support.models import real_models
 from tests.support.qdrant_stub import QdrantStub, aside
@@ -54,7 +54,7 @@ def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str,
 def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(precision: str, other: str) -> None:
     settings = settings_of(precision)
     fusion = fusion_of(settings)
-    shared = CatalogueReplica(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
+    shared = SharedState(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
     mine, theirs = (shared._with_fusion_version(described(of)) for of in (precision, other))
     assert isinstance(mine, Encoded) and isinstance(theirs, Encoded)
     assert mine.vectors[RETRIEVAL].encoder == theirs.vectors[RETRIEVAL].encoder == version_of(fusion.version)

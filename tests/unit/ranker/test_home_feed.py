@@ -39,7 +39,7 @@ def asking(profile: Profile = EMPTY, user_id: str = "ana", seed: int = 0) -> Que
 
 
 async def recommend(catalogue: Catalogue, profile: Profile = EMPTY, *, size: int = 20, user_id: str = "ana") -> Slate:
-    (slate,) = await home(ExactIndex(catalogue), catalogue, size=size).answer([asking(profile, user_id)])
+    (slate,) = await home(ExactIndex(catalogue), catalogue, size=size).recommend([asking(profile, user_id)])
     return slate
 
 
@@ -144,7 +144,7 @@ async def test_two_places_are_drawn_among_the_fresh_and_say_with_which_chance() 
     drawn = [item for item in slate.items if item.propensity < 1]
     assert [item.rank for item in drawn] == [8, 16]
     assert all("fresh" in item.sources and item.reasons[0].code == "explore" for item in drawn)
-    other = await home(ExactIndex(catalogue), catalogue).answer([asking(ana, seed=s) for s in range(30)])
+    other = await home(ExactIndex(catalogue), catalogue).recommend([asking(ana, seed=s) for s in range(30)])
     assert len({ids(one)[7] for one in other}) > 5
 
 
@@ -222,7 +222,7 @@ async def test_without_the_index_slates_still_go_out_and_say_what_was_missing() 
     catalogue = catalogue_of(*kitchen_and_garden())
     ana = asking(after(watched("ana", "cook-02")))
     new = asking(user_id="ben")
-    slates = await home(Silent(), catalogue).answer([ana, new])
+    slates = await home(Silent(), catalogue).recommend([ana, new])
     assert [len(slate.items) for slate in slates] == [20, 20]
     assert [slate.degraded for slate in slates] == [("vector_index",), ()]
 
@@ -240,7 +240,7 @@ async def test_what_was_skipped_stays_away_although_the_catalogue_grows_meanwhil
     catalogue = catalogue_of(*kitchen_and_garden())
     skips = [skipped("ana", f"cook-{i:02}", minute(i)) for i in range(1, 30)]
     ana = msgspec.structs.replace(after(watched("ana", "cook-00"), *skips), seen=b"")
-    (slate,) = await home(Growing(catalogue), catalogue).answer([asking(ana)])
+    (slate,) = await home(Growing(catalogue), catalogue).recommend([asking(ana)])
     assert not {f"cook-{i:02}" for i in range(1, 30)} & set(ids(slate))
 
 
@@ -248,7 +248,7 @@ async def test_timings_come_from_the_clock_that_is_handed_in() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     ticks = iter((1.0, 1.5, 2.5, 4.5))
     pipeline: Pipeline = home(ExactIndex(catalogue), catalogue, clock=lambda: next(ticks))
-    (slate,) = await pipeline.answer([asking()])
+    (slate,) = await pipeline.recommend([asking()])
     assert slate.timings_ms == {"retrieve": 500.0, "score": 1000.0, "select": 2000.0}
 
 

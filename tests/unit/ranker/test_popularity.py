@@ -7,11 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.catalogue.popularity import BEFORE, HALF_LIFE_S, PERIOD_S, STEP, TrendCounts, increment, merge
-from ranker.profile.fold import fold_all, fold_and_pack
 from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import encode
 from schemas.messages.trends import decode_trends
-from tests.support.events import NOON, arrivals, folded, liked, minute, skipped, watched
+from tests.support.events import NOON, arrivals, fold_all, folded, liked, minute, skipped, watched
 
 START_S = 4_000 * PERIOD_S  # a period's first second, in 2013
 
@@ -62,27 +61,27 @@ def test_an_event_from_before_the_last_period_moves_no_trend():
 
 def test_a_person_counts_once_per_video():
     counts = TrendCounts()
-    counts.take(folded(watched("ana", "v1"), liked("ana", "v1"), liked("ben", "v1"), skipped("cem", "v1")).accepted)
+    counts.count(folded(watched("ana", "v1"), liked("ana", "v1"), liked("ben", "v1"), skipped("cem", "v1")).batch)
     assert merge([counts]).total_popularity.tolist() == [2]
 
 
 def test_a_short_look_is_no_trend_and_a_later_finish_is():
     counts = TrendCounts()
-    counts.take(folded(watched("ana", "v1", watched_ms=2_000), watched("ana", "v1", minute(1))).accepted)
+    counts.count(folded(watched("ana", "v1", watched_ms=2_000), watched("ana", "v1", minute(1))).batch)
     assert merge([counts]).total_popularity.tolist() == [1]
 
 
 def test_counts_know_the_offsets_that_are_in_them():
     counts = TrendCounts()
-    counts.take(folded(liked("ana", "v1"), skipped("ana", "v2")).accepted)
+    counts.count(folded(liked("ana", "v1"), skipped("ana", "v2")).batch)
     assert counts.record(tick=NOON // 1000, limit=10).applied == {0: 1}
 
 
 def test_what_a_worker_that_died_had_counted_counts_once():
     batch = arrivals([liked("ana", "v1"), liked("ben", "v1"), skipped("ana", "v2")])
     counts = TrendCounts()
-    counts.take_packed(fold_and_pack({}, batch[:2], DAY_MS))
-    counts.take_packed(fold_and_pack({}, batch, DAY_MS))  # the profiles were lost, the counts were not
+    counts.count(fold_all({}, batch[:2], DAY_MS).batch)
+    counts.count(fold_all({}, batch, DAY_MS).batch)  # the profiles were lost, the counts were not
     assert counts.counts["v1"][2] == 2
     assert counts.applied == {0: 2}
 
@@ -118,10 +117,10 @@ def test_any_order_of_arrival_gives_exactly_the_same_numbers(people, data):
 def test_people_in_four_partitions_make_the_trends_of_one():
     events = [liked(f"u{number % 50}", f"v{number % 7}", minute(number)) for number in range(1_000)]
     whole, parts = TrendCounts(), [TrendCounts(number) for number in range(4)]
-    whole.take(fold_all({}, arrivals(events), DAY_MS).accepted)
+    whole.count(fold_all({}, arrivals(events), DAY_MS).batch)
     for part in parts:
         mine = [event for event in events if int(event.user_id[1:]) % 4 == part.partition]
-        part.take(fold_all({}, arrivals(mine, partition=part.partition), DAY_MS).accepted)
+        part.count(fold_all({}, arrivals(mine, partition=part.partition), DAY_MS).batch)
     assert table(*parts) == table(whole)
 
 

@@ -181,7 +181,7 @@ def test_a_record_that_asks_to_be_unpickled_is_a_dead_letter(kind: str, tmp_path
 
 
 def test_no_codec_of_fausts_is_asked_for(tmp_path: Path) -> None:
-    for name in app.NAMES:
+    for name in app.BUILDERS:
         faust_app = app.new_app(name, Settings(data_dir=tmp_path))
         assert (faust_app.conf.key_serializer, faust_app.conf.value_serializer) == ("raw", "raw")
         assert not faust_app.conf.web_enabled

@@ -7,7 +7,6 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from msgspec.structs import replace
 
-from ranker.profile.fold import fold_all
 from schemas.messages import feedback, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
 from schemas.messages.fields import DAY_MS
@@ -18,7 +17,7 @@ from streams.dead_letters.validation import late_letters, read_feedback, read_up
 from streams.kafka.records import Record
 from tests.support import hostile_records
 from tests.support.brokers import broker_in
-from tests.support.events import NOON, liked, minute, uploaded, watched
+from tests.support.events import NOON, fold_all, liked, minute, uploaded, watched
 from tests.support.hostile_records import Hostile
 from tests.support.system import agents, everything, own_topics, wait_until
 

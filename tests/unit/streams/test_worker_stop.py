@@ -15,6 +15,7 @@ from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
 from streams.kafka.consumer import Consumer
 from streams.ranking import catalogue_replica
+from streams.ranking.shared_state import SharedState
 
 HELD = """
 import ctypes, signal
@@ -95,13 +96,13 @@ class Deaf:
 
 
 async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue_replica, "ANEW_S", 0.05)
+    monkeypatch.setattr(catalogue_replica, "NEW_CLIENT_S", 0.05)
 
     async def no_answer(*_: Any) -> None:
         await asyncio.sleep(60)
 
     monkeypatch.setattr(catalogue_replica, "bounds", no_answer)
-    state = catalogue_replica.CatalogueReplica(Settings(), Catalogue())
+    state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()))
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
     left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]

@@ -3,10 +3,10 @@
 import pytest
 
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import Arrival, fold_all, fold_and_pack, is_first_positive, verdict
+from ranker.profile.fold import Arrival, fold_batch, is_first_positive, verdict
 from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES
 from schemas.messages.fields import DAY_MS
-from tests.support.events import ONE_OF_EACH, after, arrivals, folded, liked, minute, shared, shown, watched
+from tests.support.events import ONE_OF_EACH, after, arrivals, fold_all, folded, liked, minute, shared, shown, watched
 
 # Repeats and late events
 
@@ -14,7 +14,7 @@ from tests.support.events import ONE_OF_EACH, after, arrivals, folded, liked, mi
 def test_the_same_event_id_twice_changes_nothing():
     once = folded(watched("ana", "v1", event_id="e-1"))
     again = fold_all(once.changed, arrivals([watched("ana", "v1", event_id="e-1")], first=1), DAY_MS)
-    assert (again.changed, again.accepted, again.repeats) == ({}, [], 1)
+    assert (again.changed, again.applied, again.repeats) == ({}, [], 1)
 
 
 def test_the_same_offset_twice_changes_nothing_though_the_event_has_no_id():
@@ -77,7 +77,7 @@ def test_a_repeat_is_a_repeat_even_when_it_is_late_as_well():
 def test_a_batch_gives_the_newest_state_per_person_in_order_of_first_change():
     result = folded(liked("ben", "v1"), liked("ana", "v1"), liked("ben", "v2"))
     assert [(user_id, profile.version) for user_id, profile in result.changed.items()] == [("ben", 2), ("ana", 1)]
-    assert [one.profile.version for one in result.accepted] == [1, 1, 2]
+    assert [one.offset for one in result.applied] == [0, 1, 2]
 
 
 def test_a_batch_leaves_the_profiles_it_was_given_alone():
@@ -87,21 +87,21 @@ def test_a_batch_leaves_the_profiles_it_was_given_alone():
     assert users == copy
 
 
-def test_a_batch_for_storing_is_packed_person_by_person():
-    result = fold_and_pack({}, arrivals([liked("ben", "v1"), liked("ana", "v1"), liked("ben", "v2")]), DAY_MS)
+def test_a_batch_is_packed_person_by_person():
+    result = fold_batch({}, arrivals([liked("ben", "v1"), liked("ana", "v1"), liked("ben", "v2")]), DAY_MS)
     assert {user_id: unpack(row).version for user_id, row in result.changed.items()} == {"ben": 2, "ana": 1}
     assert list(result.changed) == ["ben", "ana"]
     assert [arrival.offset for arrival in result.first_positives] == [0, 2, 1]
     assert (result.reached, result.newest_ms) == ({0: 2}, minute(0))
 
 
-def test_a_batch_for_storing_tells_what_it_refused_and_changes_nobody_by_it():
+def test_a_batch_tells_what_it_refused_and_changes_nobody_by_it():
     batch = arrivals([watched("ana", "v1", minute(60)), liked("ana", "v2", minute(0))])
-    once = fold_and_pack({}, batch, late_ms=1)
+    once = fold_batch({}, batch, late_ms=1)
     people = {user_id: unpack(row) for user_id, row in once.changed.items()}
-    again = fold_and_pack(people, batch, late_ms=1)
-    assert ([late.offset for late in once.late], once.repeats, once.reached) == ([1], 0, {0: 0})
-    assert ([late.offset for late in again.late], again.repeats, again.changed) == ([1], 1, {})
+    again = fold_batch(people, batch, late_ms=1)
+    assert ([late.offset for late in once.late], once.repeats, once.reached) == ([1], [], {0: 0})
+    assert ([late.offset for late in again.late], again.repeats, again.changed) == ([1], [batch[0]], {})
     assert (again.first_positives, again.reached, again.newest_ms) == ([], {}, 0)
 
 
@@ -114,7 +114,7 @@ def test_a_person_speaks_for_a_video_for_the_first_time_once():
         shared("ana", "v1", minute(3)),
         liked("ben", "v1", minute(3)),
     )
-    assert [one.first_positive for one in result.accepted] == [False, False, True, False, False, True]
+    assert [one.offset for one in result.batch.first_positives] == [2, 5]
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.__struct_config__.tag)

@@ -5,13 +5,12 @@ import pytest
 
 from ranker.profile import history
 from ranker.profile.codec import ProfileError, order_of, pack, state_digest, unpack, version_of
-from ranker.profile.fold import fold_all
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS, YEAR_2000_MS, YEAR_2100_MS
 from streams.logs.convert.kuairand import convert_kuairand
 from tests.support import events
-from tests.support.events import ONE_OF_EACH, after, arrivals, followed, hid, liked, minute, skipped, watched
+from tests.support.events import ONE_OF_EACH, after, arrivals, fold_all, followed, hid, liked, minute, skipped, watched
 from tests.support.paths import DATA
 
 KUAIRAND = DATA / "kuairand-pure"

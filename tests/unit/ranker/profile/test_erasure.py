@@ -1,24 +1,26 @@
 """Being forgotten, without a broker: floors, what they refuse, and what no longer leaves."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
 from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.home import home as home_page
-from ranker.pipeline.types import Query
+from ranker.pipeline.types import Query, Slate
 from ranker.profile.codec import pack
 from ranker.profile.erasure import (
     GAP,
-    Erased,
+    RecentErasures,
     advance_marker,
     coder,
     is_after_erasure,
     restarted_profile,
     split_by_erasure,
 )
-from ranker.profile.fold import Arrival, fold_all
+from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY
 from ranker.retrieval.exact import ExactIndex
 from schemas import topics
@@ -26,14 +28,16 @@ from schemas.messages import dead_letters, feedback, recommendations
 from schemas.messages.dead_letters import Reason
 from schemas.messages.erasures import Erasure, ErasureMarker
 from schemas.messages.fields import DAY_MS
+from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES
 from streams.dead_letters.validation import FUTURE_MS, ORIGIN
+from streams.kafka.records import Record
 from streams.profiles.erasure import erased_letters, read_erasures
-from streams.ranking.agent import outgoing
-from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.shared_state import SharedState
+from streams.ranking.step import RankStep
 from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
-from tests.support.events import NOON, after, arrivals, folded, liked, minute, watched, withdrawn
+from tests.support.events import NOON, after, arrivals, fold_all, folded, liked, minute, watched, withdrawn
 from tests.support.kafka_logs import (
     Rec,
     breaches,
@@ -74,8 +78,8 @@ def test_whoever_comes_back_starts_empty_above_the_floor() -> None:
     assert marker is not None
     came = arrivals([liked("ana", "v2", minute(1))])
     admitted = split_by_erasure({CODE("ana"): marker}, CODE, {}, came)
-    assert admitted.starts == {"ana": restarted_profile(marker)}
-    back = fold_all(admitted.starts, admitted.kept, DAY_MS).changed["ana"]
+    assert admitted.restarted == {"ana": restarted_profile(marker)}
+    back = fold_all(admitted.restarted, admitted.kept, DAY_MS).changed["ana"]
     assert back.version == marker.version + 1
     assert [mark.video_id for mark in back.likes] == ["v2"]
     assert is_after_erasure(marker, back.version)
@@ -97,14 +101,14 @@ def test_events_at_or_before_an_erasure_are_refused_and_later_ones_kept() -> Non
     admitted = split_by_erasure(markers, CODE, {}, arrivals([*told, watched("ben", "v1", minute(1))]))
     assert [a.offset for a in admitted.erased] == [0, 1]
     assert [a.offset for a in admitted.kept] == [2, 3]
-    assert list(admitted.starts) == ["ana"]
+    assert list(admitted.restarted) == ["ana"]
 
 
 def test_late_events_of_somebody_who_came_back_are_refused() -> None:
     marker = ErasureMarker(minute(5), GAP)
     back = fold_all({"ana": restarted_profile(marker)}, arrivals([liked("ana", "v2", minute(6))]), DAY_MS).changed
     admitted = split_by_erasure({CODE("ana"): marker}, CODE, back, arrivals([watched("ana", "v1", minute(4))], first=1))
-    assert (len(admitted.erased), admitted.kept, admitted.starts) == (1, [], {})
+    assert (len(admitted.erased), admitted.kept, admitted.restarted) == (1, [], {})
 
 
 def test_people_in_their_first_life_are_not_hashed() -> None:
@@ -129,22 +133,22 @@ def test_a_code_says_nothing_without_its_secret() -> None:
 
 
 def test_slates_made_before_an_erasure_are_refused_for_as_long_as_it_is_kept() -> None:
-    erased = Erased(keep_ms=DAY_MS)
-    erased.take("ana", minute(5), minute(5))
-    erased.take("ana", minute(3), minute(6))
+    erased = RecentErasures(keep_ms=DAY_MS)
+    erased.add("ana", minute(5), minute(5))
+    erased.add("ana", minute(3), minute(6))
     assert erased.refuses("ana", minute(5))
     assert not erased.refuses("ana", minute(5) + 1)
     assert not erased.refuses("ben", minute(5))
-    erased.take("ben", minute(7), minute(6) + DAY_MS)
+    erased.add("ben", minute(7), minute(6) + DAY_MS)
     assert len(erased) == 2
-    erased.take("cleo", minute(8), minute(6) + DAY_MS + 1)
+    erased.add("cleo", minute(8), minute(6) + DAY_MS + 1)
     assert not erased.refuses("ana", minute(5))
     assert len(erased) == 2
 
 
 def test_trends_hold_nobodys_id() -> None:
     counts = TrendCounts()
-    counts.take(folded(liked("person-ana", "v1"), liked("person-ben", "v1")).accepted)
+    counts.count(folded(liked("person-ana", "v1"), liked("person-ben", "v1")).batch)
     record = recommendations.encode(counts.record(NOON // 1000, 10))
     assert b"v1" in record
     assert b"person" not in record
@@ -256,25 +260,29 @@ def test_nobody_is_answered_for_what_was_erased_after_the_null_slate() -> None:
 
 async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_all_after_an_erasure() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(30))
-    shared = CatalogueReplica(Settings(), catalogue)
+    shared = SharedState(Settings(), catalogue)
     profile = after(watched("ana", "cook-00", minute(5)))
-    (slate,) = await home_page(ExactIndex(catalogue), catalogue).answer([Query("ana", 1, LATER, profile, 0)])
-    record = Rec("freshet.profiles.v1", 0, 7, NOON, b"ana", pack(profile))
+    slates = await home_page(ExactIndex(catalogue), catalogue).recommend([Query("ana", 1, LATER, profile, 0)])
 
-    def left() -> list[str]:
-        going = outgoing(record, profile, slate, shared, {})
-        return (
-            [one.video_id for one in recommendations.decode_recommendation(going.value or b"").items] if going else []
-        )
+    async def as_it_was(_: Sequence[Query]) -> list[Slate]:
+        return slates
 
-    everything = left()
-    assert everything == ids(slate)
+    step = RankStep(Settings(), shared, as_it_was, {})
+
+    async def left(value: bytes | None = pack(profile)) -> list[Any]:
+        outcome = await step.apply([Record("freshet.profiles.v1", 0, 7, NOON, b"ana", value)])
+        return [one for send in step.sends(outcome.answers) for one in send.records]
+
+    async def shown() -> list[str]:
+        return [item.video_id for one in await left() for item in decode_recommendation(one.value or b"").items]
+
+    everything = await shown()
+    assert everything == ids(slates[0])
     catalogue.apply([withdrawn(everything[0], LATER)])
-    assert left() == everything[1:]
-    shared.erased.take("ana", minute(5) - 1, NOON)
-    assert left() == everything[1:]  # it answers an event from after the erasure
-    shared.erased.take("ana", minute(5), NOON)
-    assert left() == []
-    null = outgoing(record, None, None, shared, {})
-    assert null is not None
+    assert await shown() == everything[1:]
+    shared.erasures.add("ana", minute(5) - 1, NOON)
+    assert await shown() == everything[1:]  # it answers an event from after the erasure
+    shared.erasures.add("ana", minute(5), NOON)
+    assert await left() == []
+    [null] = await left(None)
     assert (null.key, null.value) == (b"ana", None)

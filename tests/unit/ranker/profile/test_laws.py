@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ranker.catalogue.popularity import TrendCounts
 from ranker.profile import history
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import fold, fold_all, fold_and_pack
+from ranker.profile.fold import Arrival, fold, fold_batch, is_first_positive, verdict
 from ranker.profile.model import EMPTY, Origin, Profile, seen_codes
 from schemas.messages.fields import DAY_MS
 from tests.support.events import (
@@ -17,6 +17,7 @@ from tests.support.events import (
     ONE_OF_EACH,
     after,
     arrivals,
+    fold_all,
     folded,
     followed,
     hid,
@@ -91,21 +92,39 @@ def test_any_cut_into_batches_gives_the_same_bytes(events, size):
     assert {user_id: pack(state) for user_id, state in users.items()} == {u: pack(state) for u, state in whole.items()}
 
 
+def one_by_one(users: dict[str, Profile], batch: list[Arrival], late_ms: int, counts: TrendCounts) -> tuple:
+    """What a batch does when each event is asked for its verdict and folded, in the order of arrival."""
+    changed, late, repeats, newest_ms = {}, [], 0, 0
+    for one in batch:
+        event, state = one.event, changed.get(one.event.user_id) or users.get(one.event.user_id, EMPTY)
+        match verdict(state, one, late_ms):
+            case "late":
+                late.append(one.offset)
+            case "repeat":
+                repeats += 1
+            case "new":
+                if is_first_positive(state, event):
+                    counts.add(event.video_id, event.at_ms)
+                origin = Origin(event.event_id, one.topic, one.partition, one.offset, event.at_ms)
+                changed[event.user_id], newest_ms = fold(state, event, origin), max(newest_ms, event.at_ms)
+                counts.applied[one.partition] = one.offset
+    return changed, sorted(late), repeats, newest_ms
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(drawn, max_size=60), st.integers(1, 60), st.integers(0, 40))
-def test_folding_and_packing_person_by_person_is_folding_in_the_order_of_arrival(events, size, late_minutes):
+def test_folding_person_by_person_is_folding_one_event_after_the_other(events, size, late_minutes):
     late_ms, batch = late_minutes * 60_000, arrivals(events)
     batch += batch[::3]  # again
     users, rows, counts, packed_counts = {}, {}, TrendCounts(), TrendCounts()
     for start in range(0, len(batch), size):
-        folded = fold_all(users, batch[start : start + size], late_ms)
-        packed = fold_and_pack({u: unpack(row) for u, row in rows.items()}, batch[start : start + size], late_ms)
-        users, rows = users | folded.changed, rows | packed.changed
-        counts.take(folded.accepted)
-        packed_counts.take_packed(packed)
-        newest_ms = max((one.arrival.event.at_ms for one in folded.accepted), default=0)
-        assert (packed.repeats, packed.newest_ms) == (folded.repeats, newest_ms)
-        assert {late.offset for late in packed.late} == {late.offset for late in folded.late}
+        some = batch[start : start + size]
+        changed, late, repeats, newest_ms = one_by_one(users, some, late_ms, counts)
+        found = fold_batch({u: unpack(row) for u, row in rows.items()}, some, late_ms)
+        users, rows = users | changed, rows | found.changed
+        packed_counts.count(found)
+        assert (len(found.repeats), found.newest_ms) == (repeats, newest_ms)
+        assert sorted(one.offset for one in found.late) == late
     assert rows == {user_id: pack(state) for user_id, state in users.items()}
     assert (packed_counts.counts, packed_counts.applied) == (counts.counts, counts.applied)
 

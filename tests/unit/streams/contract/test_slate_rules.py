@@ -110,7 +110,7 @@ def test_somebody_elses_event_is_no_trigger() -> None:
 
 
 def test_more_items_than_a_slate_has_are_found() -> None:
-    assert said(good_log(), size=2) == ["3 items, 2 are allowed"] * 2
+    assert said(good_log(), slate_size=2) == ["3 items, 2 are allowed"] * 2
 
 
 def test_a_slate_on_the_wrong_partition_or_without_its_header_is_found() -> None:

@@ -15,13 +15,13 @@ from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from encoders.modalities import audio, image, text
 from ranker.library.library import Hit, VideoLibrary
-from ranker.retrieval.index import IndexUnavailable, SearchFilter
+from ranker.retrieval.index import IndexRefused, IndexUnavailable, SearchFilter
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.agent import indexed
+from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
 from streams.operations.search import beside
-from streams.qdrant.client import IndexRefused, connect
+from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
 from streams.qdrant.rebuild import fill
 from tests.support.events import NOON, withdrawn
@@ -80,7 +80,7 @@ async def index(request: pytest.FixtureRequest, stub: QdrantStub) -> AsyncIterat
 
 
 async def put(index: QdrantIndex, *videos: Encoded) -> None:
-    await index.upsert([found for video in videos if (found := indexed(video, "int8"))])
+    await index.upsert([found for video in videos if (found := to_indexed_video(video, "int8"))])
 
 
 def told(hits: list[Hit]) -> list[tuple[Encoded, float]]:

@@ -1,0 +1,57 @@
+"""Keeping a vector index up to date with what the encoders made of uploads and withdrawals."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from encoders.base import Precision
+from encoders.fusion.embeddings import MODALITIES, is_from_current_model, vector_of
+from ranker.catalogue import entry
+from ranker.retrieval.index import IndexedVideo, IndexRefused, IndexUnavailable, VideoIndex
+from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
+
+log = logging.getLogger("freshet.encoding")
+
+ABOUT = ("title", "duration_ms", "music_id", "labels", "expires", "source")  # kept by the index, and not searched
+RETRY_DELAY_S = 2.0  # before an index that did not answer is asked again
+
+
+async def update_index(index: VideoIndex, records: Sequence[CatalogueRecord], pictures: Precision) -> None:
+    """Bring the index up to these records, however long it is away: the poll stays in flight."""
+    newest = {one.video_id: one for one in sorted(records, key=lambda one: one.at_ms)}
+    while True:
+        try:
+            await index.upsert([video for one in newest.values() if (video := to_indexed_video(one, pictures))])
+            await index.remove([one.video_id for one in newest.values() if isinstance(one, Withdrawn)])
+            return
+        except IndexRefused:
+            raise  # a wrong key or collection does not go away by itself
+        except IndexUnavailable as error:
+            log.warning("%d videos wait for the index: %s", len(newest), error)
+            await asyncio.sleep(RETRY_DELAY_S)
+
+
+def to_indexed_video(video: CatalogueRecord, pictures: Precision) -> IndexedVideo | None:
+    """What an index keeps of a video, or None where there is nothing to find it by.
+
+    Of the modalities only what the present models made, so that no two versions lie in one collection.
+    """
+    vector = vector_of(video) if isinstance(video, Encoded) else None
+    if not isinstance(video, Encoded) or vector is None:
+        return None
+    rows = {
+        name: entry.vector_of(of, MODALITIES[name])
+        for name, of in video.vectors.items()
+        if name in MODALITIES and is_from_current_model(name, of, pictures)
+    }
+    return IndexedVideo(
+        video_id=video.video_id,
+        vector=vector,
+        at_ms=video.at_ms,
+        creator_id=video.creator_id,
+        category=video.category,
+        language=video.language,
+        tags=tuple(video.tags),
+        modalities={name: row for name, row in rows.items() if row is not None},
+        about={name: value for name in ABOUT if (value := getattr(video, name))},
+    )

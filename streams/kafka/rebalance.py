@@ -1,0 +1,27 @@
+"""Hearing from Faust when partitions are assigned and revoked."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any  # Faust hands its signals' handlers anything
+
+from faust.types import TP, AppT
+
+Handler = Callable[[set[TP]], Awaitable[None]]
+
+
+def on_assigned(app: AppT, handler: Handler) -> None:
+    """Call the handler with all partitions that this worker owns after a rebalance, before their records come."""
+
+    async def assigned(*_: Any, **__: Any) -> None:
+        await handler(set(app.consumer.assignment()))
+
+    app.on_rebalance_complete.connect(assigned, weak=False)
+
+
+def on_revoked(app: AppT, handler: Handler) -> None:
+    """Call the handler with the partitions that go to other workers; no poll of them is in flight."""
+
+    async def revoked(*sent: Any, **__: Any) -> None:
+        _, partitions = sent
+        await handler(partitions)
+
+    app.on_partitions_revoked.connect(revoked, weak=False)

@@ -1,0 +1,137 @@
+"""The profiles step: what a poll of feedback and erasures does to the profiles, and what has to be sent for it.
+
+It knows no Kafka and no clock. The agent, a replay, the crash simulation, the contract verifier and the demo's checks
+all call it, so each of them runs the fold that runs in production.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
+from ranker.profile.fold import Arrival, fold_batch
+from schemas.messages import erasures, trends
+from schemas.messages.dead_letters import DeadLetter
+from schemas.messages.erasures import Erasure
+from schemas.settings.model import Settings
+from schemas.topics import ERASED, ERASURES, FEEDBACK, PROFILES, TRENDS
+from streams.dead_letters.validation import late_letters, read_feedback
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import Record
+from streams.kafka.sends import Send, Stage
+from streams.profiles.erasure import erased_letters, read_erasures
+from streams.profiles.state import PartitionState
+
+TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
+
+Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
+
+
+@dataclass
+class ProfilesOutcome:
+    """What a poll came to: what could not be used, and what has to be sent."""
+
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    markers: list[Send] = field(default_factory=list)
+    changes: list[Send] = field(default_factory=list)  # profiles, tombstones, trends, misrouted records
+    applied: list[Arrival] = field(default_factory=list)  # what changed a profile, in the order of the poll
+    repeats: int = 0
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What to send; the agent sends the dead letters before, since a newer profile hides what it refused.
+
+        Markers are confirmed before anything of a person goes: whoever recovers drops what lies below a marker.
+        """
+        return (self.markers, self.changes) if self.markers else (self.changes,)
+
+
+class ProfilesStep:
+    """Folds events into profiles, counts trends, and forgets people.
+
+    states        what is held of each partition, by partition; changed in place
+    trends_limit  videos in a record of trends; 0: no records, for who reads the counts themselves
+    """
+
+    def __init__(
+        self, settings: Settings, states: Mapping[int, PartitionState], trends_limit: int = TRENDS_LIMIT
+    ) -> None:
+        self._states = states
+        self._trends_limit = trends_limit
+        self._late_ms = settings.late_ms
+        self._code = coder(settings.erasure_key.get_secret_value())
+        names = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PROFILES, ERASED, TRENDS))
+        self._feedback, self._erasures, self._profiles, self._erased, self._trends = names
+
+    def apply(self, poll: Poll, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
+        """Take in a poll: erasures first, then feedback partition by partition.
+
+        partitions      of the feedback topic, by which keys are checked
+        holding_people  other compacted topics by user id, in which an erasure leaves a tombstone too
+        """
+        outcome, batches = ProfilesOutcome(), list(poll)
+        for (topic, partition), records in batches:
+            if topic == self._erasures:
+                self._erase(partition, records, partitions, (self._profiles, *holding_people), outcome)
+        for (topic, partition), records in batches:
+            if topic == self._feedback:
+                self._fold(partition, records, partitions, outcome)
+        return outcome
+
+    def _erase(
+        self,
+        partition: int,
+        records: Sequence[Record],
+        partitions: int,
+        topics: Sequence[str],
+        outcome: ProfilesOutcome,
+    ) -> None:
+        validated = read_erasures(records, partitions)
+        gone = {one.user_id: None for one in validated.erasures if self._forget(partition, one, outcome)}
+        tombstones = [Outgoing(user_id.encode(), None) for user_id in gone]
+        if tombstones:
+            outcome.changes += [Send(topic, partition, tombstones) for topic in topics]
+        outcome.changes.append(Send(self._erasures, None, validated.misrouted))
+        outcome.dead_letters += validated.letters
+
+    def _forget(self, partition: int, erasure: Erasure, outcome: ProfilesOutcome) -> bool:
+        """Drop a person's profile; False where they were erased later than this, and have come back since."""
+        state, code = self._states[partition], self._code(erasure.user_id)
+        profile = state.profiles.get(erasure.user_id)
+        marker = advance_marker(state.markers.get(code), profile, erasure.at_ms)
+        if marker is None and profile is not None:
+            return False
+        if marker is not None:
+            state.markers[code] = marker
+            outcome.markers.append(Send(self._erased, partition, [Outgoing(code.encode(), erasures.encode(marker))]))
+        state.profiles.packed.pop(erasure.user_id, None)
+        return True
+
+    def _fold(self, partition: int, records: Sequence[Record], partitions: int, outcome: ProfilesOutcome) -> None:
+        state = self._states[partition]
+        validated = read_feedback(records, partitions)
+        kept, erased, restarted = self._split(state, validated.arrivals)
+        batch = fold_batch(state.profiles, kept, self._late_ms, restarted)
+        state.profiles.packed.update(batch.changed)
+        state.trends.count(batch)
+        outcome.dead_letters += validated.letters
+        outcome.dead_letters += erased_letters(records, erased) + late_letters(records, batch.late)
+        outcome.repeats += len(batch.repeats)
+        refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
+        outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
+        changed = [Outgoing(user_id.encode(), data) for user_id, data in batch.changed.items()]
+        outcome.changes.append(Send(self._profiles, partition, changed))
+        if batch.reached:
+            self._publish_trends(state, min(batch.newest_ms, records[-1].timestamp), outcome)
+        outcome.changes.append(Send(self._feedback, None, validated.misrouted))
+
+    def _split(self, state: PartitionState, arrivals: list[Arrival]) -> SplitByErasure:
+        if not state.markers:
+            return SplitByErasure(arrivals, [], {})
+        return split_by_erasure(state.markers, self._code, state.profiles, arrivals)
+
+    def _publish_trends(self, state: PartitionState, newest_ms: int, outcome: ProfilesOutcome) -> None:
+        """Send the partition's counts where event time has reached a new second."""
+        if self._trends_limit and state.trends.is_due(newest_ms // 1000):
+            record = state.trends.record(newest_ms // 1000, self._trends_limit)
+            key = str(state.trends.partition).encode()
+            outcome.changes.append(Send(self._trends, None, [Outgoing(key, trends.encode(record))]))

@@ -1,0 +1,149 @@
+"""The ranking step: changed profiles to slates.
+
+It knows no Kafka; the clock and the wait for current shared state are handed in. The agent, a replay and the crash
+simulation call it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import NamedTuple, TypeVar
+
+from ranker.pipeline.post_filter import drop_unavailable
+from ranker.pipeline.types import Query, Slate
+from ranker.profile.codec import unpack
+from ranker.profile.model import Profile
+from schemas.messages import recommendations
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.recommendations import Recommendation
+from schemas.settings.model import Settings
+from schemas.topics import RECOMMENDATIONS
+from streams.dead_letters.validation import letter
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.owned_state import text_of
+from streams.kafka.records import Record
+from streams.kafka.sends import Send
+from streams.ranking.shared_state import SharedState
+from streams.ranking.slates import Times, recommendation, source_header
+
+RANK_BATCH_SIZE = 64  # profiles that are ranked together; other tasks run between two batches
+
+Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
+T = TypeVar("T")
+Recommend = Callable[[Sequence[Query]], Awaitable[list[Slate]]]
+
+
+async def at_once() -> None:
+    """The wait of a caller whose shared state is always current."""
+
+
+class Answer(NamedTuple):
+    """A record of profiles.v1 and its slate; None where the person was erased."""
+
+    record: Record
+    slate: Recommendation | None
+
+
+@dataclass
+class RankOutcome:
+    """What a batch of changed profiles came to."""
+
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+
+class RankStep:
+    """Ranks people by their changed profiles.
+
+    recommend           one slate a query, in order: a pipeline's
+    models              names and versions as they stand in each slate
+    now_ms              Unix time in ms; 0 in a replay, which knows no time
+    wait_until_current  returns when the shared state knows all withdrawals and erasures of the last seconds
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        shared: SharedState,
+        recommend: Recommend,
+        models: Mapping[str, str],
+        *,
+        now_ms: Callable[[], float] = lambda: 0.0,
+        wait_until_current: Callable[[], Awaitable[None]] = at_once,
+    ) -> None:
+        self._shared, self._recommend, self._models = shared, recommend, models
+        self._now_ms, self._wait_until_current = now_ms, wait_until_current
+        self._seed, self._topic = settings.seed, RECOMMENDATIONS.full(settings.prefix)
+
+    def batches(
+        self, poll: Poll, is_answered: Callable[[Record], bool], size: int = RANK_BATCH_SIZE
+    ) -> Iterator[Sequence[Record]]:
+        """Each person's newest record that has no slate yet, the partitions by turns, in batches."""
+        newest = [self.newest([r for r in records if not is_answered(r)]) for _, records in poll]
+        records = by_turns(newest)
+        return (records[start : start + size] for start in range(0, len(records), size))
+
+    def newest(self, records: Iterable[Record]) -> list[Record]:
+        """Each person's newest record, in changelog order: so the last answered offset says what is answered."""
+        last = {record.key: record for record in records}
+        return sorted(last.values(), key=lambda record: record.offset)
+
+    async def apply(self, records: Sequence[Record]) -> RankOutcome:
+        """One slate for each readable profile that may be shown anything, in the order of the records."""
+        outcome, readable = RankOutcome(), []
+        for record in records:
+            try:
+                readable.append((record, profile_of(record)))
+            except ValueError as error:
+                outcome.dead_letters.append(letter(record, Reason.INTERNAL, str(error)))
+        queries = [self._query(record, profile) for record, profile in readable if profile is not None]
+        slates = iter(await self._recommend(queries))
+        await self._wait_until_current()  # what is withdrawn by now is dropped below
+        for record, profile in readable:
+            slate = None if profile is None else self._finished(record, profile, next(slates))
+            if profile is None or slate is not None:
+                outcome.answers.append(Answer(record, slate))
+        return outcome
+
+    def sends(self, answers: Iterable[Answer]) -> list[Send]:
+        """Answers as records on their profiles' partitions; a null slate says that the person was erased."""
+        by_partition: dict[int, list[Outgoing]] = {}
+        for answer in answers:
+            by_partition.setdefault(answer.record.partition, []).append(_outgoing(answer))
+        return [Send(self._topic, partition, slates) for partition, slates in by_partition.items()]
+
+    def _query(self, record: Record, profile: Profile) -> Query:
+        return Query(text_of(record.key), profile.version, profile.newest_ms, profile, self._seed)
+
+    def _finished(self, record: Record, profile: Profile, slate: Slate) -> Recommendation | None:
+        """A slate as it goes out; None where nothing may be shown, or the person's erasure is on its way here."""
+        shown, origin = drop_unavailable(slate, self._shared.catalogue), profile.origin
+        if origin is None or not shown.items or self._shared.erasures.refuses(slate.user_id, origin.at_ms):
+            return None
+        now_ms, spent_ms = self._now_ms(), sum(slate.timings_ms.values())
+        times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
+        return recommendation(shown, profile, self._models, times)
+
+
+def profile_of(record: Record) -> Profile | None:
+    """The profile of a record, None where the person was erased; a ValueError says why it cannot be used."""
+    if record.value is None:
+        return None
+    profile = unpack(record.value)
+    if profile.origin is None:
+        raise ValueError("the profile has taken in no event")
+    return profile
+
+
+def by_turns(partitions: Iterable[Sequence[T]]) -> list[T]:
+    """One record of each partition after the other, so that no partition waits for all of another.
+
+    >>> by_turns([["a", "b", "c"], ["x"]])
+    ['a', 'x', 'b', 'c']
+    """
+    return [record for turn in zip_longest(*partitions) for record in turn if record is not None]
+
+
+def _outgoing(answer: Answer) -> Outgoing:
+    value = None if answer.slate is None else recommendations.encode(answer.slate)
+    return Outgoing(answer.record.key, value, [source_header(answer.record)])

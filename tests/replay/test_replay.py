@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from ranker.profile.erasure import GAP
+from ranker.profile.model import Profile
 from schemas.messages import feedback, videos
 from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import Recommendation
@@ -182,3 +184,59 @@ def test_the_golden_log_holds_what_it_says() -> None:
         hashlib.sha256(LOG.read_bytes()).hexdigest()
         == msgspec.json.decode((GOLDEN / "log.json").read_bytes())["sha256"]
     )
+
+
+HALF, BACK, GONE = 180, "p002", "p010"  # both are active before and after line 180
+
+
+def with_erasures() -> Iterator[bytes]:
+    """The golden log, in which two people are erased halfway, and one of them once more at the end."""
+    lines = [*golden_lines()]
+    times = [json.loads(line)["at_ms"] for line in lines]
+    erased = [(BACK, times[HALF]), (GONE, times[HALF]), (GONE, times[-1])]
+    first, second, last = (b'{"kind":"erasure","user_id":"%b","at_ms":%d}' % (who.encode(), at) for who, at in erased)
+    return iter([*lines[:HALF], first, second, *lines[HALF:], last])
+
+
+def test_an_erased_person_starts_again_above_every_version_given_out(
+    plain: tuple[Outcome, list[Recommendation]], erasing: tuple[Outcome, list[Recommendation]]
+) -> None:
+    outcome, slates = erasing
+    assert (outcome.events, outcome.erasures) == (plain[0].events, 3)
+    of_back = [slate.version for slate in slates if slate.user_id == BACK]
+    before = [version for version in of_back if version < GAP]
+    assert of_back == [*range(1, len(before) + 1), *range(GAP + len(before) + 1, GAP + len(of_back) + 1)]
+    assert 0 < len(before) < len(of_back)
+
+
+def test_what_an_erasure_forgets_is_in_no_profile(erasing: tuple[Outcome, list[Recommendation]]) -> None:
+    settings = Settings(cache_dir=CACHE.settings.cache_dir)
+    run = Replay(settings, *replay_models(settings))
+
+    async def finish() -> dict[str, Profile]:
+        async for _ in run.run(read_log(with_erasures())):
+            pass
+        return dict(run.profiles())
+
+    profiles = asyncio.run(finish())
+    since_ms = json.loads([*golden_lines()][HALF])["at_ms"]
+    assert GONE not in profiles
+    assert all(one.at_ms > since_ms for one in (*profiles[BACK].watches, *profiles[BACK].likes, *profiles[BACK].skips))
+    assert run.outcome.state_digest == erasing[0].state_digest
+
+
+@pytest.fixture(scope="module")
+def erasing() -> tuple[Outcome, list[Recommendation]]:
+    return replayed(with_erasures())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"batch": 1}, {"batch": 500}, {"partitions": 1}, {"partitions": 8}, {"restart_at": 200}, {"restart_at": 230}],
+)
+def test_erasures_replay_and_how_it_is_computed_changes_no_byte(
+    erasing: tuple[Outcome, list[Recommendation]], how: dict[str, int]
+) -> None:
+    outcome, slates = replayed(with_erasures(), **how)
+    assert (outcome.state_digest, outcome.slate_digest) == (erasing[0].state_digest, erasing[0].slate_digest)
+    assert [slate.items for slate in slates] == [slate.items for slate in erasing[1]]

@@ -34,9 +34,7 @@ VALUES: dict[Topic, Any] = {
     topics.ERASED: erasures.ErasureMarker,
 }
 BYTES: dict[Topic, tuple[str, str]] = {
-    topics.PEOPLE: ("application/json", "declared interests, age band, language"),
     topics.PROFILES: ("application/msgpack", "one person's profile"),
-    topics.WEIGHTS: ("application/octet-stream", "a block of learned parameters, or their manifest"),
     topics.DEAD_LETTERS: ("application/octet-stream", "the original bytes, the first 64 KiB of them"),
 }
 HEADERS: dict[Topic, Json] = {
@@ -58,7 +56,7 @@ HEADERS: dict[Topic, Json] = {
         }
     },
 }
-RECEIVED = (topics.FEEDBACK, topics.UPLOADS, topics.PEOPLE, topics.ERASURES)  # Freshet writes all others
+RECEIVED = (topics.FEEDBACK, topics.UPLOADS, topics.ERASURES)  # Freshet writes all others
 A_TEXT: Json = {"type": "string", "minLength": 1}
 # Laws of a message that its field types alone do not say.
 LAWS: dict[str, Json] = {

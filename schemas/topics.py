@@ -62,13 +62,13 @@ DEAD_LETTERS = Topic(
 TOPICS = (
     FEEDBACK,
     UPLOADS,
-    PEOPLE,
     FEATURES,
     PROFILES,
     TRENDS,
-    WEIGHTS,
     RECOMMENDATIONS,
     ERASURES,
     ERASED,
     DEAD_LETTERS,
 )
+# Names that are spoken for; nothing creates these topics until something writes them.
+RESERVED = (PEOPLE, WEIGHTS)

@@ -121,7 +121,7 @@ def test_a_decision_has_the_form_of_all(page: Path) -> None:
     head = re.match(rf"# {number}: (.+)\n\n- Status: (.+)\n- Date: (\S+)\n", text)
     assert head, "a title with the number, then Status and Date"
     assert re.fullmatch(r"accepted|superseded by \[\d{4}\]\(\d{4}-[\w-]+\.md\)", head[2])
-    assert date.fromisoformat(head[3])
+    assert date.fromisoformat(head[3]).isoformat() == head[3]
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Measurement", "Consequences"]
     assert "**What would change it:**" in text.partition("## Consequences")[2]
     assert f"| [{number}]({page_id(page)}) | {head[3]} | {head[1]} |" in text_of(ROOT / "DECISIONS.md")

@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test fuzz check format bench chaos chaos-long up lock schemas clean
+.PHONY: help setup tools models demo test fuzz check format bench chaos chaos-long up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 
 schemas: setup  ## Remake the JSON Schema files and docs/asyncapi.json from the message types.
 	@$(BIN)/python -m schemas.publish
+
+pictures: $(STAMP)  ## Remake docs/flow.svg, the picture of the flow, from the topics.
+	@$(BIN)/python -m tests.meta.flow_picture
 
 clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

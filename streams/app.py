@@ -83,12 +83,13 @@ def ranker_app(settings: Settings) -> Any:
     from encoders.fusion.embeddings import fusion_of
     from encoders.fusion.fusion import version_of
     from ranker.catalogue.catalogue import Catalogue
-    from ranker.feeds.home import home
+    from ranker.feeds.feed import FeedContext
+    from ranker.feeds.load import build_feed
     from ranker.retrieval.exact import ExactIndex
     from streams.ranking.agent import declare
     from streams.ranking.catalogue_replica import CatalogueReplica
     from streams.ranking.progress import RankedOffsets
-    from streams.ranking.slates import POLICY, RANKER
+    from streams.ranking.slates import models_of
 
     app = new_app("ranker", settings, at_most=RANKER_POLL)
     fusion = fusion_of(settings)
@@ -96,10 +97,9 @@ def ranker_app(settings: Settings) -> Any:
     catalogue = Catalogue(encoder=encoder)
     shared = CatalogueReplica(settings, catalogue, fusion)
     index = _server_index(app, settings) or ExactIndex(catalogue)
-    models = {"ranker": RANKER, "encoder": encoder, "policy": POLICY}
-    pipeline = home(index, catalogue, size=settings.slate_size, clock=time.perf_counter)
+    pipeline = build_feed(FeedContext(catalogue, index, settings, clock=time.perf_counter))
     out = ConfirmedProducer(app)
-    declare(app, settings, shared, pipeline, models, RankedOffsets(app, settings, out), out)
+    declare(app, settings, shared, pipeline, models_of(pipeline, encoder), RankedOffsets(app, settings, out), out)
     app.task(shared.run)
     return app
 

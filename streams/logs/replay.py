@@ -15,8 +15,8 @@ import msgspec
 from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
-from ranker.feeds.home import home
-from ranker.pipeline.pipeline import Pipeline
+from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import build_feed
 from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack, state_digest, unpack
@@ -31,7 +31,7 @@ from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.kafka.records import partition_of
 from streams.logs.jsonl import Fault, Line
-from streams.ranking.slates import POLICY, RANKER, Times, placeless, recommendation
+from streams.ranking.slates import Times, models_of, placeless, recommendation
 
 EVERYTHING = 1_000_000_000  # no cut in a trends record
 NO_TIMES = Times(0, 0.0)  # a replay has no clock
@@ -130,7 +130,7 @@ class Replay:
         asked, self._asked = self._asked, []
         for start in range(0, len(asked), self._batch):
             some = asked[start : start + self._batch]
-            slates = await self._pipeline.answer([query for query, _ in some])
+            slates = await self._pipeline.recommend([query for query, _ in some])
             for slate, (_, profile) in zip(slates, some, strict=True):
                 shown = drop_unavailable(slate, self._catalogue)
                 if not shown.items:
@@ -188,7 +188,8 @@ class Replay:
         self._catalogue = Catalogue()
         self._period = -1
         self._catalogue.apply(map(videos.decode_features, records))
-        self._pipeline: Pipeline = home(ExactIndex(self._catalogue), self._catalogue, size=self._settings.slate_size)
+        self._pipeline = build_feed(FeedContext(self._catalogue, ExactIndex(self._catalogue), self._settings))
+        self._models = models_of(self._pipeline, self._models["encoder"])
 
     def _finish(self) -> None:
         self.outcome.state_digest = state_digest(self.profiles())
@@ -199,6 +200,6 @@ class Replay:
 
 
 def replay_models(settings: Settings) -> tuple[VideoEmbedder, dict[str, str]]:
-    """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
+    """The encoders in the mode in which a text's vector depends on the text alone, and what slates call them."""
     describer = VideoEmbedder.of(settings, replaying=True)
-    return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}
+    return describer, {"encoder": describer.version}

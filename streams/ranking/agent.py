@@ -65,7 +65,7 @@ def declare(
 
     async def _answers(profiles: Sequence[tuple[Any, Profile | None]]) -> list[tuple[Any, Outgoing]]:
         asked = [query(record, profile, settings.seed) for record, profile in profiles if profile is not None]
-        made = {slate.user_id: slate for slate in await pipeline.answer(asked)}
+        made = {slate.user_id: slate for slate in await pipeline.recommend(asked)}
         await shared.wait_until_current(lambda: app.should_stop)  # what is withdrawn by now is taken out below
         ready = ((record, profile, made.get(text_of(record.key))) for record, profile in profiles)
         return [

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.types import Slate
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
 from schemas.messages.recommendations import SLATE_LIFE_MS, Recommendation, Trigger, recommendation_id
 
 SCHEMA_VERSION = "1.0"
-RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/pipeline/scorers.py
-POLICY = "home@1"  # raised with the stages of ranker/pipeline/pipeline.py
 
 
 class Times(NamedTuple):
@@ -18,6 +17,11 @@ class Times(NamedTuple):
 
     now_ms: int
     queued_ms: float
+
+
+def models_of(pipeline: Pipeline, encoder: str) -> dict[str, str]:
+    """The versions of what makes a slate, as it says them."""
+    return {"ranker": pipeline.scorer.version, "encoder": encoder, "policy": pipeline.policy}
 
 
 def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], times: Times) -> Recommendation:

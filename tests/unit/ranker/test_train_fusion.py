@@ -47,7 +47,7 @@ def test_learning_brings_videos_of_one_taste_together_though_their_rows_are_most
     pairs = np.array([rng.choice(np.flatnonzero(kinds == kind), 2, replace=False) for kind in kinds for _ in range(6)])
     losses: list[float] = []
     start = weights(3)
-    learned = learn(given, pairs, start, epochs=30, rate=0.02, said=lambda _, loss: losses.append(loss))
+    learned = learn(given, pairs, start, epochs=30, rate=0.02, on_epoch=lambda _, loss: losses.append(loss))
     assert losses[-1] < losses[0]
 
     def kept_by_kind(of: Learned) -> float:

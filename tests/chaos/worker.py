@@ -110,7 +110,7 @@ def set_traps(trap: Trap) -> None:
 
     after(poll.Poll, "__init__", trap, "read", mark="poll")
     after(agent, "fold_and_pack" if hasattr(agent, "fold_and_pack") else "fold_all", trap, "apply")
-    after(Pipeline, "answer", trap, "apply")
+    after(Pipeline, "recommend", trap, "apply")
     after(VideoEmbedder, "features", trap, "apply")
     before(ConfirmedProducer, "put", trap, "state")
     before(ConfirmedProducer, "put_by_key", trap, "state")

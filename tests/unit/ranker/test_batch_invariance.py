@@ -6,13 +6,11 @@ import random
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.feeds.home import home
 from ranker.pipeline.types import Query
 from ranker.profile.fold import fold_all
-from ranker.retrieval.exact import ExactIndex
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import CatalogueRecord
-from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden
+from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, home_feed, ids, kitchen_and_garden
 from tests.support.events import (
     NOON,
     arrivals,
@@ -44,14 +42,14 @@ def crowd(count: int) -> tuple[Catalogue, list[Query]]:
 
 async def test_company_and_memory_never_change_a_bit() -> None:
     catalogue, queries = crowd(48)
-    pipeline = home(ExactIndex(catalogue), catalogue)
-    cold = [digest((await home(ExactIndex(catalogue), catalogue).answer([query]))[0]) for query in queries]
+    pipeline = home_feed(catalogue)
+    cold = [digest((await home_feed(catalogue).recommend([query]))[0]) for query in queries]
     for batch in (1, 7, 32, 48):
         warm: list[bytes] = []
         for start in range(0, len(queries), batch):
-            warm += map(digest, await pipeline.answer(queries[start : start + batch]))
+            warm += map(digest, await pipeline.recommend(queries[start : start + batch]))
         assert warm == cold
-    backwards = await pipeline.answer(queries[::-1])
+    backwards = await pipeline.recommend(queries[::-1])
     assert [digest(slate) for slate in backwards][::-1] == cold
 
 
@@ -59,8 +57,8 @@ async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_
     _, queries = crowd(20)
     records = kitchen_and_garden(150)
     grown = catalogue_of(*records[:200])
-    pipeline = home(ExactIndex(grown), grown)
-    await pipeline.answer(queries)
+    pipeline = home_feed(grown)
+    await pipeline.recommend(queries)
     changes: list[CatalogueRecord] = [
         *records[200:],
         withdrawn("cook-20", LATER),
@@ -71,13 +69,13 @@ async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_
     grown.advance(LATER)
     compacted = [r for r in records if r.video_id not in ("cook-20", "cook-21")] + changes[-3:-1]
     rebuilt = catalogue_of(*compacted)
-    fresh = await home(ExactIndex(rebuilt), rebuilt).answer(queries)
-    assert [digest(one) for one in await pipeline.answer(queries)] == [digest(one) for one in fresh]
+    fresh = await home_feed(rebuilt).recommend(queries)
+    assert [digest(one) for one in await pipeline.recommend(queries)] == [digest(one) for one in fresh]
 
 
 async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
     catalogue, queries = crowd(48)
-    for query, slate in zip(queries, await home(ExactIndex(catalogue), catalogue).answer(queries), strict=True):
+    for query, slate in zip(queries, await home_feed(catalogue).recommend(queries), strict=True):
         profile = query.profile
         shown_before = {mark.video_id for mark in profile.watches + profile.skips + profile.likes}
         hidden = {hide.video_id for hide in profile.hides}
@@ -97,7 +95,7 @@ async def test_others_get_a_turn_between_two_batches() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await home(ExactIndex(catalogue), catalogue).answer(queries * 2)
+    await home_feed(catalogue).recommend(queries * 2)
     assert len(turns) >= 2
     await task
 

@@ -28,7 +28,7 @@ def filled(count: int) -> Catalogue:
     return catalogue
 
 
-async def test_a_query_has_the_same_bits_alone_and_at_any_place_of_a_batch_of_500() -> None:
+async def test_a_query_has_the_same_bits_alone_and_at_any_slot_of_a_batch_of_500() -> None:
     catalogue = filled(2_500)
     index = ExactIndex(catalogue)
     queries = catalogue.vectors[:500]
@@ -134,13 +134,13 @@ async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_cata
         cold = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
         assert (await warm.find(asked)).tolist() == (await cold.find(asked)).tolist()
         for row in asked:
-            there, here = warm.place_of[row], cold.place_of[row]
-            assert warm.scores[there].tobytes() == cold.scores[here].tobytes()
+            warm_slot, cold_slot = warm.slot_of[row], cold.slot_of[row]
+            assert warm.scores[warm_slot].tobytes() == cold.scores[cold_slot].tobytes()
 
 
 async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     catalogue = filled(100)
-    small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, remembered=4)
+    small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, capacity=4)
     asked = np.arange(10, dtype=np.int32)
     assert (await small.find(asked)).tolist() == (
         await NeighbourCache(small.index, catalogue, k=5).find(asked)
@@ -148,7 +148,7 @@ async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [6, 7, 8, 9]
     await small.find(np.array([0, 7], np.int32))
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [0, 7, 8, 9]
-    assert (small.whose >= 0).sum() == 4
+    assert (small.video >= 0).sum() == 4
 
 
 async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() -> None:

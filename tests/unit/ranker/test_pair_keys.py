@@ -14,7 +14,7 @@ def test_the_quick_answer_is_that_of_a_set(seed: int) -> None:
     pairs = Pairs(keys_of(people[there], numbers[there]))
     truth = set(zip(people[there].tolist(), numbers[there].tolist(), strict=True))
     asked = [*zip(people.tolist(), numbers.tolist(), strict=True)]
-    assert pairs.hold(people, numbers).tolist() == [one in truth for one in asked]
+    assert pairs.contain(people, numbers).tolist() == [one in truth for one in asked]
     at, places = pairs.find(people, numbers)
     found = zip(*(part.tolist() for part in parts_of(pairs.keys[places])), strict=True)
     assert [asked[one] for one in at] == [*found]
@@ -22,5 +22,5 @@ def test_the_quick_answer_is_that_of_a_set(seed: int) -> None:
 
 def test_nobody_has_a_negative_number_and_an_empty_set_nothing() -> None:
     people, numbers = np.array([0, 1]), np.array([-1, -1], np.int32)
-    assert not Pairs(keys_of(people, np.array([5, 2**32 - 1]))).hold(people, numbers).any()
-    assert not Pairs(keys_of(people[:0], numbers[:0])).hold(people, numbers).any()
+    assert not Pairs(keys_of(people, np.array([5, 2**32 - 1]))).contain(people, numbers).any()
+    assert not Pairs(keys_of(people[:0], numbers[:0])).contain(people, numbers).any()

@@ -11,8 +11,9 @@ from ranker.catalogue.entry import Entry
 from ranker.pipeline.exploration import sample_two
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
-from ranker.pipeline.reranking import PER_CREATOR, POOL, diverse
+from ranker.pipeline.reranking import PER_CREATOR, POOL_SIZE, diverse
 from ranker.pipeline.scorers import logistic
+from ranker.pipeline.source_sets import single
 from ranker.pipeline.types import Candidates, Query, QueryBatch, Scores
 from ranker.profile.model import EMPTY
 
@@ -40,14 +41,14 @@ def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) ->
 
 def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Slate:
     count = catalogue.size
-    sources = np.full(count, int(fresh), np.uint8)
-    one = np.zeros(count, np.int64)
-    keys = keys_of(one, np.arange(count))
-    candidates = Candidates(keys, catalogue.by_id, one, sources, np.array([0, count]))
+    sources = single(("fresh", "other"), "fresh" if fresh else "other", count)
+    query = np.zeros(count, np.int64)
+    keys = keys_of(query, np.arange(count))
+    candidates = Candidates(keys, catalogue.by_id, query, sources, np.array([0, count]))
     asked = QueryBatch([Query(user_id, 1, NOON, EMPTY)], query_features([EMPTY], catalogue))
-    picks = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
-    there = picks.at[0] >= 0
-    return Slate(catalogue.by_id[picks.at[0][there]], picks.propensity[0][there])
+    selection = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
+    chosen = selection.places[0] >= 0
+    return Slate(catalogue.by_id[selection.places[0][chosen]], selection.propensity[0][chosen])
 
 
 def names(catalogue: Catalogue, slate: Slate) -> list[str]:
@@ -91,8 +92,8 @@ def test_scores_that_are_not_finite_are_never_shown() -> None:
 def test_only_the_best_of_many_compete() -> None:
     catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(200)))
     slate = select(catalogue, list(np.linspace(1, 0, 200)), 150)
-    assert len(slate.rows) == POOL
-    assert set(slate.rows) == set(range(POOL))
+    assert len(slate.rows) == POOL_SIZE
+    assert set(slate.rows) == set(range(POOL_SIZE))
 
 
 def test_a_draw_says_its_exact_chance() -> None:

@@ -1,4 +1,4 @@
-"""The made-up world: the same for the same seed, with titles that mean something and people true to their tastes."""
+"""The simulated log: the same for the same seed, with titles that mean something and people true to their tastes."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranker.simulation.titles import KINDS, titles
-from ranker.simulation.world import SPAN_MS, Person, answer, catalogue, population, react, simulated_log
+from ranker.simulation.world import SPAN_MS, Person, catalogue, population, react, react_to_slate, simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.recommendations import Item, Recommendation, Trigger
@@ -130,7 +130,7 @@ def test_a_person_answers_a_slate_from_top_to_bottom():
     items = [Item(rank, video_id, 0.5, {}, 1.0, [], []) for rank, video_id in enumerate(shown, 1)]
     trigger = Trigger(None, "freshet.feedback.v1", 0, 0, NOON)
     slate = Recommendation("1.0", "r1", "ana", 1, NOON, NOON, trigger, {}, {}, [], items, False)
-    acts = list(answer(ANA, slate, known, NOON, np.random.default_rng(0)))
+    acts = list(react_to_slate(ANA, slate, known, NOON, np.random.default_rng(0)))
     assert [act.rank for act in acts] == sorted(act.rank or 0 for act in acts)
     assert {act.video_id for act in acts} == {"v3", "v10", "v7"}
     assert {act.recommendation_id for act in acts} == {"r1"}

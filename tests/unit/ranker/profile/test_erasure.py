@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from ranker.catalogue.popularity import TrendCounts
-from ranker.feeds.home import home as home_page
 from ranker.pipeline.types import Query
 from ranker.profile.codec import pack
 from ranker.profile.erasure import (
@@ -20,7 +19,6 @@ from ranker.profile.erasure import (
 )
 from ranker.profile.fold import Arrival, fold_all
 from ranker.profile.model import EMPTY
-from ranker.retrieval.exact import ExactIndex
 from schemas import topics
 from schemas.messages import dead_letters, feedback, recommendations
 from schemas.messages.dead_letters import Reason
@@ -32,7 +30,7 @@ from streams.dead_letters.validation import FUTURE_MS, ORIGIN
 from streams.profiles.erasure import erased_letters, read_erasures
 from streams.ranking.agent import outgoing
 from streams.ranking.catalogue_replica import CatalogueReplica
-from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
+from tests.support.catalogues import LATER, catalogue_of, home_feed, ids, kitchen_and_garden
 from tests.support.events import NOON, after, arrivals, folded, liked, minute, watched, withdrawn
 from tests.support.kafka_logs import (
     Rec,
@@ -258,7 +256,7 @@ async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_al
     catalogue = catalogue_of(*kitchen_and_garden(30))
     shared = CatalogueReplica(Settings(), catalogue)
     profile = after(watched("ana", "cook-00", minute(5)))
-    (slate,) = await home_page(ExactIndex(catalogue), catalogue).answer([Query("ana", 1, LATER, profile, 0)])
+    (slate,) = await home_feed(catalogue).recommend([Query("ana", 1, LATER, profile, 0)])
     record = Rec("freshet.profiles.v1", 0, 7, NOON, b"ana", pack(profile))
 
     def left() -> list[str]:

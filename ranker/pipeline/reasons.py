@@ -1,8 +1,8 @@
 """Explain: from selected places to items with their reasons.
 
 A reason's weight is its share of what speaks for the item; the shares of all codes add up to 1, and the greatest are
-shown, rounded. What speaks for an item by a code of the feed's table is what the code's features contributed to the
-score, if the scorer can tell, and otherwise that one of the code's sources returned the item.
+shown, rounded. If the scorer can tell what contributed to a score, a code with features speaks by their contributions,
+and a code without features by its sources. For items that this leaves unexplained, every code speaks by its sources.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from ranker.pipeline.types import (
     Explain,
     FeatureMatrix,
     Floats,
+    Mask,
     Places,
     Rows,
     Scores,
@@ -42,12 +43,12 @@ class Reason:
     code: str
     features: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    source_weight: float = 1.0  # what a source counts beside the scorer's contributions, in their unit
+    source_weight: float = 1.0  # what a source counts, in the unit of the scorer's contributions
     names_interest: bool = False  # whether the reason names the interest that is nearest to the item
 
 
 def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
-    """Items with reasons by a table, whose last code also stands for items for which nothing speaks.
+    """Items with reasons by a table, whose last code also stands for items for which no code speaks.
 
     A source that the table does not list has its own name for a reason code.
     """
@@ -108,16 +109,28 @@ def strengths(table: Sequence[Reason], contributions: Contributions | None, sour
     >>> strengths(table, contributions, single(("seasonal",), "seasonal", 2)).tolist()
     [[0.5, 0.0], [1.0, 1.0]]
     """
-    rows = np.zeros((len(table), len(sources.words)), np.float32)
-    names, positive = (contributions.names, np.maximum(contributions.values, 0)) if contributions else ((), rows)
-    for reason, row in zip(table, rows, strict=True):
-        known = [names.index(name) for name in reason.features if name in names]
-        if known:
-            positive[known].sum(axis=0, out=row)
-            continue
-        for name in reason.sources:
-            row[sources.contain(name)] = reason.source_weight
-    return rows
+    if contributions is None:
+        return np.array([by_sources(reason, sources) for reason in table])
+    names, positive = contributions.names, np.maximum(contributions.values, 0)
+    by_feature = [[names.index(name) for name in reason.features if name in names] for reason in table]
+    strength = np.array(
+        [
+            positive[rows].sum(axis=0) if reason.features else by_sources(reason, sources)
+            for reason, rows in zip(table, by_feature, strict=True)
+        ]
+    )
+    unexplained: Mask = np.logical_not(strength.any(axis=0))
+    if unexplained.any():
+        strength[:, unexplained] = strengths(table, None, sources[unexplained])
+    return strength
+
+
+def by_sources(reason: Reason, sources: SourceSets) -> Floats:
+    """How strongly a code speaks for M items by their sources [M]."""
+    strength = np.zeros(len(sources.words), np.float32)
+    for name in reason.sources:
+        strength[sources.contain(name)] = reason.source_weight
+    return strength
 
 
 def shares(strength: Floats) -> Floats:

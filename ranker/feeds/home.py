@@ -1,13 +1,12 @@
 """The home feed: the default, as a table of its stages."""
 
 from ranker.feeds.feed import FeedContext
-from ranker.pipeline import filters, sources
+from ranker.pipeline import filters, scorers, sources
 from ranker.pipeline.features import featurize
 from ranker.pipeline.merge import FILL
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
-from ranker.pipeline.scorers import WEIGHTS, weighted_sum
 from ranker.retrieval.neighbour_cache import NeighbourCache
 
 REASONS = (
@@ -42,7 +41,7 @@ def build(context: FeedContext) -> Pipeline:
             filters.not_own(catalogue),
         ),
         features=featurize(catalogue),
-        scorer=weighted_sum(WEIGHTS),
+        scorer=scorers.weighted_sum(),
         select=diverse(catalogue, context.slate_size, explore="fresh"),
         explain=explain(catalogue, REASONS),
         size=context.slate_size,

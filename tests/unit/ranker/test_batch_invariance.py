@@ -1,4 +1,4 @@
-"""Whom a slate is computed with, what is remembered and how a catalogue came about never change a bit of it."""
+"""The other queries of a batch, cached neighbours and the catalogue's history never change a bit of a slate."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ def crowd(count: int) -> tuple[Catalogue, list[Query]]:
     return catalogue, [Query(user, state.version, LATER, state) for user, state in people.items()]
 
 
-async def test_company_and_memory_never_change_a_bit() -> None:
+async def test_neither_the_batch_nor_cached_neighbours_change_a_bit() -> None:
     catalogue, queries = crowd(48)
     pipeline = home_feed(catalogue)
     cold = [digest((await home_feed(catalogue).recommend([query]))[0]) for query in queries]
@@ -85,7 +85,7 @@ async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
         assert max(np.bincount(makers)) <= 2
 
 
-async def test_others_get_a_turn_between_two_batches() -> None:
+async def test_other_tasks_run_between_two_batches() -> None:
     catalogue, queries = crowd(48)
     turns: list[int] = []
 
@@ -100,7 +100,7 @@ async def test_others_get_a_turn_between_two_batches() -> None:
     await task
 
 
-def test_people_stay_with_a_video_that_is_uploaded_anew() -> None:
+def test_a_video_that_is_uploaded_again_keeps_its_counts() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(10), watched_by_many=["cook-09"])
     catalogue.apply([encoded("cook-09", LATER, title="new")])
     assert [catalogue.ids[row] for row in catalogue.tops.trending] == ["cook-09"]

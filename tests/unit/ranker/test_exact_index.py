@@ -1,4 +1,4 @@
-"""The exact index and the memory of neighbours: same bits alone, in company, after growth and after a rebuild."""
+"""The exact index and the neighbour cache: same bits alone, in a batch, after growth and after a rebuild."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def filled(count: int) -> Catalogue:
     return catalogue
 
 
-async def test_a_query_has_the_same_bits_alone_and_at_any_slot_of_a_batch_of_500() -> None:
+async def test_a_query_has_the_same_bits_alone_and_at_any_place_of_a_batch_of_500() -> None:
     catalogue = filled(2_500)
     index = ExactIndex(catalogue)
     queries = catalogue.vectors[:500]
@@ -123,7 +123,7 @@ def test_a_product_does_not_depend_on_the_tiles_around_it() -> None:
     assert part[0].tobytes() == whole[3, 512:1024].tobytes()
 
 
-async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_catalogue_grows_and_shrinks() -> None:
+async def test_cached_neighbours_have_the_bits_of_a_new_search_as_the_catalogue_grows_and_shrinks() -> None:
     catalogue = filled(1_000)
     warm = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
     asked = np.arange(60, dtype=np.int32)
@@ -138,7 +138,7 @@ async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_cata
             assert warm.scores[warm_slot].tobytes() == cold.scores[cold_slot].tobytes()
 
 
-async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
+async def test_a_full_cache_overwrites_the_oldest_and_still_answers() -> None:
     catalogue = filled(100)
     small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, capacity=4)
     asked = np.arange(10, dtype=np.int32)
@@ -151,7 +151,7 @@ async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     assert (small.video >= 0).sum() == 4
 
 
-async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() -> None:
+async def test_a_search_for_one_video_prefetches_others_with_the_same_bits() -> None:
     catalogue = filled(600)
     catalogue.drop(["v1"])
     warm, cold = (NeighbourCache(ExactIndex(catalogue), catalogue, k=5) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The funnel end to end: what comes back, what does not, why, and that company never changes a bit."""
+"""The home feed end to end: what is recommended, what is not, and why."""
 
 from collections.abc import Sequence
 
@@ -75,7 +75,7 @@ async def test_a_seen_video_does_not_come_back_even_if_only_its_impression_is_kn
     assert ("cook-07", "unseen") in slate.dropped
 
 
-async def test_a_withdrawn_video_does_not_come_back_until_it_is_uploaded_anew() -> None:
+async def test_a_withdrawn_video_does_not_come_back_until_it_is_uploaded_again() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["cook-07"])
     catalogue.apply([withdrawn("cook-07", LATER)])
     assert "cook-07" not in ids(await recommend(catalogue))
@@ -115,7 +115,7 @@ async def test_a_stranger_gets_a_whole_slate_of_what_is_popular_and_fresh() -> N
     assert not slate.exhausted and not slate.degraded
 
 
-async def test_ranks_have_no_gaps_and_no_video_comes_twice() -> None:
+async def test_ranks_have_no_gaps_and_no_video_is_shown_twice() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["cook-03", "plant-04"])
     slate = await recommend(catalogue, after(watched("ana", "cook-02"), liked("ana", "plant-01", minute(1))))
     assert [item.rank for item in slate.items] == list(range(1, 21))
@@ -187,7 +187,7 @@ async def test_videos_without_vectors_or_creators_can_be_shown() -> None:
     assert len(slate.items) == 20
 
 
-async def test_a_video_withdrawn_at_the_last_moment_leaves_a_ready_slate_and_ranks_close() -> None:
+async def test_a_video_withdrawn_at_the_last_moment_leaves_a_finished_slate_and_ranks_close() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     slate = await recommend(catalogue)
     assert drop_unavailable(slate, catalogue) is slate

@@ -1,4 +1,4 @@
-"""Selectors: variety, the creator cap, ties, numbers that are not finite, and the exact chance of a draw."""
+"""Re-ranking: diversity, the creator cap, ties, scores that are not finite, and the exact propensity of a draw."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -55,11 +55,11 @@ def names(catalogue: Catalogue, slate: Slate) -> list[str]:
     return [catalogue.ids[row] for row in slate.rows]
 
 
-def test_a_twin_of_the_best_waits_behind_something_new() -> None:
+def test_a_duplicate_of_the_best_ranks_behind_something_different() -> None:
     catalogue = catalogue_of(
-        ("a", axis(0), None), ("a-twin", axis(0), None), ("b", axis(1), None), ("c", axis(2), None)
+        ("a", axis(0), None), ("a-again", axis(0), None), ("b", axis(1), None), ("c", axis(2), None)
     )
-    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85, 0.0], 4)) == ["a", "b", "a-twin", "c"]
+    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85, 0.0], 4)) == ["a", "b", "a-again", "c"]
 
 
 def test_a_creator_has_two_places_while_there_are_others() -> None:
@@ -72,7 +72,7 @@ def test_a_creator_has_two_places_while_there_are_others() -> None:
     assert len(found) == 8, "beyond the cap only when nothing else is left"
 
 
-def test_videos_of_nobody_do_not_share_a_cap() -> None:
+def test_videos_of_unnamed_creators_do_not_share_a_cap() -> None:
     catalogue = catalogue_of(*((f"v{i}", axis(i), None) for i in range(5)))
     assert names(catalogue, select(catalogue, [5, 4, 3, 2, 1], 4)) == ["v0", "v1", "v2", "v3"]
 
@@ -96,7 +96,7 @@ def test_only_the_best_of_many_compete() -> None:
     assert set(slate.rows) == set(range(POOL_SIZE))
 
 
-def test_a_draw_says_its_exact_chance() -> None:
+def test_a_draw_says_its_exact_propensity() -> None:
     catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(40)))
     score = list(np.linspace(1, 0, 40))
     eighth: Counter[int] = Counter()

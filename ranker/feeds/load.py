@@ -17,7 +17,7 @@ def build_feed(context: FeedContext) -> Pipeline:
     feed = load_feed(name)
     try:
         signature(feed).bind(context)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SettingsError(f"The feed {name} cannot be called with one FeedContext: {error}.") from None
     try:
         pipeline = feed(context)

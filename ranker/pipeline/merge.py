@@ -61,7 +61,7 @@ def missing_for(query: int, results: Mapping[str, SourceResult]) -> tuple[str, .
 def merge(results: Mapping[str, SourceResult], count: int, catalogue: Catalogue) -> Candidates:
     """What the sources, by name, returned for `count` queries: each row once a query, with the set of its sources."""
     rows = np.concatenate([result.rows for result in results.values()])
-    query = np.concatenate([result.query for result in results.values()])
+    query = np.concatenate([result.query for result in results.values()]).astype(np.int64, copy=False)
     source = np.arange(len(results)).repeat([len(result.rows) for result in results.values()])
     bits = len(results).bit_length()  # 32 for the id's place and 6 for the query of a batch leave room for 25
     keys = keys_of(query, catalogue.order[rows]) << bits | source
@@ -76,7 +76,7 @@ def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: S
     """The place of the first filter that rejects each candidate; PASSED where none does."""
     rejected_by = np.full(len(candidates.rows), PASSED, np.int16)
     for i, keep in reversed([*enumerate(filters)]):
-        rejected_by[~keep(batch, candidates)] = i
+        rejected_by[np.logical_not(keep(batch, candidates))] = i
     return rejected_by
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_the_home_feed_is_the_default_and_names_its_versions() -> None:
     pipeline = built()
     assert (pipeline.policy, pipeline.scorer.version) == ("home@1", "weighted-sum@1")
     assert pipeline.source_names == ("near_recent", "trending", "fresh", "creators", "popular")
+
+
+def test_the_context_keeps_the_fields_that_feeds_are_written_against() -> None:
+    named = {field.name for field in fields(FeedContext)}
+    assert {"catalogue", "index", "settings", "parameters", "clock"} <= named
+    assert isinstance(FeedContext.slate_size, property)
 
 
 def test_a_feed_sees_its_context(module: Path) -> None:

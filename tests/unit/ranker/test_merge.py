@@ -20,11 +20,11 @@ Returned = dict[str, dict[str, list[str]]]  # video ids by source and person
 
 
 def returning(name: str, ids: dict[str, list[str]], catalogue: Catalogue) -> Source:
-    """A source that returns these videos to each person, the first of them twice."""
+    """A source that returns these videos to each person, the first of them twice, in the smallest fitting integers."""
 
     async def source(batch: QueryBatch) -> SourceResult:
         rows = [catalogue.rows([*ids[query.user_id], *ids[query.user_id][:1]]) for query in batch.queries]
-        return SourceResult(np.concatenate(rows), np.arange(len(rows)).repeat([*map(len, rows)]))
+        return SourceResult(np.concatenate(rows), np.arange(len(rows), dtype=np.int8).repeat([*map(len, rows)]))
 
     source.__name__ = name
     return source

@@ -13,7 +13,8 @@ from encoders.base import Content
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
 from ranker.catalogue.catalogue import Catalogue
-from ranker.feeds.home import home
+from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import build_feed
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.videos import CatalogueRecord, Uploads, decode_time
 from schemas.settings.load import load, settings_file
@@ -35,7 +36,7 @@ from streams.ranking import agent as ranking_agent
 from streams.ranking.catalogue_replica import CatalogueReplica
 from streams.ranking.progress import RankedOffsets
 from streams.ranking.shared_state import SharedState
-from streams.ranking.slates import POLICY, RANKER
+from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
 from streams.worker.agents import Agent
 
@@ -114,12 +115,12 @@ def build_ranker(settings: Settings) -> faust.App:
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
     replica = CatalogueReplica(settings, shared)
     index = _server_index(app, settings) or ExactIndex(shared.catalogue)
-    pipeline = home(index, shared.catalogue, size=settings.slate_size, clock=time.perf_counter)
+    pipeline = build_feed(FeedContext(shared.catalogue, index, settings, clock=time.perf_counter))
     step = RankStep(
         settings,
         shared,
         pipeline.recommend,
-        {"ranker": RANKER, "encoder": encoder, "policy": POLICY},
+        models_of(pipeline, encoder),
         now_ms=lambda: time.time() * 1000,
         wait_until_current=lambda: replica.wait_until_current(lambda: app.should_stop),
     )

@@ -1,7 +1,7 @@
-"""The catalogue: every video that may be shown, as columns of arrays that a ranking process shares.
+"""The catalogue: every video that may be shown, as columns of arrays that all stages of ranking share.
 
-A row is written once and never changes: a newer upload gets a new row and the old one dies. So neighbours
-that were found before stay right, and only what was added since needs a look.
+A row's content is written once and never changes: a newer upload gets a new row, and the old one is retired. So
+neighbours that were found before stay right, and only the rows added since have to be compared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ Vectors = NDArray[np.float32]
 
 DIM = 256
 GROWTH = 2048  # capacity is a multiple of this many rows
-TOPS = 64  # length of each shared list: trending, newest, popular; a guess
-NOBODY = -1  # code of a creator, category or language that was not named
+TOP_LENGTH = 64  # of each shared list: trending, newest, popular; a guess
+UNNAMED = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
     "vectors", "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
@@ -33,7 +33,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class TopLists:
-    """The shared lists of one tick, best first, ties by id: rows, at most TOPS each."""
+    """The shared lists of one tick, best first, ties by id: rows, at most TOP_LENGTH each."""
 
     trending: Rows
     newest: Rows
@@ -41,34 +41,33 @@ class TopLists:
 
 
 class Catalogue:
-    """Rows of videos; lookups of unknown or withdrawn ids give nothing. Zero rows pad it to its capacity."""
+    """Rows of videos; unknown and withdrawn ids are not found. Zero rows pad each column to its capacity."""
 
     def __init__(self, dim: int = DIM, encoder: str | None = None) -> None:
         self.dim = dim
-        self.encoder = encoder  # whose vectors count; None: anybody's
+        self.encoder = encoder  # only its vectors are used; None: those of any encoder
         self.size = 0
-        self.retirements = 0  # rows that may no longer be shown: neighbours found before need a look
+        self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
         self.now_ms = 0  # of the last tick
         self.ids: list[str] = []  # by row, like all that follows
         self.tags: list[tuple[str, ...]] = []
         self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         self.is_active: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
-        self.restricted_until_ms: NDArray[np.int64] = np.zeros(
-            GROWTH, np.int64
-        )  # before: for the creator's followers alone
+        # event time before which a video is shown to its creator's followers alone
+        self.restricted_until_ms: NDArray[np.int64] = np.zeros(GROWTH, np.int64)
         self.at_ms: NDArray[np.int64] = np.zeros(GROWTH, np.int64)
         self.duration_ms: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # 0: unknown
         self.creator: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
         self.category: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
         self.language: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
         self.code: NDArray[np.uint32] = np.zeros(GROWTH, np.uint32)  # as in Profile.seen
-        self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among all ids, sorted: breaks ties
+        self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among the sorted ids: breaks ties
         self.trend: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + decayed people) at the last tick
         self.total_popularity: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
         self.decayed_units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
         self.period = 0
-        self.popularity_by_id: dict[str, tuple[float, float]] = {}  # units and ever by video id
+        self.popularity_by_id: dict[str, tuple[float, float]] = {}  # decayed units and log2(1 + people) by video id
         self.row_of: dict[str, int] = {}  # of videos that may be shown
         self.withdrawn_ms: dict[str, int] = {}
         self.creators: dict[str, int] = {}
@@ -76,7 +75,7 @@ class Catalogue:
         self.languages: dict[str, int] = {}
         self.by_creator: dict[int, list[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
-        self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: `order` the other way round
+        self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: the inverse of `order`
         self._tops: TopLists | None = None
         self._newest_of: dict[tuple[int, int], Rows] = {}
 
@@ -85,7 +84,7 @@ class Catalogue:
         return len(self.row_of)
 
     def apply(self, records: Iterable[CatalogueRecord]) -> int:
-        """Take in records of features.v1, in their order; returns how many changed something."""
+        """Apply records of features.v1 in their order; returns how many changed something."""
         before = self.size
         changed = 0
         for record in records:
@@ -98,20 +97,20 @@ class Catalogue:
         return changed
 
     def add(self, entries: Iterable[Entry]) -> int:
-        """Take in videos that do not come from features.v1; returns how many changed something."""
+        """Add videos that do not come from features.v1; returns how many changed something."""
         before = self.size
         changed = sum(self._append(entry) for entry in entries)
         self._reindex(before)
         return changed
 
     def drop(self, video_ids: Iterable[str]) -> None:
-        """Take videos out without remembering when: any upload brings them back."""
+        """Remove videos without remembering when, so that any upload brings them back."""
         for video_id in video_ids:
             self._retire(video_id)
         self._invalidate_lists()
 
     def advance(self, now_ms: int, popular: Popularity | None = None) -> None:
-        """Go on to a tick: from now on the shared lists are those of `now_ms`; `popular` is what was counted since."""
+        """Advance to a tick: the shared lists become those of `now_ms`; `popular` is what was counted meanwhile."""
         self.now_ms = now_ms
         self._invalidate_lists()
         if popular is not None:
@@ -121,21 +120,21 @@ class Catalogue:
 
     def _count(self, popular: Popularity) -> None:
         self.period = popular.period
-        for video_id, trend, ever in zip(popular.video_ids, popular.trend, popular.total_popularity, strict=True):
-            counted = self.popularity_by_id[video_id] = (float(trend), log2(1.0 + ever))  # also of a video yet to come
+        for video_id, trend, total in zip(popular.video_ids, popular.trend, popular.total_popularity, strict=True):
+            counted = self.popularity_by_id[video_id] = (float(trend), log2(1.0 + total))  # kept for a later upload too
             if (row := self.row_of.get(video_id)) is not None:
                 self.decayed_units[row], self.total_popularity[row] = counted
 
     @property
     def tops(self) -> TopLists:
-        """The shared lists, made anew when the catalogue or the tick has changed."""
+        """The shared lists, computed once for each state of the catalogue and each tick."""
         if self._tops is None:
             rows = np.flatnonzero(self.is_active).astype(np.int32)
-            here = rows[self.at_ms[rows] <= self.now_ms] if self.now_ms else rows
+            uploaded = rows[self.at_ms[rows] <= self.now_ms] if self.now_ms else rows
             self._tops = TopLists(
-                trending=self.best(rows[self.trend[rows] > 0], self.trend, TOPS),
-                newest=self.best(here, self.at_ms, TOPS),
-                popular=self.best(rows[self.total_popularity[rows] > 0], self.total_popularity, TOPS),
+                trending=self.best(rows[self.trend[rows] > 0], self.trend, TOP_LENGTH),
+                newest=self.best(uploaded, self.at_ms, TOP_LENGTH),
+                popular=self.best(rows[self.total_popularity[rows] > 0], self.total_popularity, TOP_LENGTH),
             )
         return self._tops
 
@@ -148,11 +147,11 @@ class Catalogue:
         return rows[np.lexsort((self.order[rows], -of_rows))][:k]
 
     def rows(self, video_ids: Sequence[str]) -> Rows:
-        """Rows of those videos that may be shown, in the order asked for."""
+        """The rows of those of the videos that may be shown, in the given order."""
         return np.array([self.row_of[v] for v in video_ids if v in self.row_of], np.int32)
 
     def newest_of(self, creator: int, k: int) -> Rows:
-        """The newest videos of one creator, found once until something changes."""
+        """The newest videos of one creator, computed once until the catalogue changes."""
         found = self._newest_of.get((creator, k))
         if found is None:
             rows = np.array(self.by_creator.get(creator, ()), np.int32)
@@ -166,7 +165,7 @@ class Catalogue:
             self._grow()
         row, self.size = self.size, self.size + 1
         before = self.row_of.get(entry.video_id)
-        if before is not None:  # its people stay with it until the next tick counts them
+        if before is not None:  # a new upload keeps the counts of the old one until the next tick
             self.trend[row], self.total_popularity[row] = self.trend[before], self.total_popularity[before]
         self._retire(entry.video_id)
         self.withdrawn_ms.pop(entry.video_id, None)
@@ -187,7 +186,7 @@ class Catalogue:
     def _is_old(self, entry: Entry) -> bool:
         row = self.row_of.get(entry.video_id)
         known_ms = self.withdrawn_ms.get(entry.video_id, -1) if row is None else int(self.at_ms[row]) - 1
-        return entry.at_ms <= known_ms  # of two uploads at one time the later record counts, as in compaction
+        return entry.at_ms <= known_ms  # of two uploads with the same time the later record wins, as in compaction
 
     def _is_repeat(self, entry: Entry) -> bool:
         row = self.row_of.get(entry.video_id)
@@ -231,7 +230,7 @@ class Catalogue:
             setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
 
     def _reindex(self, before: int) -> None:
-        """Bring the order of ids and the shared lists up to date with rows from `before` on."""
+        """Bring the order of the ids and the shared lists up to date with the rows from `before` on."""
         self._invalidate_lists()
         if before == self.size:
             return
@@ -244,4 +243,4 @@ class Catalogue:
 
 
 def _code(codes: dict[str, int], name: str | None) -> int:
-    return NOBODY if name is None else codes.setdefault(name, len(codes))
+    return UNNAMED if name is None else codes.setdefault(name, len(codes))

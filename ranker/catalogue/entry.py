@@ -1,4 +1,4 @@
-"""One video as the catalogue takes it in, and how a record of features.v1 becomes one."""
+"""One video as the catalogue stores it, and how a record of features.v1 becomes one."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from schemas.messages.videos import Encoded, Vector
 
 Vectors = NDArray[np.float32]
 
-LIMITED = "safety:limited"  # the label that the safety gate writes
+LIMITED = "safety:limited"  # the label that moderation writes
 FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One video to take in; `vector` is float32 [D] of any length but 0, or None."""
+    """One video to add; `vector` is float32 [D] of any norm but 0, or None."""
 
     video_id: str
     at_ms: int
@@ -29,7 +29,7 @@ class Entry:
 
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
-    """What the catalogue keeps of a record; a vector that is not finite, or of another length or encoder, is none."""
+    """What the catalogue stores of a record, without a vector that is not finite or of another size or encoder."""
     vector = record.vectors.get("retrieval")
     if vector is not None and encoder not in (None, vector.encoder):
         vector = None
@@ -47,12 +47,12 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
 
 
 def restricted_until_ms(record: Encoded) -> int:
-    """Event time before which a video is limited: 0 where it never was, FOR_GOOD where that does not expire."""
+    """Event time before which a video is limited: 0 if it is not limited, FOR_GOOD if its limit does not expire."""
     return record.expires.get(LIMITED, FOR_GOOD) if LIMITED in record.labels else 0
 
 
 def vector_of(vector: Vector | None, dim: int) -> Vectors | None:
-    """float32 [dim] from base64, or None."""
+    """The vector as float32 [dim], or None if it has another size or is not finite."""
     if vector is None or len(vector.data) != 4 * dim:
         return None
     values = np.frombuffer(vector.data, dtype="<f4").astype(np.float32)
@@ -60,7 +60,7 @@ def vector_of(vector: Vector | None, dim: int) -> Vectors | None:
 
 
 def unit(vector: Vectors) -> Vectors:
-    """The vector at length 1; a zero vector stays zero.
+    """The vector scaled to norm 1; a zero vector stays zero.
 
     >>> unit(np.array([3, 4], np.float32)).tolist()
     [0.6000000238418579, 0.800000011920929]

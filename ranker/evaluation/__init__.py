@@ -1,1 +1,1 @@
-"""How good slates are, in figures."""
+"""Evaluation: how good slates are, in figures."""

@@ -1,4 +1,4 @@
-"""Metrics: how well scores put what a person likes before everything else, and how sure that figure is."""
+"""Metrics: how well scores rank what a person likes above everything else, and how certain that figure is."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,12 @@ Mask = NDArray[np.bool_]
 
 
 def recall_at(k: int, scores: Scores, relevant: Mask) -> float:
-    """The share of what is relevant that stands among the k highest scores; NaN where nothing is relevant.
+    """The share of the relevant items that are among the k highest scores; NaN if none is relevant.
 
-    scores    [N], those that are not finite come last
+    scores    [N], those that are not finite rank last
     relevant  [N]
 
-    Scores that tie for the last places count by the chance that a random order takes them, so scores that are
-    all equal give k / N.
+    Items that tie for the last places count by their chance in a random order, so scores that are all equal give k / N.
 
     >>> recall_at(2, np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False]))
     0.75
@@ -26,14 +25,14 @@ def recall_at(k: int, scores: Scores, relevant: Mask) -> float:
     k = min(k, len(ranked))
     edge = np.partition(ranked, -k)[-k]
     above, tied = ranked > edge, ranked == edge
-    taken = (k - above.sum()) / tied.sum()  # the chance of one that ties
-    return float((relevant[above].sum() + taken * relevant[tied].sum()) / relevant.sum())
+    chance = (k - above.sum()) / tied.sum()  # of each tied item
+    return float((relevant[above].sum() + chance * relevant[tied].sum()) / relevant.sum())
 
 
 def auc(scores: Scores, positive: Mask) -> float:
-    """The chance that a positive scores higher than a negative, a tie counting half; NaN where one kind lacks.
+    """The chance that a positive scores higher than a negative, a tie counting half; NaN if there are none of either.
 
-    scores    [N], those that are not finite come last
+    scores    [N], those that are not finite rank last
     positive  [N]
 
     Hanley & McNeil 1982, "The meaning and use of the area under a receiver operating characteristic curve".
@@ -42,15 +41,15 @@ def auc(scores: Scores, positive: Mask) -> float:
     0.875
     """
     ranked = _finite(scores)
-    ours, others = ranked[positive], np.sort(ranked[~positive])
-    if not len(ours) or not len(others):
+    positives, negatives = ranked[positive], np.sort(ranked[~positive])
+    if not len(positives) or not len(negatives):
         return float("nan")
-    twice_beaten = others.searchsorted(ours, "left") + others.searchsorted(ours, "right")
-    return float(twice_beaten.mean() / (2 * len(others)))
+    twice_below = negatives.searchsorted(positives, "left") + negatives.searchsorted(positives, "right")
+    return float(twice_below.mean() / (2 * len(negatives)))
 
 
 def interval(values: Figures, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Where the mean of [N] values lies with 95 %, by drawing N of them again and again (Efron 1979, bootstrap).
+    """The 95 % confidence interval of the mean of [N] values, by the bootstrap (Efron 1979).
 
     >>> interval(np.array([1.0, 1.0, 1.0]))
     (1.0, 1.0)

@@ -1,1 +1,1 @@
-"""Feeds: which stages make which slate."""
+"""Feeds: which stages make which slate, and how a feed is found by its name."""

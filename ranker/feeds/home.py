@@ -1,36 +1,37 @@
-"""The home feed, as a table of its stages."""
+"""The home feed: the default, as a table of its stages."""
 
-from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline import filters, sources
+from ranker.feeds.feed import FeedContext
+from ranker.pipeline import filters, scorers, sources
 from ranker.pipeline.features import featurize
-from ranker.pipeline.merge import name_of
-from ranker.pipeline.pipeline import SIZE, Clock, Pipeline, no_clock
-from ranker.pipeline.reasons import explain
+from ranker.pipeline.merge import FILL
+from ranker.pipeline.pipeline import Pipeline
+from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
-from ranker.pipeline.scorers import WEIGHTS, Weights, weighted_sum
-from ranker.retrieval.index import VideoIndex
 from ranker.retrieval.neighbour_cache import NeighbourCache
 
+REASONS = (
+    # near a video that the person watched or liked, which it names
+    Reason("similar_to", ("similar", "liking"), ("near_recent",), names_interest=True),
+    Reason("creator", ("creator",), ("creators",)),  # its creator is followed or often watched
+    Reason("trending", ("trend",), ("trending",)),  # many people turn to it at present
+    Reason("fresh", ("fresh",), ("fresh",)),  # newly uploaded
+    Reason("popular", ("popular",), ("popular", FILL)),  # many people have turned to it; also for want of any reason
+)
 
-def home(
-    index: VideoIndex,
-    catalogue: Catalogue,
-    weights: Weights = WEIGHTS,
-    size: int = SIZE,
-    clock: Clock = no_clock,
-) -> Pipeline:
-    """The pipeline of the home feed, as a table of its stages."""
-    found = (
-        sources.near_recent(NeighbourCache(index, catalogue, sources.NEAR)),
-        sources.trending(catalogue),
-        sources.fresh(catalogue),
-        sources.creators(catalogue),
-        sources.popular(catalogue),
-    )
-    names = [name_of(source) for source in found]
+
+def build(context: FeedContext) -> Pipeline:
+    """The pipeline of the home feed."""
+    catalogue = context.catalogue
     return Pipeline(
+        policy="home@1",  # raised with the stages
         catalogue=catalogue,
-        sources=found,
+        sources=(
+            sources.near_recent(NeighbourCache(context.index, catalogue, sources.NEIGHBOURS)),
+            sources.trending(catalogue),
+            sources.fresh(catalogue),
+            sources.creators(catalogue),
+            sources.popular(catalogue),
+        ),
         filters=(
             filters.active(catalogue),
             filters.visible_to_viewer(catalogue),
@@ -40,9 +41,9 @@ def home(
             filters.not_own(catalogue),
         ),
         features=featurize(catalogue),
-        scorer=weighted_sum(weights),
-        select=diverse(catalogue, size, explore=names.index("fresh")),
-        explain=explain(catalogue, weights, names),
-        size=size,
-        clock=clock,
+        scorer=scorers.weighted_sum(),
+        select=diverse(catalogue, context.slate_size, explore="fresh"),
+        explain=explain(catalogue, REASONS),
+        size=context.slate_size,
+        clock=context.clock,
     )

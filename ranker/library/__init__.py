@@ -1,1 +1,1 @@
-"""All videos with all their vectors, for what people ask: search, similar, playlists, re-uploads."""
+"""The library: all videos with all their vectors, for search, similar videos, playlists and re-uploads."""

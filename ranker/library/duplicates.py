@@ -1,4 +1,4 @@
-"""Re-uploads: pairs and groups of videos that look and sound the same."""
+"""Duplicates: pairs and groups of videos that look and sound the same."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,62 +8,62 @@ import numpy as np
 from ranker.library.library import Vectors, VideoLibrary
 from schemas.messages.videos import Encoded
 
-SAME = {"image": 0.97, "audio": 0.97}  # cosines from which on two videos have the same picture, the same sound
-SAME_LENGTH = 0.05  # share by which the lengths of a video and its re-upload may differ; a guess
-BLOCK = 1024  # rows compared at once with all others
+MIN_COSINE = {"image": 0.97, "audio": 0.97}  # of two videos with the same picture, the same sound
+MAX_LENGTH_DIFFERENCE = 0.05  # relative, between a video and its re-upload; a guess
+BLOCK = 1024  # rows compared with all others in one product
 
 
 class Pair(NamedTuple):
-    """Two uploads of what looks and sounds the same, the earlier first; `alike` is the cosine by modality."""
+    """Two uploads that look and sound the same, the earlier one first; `alike` is the cosine by modality."""
 
     first: Encoded
     second: Encoded
     alike: dict[str, float]
 
 
-def reuploads(gallery: VideoLibrary) -> list[Pair]:
+def reuploads(library: VideoLibrary) -> list[Pair]:
     """Pairs whose pictures and sounds are the same, and that are about equally long.
 
-    A text alone is no evidence, since many videos share a title; nor is a sound under other pictures.
+    Equal texts are no evidence, since many videos share a title; nor is one sound under different pictures.
     """
     candidates: dict[tuple[str, str], dict[str, float]] = {}
-    for name, least in SAME.items():
-        videos, rows = gallery.column(name)
-        for one, other, alike in pairs_above(rows, least):
-            candidates.setdefault((videos[one].video_id, videos[other].video_id), {})[name] = round(alike, 3)
+    for name, min_cosine in MIN_COSINE.items():
+        videos, rows = library.column(name)
+        for lower, higher, cosine in pairs_above(rows, min_cosine):
+            candidates.setdefault((videos[lower].video_id, videos[higher].video_id), {})[name] = round(cosine, 3)
     pairs = []
     for ids, cosines in sorted(candidates.items()):
-        first, second = sorted((gallery.videos[video_id] for video_id in ids), key=lambda v: (v.at_ms, v.video_id))
+        first, second = sorted((library.videos[video_id] for video_id in ids), key=lambda v: (v.at_ms, v.video_id))
         pairs.append(Pair(first, second, cosines))
     return [pair for pair in pairs if is_reupload(pair)]
 
 
 def is_reupload(pair: Pair) -> bool:
-    """Whether both videos have picture, sound or both, the same in each, and their lengths agree."""
-    one_has, other_has = ({name for name in SAME if name in video.vectors} for video in pair[:2])
-    one_ms, other_ms = pair.first.duration_ms, pair.second.duration_ms
-    if one_ms and other_ms and abs(one_ms - other_ms) > SAME_LENGTH * max(one_ms, other_ms):
+    """Whether both videos have the same modalities, agree in each of them, and are about equally long."""
+    first_has, second_has = ({name for name in MIN_COSINE if name in video.vectors} for video in pair[:2])
+    first_ms, second_ms = pair.first.duration_ms, pair.second.duration_ms
+    if first_ms and second_ms and abs(first_ms - second_ms) > MAX_LENGTH_DIFFERENCE * max(first_ms, second_ms):
         return False
-    return one_has == other_has == pair.alike.keys()
+    return first_has == second_has == pair.alike.keys()
 
 
-def pairs_above(rows: Vectors, least: float) -> Iterable[tuple[int, int, float]]:
-    """Pairs of rows [N, D] whose product reaches the least, the lower row first."""
+def pairs_above(rows: Vectors, min_cosine: float) -> Iterable[tuple[int, int, float]]:
+    """Pairs of rows [N, D] with at least this cosine, the lower row first."""
     for start in range(0, len(rows), BLOCK):
         products = rows[start : start + BLOCK] @ rows.T
-        for place, other in np.argwhere(products >= least).tolist():
+        for place, other in np.argwhere(products >= min_cosine).tolist():
             if start + place < other:
                 yield start + place, other, float(products[place, other])
 
 
 def groups(pairs: Sequence[Pair]) -> list[list[Encoded]]:
-    """Pairs joined to groups of the same video, the earliest upload first; groups by their first."""
+    """Pairs joined to groups of the same video, the earliest upload first; groups in the order of their first."""
     group_of: dict[str, list[Encoded]] = {}
     for pair in pairs:
-        one, other = (group_of.setdefault(video.video_id, [video]) for video in pair[:2])
-        if one is not other:
-            one += other
-            group_of.update((video.video_id, one) for video in other)
-    found = {id(group): group for group in group_of.values()}
-    ordered = [sorted(group, key=lambda video: (video.at_ms, video.video_id)) for group in found.values()]
+        group, other = (group_of.setdefault(video.video_id, [video]) for video in pair[:2])
+        if group is not other:
+            group += other
+            group_of.update((video.video_id, group) for video in other)
+    distinct = {id(group): group for group in group_of.values()}
+    ordered = [sorted(group, key=lambda video: (video.at_ms, video.video_id)) for group in distinct.values()]
     return sorted(ordered, key=lambda group: (group[0].at_ms, group[0].video_id))

@@ -1,15 +1,15 @@
-"""Filters: what may be shown to a person. Each says True for the candidates to keep; the pipeline keeps the names."""
+"""Filters: what may be shown to a person. Each returns True for the candidates to keep."""
 
 import numpy as np
 
-from ranker.catalogue.catalogue import NOBODY, Catalogue
+from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.types import Candidates, Filter, Mask, QueryBatch, Rows
 from ranker.profile.history import HiddenItem, Interactions
 
 
 def active(catalogue: Catalogue) -> Filter:
-    """Not withdrawn, nor replaced by a newer upload."""
+    """Neither withdrawn nor replaced by a newer upload."""
 
     def active(batch: QueryBatch, candidates: Candidates) -> Mask:
         return catalogue.is_active[candidates.rows]
@@ -18,11 +18,10 @@ def active(catalogue: Catalogue) -> Filter:
 
 
 def visible_to_viewer(catalogue: Catalogue) -> Filter:
-    """Not limited by the safety gate at the time of the query, unless the person follows the creator."""
+    """Not limited by moderation at the time of the query, unless the person follows the creator."""
 
     def visible_to_viewer(batch: QueryBatch, candidates: Candidates) -> Mask:
-        until = catalogue.restricted_until_ms[candidates.rows]
-        keep: Mask = until == 0
+        keep: Mask = catalogue.restricted_until_ms[candidates.rows] == 0
         if keep.all():
             return keep
         for place, span in candidates.spans():
@@ -34,11 +33,11 @@ def visible_to_viewer(catalogue: Catalogue) -> Filter:
 
 
 def unrestricted(rows: Rows, now_ms: int, follows: Interactions, catalogue: Catalogue) -> Mask:
-    """Which rows are not limited at this event time, or are by somebody whom the person follows."""
+    """Which rows are not limited at this event time, or are by a creator whom the person follows."""
     keep: Mask = catalogue.restricted_until_ms[rows] <= now_ms
     if not keep.all():
-        creators = catalogue.creator[catalogue.rows([mark.video_id for mark in follows])]
-        keep |= np.isin(catalogue.creator[rows], creators[creators != NOBODY])
+        creators = catalogue.creator[catalogue.rows([follow.video_id for follow in follows])]
+        keep |= np.isin(catalogue.creator[rows], creators[creators != UNNAMED])
     return keep
 
 
@@ -46,20 +45,21 @@ def unseen(catalogue: Catalogue) -> Filter:
     """Not among the last 512 videos that the person saw."""
 
     def unseen(batch: QueryBatch, candidates: Candidates) -> Mask:
-        return ~batch.query_features.seen.hold(candidates.of, catalogue.code[candidates.rows])
+        return ~batch.query_features.seen.contain(candidates.query, catalogue.code[candidates.rows])
 
     return unseen
 
 
 def not_skipped(catalogue: Catalogue) -> Filter:
-    """Not skipped lately."""
+    """Not skipped recently."""
 
     def not_skipped(batch: QueryBatch, candidates: Candidates) -> Mask:
         keep = np.ones(len(candidates.rows), np.bool_)
-        skipped = keys_of(batch.query_features.skipped.of, catalogue.order[batch.query_features.skipped.rows])
+        interactions = batch.query_features.skipped
+        skipped = keys_of(interactions.query, catalogue.order[interactions.rows])
         places = candidates.keys.searchsorted(skipped)
-        there = places < len(keep)
-        places, skipped = places[there], skipped[there]
+        inside = places < len(keep)
+        places, skipped = places[inside], skipped[inside]
         keep[places[candidates.keys[places] == skipped]] = False
         return keep
 
@@ -67,9 +67,9 @@ def not_skipped(catalogue: Catalogue) -> Filter:
 
 
 def not_hidden(catalogue: Catalogue) -> Filter:
-    """Not hidden, nor by the creator or with a tag of a video that was hidden with this scope.
+    """Not hidden, nor by the creator or with a tag of a video that was hidden with that scope.
 
-    A hide of a video that was withdrawn since no longer tells its creator or its tags.
+    The creator and the tags of a hidden video are unknown once it is withdrawn, and then hide nothing.
     """
 
     def not_hidden(batch: QueryBatch, candidates: Candidates) -> Mask:
@@ -77,14 +77,26 @@ def not_hidden(catalogue: Catalogue) -> Filter:
         for place, span in candidates.spans():
             for hide in batch.queries[place].profile.hides:
                 if hide.video_id in catalogue.row_of:
-                    keep[span] &= not_like(hide, candidates.rows[span], catalogue)
+                    keep[span] &= outside_scope(hide, candidates.rows[span], catalogue)
         return keep
 
     return not_hidden
 
 
+def outside_scope(hide: HiddenItem, rows: Rows, catalogue: Catalogue) -> Mask:
+    """Which rows are neither the hidden video nor hidden with it by their creator or a tag."""
+    hidden = catalogue.row_of[hide.video_id]
+    keep: Mask = rows != hidden
+    if hide.scope == "creator" and catalogue.creator[hidden] != UNNAMED:
+        keep &= catalogue.creator[rows] != catalogue.creator[hidden]
+    elif hide.scope == "tag":
+        tags = frozenset(catalogue.tags[hidden])
+        keep &= np.array([tags.isdisjoint(catalogue.tags[row]) for row in rows], np.bool_)
+    return keep
+
+
 def not_own(catalogue: Catalogue) -> Filter:
-    """Not made by the person."""
+    """Not uploaded by the person themselves."""
 
     def not_own(batch: QueryBatch, candidates: Candidates) -> Mask:
         keep = np.ones(len(candidates.rows), np.bool_)
@@ -95,15 +107,3 @@ def not_own(catalogue: Catalogue) -> Filter:
         return keep
 
     return not_own
-
-
-def not_like(hide: HiddenItem, rows: Rows, catalogue: Catalogue) -> Mask:
-    """Which rows are not what a person hid."""
-    hidden = catalogue.row_of[hide.video_id]
-    keep: Mask = rows != hidden
-    if hide.scope == "creator" and catalogue.creator[hidden] >= 0:
-        keep &= catalogue.creator[rows] != catalogue.creator[hidden]
-    elif hide.scope == "tag":
-        tags = frozenset(catalogue.tags[hidden])
-        keep &= np.array([tags.isdisjoint(catalogue.tags[row]) for row in rows], np.bool_)
-    return keep

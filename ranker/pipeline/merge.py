@@ -1,121 +1,126 @@
-"""Sifting: from what the sources found for a batch to what may be shown, with a reason for the rest."""
+"""Merging and filtering: from what the sources returned for a batch to the candidates that may be shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline import source_sets
 from ranker.pipeline.pair_keys import Keys, is_first, keys_of, parts_of
-from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, Rows, SourceResult
+from ranker.pipeline.source_sets import SourceSets
+from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, Rows, SourceResult, name_of
 from ranker.profile.model import seen_codes
 
-FILL = "fill"  # source of what was taken from the whole catalogue because the sources gave too little
-FILL_BIT = 7
-BITS = 8  # of a candidate's sources
-RESHOW_SEEN = "unseen"  # in `degraded`: nothing unseen is left, the oldest-seen videos come back
-PASSED = -1  # no filter said no
+FILL = "fill"  # source of what was taken from the whole catalogue because the sources returned too little
+RESHOW_SEEN = "unseen"  # in `degraded`: no unseen video is left, the ones seen longest ago are shown again
+PASSED = -1  # no filter rejected it
 
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """Candidates of a batch; and of each query what was dropped, what was missing, and whether that was all."""
+    """The candidates of a batch; for each query what was removed, what was missing, and whether that was everything."""
 
     candidates: Candidates
     drops: list[Drops]
     degraded: list[tuple[str, ...]]
-    exhausted: list[bool]  # the whole catalogue holds too little for this person
+    exhausted: list[bool]  # the whole catalogue holds fewer than `size` videos for this person
 
 
 def filter_candidates(
-    batch: QueryBatch, found: Sequence[SourceResult], filters: Sequence[Filter], catalogue: Catalogue, size: int
+    batch: QueryBatch, results: Mapping[str, SourceResult], filters: Sequence[Filter], catalogue: Catalogue, size: int
 ) -> FilterResult:
-    """Filter what was found; fill up from the whole catalogue where that leaves fewer than `size`."""
-    merged = merge(found, len(batch.queries), catalogue)
-    by = first_rejecting_filter(batch, merged, filters)
-    names = [name_of(one) for one in filters]
-    drops = [Drops(catalogue.ids, names, merged.rows[span], by[span]) for _, span in merged.spans()]
-    degraded = [tuple(dict.fromkeys(one.missing[q] for one in found if q in one.missing)) for q in range(len(drops))]
-    exhausted = [False] * len(drops)
-    passed, more = by == PASSED, []
-    kept = candidates_of(merged.keys[passed], merged.sources[passed], len(drops), catalogue)
-    for q, span in kept.spans():
-        there = kept.rows[span]
-        if len(there) < size:
-            rows = backfill(batch, q, there, filters, catalogue, size)
-            exhausted[q] = len(there) + len(rows) < size
-            if not len(there) + len(rows):
-                rows = seen_again(batch, q, filters, catalogue, size)
-                degraded[q] += (RESHOW_SEEN,) if len(rows) else ()
-            more.append(SourceResult(rows, np.full(len(rows), q)))
-    return FilterResult(join(kept, more, catalogue) if more else kept, drops, degraded, exhausted)
+    """Merge the sources' results and filter them; backfill the queries that are left with fewer than `size`."""
+    count = len(batch.queries)
+    merged = merge(results, count, catalogue)
+    rejected_by = first_rejecting_filter(batch, merged, filters)
+    names = [name_of(keep) for keep in filters]
+    drops = [Drops(catalogue.ids, names, merged.rows[span], rejected_by[span]) for _, span in merged.spans()]
+    degraded = [missing_for(query, results) for query in range(count)]
+    exhausted, backfilled = [False] * count, []
+    passed = rejected_by == PASSED
+    kept = candidates_of(merged.keys[passed], merged.sources[passed], count, catalogue)
+    for query, span in kept.spans():
+        found = kept.rows[span]
+        if len(found) < size:
+            rows = backfill(batch, query, found, filters, catalogue, size)
+            exhausted[query] = len(found) + len(rows) < size
+            if not len(found) + len(rows):
+                rows = seen_longest_ago(batch, query, filters, catalogue, size)
+                degraded[query] += (RESHOW_SEEN,) if len(rows) else ()
+            backfilled.append(SourceResult(rows, np.full(len(rows), query)))
+    return FilterResult(join(kept, backfilled, catalogue) if backfilled else kept, drops, degraded, exhausted)
 
 
-def merge(found: Sequence[SourceResult], count: int, catalogue: Catalogue) -> Candidates:
-    """What was found for each query, no row twice; bit i of its sources says that source i found it."""
-    rows, of = np.concatenate([one.rows for one in found]), np.concatenate([one.of for one in found])
-    source = np.arange(len(found)).repeat([len(one.rows) for one in found])
-    keys = keys_of(of, catalogue.order[rows]) * BITS + source
+def missing_for(query: int, results: Mapping[str, SourceResult]) -> tuple[str, ...]:
+    """What did not answer the sources for one query, each name once, in the order of the sources."""
+    return tuple(dict.fromkeys(result.missing[query] for result in results.values() if query in result.missing))
+
+
+def merge(results: Mapping[str, SourceResult], count: int, catalogue: Catalogue) -> Candidates:
+    """What the sources, by name, returned for `count` queries: each row once a query, with the set of its sources."""
+    rows = np.concatenate([result.rows for result in results.values()])
+    query = np.concatenate([result.query for result in results.values()]).astype(np.int64, copy=False)
+    source = np.arange(len(results)).repeat([len(result.rows) for result in results.values()])
+    bits = len(results).bit_length()  # 32 for the id's place and 6 for the query of a batch leave room for 25
+    keys = keys_of(query, catalogue.order[rows]) << bits | source
     keys.sort()
-    bits = np.left_shift(np.uint8(1), (keys % BITS).astype(np.uint8))
-    first = is_first(keys // BITS).nonzero()[0]
-    sources = np.bitwise_or.reduceat(bits, first) if len(first) else bits
-    return candidates_of(keys[first] // BITS, sources, count, catalogue)
+    pairs, source = keys >> bits, keys & ((1 << bits) - 1)
+    first = is_first(pairs).nonzero()[0]
+    sources = source_sets.union((*results, FILL), source, first)
+    return candidates_of(pairs[first], sources, count, catalogue)
 
 
-def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int8]:
-    """The place of the first filter that says no to each candidate; PASSED where none does."""
-    by = np.full(len(candidates.rows), PASSED, np.int8)
-    for i, one in reversed([*enumerate(filters)]):
-        by[~one(batch, candidates)] = i
-    return by
+def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int16]:
+    """The place of the first filter that rejects each candidate; PASSED where none does."""
+    rejected_by = np.full(len(candidates.rows), PASSED, np.int16)
+    for i, keep in reversed([*enumerate(filters)]):
+        rejected_by[np.logical_not(keep(batch, candidates))] = i
+    return rejected_by
 
 
-def backfill(batch: QueryBatch, q: int, but: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
-    """What is popular, then what is newest, of all that may be shown and is not there yet."""
-    rows = everything(batch, q, filters, catalogue)
-    rows = rows[~np.isin(rows, but)]
+def backfill(
+    batch: QueryBatch, query: int, found: Rows, filters: Sequence[Filter], catalogue: Catalogue, size: int
+) -> Rows:
+    """The most popular, then the newest, of all videos that may be shown and are not found yet."""
+    rows = all_that_pass(batch, query, filters, catalogue)
+    rows = rows[~np.isin(rows, found)]
     best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -catalogue.total_popularity[rows]))
-    chosen: Rows = rows[best[: size - len(but)]]
+    chosen: Rows = rows[best[: size - len(found)]]
     return chosen
 
 
-def seen_again(batch: QueryBatch, q: int, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
-    """The videos whose last sight is longest ago, when nothing unseen may be shown; still none of the skipped."""
-    rows = everything(batch, q, [one for one in filters if name_of(one) != RESHOW_SEEN], catalogue)
-    seen = seen_codes(batch.queries[q].profile)
+def seen_longest_ago(batch: QueryBatch, query: int, filters: Sequence[Filter], catalogue: Catalogue, size: int) -> Rows:
+    """The videos that were last seen longest ago, for when no unseen video may be shown; skipped ones stay away."""
+    rows = all_that_pass(batch, query, [keep for keep in filters if name_of(keep) != RESHOW_SEEN], catalogue)
+    seen = seen_codes(batch.queries[query].profile)
     sorter = np.argsort(seen, kind="stable")
-    at = np.minimum(seen[sorter].searchsorted(catalogue.code[rows]), len(seen) - 1)
-    oldest = np.lexsort((catalogue.order[rows], sorter[at] if len(seen) else at))
+    places = np.minimum(seen[sorter].searchsorted(catalogue.code[rows]), len(seen) - 1)
+    oldest = np.lexsort((catalogue.order[rows], sorter[places] if len(seen) else places))
     chosen: Rows = rows[oldest[:size]]
     return chosen
 
 
-def everything(batch: QueryBatch, q: int, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
-    """All rows that the filters let through for one query."""
-    alive = catalogue.is_active[catalogue.by_id].nonzero()[0]
-    keys, sources = keys_of(np.full(len(alive), q), alive), np.zeros(len(alive), np.uint8)
-    all_alive = candidates_of(keys, sources, len(batch.queries), catalogue)
-    passed: Rows = all_alive.rows[first_rejecting_filter(batch, all_alive, filters) == PASSED]
+def all_that_pass(batch: QueryBatch, query: int, filters: Sequence[Filter], catalogue: Catalogue) -> Rows:
+    """All rows of the catalogue that the filters keep for one query."""
+    order = catalogue.is_active[catalogue.by_id].nonzero()[0]
+    keys, sources = keys_of(np.full(len(order), query), order), source_sets.single((FILL,), FILL, len(order))
+    everything = candidates_of(keys, sources, len(batch.queries), catalogue)
+    passed: Rows = everything.rows[first_rejecting_filter(batch, everything, filters) == PASSED]
     return passed
 
 
-def join(kept: Candidates, more: Sequence[SourceResult], catalogue: Catalogue) -> Candidates:
-    """Candidates together with others, whose source is the whole catalogue."""
-    keys = np.concatenate([kept.keys, *(keys_of(one.of, catalogue.order[one.rows]) for one in more)])
-    sources = np.full(len(keys), 1 << FILL_BIT, np.uint8)
-    sources[: len(kept.keys)] = kept.sources
+def join(kept: Candidates, backfilled: Sequence[SourceResult], catalogue: Catalogue) -> Candidates:
+    """The candidates together with others, whose source is FILL."""
+    keys = np.concatenate([kept.keys, *(keys_of(result.query, catalogue.order[result.rows]) for result in backfilled)])
+    fill = source_sets.single(kept.sources.names, FILL, len(keys) - len(kept.keys))
+    sources = source_sets.concatenate(kept.sources, fill)
     order = keys.argsort()
     return candidates_of(keys[order], sources[order], len(kept.bounds) - 1, catalogue)
 
 
-def candidates_of(keys: Keys, sources: NDArray[np.uint8], count: int, catalogue: Catalogue) -> Candidates:
-    """Candidates of so many queries from their sorted keys."""
-    of, order = parts_of(keys)
-    return Candidates(keys, catalogue.by_id[order], of, sources, of.searchsorted(np.arange(count + 1)))
-
-
-def name_of(stage: object) -> str:
-    """A stage's name."""
-    return str(getattr(stage, "__name__", type(stage).__name__))
+def candidates_of(keys: Keys, sources: SourceSets, count: int, catalogue: Catalogue) -> Candidates:
+    """The candidates of `count` queries from their sorted keys."""
+    query, order = parts_of(keys)
+    return Candidates(keys, catalogue.by_id[order], query, sources, query.searchsorted(np.arange(count + 1)))

@@ -1,28 +1,43 @@
-"""The funnel: sources → filters → features → scorer → selector → explain, over a batch of queries."""
+"""The pipeline: sources → filters → features → scorer → selector → explain, over a batch of queries."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.merge import filter_candidates
+from ranker.pipeline.merge import FILL, filter_candidates
 from ranker.pipeline.query_features import query_features
-from ranker.pipeline.types import Explain, Featurize, Filter, Query, QueryBatch, Scorer, Selector, Slate, Source
+from ranker.pipeline.types import (
+    Explain,
+    Featurize,
+    Filter,
+    Query,
+    QueryBatch,
+    Scorer,
+    Selector,
+    Slate,
+    Source,
+    name_of,
+)
 
 SIZE = 20
-BATCH = 64  # queries ranked together; other tasks run between two batches
+BATCH_SIZE = 64  # queries ranked together; other tasks run between two batches
 
 Clock = Callable[[], float]  # seconds; only differences count
 
 
+class PipelineError(ValueError):
+    """Stages that do not make a pipeline; the message says which and what to do."""
+
+
 def no_clock() -> float:
-    """The clock of whoever wants no timings."""
+    """The clock for callers who want no timings."""
     return 0.0
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages, in the order in which they run."""
+    """The stages, in the order in which they run, and the version of the whole."""
 
     catalogue: Catalogue
     sources: tuple[Source, ...]
@@ -31,32 +46,48 @@ class Pipeline:
     scorer: Scorer
     select: Selector
     explain: Explain
+    policy: str  # name and version of the feed, as slates say it: home@1
     size: int = SIZE
     clock: Clock = no_clock
 
+    def __post_init__(self) -> None:
+        """Refuse stages whose slates could not say where their items come from."""
+        names = self.source_names
+        if not names:
+            raise PipelineError(f"The pipeline {self.policy} has no source. Give it at least one.")
+        if FILL in names:
+            raise PipelineError(f"A source of {self.policy} has the name {FILL!r}, which is reserved. Rename it.")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise PipelineError(f"Two sources of {self.policy} have the name {twice[0]!r}. Give each its own __name__.")
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of the sources, as items say them."""
+        return tuple(map(name_of, self.sources))
+
     async def recommend(self, queries: Sequence[Query]) -> list[Slate]:
-        """One slate a query, in order; a slate does not depend on who else is asked about."""
+        """One slate a query, in order; a slate does not depend on the other queries."""
         slates: list[Slate] = []
-        for start in range(0, len(queries), BATCH):
+        for start in range(0, len(queries), BATCH_SIZE):
             if start:
                 await asyncio.sleep(0)
-            slates += await self._recommend_batch(queries[start : start + BATCH])
+            slates += await self._recommend(queries[start : start + BATCH_SIZE])
         return slates
 
-    async def _recommend_batch(self, queries: Sequence[Query]) -> list[Slate]:
-        began, retirements = self.clock(), self.catalogue.retirements
+    async def _recommend(self, queries: Sequence[Query]) -> list[Slate]:
+        started, retirements = self.clock(), self.catalogue.retirements
         batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
-        found = [await source(batch) for source in self.sources]  # in turn: only one of them ever waits
+        results = {name_of(source): await source(batch) for source in self.sources}  # in turn: only one ever waits
         retrieved = self.clock()
-        sifted = filter_candidates(batch, found, self.filters, self.catalogue, self.size)
-        features = self.features(batch, sifted.candidates)
-        scores = self.scorer(features)
+        filtered = filter_candidates(batch, results, self.filters, self.catalogue, self.size)
+        features = self.features(batch, filtered.candidates)
+        scores = self.scorer.score(features)
         scored = self.clock()
-        picks = self.select(batch, sifted.candidates, scores)
-        items = self.explain(sifted.candidates, features, scores, picks)
+        selection = self.select(batch, filtered.candidates, scores)
+        items = self.explain(filtered.candidates, features, scores, selection)
         done = self.clock()
         timings_ms = {
-            "retrieve": round(1000 * (retrieved - began), 3),
+            "retrieve": round(1000 * (retrieved - started), 3),
             "score": round(1000 * (scored - retrieved), 3),
             "select": round(1000 * (done - scored), 3),
         }
@@ -64,7 +95,7 @@ class Pipeline:
             Slate(
                 user_id=query.user_id,
                 version=query.version,
-                items=shown,
+                items=of_query,
                 drops=drops,
                 degraded=degraded,
                 exhausted=exhausted,
@@ -73,7 +104,7 @@ class Pipeline:
                 now_ms=query.now_ms,
                 follows=query.profile.follows,
             )
-            for query, shown, drops, degraded, exhausted in zip(
-                queries, items, sifted.drops, sifted.degraded, sifted.exhausted, strict=True
+            for query, of_query, drops, degraded, exhausted in zip(
+                queries, items, filtered.drops, filtered.degraded, filtered.exhausted, strict=True
             )
         ]

@@ -1,4 +1,4 @@
-"""The last filter of all: what was withdrawn or limited since leaves a ready slate."""
+"""The post-filter: removes from a finished slate what was withdrawn or limited after it was ranked."""
 
 from dataclasses import replace
 
@@ -10,16 +10,16 @@ from ranker.pipeline.types import Slate
 
 
 def drop_unavailable(slate: Slate, catalogue: Catalogue) -> Slate:
-    """Take what was withdrawn or limited since out of a ready slate and close the ranks: the last filter of all.
+    """Remove what was withdrawn or limited since from a finished slate, and close the gaps in the ranks.
 
-    Limits are judged as in the filters: by the time at which the slate was asked for, and by whom the person follows.
+    Limits are judged as the filters judge them: at the event time of the query, and by whom the person follows.
     """
     if slate.retirements == catalogue.retirements:
         return slate
-    there = [item for item in slate.items if item.video_id in catalogue.row_of]
-    rows = catalogue.rows([item.video_id for item in there])
-    fit = filters.unrestricted(rows, slate.now_ms, slate.follows, catalogue)
-    shown = [item for item, fits in zip(there, fit, strict=True) if fits]
+    active = [item for item in slate.items if item.video_id in catalogue.row_of]
+    rows = catalogue.rows([item.video_id for item in active])
+    unrestricted = filters.unrestricted(rows, slate.now_ms, slate.follows, catalogue)
+    shown = [item for item, may_be_shown in zip(active, unrestricted, strict=True) if may_be_shown]
     if len(shown) == len(slate.items):
         return slate
     return replace(slate, items=[changed(item, rank=rank) for rank, item in enumerate(shown, 1)])

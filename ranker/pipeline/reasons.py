@@ -1,106 +1,164 @@
-"""Explain: from picked places to items with their reasons.
+"""Explain: from selected places to items with their reasons.
 
-A reason's weight is its share of what speaks for the item: weight × feature, positive ones only, adding up to
-1 over all codes, rounded. The codes are a closed list:
-
-similar_to   near a video that the person watched or liked; names it
-creator      its creator is followed or often watched
-trending     many people turn to it now
-fresh        newly uploaded
-popular      many people have turned to it
-explore      drawn by chance among fresh uploads, to learn about them
+A reason's weight is its share of what speaks for the item; the shares of all codes add up to 1, and the greatest are
+shown, rounded. If the scorer can tell what contributed to a score, a code with features speaks by their contributions,
+and a code without features by its sources. For items that this leaves unexplained, every code speaks by its sources.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, islice, repeat
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.features import NAMES
-from ranker.pipeline.merge import FILL, FILL_BIT
-from ranker.pipeline.scorers import Weights
-from ranker.pipeline.types import Candidates, Explain, FeatureMatrix, Floats, Places, Rows, Scores, Selection
+from ranker.pipeline.source_sets import SourceSets
+from ranker.pipeline.types import (
+    Candidates,
+    Contributions,
+    Explain,
+    FeatureMatrix,
+    Floats,
+    Mask,
+    Places,
+    Rows,
+    Scores,
+    Selection,
+)
 from schemas.messages.recommendations import Because, Item
 
-REASONS = {
-    "similar_to": ("similar", "liking"),
-    "creator": ("creator",),
-    "trending": ("trend",),
-    "fresh": ("fresh",),
-    "popular": ("popular",),
-}
-FEATURES = [NAMES.index(name) for names in REASONS.values() for name in names]
-FIRST = [0, *accumulate(len(names) for names in REASONS.values())][:-1]  # of each code
-CODES = (*REASONS, "explore")
-SIMILAR = CODES.index("similar_to")
-SHOWN = 2  # reasons of one item, most
-LEAST = 0.1  # a smaller share is worth saying only if it is the greatest
-EXPLORED = [Because("explore", 1.0)]
+MAX_REASONS = 2  # of one item
+MIN_SECOND_SHARE = 0.1  # a smaller share is shown only if it is the greatest
+EXPLORED = [Because("explore", 1.0)]  # of an item that was drawn by chance, to learn about it
 DIGITS = 6
-TINY = 10.0**-DIGITS
+SMALLEST = 10.0**-DIGITS
 
 
-def explain(catalogue: Catalogue, weights: Weights, sources: Sequence[str]) -> Explain:
-    """Items with reasons by what `weights` make of the features; `sources` names the candidates' bits."""
-    pulls = np.array([[max(0.0, weights.linear_effect(name))] for name in NAMES], np.float32)
-    bit_of = {name: i for i, name in enumerate(sources)} | {FILL: FILL_BIT}
-    named = [[name for name, bit in bit_of.items() if bits >> bit & 1] for bits in range(256)]
+@dataclass(frozen=True)
+class Reason:
+    """One line of a feed's table: a reason code, and the features and sources that it stands for."""
 
-    def explain(candidates: Candidates, features: FeatureMatrix, scores: Scores, picks: Selection) -> list[list[Item]]:
-        there = picks.at >= 0
-        at, chance = picks.at[there], picks.propensity[there].tolist()
-        share = shares(features.values[:, at], pulls)
-        because = reasons_of(share, nearest(features, candidates.of[at], at), catalogue.ids)
+    code: str
+    features: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    source_weight: float = 1.0  # what a source counts, in the unit of the scorer's contributions
+    names_interest: bool = False  # whether the reason names the interest that is nearest to the item
+
+
+def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
+    """Items with reasons by a table, whose last code also stands for items for which no code speaks.
+
+    A source that the table does not list has its own name for a reason code.
+    """
+    listed = {source for reason in table for source in reason.sources}
+
+    @cache
+    def table_for(sources: tuple[str, ...]) -> tuple[Reason, ...]:
+        return (*(Reason(name, sources=(name,)) for name in sources if name not in listed), *table)
+
+    def explain(
+        candidates: Candidates, features: FeatureMatrix, scores: Scores, selection: Selection
+    ) -> list[list[Item]]:
+        chosen = selection.places >= 0
+        places, propensity = selection.places[chosen], selection.propensity[chosen].tolist()
+        sources = candidates.sources[places]
+        reasons = table_for(sources.names)
+        contributions = scores.contributions(places) if scores.contributions else None
+        share = shares(strengths(reasons, contributions, sources))
+        nearest = nearest_interest(features, candidates.query[places], places)
+        because = reasons_of(share, reasons, nearest, catalogue.ids)
         items = map(
             Item,
-            there.cumsum(axis=1)[there].tolist(),  # ranks
-            [catalogue.ids[row] for row in candidates.rows[at].tolist()],
-            rounded(scores.score[at]).tolist(),
-            probabilities(scores, at),
-            chance,
-            [named[bits] for bits in candidates.sources[at].tolist()],
-            [reasons if one == 1.0 else EXPLORED for reasons, one in zip(because, chance, strict=True)],
+            chosen.cumsum(axis=1)[chosen].tolist(),  # ranks
+            [catalogue.ids[row] for row in candidates.rows[places].tolist()],
+            rounded(scores.score[places]).tolist(),
+            probabilities(scores, places),
+            propensity,
+            sources.to_lists(),
+            [given if chance == 1.0 else EXPLORED for given, chance in zip(because, propensity, strict=True)],
         )
-        return [[*islice(items, count)] for count in there.sum(axis=1).tolist()]
+        return [[*islice(items, count)] for count in chosen.sum(axis=1).tolist()]
 
     return explain
 
 
-def probabilities(scores: Scores, at: Places) -> list[dict[str, float]]:
-    """What each head says of the candidates `at` [M]."""
-    heads = rounded(np.array([head[at] for head in scores.heads.values()])).clip(TINY, 1 - TINY)  # [H, M]
+def probabilities(scores: Scores, places: Places) -> list[dict[str, float]]:
+    """What each head says of the candidates at these places [M]."""
+    if not scores.heads:
+        return [{} for _ in places]
+    heads = rounded(np.array([head[places] for head in scores.heads.values()])).clip(SMALLEST, 1 - SMALLEST)  # [H, M]
     return [*map(dict, map(zip, repeat(tuple(scores.heads)), heads.T.tolist()))]  # twice as fast as comprehensions
 
 
-def nearest(features: FeatureMatrix, of: Places, at: Places) -> Rows:
-    """The interest that is nearest to each of the candidates `at` [M], −1: none is near."""
-    nearness = features.nearness[:, at]
-    return np.where(nearness.max(axis=0) > 0, features.interests[of, nearness.argmax(axis=0)], -1)
+def nearest_interest(features: FeatureMatrix, query: Places, places: Places) -> Rows:
+    """The interest that is nearest to each of the candidates at these places [M], −1: none is near."""
+    if not len(features.nearness):
+        return np.full(len(places), -1, np.int32)
+    nearness = features.nearness[:, places]
+    return np.where(nearness.max(axis=0) > 0, features.interests[query, nearness.argmax(axis=0)], -1)
 
 
-def shares(values: Floats, pulls: Floats) -> Floats:
-    """Each code's share of what speaks for an item: features [F, M] and their pulls [F, 1] → [codes, M]."""
-    parts = pulls * np.maximum(values, 0)
-    by_code = np.add.reduceat(parts[FEATURES], FIRST, axis=0)
-    total = by_code.sum(axis=0)
-    by_code[-1] += total == 0  # nothing speaks for it but that something has to be shown
-    by_code /= np.where(total > 0, total, np.float32(1))
-    return by_code
+def strengths(table: Sequence[Reason], contributions: Contributions | None, sources: SourceSets) -> Floats:
+    """How strongly each code of a table speaks for M items [codes, M], zero or more.
 
-
-def reasons_of(share: Floats, near: Rows, ids: Sequence[str]) -> list[list[Because]]:
-    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first."""
-    order = np.argsort(-share, axis=0, kind="stable")[:SHOWN]  # [SHOWN, M]
-    weights = rounded(np.take_along_axis(share, order, axis=0))
-    named = np.where(order == SIMILAR, near, -1)
-    first, second = (
-        [Because(CODES[code], worth, ids[row] if row >= 0 else None) for code, worth, row in zip(*of_one, strict=True)]
-        for of_one in zip(order.tolist(), weights.tolist(), named.tolist(), strict=True)
+    >>> from ranker.pipeline.source_sets import single
+    >>> contributions = Contributions(("trend",), np.array([[0.5, -0.5]], np.float32))
+    >>> table = (Reason("trending", features=("trend",)), Reason("season", sources=("seasonal",)))
+    >>> strengths(table, contributions, single(("seasonal",), "seasonal", 2)).tolist()
+    [[0.5, 0.0], [1.0, 1.0]]
+    """
+    if contributions is None:
+        return np.array([by_sources(reason, sources) for reason in table])
+    names, positive = contributions.names, np.maximum(contributions.values, 0)
+    by_feature = [[names.index(name) for name in reason.features if name in names] for reason in table]
+    strength = np.array(
+        [
+            positive[rows].sum(axis=0) if reason.features else by_sources(reason, sources)
+            for reason, rows in zip(table, by_feature, strict=True)
+        ]
     )
-    both = (weights[1] >= LEAST).tolist()
-    return [[one, other] if two else [one] for one, other, two in zip(first, second, both, strict=True)]
+    unexplained: Mask = np.logical_not(strength.any(axis=0))
+    if unexplained.any():
+        strength[:, unexplained] = strengths(table, None, sources[unexplained])
+    return strength
+
+
+def by_sources(reason: Reason, sources: SourceSets) -> Floats:
+    """How strongly a code speaks for M items by their sources [M]."""
+    strength = np.zeros(len(sources.words), np.float32)
+    for name in reason.sources:
+        strength[sources.contain(name)] = reason.source_weight
+    return strength
+
+
+def shares(strength: Floats) -> Floats:
+    """Each code's share of what speaks for an item [codes, M]; all to the last code where nothing does."""
+    total = strength.sum(axis=0)
+    strength[-1] += total == 0
+    strength /= np.where(total > 0, total, np.float32(1))
+    return strength
+
+
+def reasons_of(share: Floats, table: Sequence[Reason], nearest: Rows, ids: Sequence[str]) -> list[list[Because]]:
+    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first."""
+    order = np.argsort(-share, axis=0, kind="stable")[:MAX_REASONS]  # [MAX_REASONS, M]
+    weights = rounded(np.take_along_axis(share, order, axis=0))
+    names_interest = np.array([reason.names_interest for reason in table])
+    named = np.where(names_interest[order], nearest, -1)
+    codes = [reason.code for reason in table]
+    first, *others = (
+        [
+            Because(codes[place], weight, ids[row] if row >= 0 else None)
+            for place, weight, row in zip(*ranked, strict=True)
+        ]
+        for ranked in zip(order.tolist(), weights.tolist(), named.tolist(), strict=True)
+    )
+    if not others:
+        return [[because] for because in first]
+    shown = (weights[1] >= MIN_SECOND_SHARE).tolist()
+    return [[one, two] if both else [one] for one, two, both in zip(first, others[0], shown, strict=True)]
 
 
 def rounded(values: Floats) -> NDArray[np.float64]:

@@ -2,30 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from ranker.pipeline.features import NAMES
-from ranker.pipeline.types import FeatureMatrix, Floats, Scorer, Scores
+from ranker.pipeline.types import Contributions, FeatureMatrix, Floats, Places, Scorer, Scores
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A readable table: per head the weight of each feature, and what each head is worth in the score."""
+    """A readable table: the weight of each feature in each head, and the weight of each head in the score."""
 
+    version: str  # of the scorer that they make; raised with them, and with the features
     heads: Mapping[str, Mapping[str, float]]
     head_weights: Mapping[str, float]
 
     def linear_effect(self, feature: str) -> float:
-        """How much a feature moves the score, in logits times worth."""
-        return sum(self.head_weights[head] * table.get(feature, 0.0) for head, table in self.heads.items())
+        """How much a feature moves the score, in logits times head weights."""
+        return sum(self.head_weights[head] * weights.get(feature, 0.0) for head, weights in self.heads.items())
 
 
-MOST = np.float32(1 - 2**-24)  # the greatest float32 below 1
+BELOW_ONE = np.float32(1 - 2**-24)  # the greatest float32 below 1
 
 # All guesses. The biases start near what a public log of short videos shows: a third is finished, one in fifty
 # liked, a quarter skipped.
 WEIGHTS = Weights(
+    version="weighted-sum@1",
     heads={
         "finish": {
             "bias": -1.4, "similar": 1.6, "liking": 0.8, "skipping": -1.0, "trend": 0.8, "popular": 0.4,
@@ -44,24 +46,35 @@ WEIGHTS = Weights(
 )  # fmt: skip
 
 
-def weighted_sum(weights: Weights) -> Scorer:
-    """Each head is the logistic of a weighted sum of the features; the score is the heads by their worth."""
-    tables = list(weights.heads.values())
-    bias = np.array([[table.get("bias", 0.0)] for table in tables], np.float32)  # [H, 1]
-    columns = np.array([[[table.get(name, 0.0)] for table in tables] for name in NAMES], np.float32)  # [F, H, 1]
-    head_weights = [(name, np.float32(value)) for name, value in weights.head_weights.items()]
+def weighted_sum(weights: Weights = WEIGHTS) -> Scorer:
+    """Each head is the logistic of a weighted sum of the features; the score is the weighted sum of the heads."""
+    heads = list(weights.heads.values())
+    bias = np.array([[head.get("bias", 0.0)] for head in heads], np.float32)  # [H, 1]
+    head_weights = [(name, np.float32(weight)) for name, weight in weights.head_weights.items()]
 
-    def weighted_sum(features: FeatureMatrix) -> Scores:
-        logits = bias + np.zeros((len(tables), features.values.shape[1]), np.float32)
-        for column, row in zip(columns, features.values, strict=True):
-            logits += column * row  # one feature after another: the bits do not depend on the company
-        heads = dict(zip(weights.heads, logistic(logits), strict=True))
-        score = np.zeros(logits.shape[1], np.float32)
-        for name, value in head_weights:
-            score += value * heads[name]
-        return Scores(heads, score)
+    @cache
+    def columns_of(names: tuple[str, ...]) -> Floats:  # [F, H, 1]
+        return np.array([[[head.get(name, 0.0)] for head in heads] for name in names], np.float32)
 
-    return weighted_sum
+    @cache
+    def effects_of(names: tuple[str, ...]) -> Floats:  # [F, 1]
+        return np.array([[weights.linear_effect(name)] for name in names], np.float32)
+
+    def score(features: FeatureMatrix) -> Scores:
+        logits = bias + np.zeros((len(heads), features.values.shape[1]), np.float32)
+        for column, values in zip(columns_of(features.names), features.values, strict=True):
+            logits += column * values  # one feature after another: the bits do not depend on the other candidates
+        probabilities = dict(zip(weights.heads, logistic(logits), strict=True))
+        total = np.zeros(logits.shape[1], np.float32)
+        for name, weight in head_weights:
+            total += weight * probabilities[name]
+
+        def contributions(places: Places) -> Contributions:
+            return Contributions(features.names, effects_of(features.names) * features.values[:, places])
+
+        return Scores(probabilities, total, contributions)
+
+    return Scorer(weights.version, score)
 
 
 def logistic(logits: Floats) -> Floats:
@@ -72,4 +85,4 @@ def logistic(logits: Floats) -> Floats:
     """
     one = np.float32(1)
     likely: Floats = one / (one + np.exp(-np.maximum(logits, np.float32(-80))))
-    return np.minimum(likely, MOST)
+    return np.minimum(likely, BELOW_ONE)

@@ -1,4 +1,4 @@
-"""What the stages hand on: queries, candidates, slates, and the aliases that are the whole framework.
+"""What the stages hand on: queries, candidates, scores, slates, and the types of the stages themselves.
 
 A stage is a callable with a name (`__name__`) over a batch of queries. The candidates of a batch are columns of
 arrays, one query after another, not one object each.
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ranker.pipeline.pair_keys import Keys
 from ranker.pipeline.query_features import QueryFeatures
+from ranker.pipeline.source_sets import SourceSets
 from ranker.profile.history import Interactions
 from ranker.profile.model import Profile
 from schemas.messages.recommendations import Item
@@ -21,14 +22,14 @@ Rows = NDArray[np.int32]
 Places = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Heads = dict[str, Floats]
+Heads = Mapping[str, Floats]
 
-NONE: Rows = np.empty(0, np.int32)
+NO_ROWS: Rows = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Whom to answer: a profile at one version, and the event time at which it is asked."""
+    """The request for one slate: a profile at one version, and the event time of the request."""
 
     user_id: str
     version: int
@@ -39,7 +40,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class QueryBatch:
-    """A batch of B queries, and what the catalogue makes of their profiles."""
+    """A batch of B queries, and what the catalogue knows of their profiles."""
 
     queries: Sequence[Query]
     query_features: QueryFeatures
@@ -47,71 +48,98 @@ class QueryBatch:
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """What one source found: rows, possibly twice, for the queries at the places `of`."""
+    """What one source returned: catalogue rows, each with the place in the batch of the query that it is for."""
 
-    rows: Rows  # [C]
-    of: Places  # [C]
+    rows: Rows  # [C], one row may occur twice
+    query: Places  # [C]
     missing: Mapping[int, str] = field(default_factory=dict)  # query → what did not answer, as in `degraded`
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidates of a batch, N in all: those of query q lie at bounds[q] to bounds[q + 1], no row twice, by id.
+    """The candidates of a batch, N in all: those of query q lie at bounds[q] to bounds[q + 1], each row once.
 
-    As they are in the order of their ids, of equal ones the first counts.
+    They are in the order of their ids, so among equals the first is the one with the lowest id.
     """
 
-    keys: Keys  # [N] sorted pairs of query and place of the id among all ids
+    keys: Keys  # [N] sorted pairs of the query and the place of the video's id among all ids
     rows: Rows  # [N]
-    of: Places  # [N] places of their queries
-    sources: NDArray[np.uint8]  # [N] bit i is the pipeline's source i
+    query: Places  # [N] places of their queries in the batch
+    sources: SourceSets  # [N]
     bounds: Places  # [B + 1]
 
     def spans(self) -> Iterator[tuple[int, slice]]:
-        """Each query's place, and that of its candidates."""
+        """The place of each query, and where its candidates lie."""
         bounds = self.bounds.tolist()
         return enumerate(map(slice, bounds[:-1], bounds[1:]))
 
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """Features of a batch's candidates."""
+    """The features of a batch's candidates."""
 
-    values: Floats  # [F, N], rows as in features.NAMES
-    nearness: Floats  # [I, N] cosines to the interests, times their strengths
-    interests: Rows  # [B, I], −1: none
+    names: tuple[str, ...]
+    values: Floats  # [F, N], one row a name
+    nearness: Floats  # [I, N] cosines to the person's interests, times their strengths
+    interests: Rows  # [B, I] the interests of each query, −1: none
+
+    def __getitem__(self, name: str) -> Floats:
+        """One feature of all candidates [N]."""
+        of_all: Floats = self.values[self.names.index(name)]
+        return of_all
+
+
+class Contributions(NamedTuple):
+    """What raised and lowered the scores of M candidates, in whatever unit the scorer has."""
+
+    names: tuple[str, ...]  # mostly those of features
+    values: Floats  # [F, M]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a scorer says of N candidates: `heads` are probabilities, `score` orders inside one slate."""
+    """What a scorer says of N candidates; `score` orders the candidates of one query and means nothing across queries.
 
-    heads: Heads  # each [N]
+    heads          probabilities by outcome, each [N]
+    contributions  tells, for the candidates at the given places [M], what moved their scores; None: cannot be told.
+                   It is called for the items of the slates alone.
+    """
+
+    heads: Heads
     score: Floats  # [N]
+    contributions: Callable[[Places], Contributions] | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A scoring function, and the version under which slates name it."""
+
+    version: str  # such as weighted-sum@1; raised with every change that changes a score
+    score: Callable[[FeatureMatrix], Scores]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Slates in rank order: `at` are places among the batch's candidates, `propensity` is each one's chance."""
+    """Slates in rank order: places among the batch's candidates, and the chance with which each got its rank."""
 
-    at: Places  # [B, size], −1: none
+    places: Places  # [B, size], −1: none
     propensity: NDArray[np.float64]  # [B, size]
 
 
 class Dropped(NamedTuple):
-    """A candidate that a filter took out, and which one."""
+    """A candidate that a filter removed, and the filter's name."""
 
     video_id: str
     by: str
 
 
 class Drops(NamedTuple):
-    """What became of one query's candidates, kept as rows until somebody asks."""
+    """Which filter removed each of one query's candidates, kept as numbers until somebody asks for names."""
 
     ids: Sequence[str]  # the catalogue's, by row
     filters: Sequence[str]  # names
-    rows: Rows = NONE  # [C]
-    by: NDArray[np.int8] = np.empty(0, np.int8)  # [C] place of the first filter that said no, −1: none did
+    rows: Rows = NO_ROWS  # [C]
+    by: NDArray[np.int16] = np.empty(0, np.int16)  # [C] place of the first filter that rejected it, −1: none did
 
     def named(self) -> list[Dropped]:
         """One Dropped a candidate, in the filters' order."""
@@ -120,7 +148,7 @@ class Drops(NamedTuple):
 
 @dataclass(frozen=True)
 class Slate:
-    """The answer to one query; `items` is empty only if there is nothing at all that may be shown."""
+    """The answer to one query; `items` is empty only where no video at all may be shown."""
 
     user_id: str
     version: int
@@ -128,20 +156,24 @@ class Slate:
     drops: Drops
     degraded: tuple[str, ...] = ()
     exhausted: bool = False
-    timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch it was computed in
-    retirements: int = -1  # of the catalogue when it was made: as long as no more died, all may be shown
-    now_ms: int = 0  # event time at which it was asked for
-    follows: Interactions = ()  # of the profile that asked
+    timings_ms: dict[str, float] = field(default_factory=dict)  # of the batch that it was computed in
+    retirements: int = -1  # the catalogue's when it was computed: while no more rows retired, all items may be shown
+    now_ms: int = 0  # event time of the query
+    follows: Interactions = ()  # of the profile
 
     @property
     def dropped(self) -> list[Dropped]:
-        """Why a candidate is not in the slate."""
+        """Which candidates were removed, and by which filter."""
         return self.drops.named()
 
 
 Source = Callable[[QueryBatch], Awaitable[SourceResult]]  # the only stage that may wait
 Filter = Callable[[QueryBatch, Candidates], Mask]  # True keeps
 Featurize = Callable[[QueryBatch, Candidates], FeatureMatrix]
-Scorer = Callable[[FeatureMatrix], Scores]
 Selector = Callable[[QueryBatch, Candidates, Scores], Selection]
 Explain = Callable[[Candidates, FeatureMatrix, Scores, Selection], list[list[Item]]]
+
+
+def name_of(stage: object) -> str:
+    """A stage's name, as slates and drops say it."""
+    return str(getattr(stage, "__name__", type(stage).__name__))

@@ -1,1 +1,1 @@
-"""Retrieval: the videos nearest to a vector, and to a video."""
+"""Retrieval: the videos whose vectors are nearest to a vector, or to that of a video."""

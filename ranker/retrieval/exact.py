@@ -1,4 +1,4 @@
-"""The exact index: every product with every video, the truth for all other indexes."""
+"""The exact index: compares a query with every video, so that other indexes can be judged by it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ Mask = NDArray[np.bool_]
 
 BLOCK = 8  # query rows in one matrix product; from 12 on the bits depended on the place in the block
 TILE = 256  # catalogue rows in one matrix product; from 384 on the bits depended on the place in the tile
-GROUP = 16
-NOWHERE = np.float32(-np.inf)
-LOWEST = np.finfo(np.float32).min  # of what is somewhere
+GROUP_SIZE = 16
+NO_SCORE = np.float32(-np.inf)
+LOWEST_SCORE = np.finfo(np.float32).min
 
 
 class ExactIndex:
-    """Every product with every video: the truth, replay's index, and the default without a server.
+    """Compares a query with every video: the index of replay, and the default without a server.
 
-    Its matrix is the catalogue's, so on a catalogue that is fed already `upsert` finds nothing new to do.
+    Its matrix is the catalogue's, so `upsert` changes nothing in a catalogue that has the videos already.
     """
 
     name = "exact"
@@ -31,7 +31,7 @@ class ExactIndex:
         self.catalogue = Catalogue() if catalogue is None else catalogue
 
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
-        """Put videos into the catalogue."""
+        """Insert or replace videos in the catalogue."""
         for video in videos:
             if video.vector.shape != (self.catalogue.dim,):
                 raise ValueError(
@@ -43,7 +43,7 @@ class ExactIndex:
         )
 
     async def remove(self, video_ids: Sequence[str]) -> None:
-        """Take videos out of the catalogue."""
+        """Remove videos from the catalogue."""
         self.catalogue.drop(video_ids)
 
     async def near(self, vectors: Vectors, k: int, where: SearchFilter | None = None) -> list[Hits]:
@@ -56,7 +56,7 @@ class ExactIndex:
                 await asyncio.sleep(0)
             queries = vectors[start : start + BLOCK]
             scores = products(queries, catalogue.vectors, 0, size)
-            np.copyto(scores, NOWHERE, where=~allowed)
+            np.copyto(scores, NO_SCORE, where=~allowed)
             hits.extend(
                 Hits([catalogue.ids[row] for row in rows], of_rows)
                 for rows, of_rows in top(scores[: len(queries)], k, catalogue.order)
@@ -68,14 +68,14 @@ class ExactIndex:
         return int((self.catalogue.is_active & self.catalogue.has_vector).sum())
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing has to be closed."""
 
 
 def products(queries: Vectors, vectors: Vectors, start: int, stop: int) -> Vectors:
     """Inner products of up to BLOCK queries [Q, D] with the tiles that hold rows start..stop − 1: [BLOCK, S].
 
-    Column 0 is the first row of the first tile. Each product has the shape [BLOCK, D] × [D, TILE] whatever is
-    asked, as the bits of a product may depend on its shape.
+    Column 0 is the first row of the first tile. Each product has the shape [BLOCK, D] × [D, TILE], however many
+    queries and rows are given, as the bits of a product may depend on its shape.
     """
     block = np.zeros((BLOCK, vectors.shape[1]), np.float32)
     block[: len(queries)] = queries
@@ -89,11 +89,11 @@ def products(queries: Vectors, vectors: Vectors, start: int, stop: int) -> Vecto
 def top(scores: Vectors, k: int, order: Rows) -> list[tuple[Rows, Vectors]]:
     """Columns and scores of the k highest finite scores of every row of [Q, S], best first, ties by `order`.
 
-    The k-th highest of the group maxima is a floor under the k-th highest score: k groups reach it.
+    The k-th highest score is at least the k-th highest of the group maxima, as k groups reach that.
     """
-    floor = np.full(len(scores), LOWEST, np.float32)
-    if scores.shape[1] >= k * GROUP > 0:
-        maxima = scores.reshape(len(scores), GROUP, -1).max(axis=1)
+    floor = np.full(len(scores), LOWEST_SCORE, np.float32)
+    if scores.shape[1] >= k * GROUP_SIZE > 0:
+        maxima = scores.reshape(len(scores), GROUP_SIZE, -1).max(axis=1)
         np.maximum(floor, np.partition(maxima, -k, axis=1)[:, -k], out=floor)
     places = (scores >= floor[:, None]).ravel().nonzero()[0]
     bounds = places.searchsorted(np.arange(len(scores) + 1) * scores.shape[1])

@@ -1,4 +1,4 @@
-"""The port to a vector index, which the core owns, and the exact index that is the truth for all others."""
+"""The interface of a vector index, which the ranker owns and which the adapters implement."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Vectors = NDArray[np.float32]
 
 
 class IndexUnavailable(Exception):
-    """An index did not answer; slates go out without it and say so."""
+    """The index did not answer; slates are made without it and say so."""
 
 
 class IndexRefused(IndexUnavailable):
@@ -20,10 +20,10 @@ class IndexRefused(IndexUnavailable):
 
 @dataclass(frozen=True)
 class IndexedVideo:
-    """One video as an index keeps it; `vector` is float32 [D] of norm 1, and what retrieval compares.
+    """One video as an index stores it; `vector` is float32 [D] of norm 1, and what retrieval compares.
 
-    modalities  by name, float32 [D_m] of norm 1, for the questions of people; what is missing is left out
-    about       what else people are told of it; nothing is found by that
+    modalities  by name, float32 [D_m] of norm 1, for search by people; a missing modality is left out
+    about       what else a search shows of the video; nothing is searched by it
     """
 
     video_id: str
@@ -39,7 +39,7 @@ class IndexedVideo:
 
 @dataclass(frozen=True)
 class Hits:
-    """What is near one query, best first, ties by id; `scores` float32 [K] are inner products."""
+    """The nearest videos of one query, best first, ties by id; `scores` float32 [K] are inner products."""
 
     video_ids: list[str]
     scores: Vectors
@@ -47,7 +47,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """What may be found; an empty field asks nothing."""
+    """Which videos may be found; an empty field allows all."""
 
     languages: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -61,10 +61,10 @@ class VideoIndex(Protocol):
     name: str
 
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
-        """Put videos in; may be repeated, and an older `at_ms` never overwrites a newer one."""
+        """Insert or replace videos; may be repeated, and an older `at_ms` never overwrites a newer one."""
 
     async def remove(self, video_ids: Sequence[str]) -> None:
-        """Take videos out; an unknown id is no error."""
+        """Remove videos; an unknown id is not an error."""
 
     async def near(self, vectors: Vectors, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The k nearest videos of every row of `vectors` [Q, D], in one request."""
@@ -73,4 +73,4 @@ class VideoIndex(Protocol):
         """How many videos can be found."""
 
     async def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""

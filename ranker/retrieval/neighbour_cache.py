@@ -1,7 +1,7 @@
-"""Neighbours of videos, remembered: people's interests repeat, so most slates need no search at all.
+"""A cache of the neighbours of videos: people's interests repeat, so most slates need no search at all.
 
-What is remembered has the bits of a fresh search: rows that were added since are looked at, in the same
-tiles, and an entry in which a video died is found anew.
+A cached answer has the same bits as a new search: rows that were added since are compared in the same tiles, and an
+entry with a retired video is dropped.
 """
 
 from collections.abc import Sequence
@@ -11,46 +11,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
-from ranker.retrieval.exact import BLOCK, NOWHERE, TILE, ExactIndex, products
+from ranker.retrieval.exact import BLOCK, NO_SCORE, TILE, ExactIndex, products
 from ranker.retrieval.index import Hits, VideoIndex
 
-REMEMBERED = 100_000  # videos; about 0.3 KiB each with 32 neighbours
-AT_FIRST = 1024  # places of the memory, doubled when they are full
-AHEAD = 256  # rows looked through at once
+CAPACITY = 100_000  # videos; about 0.3 KiB each with 32 neighbours
+MIN_SLOTS = 1024  # allocated at first, and doubled when they are used up
+PREFETCH_ROWS = 256  # examined at once for videos to prefetch
 
 Mask = NDArray[np.bool_]
 
 
 class NeighbourCache:
-    """The k nearest videos of a video, by an index or from memory: rows, best first, −1 where there are fewer.
+    """The k nearest videos of a video, by an index or from the cache: rows, best first, −1 where there are fewer.
 
-    The memory is a table with a place for each video; when all are taken, the one that came first is forgotten.
+    The cache is a table with a slot for each video. When all slots are used, the oldest entry is overwritten.
     """
 
-    def __init__(self, index: VideoIndex, catalogue: Catalogue, k: int, remembered: int = REMEMBERED) -> None:
+    def __init__(self, index: VideoIndex, catalogue: Catalogue, k: int, capacity: int = CAPACITY) -> None:
         self.index = index
         self.catalogue = catalogue
         self.k = k
-        self.remembered = remembered
+        self.capacity = capacity
         self.block = BLOCK if isinstance(index, ExactIndex) else 1  # searches that cost no more than one
-        self.ahead = 0  # rows below were looked through for videos to find ahead
-        self.next = self.taken = 0  # place, and how many are taken
-        self.place_of: Rows = np.empty(0, np.int32)  # by row
-        self.whose: Rows = np.empty(0, np.int32)  # by place, like all that follows
+        self.prefetched = 0  # rows below were examined for videos to prefetch
+        self.next = self.used = 0  # slot to write next, and how many are in use
+        self.slot_of: Rows = np.empty(0, np.int32)  # by row
+        self.video: Rows = np.empty(0, np.int32)  # by slot, like all that follows
         self.rows: Rows = np.empty((0, k), np.int32)
         self.scores: Vectors = np.empty((0, k), np.float32)
-        self.size: Rows = np.empty(0, np.int32)  # of the catalogue when it was looked at
-        self.retirements: Rows = np.empty(0, np.int32)  # likewise
+        self.size: Rows = np.empty(0, np.int32)  # of the catalogue when the entry was brought up to date
+        self.retirements: Rows = np.empty(0, np.int32)  # of the catalogue at that time
 
     def known(self, videos: Rows) -> tuple[Rows, Mask]:
-        """What is remembered of these rows [V, k], brought up to date, and of which anything is [V]."""
-        self.place_of = longer(self.place_of, self.catalogue.size)
-        self._forget_dead(self.place_of[videos])
-        places = self.place_of[videos]
-        known = places >= 0
-        self._catch_up(places[known])
+        """The cached neighbours of these rows [V, k], brought up to date, and which of the rows are cached [V]."""
+        self.slot_of = grown(self.slot_of, self.catalogue.size)
+        self._drop_retired(self.slot_of[videos])
+        slots = self.slot_of[videos]
+        known = slots >= 0
+        self._catch_up(slots[known])
         near = np.full((len(videos), self.k), -1, np.int32)
-        near[known] = self.rows[places[known]]
+        near[known] = self.rows[slots[known]]
         return near, known
 
     async def find(self, videos: Rows) -> Rows:
@@ -58,89 +58,89 @@ class NeighbourCache:
         near, known = self.known(videos)
         if known.all():
             return near
-        missing, again = np.unique(videos[~known], return_inverse=True)
-        missing = np.concatenate([missing, self._not_asked_yet(-len(missing) % self.block, missing)])
-        size, retirements = self.catalogue.size, self.catalogue.retirements  # more may come while the index answers
+        missing, inverse = np.unique(videos[~known], return_inverse=True)
+        missing = np.concatenate([missing, self._to_prefetch(-len(missing) % self.block, missing)])
+        size, retirements = self.catalogue.size, self.catalogue.retirements  # both may grow while the index answers
         hits = await self.index.near(self.catalogue.vectors[missing], self.k)
-        rows, scores = self._read(hits, size)
-        near[~known] = rows[again]
-        last = slice(-self.remembered, None)
-        self._remember(missing[last], rows[last], scores[last], size, retirements)
+        rows, scores = self._in_rows(hits, size)
+        near[~known] = rows[inverse]
+        newest = slice(-self.capacity, None)
+        self._store(missing[newest], rows[newest], scores[newest], size, retirements)
         return near
 
-    def _not_asked_yet(self, count: int, but: Rows) -> Rows:
-        """Up to so many videos to find ahead of their time, as long as nothing must be forgotten for them."""
-        if not count or len(but) + count > self.remembered - self.taken:
+    def _to_prefetch(self, count: int, but: Rows) -> Rows:
+        """Up to `count` videos to search before they are asked for, as long as that overwrites no entry."""
+        if not count or len(but) + count > self.capacity - self.used:
             return but[:0]
-        rows = np.arange(self.ahead, min(self.ahead + AHEAD, self.catalogue.size), dtype=np.int32)
-        free = self.catalogue.is_active[rows] & self.catalogue.has_vector[rows] & (self.place_of[rows] < 0)
-        free[np.isin(rows, but)] = False
-        found = rows[free][:count]
-        self.ahead = int(found[-1]) + 1 if len(found) == count else self.ahead + len(rows)
-        return found
+        rows = np.arange(self.prefetched, min(self.prefetched + PREFETCH_ROWS, self.catalogue.size), dtype=np.int32)
+        wanted = self.catalogue.is_active[rows] & self.catalogue.has_vector[rows] & (self.slot_of[rows] < 0)
+        wanted[np.isin(rows, but)] = False
+        chosen = rows[wanted][:count]
+        self.prefetched = int(chosen[-1]) + 1 if len(chosen) == count else self.prefetched + len(rows)
+        return chosen
 
-    def _forget_dead(self, places: Rows) -> None:
-        places = places[places >= 0]
-        places = places[self.retirements[places] != self.catalogue.retirements]
-        if len(places):
-            rows = self.rows[places]
-            right = (self.catalogue.is_active[rows] | (rows < 0)).all(axis=1)
-            self.retirements[places[right]] = self.catalogue.retirements
-            self.place_of[self.whose[places[~right]]] = -1
+    def _drop_retired(self, slots: Rows) -> None:
+        slots = slots[slots >= 0]
+        slots = slots[self.retirements[slots] != self.catalogue.retirements]
+        if len(slots):
+            rows = self.rows[slots]
+            valid = (self.catalogue.is_active[rows] | (rows < 0)).all(axis=1)
+            self.retirements[slots[valid]] = self.catalogue.retirements
+            self.slot_of[self.video[slots[~valid]]] = -1
 
-    def _catch_up(self, places: Rows) -> None:
-        behind = places[self.size[places] != self.catalogue.size]
+    def _catch_up(self, slots: Rows) -> None:
+        behind = slots[self.size[slots] != self.catalogue.size]
         for start in sorted(set(self.size[behind].tolist())):
-            alike = np.unique(behind[self.size[behind] == start])
-            for first in range(0, len(alike), BLOCK):
-                self._extend(alike[first : first + BLOCK], start)
+            same_size = np.unique(behind[self.size[behind] == start])
+            for first in range(0, len(same_size), BLOCK):
+                self._extend(same_size[first : first + BLOCK], start)
 
-    def _extend(self, places: Rows, start: int) -> None:
-        """Look at the rows from `start` on, which were added since."""
+    def _extend(self, slots: Rows, start: int) -> None:
+        """Compare with the rows from `start` on, which were added since."""
         catalogue, base = self.catalogue, start // TILE * TILE
-        scores = products(catalogue.vectors[self.whose[places]], catalogue.vectors, start, catalogue.size)
+        scores = products(catalogue.vectors[self.video[slots]], catalogue.vectors, start, catalogue.size)
         stop = base + scores.shape[1]
-        new = catalogue.is_active[base:stop] & catalogue.has_vector[base:stop]
-        new[: start - base] = False
-        for place, of_place in zip(places.tolist(), scores, strict=False):
-            better = np.flatnonzero((of_place >= self.scores[place, -1]) & new)
+        added = catalogue.is_active[base:stop] & catalogue.has_vector[base:stop]
+        added[: start - base] = False
+        for slot, of_slot in zip(slots.tolist(), scores, strict=False):
+            better = np.flatnonzero((of_slot >= self.scores[slot, -1]) & added)
             if len(better):
-                rows = np.concatenate([self.rows[place], better.astype(np.int32) + np.int32(base)])
-                values = np.concatenate([self.scores[place], of_place[better]])
+                rows = np.concatenate([self.rows[slot], better.astype(np.int32) + np.int32(base)])
+                values = np.concatenate([self.scores[slot], of_slot[better]])
                 best = np.lexsort((catalogue.order[rows], -values))[: self.k]
-                self.rows[place], self.scores[place] = rows[best], values[best]
-        self.size[places] = catalogue.size
+                self.rows[slot], self.scores[slot] = rows[best], values[best]
+        self.size[slots] = catalogue.size
 
-    def _read(self, hits: Sequence[Hits], size: int) -> tuple[Rows, Vectors]:
-        """What an index found, in rows; it may know more, or less, than the catalogue."""
+    def _in_rows(self, hits: Sequence[Hits], size: int) -> tuple[Rows, Vectors]:
+        """The hits as rows and scores; the index may know more videos than the catalogue, or fewer."""
         rows = np.full((len(hits), self.k), -1, np.int32)
-        scores = np.full((len(hits), self.k), NOWHERE, np.float32)
+        scores = np.full((len(hits), self.k), NO_SCORE, np.float32)
         for hit, of_rows, of_scores in zip(hits, rows, scores, strict=True):
             found = np.array([self.catalogue.row_of.get(video_id, -1) for video_id in hit.video_ids], np.int32)
-            here = (found >= 0) & (found < size)
-            of_rows[: here.sum()], of_scores[: here.sum()] = found[here], hit.scores[here]
+            known = (found >= 0) & (found < size)
+            of_rows[: known.sum()], of_scores[: known.sum()] = found[known], hit.scores[known]
         return rows, scores
 
-    def _remember(self, videos: Rows, rows: Rows, scores: Vectors, size: int, retirements: int) -> None:
-        places = (self.next + np.arange(len(videos), dtype=np.int32)) % self.remembered
-        self.next = (self.next + len(videos)) % self.remembered
-        self.taken = min(self.taken + len(videos), self.remembered)
-        self._make_room(int(places.max()) + 1)
-        before = self.whose[places]
-        before = before[(before >= 0) & (self.place_of[before] == places)]
-        self.place_of[before] = -1
-        self.place_of[videos], self.whose[places] = places, videos
-        self.rows[places], self.scores[places] = rows, scores
-        self.size[places], self.retirements[places] = size, retirements
+    def _store(self, videos: Rows, rows: Rows, scores: Vectors, size: int, retirements: int) -> None:
+        slots = (self.next + np.arange(len(videos), dtype=np.int32)) % self.capacity
+        self.next = (self.next + len(videos)) % self.capacity
+        self.used = min(self.used + len(videos), self.capacity)
+        self._allocate(int(slots.max()) + 1)
+        overwritten = self.video[slots]
+        overwritten = overwritten[(overwritten >= 0) & (self.slot_of[overwritten] == slots)]
+        self.slot_of[overwritten] = -1
+        self.slot_of[videos], self.video[slots] = slots, videos
+        self.rows[slots], self.scores[slots] = rows, scores
+        self.size[slots], self.retirements[slots] = size, retirements
 
-    def _make_room(self, count: int) -> None:
-        for name in ("whose", "rows", "scores", "size", "retirements"):
-            setattr(self, name, longer(getattr(self, name), count))
+    def _allocate(self, count: int) -> None:
+        for name in ("video", "rows", "scores", "size", "retirements"):
+            setattr(self, name, grown(getattr(self, name), count))
 
 
-def longer(column: NDArray[Any], count: int) -> NDArray[Any]:
-    """The column with room for `count` rows, at least doubled if it has less; what is new is −1."""
+def grown(column: NDArray[Any], count: int) -> NDArray[Any]:
+    """The column with room for `count` rows, at least doubled if it has less; new rows hold −1."""
     if len(column) >= count:
         return column
-    more = max(count, 2 * len(column), AT_FIRST) - len(column)
+    more = max(count, 2 * len(column), MIN_SLOTS) - len(column)
     return np.concatenate([column, np.full((more, *column.shape[1:]), -1, column.dtype)])

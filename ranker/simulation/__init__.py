@@ -1,1 +1,1 @@
-"""A made-up world: videos with titles, people with tastes."""
+"""Simulation: invented uploads with titles, and invented people whose reactions follow their tastes."""

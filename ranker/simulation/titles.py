@@ -1,6 +1,6 @@
-"""Words for made-up uploads: per kind of video, what it is about and what is said about that.
+"""Titles of simulated uploads: for each kind of video, its subjects and the phrases that they are put into.
 
-A title is a frame with a subject in it: ten subjects and six frames make sixty titles a kind.
+Ten subjects and six phrases ("frames") make sixty titles a kind.
 """
 
 from pathlib import Path
@@ -26,15 +26,15 @@ CREATORS = ("amara", "bruno", "chiara", "daniel", "elif", "farid", "greta", "hir
 
 
 def titles(kind: str) -> list[tuple[str, str]]:
-    """All titles of a kind, each with its subject; neighbours share neither subject nor frame.
+    """All titles of a kind, each with its subject; two in a row share neither subject nor frame.
 
     >>> titles("travel")[0], len(set(titles("travel")))
     (('Two days in Lisbon without a car', 'Lisbon'), 60)
     """
     subjects, frames = KINDS[kind].subjects, KINDS[kind].frames
-    made = []
+    filled = []
     for turn in range(len(frames)):
         for place, subject in enumerate(subjects):
             frame = frames[(place + turn) % len(frames)]
-            made.append((frame.format(x=subject, X=subject[0].upper() + subject[1:]), subject))
-    return made
+            filled.append((frame.format(x=subject, X=subject[0].upper() + subject[1:]), subject))
+    return filled

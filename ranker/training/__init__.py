@@ -1,1 +1,1 @@
-"""Learning from recorded logs."""
+"""Training: learning weights from recorded logs."""

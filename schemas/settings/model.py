@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache/freshet", description="models, Kafka's jars")
     partitions: NonNegativeInt = Field(4, description="partitions of each topic")
     replication: NonNegativeInt = Field(1, description="copies of each partition")
+    feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
     late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
@@ -72,6 +73,14 @@ class Settings(BaseSettings):
             host, _, port = address.strip().rpartition(":")
             if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address.strip()!r} is not host:port")
+        return value
+
+    @field_validator("feed")
+    @classmethod
+    def _names_a_function(cls, value: str) -> str:
+        module, _, function = value.partition(":")
+        if not (all(part.isidentifier() for part in module.split(".")) and function.isidentifier()):
+            raise ValueError("it should be package.module:function")
         return value
 
     @field_validator("media_hosts")

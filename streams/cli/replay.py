@@ -53,10 +53,9 @@ async def _replay(
     settings: "Settings", lines: "Iterator[Line | Fault]", out: "BinaryIO | None", batch: int, restart_at: int | None
 ) -> "Outcome":
     from schemas.messages import recommendations
-    from streams.logs.replay import Replay, replay_models
+    from streams.logs.replay import Replay, replay_embedder
 
-    describer, models = replay_models(settings)
-    run = Replay(settings, describer, models, batch=batch)
+    run = Replay(settings, replay_embedder(settings), batch=batch)
     async for slate in run.run(lines, restart_at):
         if out:
             out.write(recommendations.encode(slate) + b"\n")

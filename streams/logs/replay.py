@@ -5,7 +5,7 @@ it and the shared state at the last tick (one second of event time). `batch` say
 together, `partitions` only where a person's profile lies.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -15,7 +15,8 @@ from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts
-from ranker.feeds.home import home
+from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import build_feed
 from ranker.profile.codec import state_digest
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
@@ -31,7 +32,7 @@ from streams.logs.jsonl import Fault, Line
 from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.ranking.shared_state import SharedState
-from streams.ranking.slates import POLICY, RANKER, placeless
+from streams.ranking.slates import models_of, placeless
 from streams.ranking.step import RankStep
 
 NO_LIMIT = 1_000_000_000  # of videos in a record of trends
@@ -57,11 +58,9 @@ class Outcome:
 class Replay:
     """One run over a log."""
 
-    def __init__(
-        self, settings: Settings, embedder: VideoEmbedder, models: Mapping[str, str], *, batch: int = 64
-    ) -> None:
+    def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64) -> None:
         self.outcome = Outcome()
-        self._settings, self._models, self._batch = settings, models, batch
+        self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
         self._times: dict[str, int] = {}  # newest upload or withdrawal of each video
@@ -175,10 +174,11 @@ class Replay:
         self._advance()
 
     def _open_shared_state(self) -> None:
-        self._shared = SharedState(self._settings, Catalogue(encoder=self._models["encoder"]))
+        self._shared = SharedState(self._settings, Catalogue(encoder=self._encoder))
         catalogue = self._shared.catalogue
-        pipeline = home(ExactIndex(catalogue), catalogue, size=self._settings.slate_size)
-        self._rank_step = RankStep(self._settings, self._shared, pipeline.recommend, self._models)
+        pipeline = build_feed(FeedContext(catalogue, ExactIndex(catalogue), self._settings))
+        models = models_of(pipeline, self._encoder)
+        self._rank_step = RankStep(self._settings, self._shared, pipeline.recommend, models)
 
     def _finish(self) -> None:
         self.outcome.state_digest = state_digest(self.profiles())
@@ -203,7 +203,6 @@ def _restored(partition: int, state: PartitionState, tick: int) -> PartitionStat
     return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts)
 
 
-def replay_models(settings: Settings) -> tuple[VideoEmbedder, dict[str, str]]:
-    """The encoders in the mode in which a text's vector depends on the text alone, and the names of all models."""
-    describer = VideoEmbedder.of(settings, replaying=True)
-    return describer, {"ranker": RANKER, "encoder": describer.version, "policy": POLICY}
+def replay_embedder(settings: Settings) -> VideoEmbedder:
+    """The encoders in the mode in which a text's embedding depends on the text alone."""
+    return VideoEmbedder.of(settings, replaying=True)

@@ -88,7 +88,7 @@ def learn_fusion(
         losses.append(loss)
         report(f"epoch {epoch} of {EPOCHS}: loss {loss:.3f}")
 
-    learned = learn(rows, pairs, start, epochs=EPOCHS, seed=settings.seed, said=after)
+    learned = learn(rows, pairs, start, epochs=EPOCHS, seed=settings.seed, on_epoch=after)
     judge = judge_of(rows, held, settings.seed)
     before = weights_before(settings, start, report)
     new, old = judge(attention(learned)), None if before is None else judge(before)

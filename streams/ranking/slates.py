@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.types import Slate
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
@@ -10,8 +11,6 @@ from schemas.messages.recommendations import SLATE_LIFE_MS, SOURCE_OFFSET, Recom
 from streams.kafka.records import Record
 
 SCHEMA_VERSION = "1.0"
-RANKER = "weighted-sum@1"  # raised with the weights or features of ranker/pipeline/scorers.py
-POLICY = "home@1"  # raised with the stages of ranker/pipeline/pipeline.py
 
 
 class Times(NamedTuple):
@@ -30,6 +29,11 @@ def source_offset_of(slate: Record) -> int:
     """Offset of the profile that a slate answers; -1 for a record that no ranking agent wrote."""
     value = dict(slate.headers).get(SOURCE_OFFSET) or b""
     return int(value) if value.isdigit() else -1
+
+
+def models_of(pipeline: Pipeline, encoder: str) -> dict[str, str]:
+    """The versions of what makes a slate, as it says them."""
+    return {"ranker": pipeline.scorer.version, "encoder": encoder, "policy": pipeline.policy}
 
 
 def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], times: Times) -> Recommendation:

@@ -25,7 +25,7 @@ from encoders.fusion.fusion import load_fusion
 from encoders.modalities.image import SIDE, Frames, ImageEncoder
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.training.fusion import DROPPED, Learned, Rows, learn
+from ranker.training.fusion import MODALITY_DROPOUT, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.operations.train_fusion import EPOCHS, attention, start_of
@@ -46,7 +46,7 @@ class Way(NamedTuple):
 
     words: float = 0.0  # chance of each word to be left out
     frames: bool = False
-    dropped: float = DROPPED
+    dropped: float = MODALITY_DROPOUT
 
 
 class Case(NamedTuple):
@@ -140,7 +140,7 @@ class Study:
             given["text"] = Views(self._words(way.words), self._seed)
         if way.frames:
             given["image"] = Views(self._frames(), self._seed + 1)
-        return learn(given, case.pairs, self._start, epochs=case.epochs, dropped=way.dropped, seed=self._seed)
+        return learn(given, case.pairs, self._start, epochs=case.epochs, dropout=way.dropped, seed=self._seed)
 
     def _text_views(self, share: float) -> Vectors:
         chance = np.random.default_rng((self._seed, 2))

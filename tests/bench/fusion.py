@@ -146,7 +146,7 @@ def table(settings: Settings) -> list[str]:
         vectors,
         made.early,
         start_of(settings),
-        said=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
+        on_epoch=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
     )
     ways: dict[str, Callable[[Mapping[str, Vectors]], Vectors]] = {
         **{f"{name} alone": lambda given, name=name: mean({name: given[name]}) for name in BLOCKS},  # type: ignore[misc]

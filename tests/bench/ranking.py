@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
-from ranker.feeds.home import home
+from ranker.feeds import home
+from ranker.feeds.feed import FeedContext
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query
@@ -21,7 +22,8 @@ from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages import recommendations
-from streams.ranking.slates import POLICY, RANKER, Times, recommendation
+from schemas.settings.model import Settings
+from streams.ranking.slates import Times, models_of, recommendation
 from tests.bench.ground import START_MS, Ground
 from tests.bench.results import Result
 from tests.bench.world import World
@@ -31,7 +33,6 @@ NAME = "ranker.slates"
 BATCHES = (64, 8)
 EVENTS_A_PERSON = 30
 NEXT = 4  # things that every person does more
-MODELS = {"ranker": RANKER, "encoder": "bench@1", "policy": POLICY}
 NO_TIMES = Times(0, 0.0)
 
 People = list[tuple[str, bytes]]  # packed profiles
@@ -87,7 +88,9 @@ def _packed(profiles: dict[str, Profile]) -> People:
 
 def _measured(asked: QueryBatch, batch: int) -> list[Result]:
     catalogue, (first, *rounds) = asked
-    pipeline = home(ExactIndex(catalogue), catalogue)  # a new one remembers no neighbours
+    pipeline = home.build(
+        FeedContext(catalogue, ExactIndex(catalogue), Settings())
+    )  # a new one remembers no neighbours
     _ = catalogue.tops  # made once a tick, not once a slate
     cold_s = _pass(pipeline, first, batch)
     next_s = [_pass(pipeline, people, batch) for people in rounds]
@@ -118,8 +121,9 @@ def _pass(pipeline: Pipeline, people: People, batch: int) -> float:
 
 async def _answer(pipeline: Pipeline, people: People) -> list[bytes]:
     """As the ranking agent does."""
+    models = models_of(pipeline, "bench@1")
     profiles = [unpack(packed) for _, packed in people]
     queries = [Query(user, one.version, one.newest_ms, one) for (user, _), one in zip(people, profiles, strict=True)]
     made = zip(await pipeline.recommend(queries), profiles, strict=True)
     ready = [(drop_unavailable(slate, pipeline.catalogue), profile) for slate, profile in made]
-    return [recommendations.encode(recommendation(slate, profile, MODELS, NO_TIMES)) for slate, profile in ready]
+    return [recommendations.encode(recommendation(slate, profile, models, NO_TIMES)) for slate, profile in ready]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from schemas.topics import UPLOADS
 from streams.logs.jsonl import Fault, Line, read_log
-from streams.logs.replay import Replay, replay_models
+from streams.logs.replay import Replay, replay_embedder
 from tests.bench.ground import Ground
 from tests.bench.results import Result
 
@@ -27,7 +27,7 @@ def replay(ground: Ground) -> list[Result]:
                 left -= 1
             yield line
 
-    run = Replay(settings, *replay_models(settings))
+    run = Replay(settings, replay_embedder(settings))
 
     async def through() -> None:
         with ground.log.path.open("rb") as log:

@@ -53,7 +53,7 @@ def test_learning_takes_views_and_a_share_of_modalities_left_out() -> None:
     plain = learn({"text": text[0], "image": image}, pairs, start)
     one_view = learn({"text": Views(text, 0), "image": image}, pairs, start)
     assert (plain.maps["text"] == one_view.maps["text"]).all()
-    never = learn({"text": text[0], "image": image}, pairs, start, dropped=0.0)
+    never = learn({"text": text[0], "image": image}, pairs, start, dropout=0.0)
     assert (plain.maps["text"] != never.maps["text"]).any()
 
 

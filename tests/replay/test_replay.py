@@ -19,7 +19,7 @@ from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
 from streams.logs.jsonl import read_log
-from streams.logs.replay import Outcome, Replay, replay_models
+from streams.logs.replay import Outcome, Replay, replay_embedder
 from tests.support.brokers import CACHE
 from tests.support.events import minute, uploaded, watched, withdrew
 from tests.support.paths import GOLDEN
@@ -33,7 +33,7 @@ def replayed(lines: Iterator[bytes], restart_at: int | None = None, **how: int) 
     """Run a log; `how` is batch, partitions or seed."""
     batch = how.pop("batch", 64)
     settings = Settings(cache_dir=CACHE.settings.cache_dir, **how)
-    run = Replay(settings, *replay_models(settings), batch=batch)
+    run = Replay(settings, replay_embedder(settings), batch=batch)
 
     async def collect() -> list[Recommendation]:
         return [slate async for slate in run.run(read_log(lines), restart_at)]
@@ -211,7 +211,7 @@ def test_an_erased_person_starts_again_above_every_version_given_out(
 
 def test_what_an_erasure_forgets_is_in_no_profile(erasing: tuple[Outcome, list[Recommendation]]) -> None:
     settings = Settings(cache_dir=CACHE.settings.cache_dir)
-    run = Replay(settings, *replay_models(settings))
+    run = Replay(settings, replay_embedder(settings))
 
     async def finish() -> dict[str, Profile]:
         async for _ in run.run(read_log(with_erasures())):

@@ -19,14 +19,13 @@ from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMEND
 from streams.encoding.step import EmbedStep, no_media
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import source_offset_of
 from streams.ranking.step import RankStep
-from tests.simulation.broker import Record
 from tests.simulation.worker import Flaw, Sends, Worker
 
 LATE_MS = 60_000

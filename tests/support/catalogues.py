@@ -7,8 +7,14 @@ import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.feeds import home
+from ranker.feeds.feed import FeedContext
+from ranker.pipeline.pipeline import SIZE, Clock, Pipeline, no_clock
 from ranker.pipeline.types import Slate
+from ranker.retrieval.exact import ExactIndex
+from ranker.retrieval.index import VideoIndex
 from schemas.messages.videos import CatalogueRecord
+from schemas.settings.model import Settings
 from tests.support.events import NOON, encoded
 
 HOUR_MS = 3_600_000
@@ -40,6 +46,18 @@ def catalogue_of(*records: CatalogueRecord, watched_by_many: Sequence[str] = (),
             counts.add(video_id, now_ms)
     catalogue.advance(now_ms, merge([counts]))
     return catalogue
+
+
+def context_of(
+    catalogue: Catalogue, index: VideoIndex | None = None, *, size: int = SIZE, clock: Clock = no_clock
+) -> FeedContext:
+    return FeedContext(catalogue, index or ExactIndex(catalogue), Settings(slate_size=size), clock=clock)
+
+
+def home_feed(
+    catalogue: Catalogue, index: VideoIndex | None = None, *, size: int = SIZE, clock: Clock = no_clock
+) -> Pipeline:
+    return home.build(context_of(catalogue, index, size=size, clock=clock))
 
 
 def ids(slate: Slate) -> list[str]:

@@ -7,14 +7,12 @@ from encoders.moderation.policy import GATE, LIMITED, Thresholds, Verdict, expir
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
 from ranker.catalogue.entry import LIMITED as LIMITED_HERE
-from ranker.feeds.home import home
 from ranker.pipeline.post_filter import drop_unavailable
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.model import Profile
-from ranker.retrieval.exact import ExactIndex
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
 from schemas.messages.videos import CatalogueRecord, Encoded, decode_features, encode
-from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
+from tests.support.catalogues import LATER, catalogue_of, home_feed, ids, kitchen_and_garden
 from tests.support.events import NOON, after, encoded, followed, minute, watched, withdrawn
 
 
@@ -85,7 +83,7 @@ def kitchen_with(limited: str, until_ms: int | None = None) -> list[CatalogueRec
 
 async def slate_for(catalogue: Catalogue, profile: Profile, now_ms: int = LATER) -> Slate:
     query = Query("ana", profile.version, now_ms, profile, 0)
-    (slate,) = await home(ExactIndex(catalogue), catalogue).recommend([query])
+    (slate,) = await home_feed(catalogue).recommend([query])
     return slate
 
 
@@ -118,7 +116,7 @@ async def test_each_query_of_a_batch_is_judged_by_its_own_time() -> None:
     catalogue = catalogue_of(*kitchen_with("cook-01", LATER), watched_by_many=["cook-01"])
     cook = after(watched("ana", "cook-00"))
     asked = [Query(name, 1, now_ms, cook, 0) for name, now_ms in (("ana", LATER - 1), ("ben", LATER))]
-    early, late = await home(ExactIndex(catalogue), catalogue).recommend(asked)
+    early, late = await home_feed(catalogue).recommend(asked)
     assert "cook-01" not in ids(early) and "cook-01" in ids(late)
 
 

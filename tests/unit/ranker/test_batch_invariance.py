@@ -1,4 +1,4 @@
-"""Whom a slate is computed with, what is remembered and how a catalogue came about never change a bit of it."""
+"""The other queries of a batch, cached neighbours and the catalogue's history never change a bit of a slate."""
 
 import asyncio
 import random
@@ -6,12 +6,10 @@ import random
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.feeds.home import home
 from ranker.pipeline.types import Query
-from ranker.retrieval.exact import ExactIndex
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import CatalogueRecord
-from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, ids, kitchen_and_garden
+from tests.support.catalogues import HOUR_MS, LATER, catalogue_of, digest, home_feed, ids, kitchen_and_garden
 from tests.support.events import (
     NOON,
     arrivals,
@@ -42,10 +40,10 @@ def crowd(count: int) -> tuple[Catalogue, list[Query]]:
     return catalogue, [Query(user, state.version, LATER, state) for user, state in people.items()]
 
 
-async def test_company_and_memory_never_change_a_bit() -> None:
+async def test_neither_the_batch_nor_cached_neighbours_change_a_bit() -> None:
     catalogue, queries = crowd(48)
-    pipeline = home(ExactIndex(catalogue), catalogue)
-    cold = [digest((await home(ExactIndex(catalogue), catalogue).recommend([query]))[0]) for query in queries]
+    pipeline = home_feed(catalogue)
+    cold = [digest((await home_feed(catalogue).recommend([query]))[0]) for query in queries]
     for batch in (1, 7, 32, 48):
         warm: list[bytes] = []
         for start in range(0, len(queries), batch):
@@ -59,7 +57,7 @@ async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_
     _, queries = crowd(20)
     records = kitchen_and_garden(150)
     grown = catalogue_of(*records[:200])
-    pipeline = home(ExactIndex(grown), grown)
+    pipeline = home_feed(grown)
     await pipeline.recommend(queries)
     changes: list[CatalogueRecord] = [
         *records[200:],
@@ -71,13 +69,13 @@ async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_
     grown.advance(LATER)
     compacted = [r for r in records if r.video_id not in ("cook-20", "cook-21")] + changes[-3:-1]
     rebuilt = catalogue_of(*compacted)
-    fresh = await home(ExactIndex(rebuilt), rebuilt).recommend(queries)
+    fresh = await home_feed(rebuilt).recommend(queries)
     assert [digest(one) for one in await pipeline.recommend(queries)] == [digest(one) for one in fresh]
 
 
 async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
     catalogue, queries = crowd(48)
-    for query, slate in zip(queries, await home(ExactIndex(catalogue), catalogue).recommend(queries), strict=True):
+    for query, slate in zip(queries, await home_feed(catalogue).recommend(queries), strict=True):
         profile = query.profile
         shown_before = {mark.video_id for mark in profile.watches + profile.skips + profile.likes}
         hidden = {hide.video_id for hide in profile.hides}
@@ -87,7 +85,7 @@ async def test_no_slate_breaks_the_promises_whatever_people_did() -> None:
         assert max(np.bincount(makers)) <= 2
 
 
-async def test_others_get_a_turn_between_two_batches() -> None:
+async def test_other_tasks_run_between_two_batches() -> None:
     catalogue, queries = crowd(48)
     turns: list[int] = []
 
@@ -97,12 +95,12 @@ async def test_others_get_a_turn_between_two_batches() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await home(ExactIndex(catalogue), catalogue).recommend(queries * 2)
+    await home_feed(catalogue).recommend(queries * 2)
     assert len(turns) >= 2
     await task
 
 
-def test_people_stay_with_a_video_that_is_uploaded_anew() -> None:
+def test_a_video_that_is_uploaded_again_keeps_its_counts() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(10), watched_by_many=["cook-09"])
     catalogue.apply([encoded("cook-09", LATER, title="new")])
     assert [catalogue.ids[row] for row in catalogue.tops.trending] == ["cook-09"]

@@ -1,4 +1,4 @@
-"""The exact index and the memory of neighbours: same bits alone, in company, after growth and after a rebuild."""
+"""The exact index and the neighbour cache: same bits alone, in a batch, after growth and after a rebuild."""
 
 import numpy as np
 import pytest
@@ -123,7 +123,7 @@ def test_a_product_does_not_depend_on_the_tiles_around_it() -> None:
     assert part[0].tobytes() == whole[3, 512:1024].tobytes()
 
 
-async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_catalogue_grows_and_shrinks() -> None:
+async def test_cached_neighbours_have_the_bits_of_a_new_search_as_the_catalogue_grows_and_shrinks() -> None:
     catalogue = filled(1_000)
     warm = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
     asked = np.arange(60, dtype=np.int32)
@@ -134,13 +134,13 @@ async def test_remembered_neighbours_have_the_bits_of_a_fresh_search_as_the_cata
         cold = NeighbourCache(ExactIndex(catalogue), catalogue, k=10)
         assert (await warm.find(asked)).tolist() == (await cold.find(asked)).tolist()
         for row in asked:
-            there, here = warm.place_of[row], cold.place_of[row]
-            assert warm.scores[there].tobytes() == cold.scores[here].tobytes()
+            warm_slot, cold_slot = warm.slot_of[row], cold.slot_of[row]
+            assert warm.scores[warm_slot].tobytes() == cold.scores[cold_slot].tobytes()
 
 
-async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
+async def test_a_full_cache_overwrites_the_oldest_and_still_answers() -> None:
     catalogue = filled(100)
-    small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, remembered=4)
+    small = NeighbourCache(ExactIndex(catalogue), catalogue, k=5, capacity=4)
     asked = np.arange(10, dtype=np.int32)
     assert (await small.find(asked)).tolist() == (
         await NeighbourCache(small.index, catalogue, k=5).find(asked)
@@ -148,10 +148,10 @@ async def test_a_full_memory_forgets_the_oldest_and_still_answers() -> None:
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [6, 7, 8, 9]
     await small.find(np.array([0, 7], np.int32))
     assert np.flatnonzero(small.known(asked)[1]).tolist() == [0, 7, 8, 9]
-    assert (small.whose >= 0).sum() == 4
+    assert (small.video >= 0).sum() == 4
 
 
-async def test_a_search_for_one_video_finds_others_ahead_with_the_same_bits() -> None:
+async def test_a_search_for_one_video_prefetches_others_with_the_same_bits() -> None:
     catalogue = filled(600)
     catalogue.drop(["v1"])
     warm, cold = (NeighbourCache(ExactIndex(catalogue), catalogue, k=5) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The funnel end to end: what comes back, what does not, why, and that company never changes a bit."""
+"""The home feed end to end: what is recommended, what is not, and why."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ import pytest
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.feeds.home import home
+from ranker.feeds.home import REASONS
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.post_filter import drop_unavailable
-from ranker.pipeline.reasons import CODES
+from ranker.pipeline.reasons import EXPLORED
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.model import EMPTY, Profile
 from ranker.retrieval.exact import ExactIndex
 from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.messages.feedback import Feedback
 from schemas.messages.recommendations import Item
-from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
+from tests.support.catalogues import LATER, catalogue_of, home_feed, ids, kitchen_and_garden
 from tests.support.events import (
     after,
     encoded,
@@ -39,7 +39,7 @@ def asking(profile: Profile = EMPTY, user_id: str = "ana", seed: int = 0) -> Que
 
 
 async def recommend(catalogue: Catalogue, profile: Profile = EMPTY, *, size: int = 20, user_id: str = "ana") -> Slate:
-    (slate,) = await home(ExactIndex(catalogue), catalogue, size=size).recommend([asking(profile, user_id)])
+    (slate,) = await home_feed(catalogue, size=size).recommend([asking(profile, user_id)])
     return slate
 
 
@@ -75,7 +75,7 @@ async def test_a_seen_video_does_not_come_back_even_if_only_its_impression_is_kn
     assert ("cook-07", "unseen") in slate.dropped
 
 
-async def test_a_withdrawn_video_does_not_come_back_until_it_is_uploaded_anew() -> None:
+async def test_a_withdrawn_video_does_not_come_back_until_it_is_uploaded_again() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["cook-07"])
     catalogue.apply([withdrawn("cook-07", LATER)])
     assert "cook-07" not in ids(await recommend(catalogue))
@@ -115,7 +115,7 @@ async def test_a_stranger_gets_a_whole_slate_of_what_is_popular_and_fresh() -> N
     assert not slate.exhausted and not slate.degraded
 
 
-async def test_ranks_have_no_gaps_and_no_video_comes_twice() -> None:
+async def test_ranks_have_no_gaps_and_no_video_is_shown_twice() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["cook-03", "plant-04"])
     slate = await recommend(catalogue, after(watched("ana", "cook-02"), liked("ana", "plant-01", minute(1))))
     assert [item.rank for item in slate.items] == list(range(1, 21))
@@ -126,11 +126,12 @@ async def test_ranks_have_no_gaps_and_no_video_comes_twice() -> None:
         assert np.isfinite(item.score) and item.sources and item.reasons
 
 
-async def test_reasons_name_what_they_refer_to_and_come_from_the_closed_list() -> None:
+async def test_reasons_name_what_they_refer_to_and_come_from_the_feeds_table() -> None:
     catalogue = catalogue_of(*kitchen_and_garden(), watched_by_many=["plant-59"])
     slate = await recommend(catalogue, after(watched("ana", "cook-02"), followed("ana", "cook-40", minute(1))))
     reasons = {item.video_id: item.reasons for item in slate.items}
-    assert {reason.code for because in reasons.values() for reason in because} <= set(CODES)
+    codes = {reason.code for reason in REASONS} | {EXPLORED[0].code}
+    assert {reason.code for because in reasons.values() for reason in because} <= codes
     near = [r for because in reasons.values() for r in because if r.code == "similar_to"]
     assert near and all(r.video_id == "cook-02" and 0 < r.weight <= 1 for r in near)
     first = (await recommend(catalogue)).items[0]
@@ -144,7 +145,7 @@ async def test_two_places_are_drawn_among_the_fresh_and_say_with_which_chance() 
     drawn = [item for item in slate.items if item.propensity < 1]
     assert [item.rank for item in drawn] == [8, 16]
     assert all("fresh" in item.sources and item.reasons[0].code == "explore" for item in drawn)
-    other = await home(ExactIndex(catalogue), catalogue).recommend([asking(ana, seed=s) for s in range(30)])
+    other = await home_feed(catalogue).recommend([asking(ana, seed=s) for s in range(30)])
     assert len({ids(one)[7] for one in other}) > 5
 
 
@@ -186,7 +187,7 @@ async def test_videos_without_vectors_or_creators_can_be_shown() -> None:
     assert len(slate.items) == 20
 
 
-async def test_a_video_withdrawn_at_the_last_moment_leaves_a_ready_slate_and_ranks_close() -> None:
+async def test_a_video_withdrawn_at_the_last_moment_leaves_a_finished_slate_and_ranks_close() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     slate = await recommend(catalogue)
     assert drop_unavailable(slate, catalogue) is slate
@@ -222,7 +223,7 @@ async def test_without_the_index_slates_still_go_out_and_say_what_was_missing() 
     catalogue = catalogue_of(*kitchen_and_garden())
     ana = asking(after(watched("ana", "cook-02")))
     new = asking(user_id="ben")
-    slates = await home(Silent(), catalogue).recommend([ana, new])
+    slates = await home_feed(catalogue, Silent()).recommend([ana, new])
     assert [len(slate.items) for slate in slates] == [20, 20]
     assert [slate.degraded for slate in slates] == [("vector_index",), ()]
 
@@ -240,14 +241,14 @@ async def test_what_was_skipped_stays_away_although_the_catalogue_grows_meanwhil
     catalogue = catalogue_of(*kitchen_and_garden())
     skips = [skipped("ana", f"cook-{i:02}", minute(i)) for i in range(1, 30)]
     ana = msgspec.structs.replace(after(watched("ana", "cook-00"), *skips), seen=b"")
-    (slate,) = await home(Growing(catalogue), catalogue).recommend([asking(ana)])
+    (slate,) = await home_feed(catalogue, Growing(catalogue)).recommend([asking(ana)])
     assert not {f"cook-{i:02}" for i in range(1, 30)} & set(ids(slate))
 
 
 async def test_timings_come_from_the_clock_that_is_handed_in() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     ticks = iter((1.0, 1.5, 2.5, 4.5))
-    pipeline: Pipeline = home(ExactIndex(catalogue), catalogue, clock=lambda: next(ticks))
+    pipeline: Pipeline = home_feed(catalogue, clock=lambda: next(ticks))
     (slate,) = await pipeline.recommend([asking()])
     assert slate.timings_ms == {"retrieve": 500.0, "score": 1000.0, "select": 2000.0}
 

@@ -156,12 +156,12 @@ def test_a_playlist_does_not_play_one_creator_twice_in_a_row_while_there_are_oth
     assert all(len(set(makers[at : at + 3])) == 3 for at in range(len(makers) - 2))
 
 
-def test_a_playlist_leaves_out_twins() -> None:
+def test_a_playlist_leaves_out_duplicates() -> None:
     gallery = world()
     first = playlist(gallery, Wish(interests(gallery, "cook-00")), 1)[0].video
-    gallery.take([replace(first, video_id="twin", creator_id="somebody")])
+    gallery.take([replace(first, video_id="duplicate", creator_id="somebody")])
     found = ids(playlist(gallery, Wish(interests(gallery, "cook-00")), 12))
-    assert len({first.video_id, "twin"} & set(found)) == 1
+    assert len({first.video_id, "duplicate"} & set(found)) == 1
 
 
 def test_the_same_wish_gives_the_same_playlist_and_one_of_nothing_is_empty() -> None:

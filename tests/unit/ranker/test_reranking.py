@@ -1,4 +1,4 @@
-"""Selectors: variety, the creator cap, ties, numbers that are not finite, and the exact chance of a draw."""
+"""Re-ranking: diversity, the creator cap, ties, scores that are not finite, and the exact propensity of a draw."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -11,8 +11,9 @@ from ranker.catalogue.entry import Entry
 from ranker.pipeline.exploration import sample_two
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
-from ranker.pipeline.reranking import PER_CREATOR, POOL, diverse
+from ranker.pipeline.reranking import PER_CREATOR, POOL_SIZE, diverse
 from ranker.pipeline.scorers import logistic
+from ranker.pipeline.source_sets import single
 from ranker.pipeline.types import Candidates, Query, QueryBatch, Scores
 from ranker.profile.model import EMPTY
 
@@ -40,25 +41,25 @@ def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) ->
 
 def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Slate:
     count = catalogue.size
-    sources = np.full(count, int(fresh), np.uint8)
-    one = np.zeros(count, np.int64)
-    keys = keys_of(one, np.arange(count))
-    candidates = Candidates(keys, catalogue.by_id, one, sources, np.array([0, count]))
+    sources = single(("fresh", "other"), "fresh" if fresh else "other", count)
+    query = np.zeros(count, np.int64)
+    keys = keys_of(query, np.arange(count))
+    candidates = Candidates(keys, catalogue.by_id, query, sources, np.array([0, count]))
     asked = QueryBatch([Query(user_id, 1, NOON, EMPTY)], query_features([EMPTY], catalogue))
-    picks = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
-    there = picks.at[0] >= 0
-    return Slate(catalogue.by_id[picks.at[0][there]], picks.propensity[0][there])
+    selection = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
+    chosen = selection.places[0] >= 0
+    return Slate(catalogue.by_id[selection.places[0][chosen]], selection.propensity[0][chosen])
 
 
 def names(catalogue: Catalogue, slate: Slate) -> list[str]:
     return [catalogue.ids[row] for row in slate.rows]
 
 
-def test_a_twin_of_the_best_waits_behind_something_new() -> None:
+def test_a_duplicate_of_the_best_ranks_behind_something_different() -> None:
     catalogue = catalogue_of(
-        ("a", axis(0), None), ("a-twin", axis(0), None), ("b", axis(1), None), ("c", axis(2), None)
+        ("a", axis(0), None), ("a-again", axis(0), None), ("b", axis(1), None), ("c", axis(2), None)
     )
-    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85, 0.0], 4)) == ["a", "b", "a-twin", "c"]
+    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85, 0.0], 4)) == ["a", "b", "a-again", "c"]
 
 
 def test_a_creator_has_two_places_while_there_are_others() -> None:
@@ -71,7 +72,7 @@ def test_a_creator_has_two_places_while_there_are_others() -> None:
     assert len(found) == 8, "beyond the cap only when nothing else is left"
 
 
-def test_videos_of_nobody_do_not_share_a_cap() -> None:
+def test_videos_of_unnamed_creators_do_not_share_a_cap() -> None:
     catalogue = catalogue_of(*((f"v{i}", axis(i), None) for i in range(5)))
     assert names(catalogue, select(catalogue, [5, 4, 3, 2, 1], 4)) == ["v0", "v1", "v2", "v3"]
 
@@ -91,11 +92,11 @@ def test_scores_that_are_not_finite_are_never_shown() -> None:
 def test_only_the_best_of_many_compete() -> None:
     catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(200)))
     slate = select(catalogue, list(np.linspace(1, 0, 200)), 150)
-    assert len(slate.rows) == POOL
-    assert set(slate.rows) == set(range(POOL))
+    assert len(slate.rows) == POOL_SIZE
+    assert set(slate.rows) == set(range(POOL_SIZE))
 
 
-def test_a_draw_says_its_exact_chance() -> None:
+def test_a_draw_says_its_exact_propensity() -> None:
     catalogue = catalogue_of(*((f"v{i:03}", axis(i), None) for i in range(40)))
     score = list(np.linspace(1, 0, 40))
     eighth: Counter[int] = Counter()

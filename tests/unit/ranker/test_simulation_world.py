@@ -1,4 +1,4 @@
-"""The made-up world: the same for the same seed, with titles that mean something and people true to their tastes."""
+"""The simulated log: the same for the same seed, with titles that mean something and people who act by their tastes."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranker.simulation.titles import KINDS, titles
-from ranker.simulation.world import SPAN_MS, Person, answer, catalogue, population, react, simulated_log
+from ranker.simulation.world import SPAN_MS, Person, catalogue, population, react, react_to_slate, simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback, Like, Skip, Watch
 from schemas.messages.recommendations import Item, Recommendation, Trigger
@@ -99,7 +99,7 @@ def test_what_people_like_is_to_their_taste_and_what_they_skip_is_not():
     assert to_taste["skip", False] > 3 * to_taste["skip", True]
 
 
-def test_a_person_is_gripped_by_their_own_kind_alone():
+def test_a_person_watches_on_only_what_is_to_their_taste():
     chance = np.random.default_rng(1)
     of = {kind: next(video for video in catalogue(0, 20, NOON) if video.category == kind) for kind in KINDS}
     shares = {
@@ -124,13 +124,13 @@ def test_a_like_comes_with_its_watch_as_one_exposure():
     assert set(likes) <= watched
 
 
-def test_a_person_answers_a_slate_from_top_to_bottom():
+def test_a_person_reacts_to_a_slate_from_top_to_bottom():
     known = {video.video_id: video for video in islice(catalogue(0, 30, NOON), 30)}
     shown = ["v3", "v10", "gone", "v7"]
     items = [Item(rank, video_id, 0.5, {}, 1.0, [], []) for rank, video_id in enumerate(shown, 1)]
     trigger = Trigger(None, "freshet.feedback.v1", 0, 0, NOON)
     slate = Recommendation("1.0", "r1", "ana", 1, NOON, NOON, trigger, {}, {}, [], items, False)
-    acts = list(answer(ANA, slate, known, NOON, np.random.default_rng(0)))
+    acts = list(react_to_slate(ANA, slate, known, NOON, np.random.default_rng(0)))
     assert [act.rank for act in acts] == sorted(act.rank or 0 for act in acts)
     assert {act.video_id for act in acts} == {"v3", "v10", "v7"}
     assert {act.recommendation_id for act in acts} == {"r1"}

@@ -1,4 +1,4 @@
-"""Learning how modalities become one vector: right slopes, and videos of one taste come together."""
+"""Learning how modalities become one vector: right gradients, and videos of one taste come together."""
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ def rows(count: int, seed: int) -> dict[str, Array]:
 
 @pytest.mark.parametrize("kind", ["map", "gate"])
 @pytest.mark.parametrize("name", sorted(DIMS))
-def test_the_slopes_are_those_of_the_loss(kind: str, name: str) -> None:
+def test_the_gradients_are_those_of_the_loss(kind: str, name: str) -> None:
     start, one, other = weights(), rows(6, 1), rows(6, 2)
     batch = np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8, 1], [0, 9]])
-    _, slopes = loss_of(start, one, other, batch)
+    _, gradients = loss_of(start, one, other, batch)
     of = (start.maps if kind == "map" else start.gates)[name]
     for place in list(np.ndindex(of.shape))[::3]:
         kept, losses = of[place], []
@@ -35,7 +35,7 @@ def test_the_slopes_are_those_of_the_loss(kind: str, name: str) -> None:
             of[place] = kept + nudge
             losses.append(loss_of(start, one, other, batch)[0])
         of[place] = kept
-        assert slopes[kind, name][place] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-4, abs=1e-7)
+        assert gradients[kind, name][place] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-4, abs=1e-7)
 
 
 def test_learning_brings_videos_of_one_taste_together_though_their_rows_are_mostly_noise() -> None:
@@ -47,7 +47,7 @@ def test_learning_brings_videos_of_one_taste_together_though_their_rows_are_most
     pairs = np.array([rng.choice(np.flatnonzero(kinds == kind), 2, replace=False) for kind in kinds for _ in range(6)])
     losses: list[float] = []
     start = weights(3)
-    learned = learn(given, pairs, start, epochs=30, rate=0.02, said=lambda _, loss: losses.append(loss))
+    learned = learn(given, pairs, start, epochs=30, rate=0.02, on_epoch=lambda _, loss: losses.append(loss))
     assert losses[-1] < losses[0]
 
     def kept_by_kind(of: Learned) -> float:
@@ -89,7 +89,7 @@ def test_pairs_are_of_one_person_and_one_session() -> None:
     assert co_watched(events, {"b": 0}).shape == (0, 2)
 
 
-def test_recall_counts_who_is_among_the_nearest_and_vectors_that_are_all_alike_find_nobody_by_that() -> None:
+def test_recall_counts_who_is_among_the_nearest_and_equal_vectors_find_nobody() -> None:
     rng = np.random.default_rng(6)
     fused = rng.standard_normal((700, 8))
     fused /= np.linalg.norm(fused, axis=1, keepdims=True)

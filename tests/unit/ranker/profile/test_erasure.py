@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from ranker.catalogue.popularity import TrendCounts
-from ranker.feeds.home import home as home_page
 from ranker.pipeline.types import Query, Slate
 from ranker.profile.codec import pack
 from ranker.profile.erasure import (
@@ -22,7 +21,6 @@ from ranker.profile.erasure import (
 )
 from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY
-from ranker.retrieval.exact import ExactIndex
 from schemas import topics
 from schemas.messages import dead_letters, feedback, recommendations
 from schemas.messages.dead_letters import Reason
@@ -36,7 +34,7 @@ from streams.kafka.records import Record
 from streams.profiles.erasure import erased_letters, read_erasures
 from streams.ranking.shared_state import SharedState
 from streams.ranking.step import RankStep
-from tests.support.catalogues import LATER, catalogue_of, ids, kitchen_and_garden
+from tests.support.catalogues import LATER, catalogue_of, home_feed, ids, kitchen_and_garden
 from tests.support.events import NOON, after, arrivals, fold_all, folded, liked, minute, watched, withdrawn
 from tests.support.kafka_logs import (
     Rec,
@@ -262,7 +260,7 @@ async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_al
     catalogue = catalogue_of(*kitchen_and_garden(30))
     shared = SharedState(Settings(), catalogue)
     profile = after(watched("ana", "cook-00", minute(5)))
-    slates = await home_page(ExactIndex(catalogue), catalogue).recommend([Query("ana", 1, LATER, profile, 0)])
+    slates = await home_feed(catalogue).recommend([Query("ana", 1, LATER, profile, 0)])
 
     async def as_it_was(_: Sequence[Query]) -> list[Slate]:
         return slates

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from ranker.retrieval.index import IndexRefused, IndexUnavailable
+from ranker.retrieval.index import IndexUnavailable
 from schemas.settings.model import Settings
-from streams.qdrant.client import Patience, connect
+from streams.qdrant.client import IndexRefused, Patience, connect
 from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import collection_name, point_id
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video

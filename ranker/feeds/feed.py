@@ -1,0 +1,32 @@
+"""What a feed is: a function from what the process knows to the pipeline that makes its slates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.pipeline import Clock, Pipeline, no_clock
+from ranker.retrieval.index import VideoIndex
+from schemas.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class FeedContext:
+    """What a feed may use; fields are added in later versions, and none is ever taken away.
+
+    parameters  what a learner has learned, by name; empty, as there is no learner yet
+    clock       seconds, for the timings of slates
+    """
+
+    catalogue: Catalogue
+    index: VideoIndex
+    settings: Settings
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    clock: Clock = no_clock
+
+    @property
+    def slate_size(self) -> int:
+        """How many items a slate has."""
+        return self.settings.slate_size
+
+
+Feed = Callable[[FeedContext], Pipeline]

@@ -1,0 +1,100 @@
+"""Feeds by name: which function makes the pipeline, and what is said about a name that cannot be used."""
+
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import build_feed
+from ranker.pipeline.pipeline import Pipeline
+from ranker.retrieval.exact import ExactIndex
+from schemas.settings.load import SettingsError, load
+
+
+def built(name: str | None = None, **settings: object) -> Pipeline:
+    catalogue = Catalogue()
+    return build_feed(
+        FeedContext(catalogue, ExactIndex(catalogue), load({"feed": name, **settings}, {}, None).settings)
+    )
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is the module `own_feed`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_feed", raising=False)
+    return tmp_path / "own_feed.py"
+
+
+def test_the_home_feed_is_the_default_and_names_its_versions() -> None:
+    pipeline = built()
+    assert (pipeline.policy, pipeline.scorer.version) == ("home@1", "weighted-sum@1")
+    assert pipeline.source_names == ("near_recent", "trending", "fresh", "creators", "popular")
+
+
+def test_the_context_keeps_the_fields_that_feeds_are_written_against() -> None:
+    named = {field.name for field in fields(FeedContext)}
+    assert {"catalogue", "index", "settings", "parameters", "clock"} <= named
+    assert isinstance(FeedContext.slate_size, property)
+
+
+def test_a_feed_sees_its_context(module: Path) -> None:
+    module.write_text(
+        "from dataclasses import replace\n"
+        "from ranker.feeds import home\n"
+        "def build(context):\n"
+        "    assert not context.parameters and context.clock() == 0.0\n"
+        "    return replace(home.build(context), policy=f'of-{context.slate_size}@{context.settings.seed}')\n"
+    )
+    assert built("own_feed:build", slate_size=7, seed=3).policy == "of-7@3"
+
+
+@pytest.mark.parametrize(
+    "name", ["home", "ranker.feeds.home", "ranker.feeds.home:", ":build", "a b:c", "a:b:c", "a..b:c"]
+)
+def test_a_name_that_is_no_module_and_function_is_refused_with_the_settings(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"FRESHET_FEED cannot be .*: it should be package.module:function"):
+        load({}, {"FRESHET_FEED": name}, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "The feed own_feed:build cannot be imported: No module named 'own_feed'. Install its package"),
+        ("import not_there", "The feed own_feed:build cannot be imported: No module named 'not_there'. Install"),
+        (
+            "def build_it(context): ...",
+            "The feed own_feed:build does not exist: own_feed has no build; the nearest function is build_it.",
+        ),
+        ("", "The feed own_feed:build does not exist: own_feed has no build."),
+        ("build = 3", "The feed own_feed:build is no function but int. Name a function of one FeedContext."),
+        (
+            "def build(): ...",
+            "The feed own_feed:build cannot be called with one FeedContext: too many positional arguments.",
+        ),
+        (
+            "def build(context): ...",
+            "The feed own_feed:build returned NoneType, not a ranker.pipeline.pipeline.Pipeline. Return one.",
+        ),
+        (
+            "from dataclasses import replace\nfrom ranker.feeds import home\n"
+            "def build(context): return replace(home.build(context), sources=())",
+            "The feed own_feed:build cannot be built: The pipeline home@1 has no source. Give it at least one.",
+        ),
+    ],
+)
+def test_a_feed_that_cannot_be_used_is_named_with_what_to_do(module: Path, text: str | None, said: str) -> None:
+    if text is not None:
+        module.write_text(text)
+    with pytest.raises(SettingsError, match=f"^{re.escape(said)}"):
+        built("own_feed:build")
+
+
+def test_a_fault_inside_a_feed_is_not_hidden(module: Path) -> None:
+    module.write_text("def build(context): return 1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        built("own_feed:build")

@@ -7,6 +7,7 @@ fp16 matrices, whose rate is bf16's.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -132,7 +133,7 @@ def card() -> str:
 
 def main() -> int:
     argparse.ArgumentParser(prog="python -m tests.bench.gpu", description=__doc__).parse_args()
-    models = folder_of(load({}, {}, None).settings.cache_dir)
+    models = folder_of(load({}, os.environ, None).settings.cache_dir)
     try:
         TextEncoder(models, provider="cuda")  # refuses before anything is measured
         peak = products(SIDE)

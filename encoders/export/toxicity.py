@@ -37,13 +37,13 @@ def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     words = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
     linear = [one.estimator for one in model.calibrated_classifiers_]
     sigmoids = [one.calibrators[0] for one in model.calibrated_classifiers_]
-    told = {
+    fields = {
         "words": words,
         "bias": [float(one.intercept_[0]) for one in linear],
         "slopes": [float(one.a_) for one in sigmoids],
         "offsets": [float(one.b_) for one in sigmoids],
     }
-    (folder / WORDS).write_text(json.dumps(told, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    (folder / WORDS).write_text(json.dumps(fields, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     np.save(folder / WEIGHTS, np.stack([vectorizer.idf_, *(one.coef_[0] for one in linear)], axis=1))
     made = [describe(folder / name, source=SOURCE, licence=LICENCE) for name in (WORDS, WEIGHTS)]
     write_draft(folder, made)

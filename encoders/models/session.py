@@ -1,4 +1,8 @@
-"""Opens a model file, and refuses one that is not what it should be; the only importer of onnxruntime."""
+"""Opens a model file, and refuses one that is not what it should be; the only importer of onnxruntime.
+
+onnxruntime is imported when the first model is opened: the ranking agent reads how modalities are described and opens
+no model, and does without its 20 MB.
+"""
 
 import ctypes
 import sys
@@ -8,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from encoders.base import ModelError
@@ -79,7 +82,7 @@ def open_model(
 
 
 def quantise(source: Path, target: Path) -> None:
-    """Write a model's int8 twin; for the export alone, since it needs the package onnx."""
+    """Write the int8 version of a model; only the export calls it, since it needs the package onnx."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
@@ -113,11 +116,17 @@ def quantise_nodes(
     )
 
 
+def _onnxruntime() -> Any:
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
     if provider == "cpu":
         return (CPU,)
     if (lack := _lack_of_cuda()) is None:
-        ort.preload_dlls()  # finds the CUDA libraries that pip installed
+        _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
         return (CUDA,) if provider == "cuda" else (CUDA, CPU)
     if provider == "cuda":
         raise ModelError(f"{path} cannot run on cuda, {lack}: {GPU_REMEDY}.")
@@ -126,7 +135,7 @@ def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
 
 def _lack_of_cuda() -> str | None:
     """Why CUDA is not worth a try, to spare a machine without a GPU red lines; None proves nothing yet."""
-    if CUDA not in ort.get_available_providers():
+    if CUDA not in _onnxruntime().get_available_providers():
         return "this onnxruntime is built without it"
     try:
         ctypes.CDLL("libcuda.so.1" if sys.platform == "linux" else "nvcuda.dll")
@@ -136,6 +145,7 @@ def _lack_of_cuda() -> str | None:
 
 
 def _session(path: Path, content: bytes, name: str, threads: int) -> Any:
+    ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,0 +1,47 @@
+"""Functions of others that a setting names as package.module:function."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from schemas.settings.load import SettingsError
+from schemas.settings.model import FUNCTION
+
+
+def load_function(variable: str, place: str) -> Callable[..., Any]:
+    """The function at `package.module:function`; a SettingsError says why it cannot be had.
+
+    variable  the setting that names it, for the sentence
+
+    >>> load_function("FRESHET_FEED", "math:floor")(2.5)
+    2
+    """
+    if not FUNCTION.fullmatch(place):
+        raise SettingsError(f"{variable} cannot be {place!r}: write package.module:function.")
+    module_name, _, name = place.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            remedy = "install it into Freshet's environment, or add its folder to PYTHONPATH"
+            raise SettingsError(f"{variable}={place}: there is no module {error.name}; {remedy}.") from error
+        raise SettingsError(f"{variable}={place}: {module_name} cannot be imported ({error}).") from error
+    except Exception as error:  # whatever the module does when it is imported
+        fault = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"{variable}={place}: {module_name} cannot be imported ({fault}).") from error
+    function: Any = getattr(module, name, None)
+    if function is None:
+        raise SettingsError(f"{variable}={place}: the module {module_name} has no {name}.")
+    if not callable(function):
+        raise SettingsError(f"{variable}={place}: {name} is of the type {type(function).__name__}, not a function.")
+    return function  # type: ignore[no-any-return]
+
+
+def call_function(variable: str, place: str, context: object) -> Any:
+    """What that function returns for a context; a SettingsError with its own words where it fails."""
+    function = load_function(variable, place)
+    try:
+        return function(context)
+    except Exception as error:  # it is not ours
+        fault = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"{variable}={place} failed ({fault}); FRESHET_DEBUG=1 shows where.") from error

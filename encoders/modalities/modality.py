@@ -63,7 +63,7 @@ class Modality(Generic[T]):
     columns     how many of the 256 of a retrieval vector are its own, see `maps_of`
     directions  float32 [dim, d], orthonormal, for d columns: what of its vectors goes there; None: the first d numbers
     weight      how much it counts when two videos are compared by the weighted mean
-    same        cosine from which on two videos count as the same by it, for `freshet reuploads`; None: it is no evidence
+    same        cosine from which on two videos are the same by it, for `freshet reuploads`; None: it is no evidence
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Re-uploads: pairs and groups of videos that look and sound the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from ranker.library.library import Vectors, VideoLibrary
 from schemas.messages.videos import Encoded
 
-SAME = {"image": 0.97, "audio": 0.97}  # cosines from which on two videos have the same picture, the same sound
 SAME_LENGTH = 0.05  # share by which the lengths of a video and its re-upload may differ; a guess
 BLOCK = 1024  # rows compared at once with all others
 
@@ -21,13 +20,14 @@ class Pair(NamedTuple):
     alike: dict[str, float]
 
 
-def reuploads(gallery: VideoLibrary) -> list[Pair]:
-    """Pairs whose pictures and sounds are the same, and that are about equally long.
+def reuploads(gallery: VideoLibrary, same: Mapping[str, float]) -> list[Pair]:
+    """Pairs that are the same in every modality that is evidence, and that are about equally long.
 
-    A text alone is no evidence, since many videos share a title; nor is a sound under other pictures.
+    same  the cosine from which on two videos are the same, by modality: pictures and sound. A text is no evidence,
+          since many videos share a title; nor is a sound under other pictures
     """
     candidates: dict[tuple[str, str], dict[str, float]] = {}
-    for name, least in SAME.items():
+    for name, least in same.items():
         videos, rows = gallery.column(name)
         for one, other, alike in pairs_above(rows, least):
             candidates.setdefault((videos[one].video_id, videos[other].video_id), {})[name] = round(alike, 3)
@@ -35,12 +35,12 @@ def reuploads(gallery: VideoLibrary) -> list[Pair]:
     for ids, cosines in sorted(candidates.items()):
         first, second = sorted((gallery.videos[video_id] for video_id in ids), key=lambda v: (v.at_ms, v.video_id))
         pairs.append(Pair(first, second, cosines))
-    return [pair for pair in pairs if is_reupload(pair)]
+    return [pair for pair in pairs if is_reupload(pair, same)]
 
 
-def is_reupload(pair: Pair) -> bool:
+def is_reupload(pair: Pair, same: Mapping[str, float]) -> bool:
     """Whether both videos have picture, sound or both, the same in each, and their lengths agree."""
-    one_has, other_has = ({name for name in SAME if name in video.vectors} for video in pair[:2])
+    one_has, other_has = ({name for name in same if name in video.vectors} for video in pair[:2])
     one_ms, other_ms = pair.first.duration_ms, pair.second.duration_ms
     if one_ms and other_ms and abs(one_ms - other_ms) > SAME_LENGTH * max(one_ms, other_ms):
         return False

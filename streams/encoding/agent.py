@@ -5,13 +5,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from encoders.base import Precision
 from encoders.embedder import VideoEmbedder
-from encoders.fusion.embeddings import MODALITIES, is_from_current_model, vector_of
-from ranker.catalogue import entry
+from encoders.fusion.embeddings import RETRIEVAL
+from encoders.modalities.modality import ModalitySet
 from ranker.retrieval.index import IndexedVideo, IndexUnavailable, VideoIndex
 from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
+from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
@@ -66,7 +66,7 @@ def declare(
                 made = await asyncio.to_thread(describer.features, [one for _, one in newer], seen.contents)
                 if index is not None:
                     with app.transport.waits.waiting("the index"):
-                        await in_step(index, made, settings.image_precision)
+                        await in_step(index, made, describer.modalities)
                 await out.put_by_key(features, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in made])
                 await out.confirmed()
             poll.done()
@@ -87,12 +87,12 @@ def not_outdated(
     return newer
 
 
-async def in_step(index: VideoIndex, made: Sequence[CatalogueRecord], pictures: Precision) -> None:
+async def in_step(index: VideoIndex, made: Sequence[CatalogueRecord], modalities: ModalitySet) -> None:
     """Bring the index up to these features, however long it is away: the poll stays in hand."""
     newest = {one.video_id: one for one in sorted(made, key=lambda one: one.at_ms)}
     while True:
         try:
-            await index.upsert([video for one in newest.values() if (video := indexed(one, pictures))])
+            await index.upsert([video for one in newest.values() if (video := indexed(one, modalities))])
             await index.remove([one.video_id for one in newest.values() if isinstance(one, Withdrawn)])
             return
         except IndexRefused:
@@ -102,18 +102,18 @@ async def in_step(index: VideoIndex, made: Sequence[CatalogueRecord], pictures: 
             await asyncio.sleep(PAUSE_S)
 
 
-def indexed(video: CatalogueRecord, pictures: Precision) -> IndexedVideo | None:
+def indexed(video: CatalogueRecord, modalities: ModalitySet) -> IndexedVideo | None:
     """What an index keeps of a video, or None where there is nothing to find it by.
 
     Of the modalities only what the present models made, so that no two versions lie in one collection.
     """
-    vector = vector_of(video) if isinstance(video, Encoded) else None
+    vector = decode_vector(video.vectors.get(RETRIEVAL)) if isinstance(video, Encoded) else None
     if not isinstance(video, Encoded) or vector is None:
         return None
     made_now = {
-        name: entry.vector_of(of, MODALITIES[name])
+        name: decode_vector(of, modalities.dims[name])
         for name, of in video.vectors.items()
-        if name in MODALITIES and is_from_current_model(name, of, pictures)
+        if modalities.is_current(name, of.encoder)
     }
     return IndexedVideo(
         video_id=video.video_id,

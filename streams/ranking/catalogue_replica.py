@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from encoders.fusion.embeddings import with_fusion_version
 from encoders.fusion.fusion import Fusion
+from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import merge
 from ranker.profile.erasure import Erased
@@ -46,6 +47,7 @@ class CatalogueReplica:
         self.erased = Erased(ERASURES.retention_ms or 0)
         self.ready = asyncio.Event()
         self._settings = settings
+        self._modalities = modalities_of(settings)
         self._features = FEATURES.full(settings.prefix)
         self._trends = TRENDS.full(settings.prefix)
         self._erasures = ERASURES.full(settings.prefix)
@@ -149,7 +151,7 @@ class CatalogueReplica:
     def _with_fusion_version(self, one: videos.CatalogueRecord) -> videos.CatalogueRecord:
         if self._fusion is None or not isinstance(one, videos.Encoded):
             return one
-        return with_fusion_version(one, self._fusion, self._settings.image_precision)
+        return with_fusion_version(one, self._fusion, self._modalities)
 
     def _count(self, newer: dict[int, Trends]) -> None:
         """Go on to the tick of newer trends; only what changed since is added up anew."""

@@ -13,14 +13,14 @@ from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.command import ROOT
 from tests.support.events import uploaded
-from tests.support.models import real_models
+from tests.support.models import real_embedder
 
 GERMAN = "Frische Nudeln selbst gemacht"
 
 
 @pytest.fixture(scope="module")
 def describer() -> VideoEmbedder:
-    return VideoEmbedder.load(real_models(), provider="cpu")
+    return real_embedder()
 
 
 @pytest.mark.parametrize(

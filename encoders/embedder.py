@@ -65,7 +65,7 @@ class VideoEmbedder:
     def features(self, uploads: Sequence[Uploads], media: Sequence[Content | None] = ()) -> list[CatalogueRecord]:
         """The catalogue's record of each upload and withdrawal, in their order.
 
-        media  what was read of each one's media, None where there is none; empty where there is none at all
+        media  the decoded media of each, None where it has none; empty where none has any
         """
         given = zip(uploads, media or [None] * len(uploads), strict=True)
         embedded = iter(self.embed([(one, read) for one, read in given if isinstance(one, Upload)]))
@@ -116,7 +116,7 @@ class VideoEmbedder:
     def _classified(self, modality: Modality[Any], inputs: Sequence[Any]) -> Classified:
         """Vectors [N, D] and shares [N, L] of one modality; its encoder is not asked where no video has any of it."""
         nothing = np.zeros((len(inputs), 0), np.float32)
-        if all(one is None for one in inputs):
+        if all(one is None for one in inputs):  # as in a replay, which so opens no model for pictures or sound
             return Classified(np.zeros((len(inputs), modality.dim), np.float32), nothing)
         encoder = self.encoders[modality.name]
         if modality.labels is None:
@@ -126,9 +126,9 @@ class VideoEmbedder:
     def _named(self, modality: Modality[Any], shares: Vectors) -> dict[str, float]:
         if modality.labels is None or not len(shares):
             return {}
-        kind, least, most = modality.labels
+        kind, min_share, max_count = modality.labels
         names = cast("Classifier[Any]", self.encoders[modality.name]).labels
-        return {f"{kind}:{name}": share for name, share in above(names, shares, least, most).items()}
+        return {f"{kind}:{name}": share for name, share in above(names, shares, min_share, max_count).items()}
 
     def _made_by(self, name: str) -> str:
         if name == RETRIEVAL:

@@ -1,4 +1,4 @@
-"""Laws that every encoder keeps, to be tried on one's own: a law that does not hold raises LawBroken.
+"""Laws that every encoder keeps, for tests of your own: a law that does not hold raises LawBroken.
 
 @pytest.mark.parametrize("law", ENCODER_LAWS, ids=lambda law: law.__name__)
 def test_my_encoder_keeps_the_laws(law):
@@ -49,7 +49,7 @@ def gives_rows_of_the_declared_shape(encoder: Encoder[Any], examples: Examples) 
 
 
 def gives_rows_of_norm_one(encoder: Encoder[Any], examples: Examples) -> None:
-    """What says something gets a row of length 1."""
+    """Every input that says something gets a row of length 1."""
     for place, length in enumerate(np.linalg.norm(encoder.encode(examples.telling), axis=1)):
         _require(
             bool(abs(length - 1) < UNIT), f"{encoder.name}: telling[{place}] has a row of length {length:.4g}, not of 1"
@@ -157,7 +157,7 @@ def check_modality(modality: Modality[Any], examples: Examples) -> Encoder[Any]:
 
 
 def forget(encoder: Encoder[Any]) -> None:
-    """Have an encoder drop what it remembers, where it remembers anything."""
+    """Have an encoder drop the vectors that it remembers, if it remembers any."""
     getattr(encoder, "forget", lambda: None)()
 
 

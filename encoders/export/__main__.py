@@ -1,6 +1,6 @@
 """Makes a folder of model files from unpacked weights: python -m encoders.export --cache-dir DIR --weights DIR
 
-Run by `provision` in a throw-away environment.
+Run by `provision` in a temporary environment.
 """
 
 import argparse
@@ -22,14 +22,14 @@ OTHERS: tuple[Maker, ...] = (labels.make, toxicity.make, nudity.make)
 
 
 def makers() -> Iterator[Maker]:
-    """What makes the files of each modality, in the file of its name beside this one, and of the other models."""
+    """The function `make` of each modality's file in this folder, which has its name, and those of the other models."""
     for describe in BUILT_IN:
         yield import_module(f"encoders.export.{describe.__module__.rpartition('.')[2]}").make
     yield from OTHERS
 
 
 def export(cache_dir: Path, weights_dir: Path, report: Report = print) -> Manifest:
-    """Make every model file in a folder aside, check it, and publish the folder under its key.
+    """Make every model file in a temporary folder, check it, and publish the folder under its key.
 
     A ModelError says that the weights are not the expected ones, or that a model differs from its original.
     """

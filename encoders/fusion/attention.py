@@ -22,7 +22,7 @@ class Attention:
     """Modalities mapped into one space and weighted for each video by a learned softmax over those that it has.
 
     maps    by modality, float32 [D_m, 256]
-    gates   by modality, float32 [D_m + 1]: what a vector says for its own modality, and a bias
+    gates   by modality, float32 [D_m + 1]: how a vector scores its own modality, and a bias
 
     Learned from videos that the same people watched, see ranker/training/fusion.py; after the modality attention of
     Ma et al. 2018 (MARN is another) in the plain form of one score a modality.
@@ -58,16 +58,16 @@ def write_attention(folder: Path, maps: Mapping[str, Vectors], gates: Mapping[st
     kept = {f"map_{name}": maps[name] for name in maps} | {f"gate_{name}": gates[name] for name in gates}
     folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder, prefix=f"{ATTENTION}.", suffix=".new", delete=False) as made:
-        aside = Path(made.name)
+        temporary = Path(made.name)
         try:
-            np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for flags
+            np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for options
             made.flush()
             os.fsync(made.fileno())  # or a machine that fails may keep the name without the content
-            version = read_attention(aside).version
-            aside.chmod(0o644)  # workers may run as another user
-            aside.replace(folder / ATTENTION)
+            version = read_attention(temporary).version
+            temporary.chmod(0o644)  # workers may run as another user
+            temporary.replace(folder / ATTENTION)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return version
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from encoders.media.types import FRAMES, SIDE
 
-LONGEST = 8  # times the shorter side; without it one line of pixels would be scaled to millions
-USUAL_RATE = 30  # pictures a second, where a file does not say
+MAX_ASPECT = 8  # the longer side by the shorter; without it a single line of pixels would be scaled to millions
+USUAL_RATE = 30  # pictures a second, assumed where a file does not say
 
 Picture = NDArray[np.uint8]  # [H, W, 3], RGB
 Pictures = dict[int, Picture]  # squares [224, 224, 3] by their time in the stream's ticks
@@ -124,7 +124,7 @@ def _time(packet: "Packet[VideoStream]") -> int:
 
 def cropped(frame: VideoFrame) -> Picture:
     """The middle of a picture, upright: uint8 [224, 224, 3], the shorter side scaled to 224."""
-    scale, longest = SIDE / min(frame.width, frame.height), SIDE * LONGEST
+    scale, longest = SIDE / min(frame.width, frame.height), SIDE * MAX_ASPECT
     small = _scaled(frame, *(min(round(side * scale), longest) for side in (frame.width, frame.height)))
     top, left = ((side - SIDE) // 2 for side in small.shape[:2])
     return np.ascontiguousarray(_upright(small[top : top + SIDE, left : left + SIDE], frame))

@@ -18,17 +18,17 @@ RATE = 16_000  # samples a second
 PATCH = 3 * RATE  # what the model was trained on
 PATCHES = 3  # of a video; three cost as much as two frames
 # root mean square of a patch, -80 dB of full scale: noise or a tone that weak has the vector of digital silence (cosine
-# 0.9998 and more; at -60 dB 0.94 and more), which is that of rock
+# 0.9998 and more; at -60 dB 0.94 and more), which is near to rock
 SILENCE = 1e-4
 DIM = 200
 LABELS = 50  # of the Million Song Dataset
-FILE = "audio-musicnn.onnx"  # without the filters that its training let die
-WHOLE = "audio-musicnn.whole.onnx"  # with them: the same answers at six times the cost, to compare with
-DIRECTIONS = "audio_directions.npy"  # [200, 32]: what the tagger tells its tags apart by
+FILE = "audio-musicnn.onnx"  # without the filters that its training left at zero
+WHOLE = "audio-musicnn.whole.onnx"  # with them: the same answers at six times the cost, for comparison
+DIRECTIONS = "audio_directions.npy"  # [200, 32]: the directions by which the tagger tells its tags apart
 DIRECTIONS_DIM = 32
 INPUTS = (Port("pcm", "float32", (None, PATCH)),)
 OUTPUTS = (Port("audio_vec", "float32", (None, DIM)), Port("audio_tags", "float32", (None, LABELS)))
-LEAST_SHARE = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
+MIN_SHARE = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
 ROWS = {"cpu": 1, "cuda": 16}  # patches a call; measured on the CPU, 1 costs the least of 1 to 16; a guess for CUDA
 
 
@@ -40,7 +40,7 @@ def modality(context: ModalityContext) -> Modality[Vectors]:
         version=f"fp32-{MODELS}",
         read=lambda content: content.sound,
         open=lambda: AudioEncoder(context.folder, provider=context.provider, threads=context.threads),
-        labels=LabelRule("audio", LEAST_SHARE),
+        labels=LabelRule("audio", MIN_SHARE),
         columns=16,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         weight=0.5,  # a guess: nothing was tuned
@@ -54,7 +54,7 @@ class AudioEncoder:
     batch   float32 [S] or None; mono, 16 kHz, -1..1
     return  float32 [N, 200], L2 norm 1; None, and silence, get a zero row
 
-    It was trained on songs: it tells kinds of music apart, but calls people who read aloud hip-hop.
+    It was trained on songs: it tells kinds of music apart, but labels people who read aloud as hip-hop.
     """
 
     name = "audio-musicnn"

@@ -1,4 +1,4 @@
-"""The modalities that the settings choose: the built-in ones, or what a function of others returns."""
+"""The modalities that the settings choose: the built-in ones, or those that a function named by a setting returns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ VARIABLE = "FRESHET_MODALITIES"
 
 
 def modalities_of(settings: Settings, *, replaying: bool = False) -> ModalitySet:
-    """Describe the modalities; none of their models is opened. A SettingsError says what is wrong with those of others.
+    """Describe the modalities without opening a model; a SettingsError says what is wrong with a team's own.
 
     replaying  on the CPU, and in the mode in which the bits of a vector do not depend on its batch
     """

@@ -20,12 +20,12 @@ SIDE = 224  # pixels; what the model was trained on
 DIM = 1280
 LABELS = 1000  # of ImageNet
 FILES: dict[Precision, str] = {"fp32": "image-efficientnet-lite0.onnx", "int8": "image-efficientnet-lite0.int8.onnx"}
-DIRECTIONS = "image_directions.npy"  # [1280, 64]: what the classifier tells its labels apart by
+DIRECTIONS = "image_directions.npy"  # [1280, 64]: the directions by which the classifier tells its labels apart
 DIRECTIONS_DIM = 64
 INPUTS = (Port("frames", "uint8", (None, SIDE, SIDE, 3)),)
 OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "float32", (None, LABELS)))
 ROWS = {"cpu": 2, "cuda": 32}  # frames a call; on the CPU 2 cost 4 % less than 1, 4 and 8 no less; a guess for CUDA
-LEAST_SHARE = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
+MIN_SHARE = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
 
 
 def modality(context: ModalityContext) -> Modality[Frames]:
@@ -39,7 +39,7 @@ def modality(context: ModalityContext) -> Modality[Frames]:
         open=lambda: ImageEncoder(
             context.folder, provider=context.provider, threads=context.threads, precision=precision
         ),
-        labels=LabelRule("image", LEAST_SHARE),
+        labels=LabelRule("image", MIN_SHARE),
         columns=48,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         same=0.97,

@@ -11,7 +11,7 @@ from encoders.base import Content, Encoder, Precision, Vectors
 from encoders.models.session import Provider
 
 REST = 0  # as `columns`: those that the other modalities leave
-MOST_LABELS = 5  # of one modality of a video; a guess
+MAX_LABELS = 5  # of one modality of a video; a guess
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 RESERVED = ("retrieval", "fused")  # the fused vector's name in the catalogue, and on the command line
 OWN = (
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ModalityContext:
-    """What a function that builds modalities is given; fields may be added, none is ever taken away.
+    """What a function that builds modalities is given; fields may be added, and none is ever removed.
 
     folder           the model files of this version of Freshet
     provider         where models should run
@@ -40,19 +40,19 @@ class ModalityContext:
 
 
 class LabelRule(NamedTuple):
-    """Which labels of its `Classifier` a video gets: those that reach the least share, the highest first.
+    """Which labels of its `Classifier` a video gets: those with at least `min_share`, the highest first.
 
     kind  stands before each label, as in `image:street sign`
     """
 
     kind: str
-    least: float
-    most: int = MOST_LABELS
+    min_share: float
+    max_count: int = MAX_LABELS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Modality(Generic[T]):
-    """One way of looking at a video. Everything else in Freshet goes over these and knows none by name.
+    """One way of encoding a video. Everything else in Freshet iterates over these and knows none by name.
 
     name        of its vectors: in features.v1, in Qdrant, after `freshet similar --by`
     dim         of its vectors
@@ -141,18 +141,18 @@ def fingerprint_in(version: str) -> str:
 
 
 def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], precision: Precision) -> str:
-    """What the version of a retrieval vector says of the modalities beside the key of the models and the way of fusing.
+    """The end of a retrieval vector's version, after the key of the models and the way of fusing.
 
-    Nothing for the built-in ones, but a precision other than int8; a fingerprint for any other set.
+    Empty for the built-in modalities, or their precision where it is not int8; a fingerprint for any other set.
     """
-    mine = fingerprint(members)
-    if mine == fingerprint(built_in):
+    found = fingerprint(members)
+    if found == fingerprint(built_in):
         return "" if precision == "int8" else f"-{precision}"
-    return OWN + mine
+    return OWN + found
 
 
 def fingerprint(members: tuple[Modality[Any], ...]) -> str:
-    """8 hex digits that change with whatever a description says about the vectors."""
+    """8 hex digits that change with everything in the descriptions that decides about vectors."""
     facts = [(one.name, one.dim, one.version, one.columns, one.weight) for one in members]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.annotate.tags import TOPIC_LEAST, TOPICS, TOPICS_MOST, Topics
+from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINE, TOPICS, Topics
 from encoders.base import Classified, Precision, Vectors
 from encoders.fusion.projection import PROJECTION, read_directions
 from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext
@@ -36,7 +36,7 @@ def modality(context: ModalityContext) -> Modality[str]:
         open=lambda: TextEncoder(
             context.folder, provider=context.provider, threads=context.threads, exact=context.exact, topics=TOPICS
         ),
-        labels=LabelRule("topic", TOPIC_LEAST, TOPICS_MOST),
+        labels=LabelRule("topic", MIN_TOPIC_COSINE, MAX_TOPICS),
         columns=REST,
         directions=partial(read_directions, context.folder / PROJECTION),
     )
@@ -66,7 +66,7 @@ class TextEncoder:
         precision: Precision = "fp32",
         topics: Mapping[str, str] | None = None,
     ) -> None:
-        from tokenizers import Tokenizer  # not before: who only reads the modality's description does without its 6 MB
+        from tokenizers import Tokenizer  # here, since processes that only read the description do without its 6 MB
 
         self._model = open_model(
             folder / FILES[precision], provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS
@@ -103,7 +103,7 @@ class TextEncoder:
         return np.stack(rows) if rows else np.zeros((0, DIM), np.float32)  # [N, 384]
 
     def _vectors(self, texts: list[str]) -> dict[str, Vectors]:
-        """Each text's vector, from memory where it was encoded lately; memory keeps the newest."""
+        """Each text's vector, remembered where it was encoded recently; the newest are kept."""
         found = {text: self._recent.pop(text, None) for text in texts}
         fresh = [text for text, vector in found.items() if vector is None]
         vectors = {text: vector for text, vector in found.items() if vector is not None}
@@ -128,7 +128,7 @@ class TextEncoder:
 
 
 def _cleaned(text: str | None) -> str:
-    """A text the tokenizer accepts: no lone surrogates (JSON may carry them), not too long; "" for None."""
+    """A text that the tokenizer accepts: no lone surrogates (JSON may carry them), not too long; "" for None."""
     return (text or "")[:CHARS].encode("utf-8", "replace").decode("utf-8").strip()
 
 

@@ -1,4 +1,4 @@
-"""The list that vouches for the model files: what each is, where it came from, and its hash."""
+"""The manifest of the model files: what each is, where it came from, and its hash."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ REMEDY = "run `freshet export` (or `make setup`)"
 class ModelFile:
     """One file of a model folder.
 
-    parity  what was measured when it was made, e.g. the largest difference to torch
+    parity  measurements of the export, e.g. the largest difference to torch
     """
 
     name: str
@@ -65,7 +65,7 @@ class Manifest:
 
 
 def key_of(weights: Mapping[str, str], exporter: str) -> str:
-    """Name a model folder after all that decides its content: 16 hex digits.
+    """The name of a model folder, 16 hex digits of everything that decides its content.
 
     >>> key_of({"a": "1", "b": "2"}, "1") == key_of({"b": "2", "a": "1"}, "1")
     True
@@ -126,12 +126,12 @@ def read(folder: Path) -> Manifest:
 
 
 def _digest(fields: Mapping[str, object]) -> str:
-    """The hash by which a manifest vouches for its own text."""
+    """The hash of a manifest's own fields."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def checked_bytes(path: Path) -> bytes:
-    """Read a model file, and refuse it unless it is byte for byte what the manifest beside it says."""
+    """Read a model file; a ModelError unless it is byte for byte what the manifest of its folder lists."""
     expected = read(path.parent).file(path.name)
     if expected is None:
         raise ModelError(f"{path} is not named in {MANIFEST} beside it: {REMEDY}.")

@@ -45,12 +45,16 @@ class Settings(BaseSettings):
     partitions: PositiveInt = Field(4, description="partitions of each topic")
     replication: PositiveInt = Field(1, description="copies of each partition")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
-    late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
-    erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")
+    late_ms: Annotated[int, Field(ge=0)] = Field(
+        86_400_000, description="an event so much older than the newest is late"
+    )
+    erasure_key: SecretStr = Field(SecretStr(""), description="key that the ids of erased people are hashed with")
     letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
     poll_records: PositiveInt = Field(20_000, description="records that one fetch may bring")
-    stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
+    stuck_s: Annotated[float, Field(ge=5)] = Field(
+        120.0, description="a worker that makes no progress for so long ends"
+    )
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
     media_hosts: str = Field("", description="hosts that media are fetched from, with commas between; empty: none")
     media_root: str = Field("", description="folder whose files an upload may name; empty: none")

@@ -1,4 +1,4 @@
-"""Functions of others that a setting names as package.module:function."""
+"""Functions outside Freshet that a setting names as package.module:function."""
 
 import importlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from schemas.settings.model import FUNCTION
 
 
 def load_function(variable: str, place: str) -> Callable[..., Any]:
-    """The function at `package.module:function`; a SettingsError says why it cannot be had.
+    """The function at `package.module:function`; a SettingsError says why it cannot be loaded.
 
     variable  the setting that names it, for the sentence
 
@@ -38,10 +38,10 @@ def load_function(variable: str, place: str) -> Callable[..., Any]:
 
 
 def call_function(variable: str, place: str, context: object) -> Any:
-    """What that function returns for a context; a SettingsError with its own words where it fails."""
+    """What that function returns for a context; a SettingsError with its message where it raises."""
     function = load_function(variable, place)
     try:
         return function(context)
-    except Exception as error:  # it is not ours
+    except Exception as error:  # the function is not Freshet's, so anything may be raised
         fault = f"{type(error).__name__}: {error}"
         raise SettingsError(f"{variable}={place} failed ({fault}); FRESHET_DEBUG=1 shows where.") from error

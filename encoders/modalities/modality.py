@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -108,7 +109,7 @@ class ModalitySet:
     def __iter__(self) -> Iterator[Modality[Any]]:
         return iter(self.members)
 
-    @property
+    @cached_property
     def dims(self) -> dict[str, int]:
         """Dimensions of the vectors by name."""
         return {one.name: one.dim for one in self.members}

@@ -20,7 +20,7 @@ def decode_vector(vector: Vector | None, dim: int | None = None) -> Floats | Non
     >>> decode_vector(stored, 2), decode_vector(stored, 3) is None
     (array([0.6, 0.8], dtype=float32), True)
     """
-    if vector is None or len(vector.data) != 4 * (len(vector.data) // 4 if dim is None else dim):
+    if vector is None or not vector.data or len(vector.data) != 4 * (len(vector.data) // 4 if dim is None else dim):
         return None
     row = np.frombuffer(vector.data, "<f4").astype(np.float32)
     return row if np.isfinite(row).all() else None

@@ -227,3 +227,12 @@ def test_a_built_in_modality_is_one_file_and_a_line_of_the_registry(tmp_path: Pa
 def test_each_built_in_modality_has_a_file_that_makes_its_model() -> None:
     names = [describe.__module__.rpartition(".")[2] for describe in BUILT_IN]
     assert [name for name in names if not (ROOT / f"encoders/export/{name}.py").is_file()] == []
+
+
+@pytest.mark.parametrize("named", ["nobodys_module:build", "letters:name", "letters"])
+def test_a_command_ends_with_one_sentence_where_the_setting_names_nothing_usable(folder: Path, named: str) -> None:
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "FRESHET_MODALITIES": named}
+    command = [sys.executable, "-m", "streams.cli", "replay", str(LOG)]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if line.startswith("freshet: ")]
+    assert done.returncode == 2 and len(said) == 1 and "FRESHET_MODALITIES" in said[0] and said[0].endswith(".")

@@ -28,7 +28,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="module")
-def describer() -> VideoEmbedder:
+def embedder() -> VideoEmbedder:
     return real_embedder()
 
 
@@ -48,9 +48,9 @@ def describer() -> VideoEmbedder:
     ],
 )
 def test_a_language_is_the_creators_or_that_of_title_and_description(
-    describer: VideoEmbedder, upload: dict[str, Any], language: str | None
+    embedder: VideoEmbedder, upload: dict[str, Any], language: str | None
 ) -> None:
-    (video,) = describer.features([uploaded("v7", **upload)])
+    (video,) = embedder.features([uploaded("v7", **upload)])
     assert isinstance(video, Encoded) and video.language == language
 
 
@@ -81,9 +81,9 @@ def test_an_agent_that_encodes_nothing_loads_no_library_of_the_encoders(
     assert printed(script, tmp_path) == ["False"]
 
 
-def test_an_encoding_agent_has_every_model_open_before_the_first_upload(describer: VideoEmbedder) -> None:
-    assert isinstance(describer.encoders, OpenedEncoders)
-    assert describer.encoders.in_memory == ("text", "image", "audio") == tuple(describer.encoders)
+def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder: VideoEmbedder) -> None:
+    assert isinstance(embedder.encoders, OpenedEncoders)
+    assert embedder.encoders.in_memory == ("text", "image", "audio") == tuple(embedder.encoders)
 
 
 def test_a_replay_opens_the_text_model_alone(settings: Settings) -> None:
@@ -112,7 +112,7 @@ def test_a_replay_that_is_given_pictures_opens_their_model_too(settings: Setting
     ],
 )
 def test_a_measured_length_fills_one_that_is_missing_and_a_declared_one_wins(
-    describer: VideoEmbedder, declared_ms: int | None, measured_ms: int | None, kept_ms: int | None
+    embedder: VideoEmbedder, declared_ms: int | None, measured_ms: int | None, kept_ms: int | None
 ) -> None:
-    (video,) = describer.features([uploaded("v7", duration_ms=declared_ms)], [Content(duration_ms=measured_ms)])
+    (video,) = embedder.features([uploaded("v7", duration_ms=declared_ms)], [Content(duration_ms=measured_ms)])
     assert isinstance(video, Encoded) and video.duration_ms == kept_ms

@@ -45,8 +45,8 @@ def described(precision: Precision, models: str = MODELS) -> Encoded:
 @pytest.mark.parametrize(("precision", "version"), [("int8", "mean"), ("fp32", "mean-fp32")])
 @pytest.mark.parametrize("replaying", [False, True])
 def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str, version: str, replaying: bool) -> None:
-    describer = VideoEmbedder.of(settings_of(precision, provider="cpu"), replaying=replaying)
-    assert describer.encoders["image"].version == f"{precision}-{MODELS}" and describer.version == version_of(version)
+    embedder = VideoEmbedder.of(settings_of(precision, provider="cpu"), replaying=replaying)
+    assert embedder.encoders["image"].version == f"{precision}-{MODELS}" and embedder.version == version_of(version)
 
 
 @pytest.mark.parametrize(("precision", "other"), [("int8", "fp32"), ("fp32", "int8")])

@@ -28,12 +28,11 @@ def modalities_of(settings: Settings, *, replaying: bool = False) -> ModalitySet
     return modalities_in(context, settings.modalities)
 
 
-def modalities_in(context: ModalityContext, place: str = "") -> ModalitySet:
-    """The modalities that the function at `package.module:function` describes; the built-in ones where it is empty."""
-    built_in = build(context)
+def modalities_in(context: ModalityContext, place: str) -> ModalitySet:
+    """The modalities that the function at `package.module:function` describes."""
     try:
-        members = _members(place, call_function(VARIABLE, place, context)) if place else built_in
-        found = ModalitySet(members, suffix_of(members, built_in, context.image_precision))
+        members = _members(place, call_function(VARIABLE, place, context))
+        found = ModalitySet(members, suffix_of(members, build(context), context.image_precision))
         columns_of(found, "concat")
     except SettingsError:
         raise

@@ -1,4 +1,4 @@
-"""The built-in modalities; what FRESHET_MODALITIES names takes the place of `build`.
+"""The built-in modalities; FRESHET_MODALITIES may name another function in the place of `build`.
 
 A new one is a file beside this, a line below, and `encoders/export/` with a file of its name that makes its model.
 """

@@ -1,6 +1,5 @@
 """The settings: every field with its default, its bounds and its meaning; `load` makes them."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,7 +11,6 @@ from schemas.settings.media_hosts import hosts
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # package.module:function
 
 
 class Settings(BaseSettings):
@@ -69,9 +67,7 @@ class Settings(BaseSettings):
     fusion: Literal["mean", "concat", "attention"] = Field(
         "mean", description="how text, picture and sound become one vector"
     )
-    modalities: str = Field(
-        "", description="package.module:function that names the modalities; empty: text, pictures and sound"
-    )
+    modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 
     @field_validator("bootstrap")
@@ -92,8 +88,9 @@ class Settings(BaseSettings):
     @field_validator("modalities")
     @classmethod
     def _names_a_function(cls, value: str) -> str:
-        if value and not FUNCTION.fullmatch(value):
-            raise ValueError("it is not of the form package.module:function")
+        module, _, function = value.partition(":")
+        if not (all(part.isidentifier() for part in module.split(".")) and function.isidentifier()):
+            raise ValueError("it should be package.module:function")
         return value
 
     @field_validator("media_root")

@@ -2,22 +2,21 @@
 
 import importlib
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from schemas.settings.load import SettingsError
-from schemas.settings.model import FUNCTION
 
 
 def load_function(variable: str, place: str) -> Callable[..., Any]:
-    """The function at `package.module:function`; a SettingsError says why it cannot be loaded.
+    """The function that a setting names; a SettingsError says why it cannot be loaded.
 
-    variable  the setting that names it, for the sentence
+    variable  the setting, for the sentence
+    place     package.module:function; the settings check the form
 
     >>> load_function("FRESHET_FEED", "math:floor")(2.5)
     2
     """
-    if not FUNCTION.fullmatch(place):
-        raise SettingsError(f"{variable} cannot be {place!r}: write package.module:function.")
     module_name, _, name = place.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -31,7 +30,7 @@ def load_function(variable: str, place: str) -> Callable[..., Any]:
         raise SettingsError(f"{variable}={place}: {module_name} cannot be imported ({fault}).") from error
     function: Any = getattr(module, name, None)
     if function is None:
-        raise SettingsError(f"{variable}={place}: the module {module_name} has no {name}.")
+        raise SettingsError(f"{variable}={place}: {module_name} has no {name}{_nearest(module, name)}.")
     if not callable(function):
         raise SettingsError(f"{variable}={place}: {name} is of the type {type(function).__name__}, not a function.")
     return function  # type: ignore[no-any-return]
@@ -45,3 +44,8 @@ def call_function(variable: str, place: str, context: object) -> Any:
     except Exception as error:  # the function is not Freshet's, so anything may be raised
         fault = f"{type(error).__name__}: {error}"
         raise SettingsError(f"{variable}={place} failed ({fault}); FRESHET_DEBUG=1 shows where.") from error
+
+
+def _nearest(module: object, name: str) -> str:
+    near = get_close_matches(name, [one for one in dir(module) if callable(getattr(module, one))], n=1)
+    return f"; the nearest function is {near[0]}" if near else ""

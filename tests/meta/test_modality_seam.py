@@ -93,7 +93,7 @@ def embedder(settings: Settings) -> VideoEmbedder:
 @pytest.fixture(scope="module")
 def usual(settings: Settings) -> VideoEmbedder:
     """The same without the modality of our own."""
-    return VideoEmbedder.of(settings.model_copy(update={"modalities": ""}), replaying=True)
+    return VideoEmbedder.of(Settings(cache_dir=settings.cache_dir, provider="cpu"), replaying=True)
 
 
 def embedded(embedder: VideoEmbedder, *titles: str) -> list[Encoded]:

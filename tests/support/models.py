@@ -68,7 +68,8 @@ def real_models() -> Path:
 
 def built_in(folder: Path = Path(), precision: Precision = "int8") -> ModalitySet:
     """Text, pictures and sound; a folder is only looked at where a model or a fusion is opened."""
-    return modalities_in(ModalityContext(folder=folder, provider="cpu", image_precision=precision))
+    context = ModalityContext(folder=folder, provider="cpu", image_precision=precision)
+    return modalities_in(context, Settings().modalities)
 
 
 def real_embedder() -> VideoEmbedder:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ class ModelError(RuntimeError):
 class Encoder(Protocol[Input]):
     """Turns one modality of a batch of videos into unit vectors.
 
-    The laws, tested for every encoder: the answer is float32 [N, dim]; a row has norm 1, or is all zero
-    where the input is None or says nothing; no value is NaN; a video alone and in a batch agree to 1e-5.
+    The laws, which `encoders.testing` checks: the answer is float32 [N, dim]; a row has norm 1, or is all zero where
+    the input is None or says nothing; no value is NaN; a video encoded alone and in a batch agrees to 1e-5.
     """
 
     @property
@@ -38,17 +38,48 @@ class Encoder(Protocol[Input]):
     def encode(self, batch: Sequence[Input | None], /) -> Vectors: ...
 
 
+class Classified(NamedTuple):
+    """Vectors of a batch, and from the same run how well each label fits each video.
+
+    vectors  float32 [N, dim], L2 norm 1, or a zero row
+    shares   float32 [N, L] in the order of the encoder's labels: probabilities or cosines; zero where nothing is known
+    """
+
+    vectors: Vectors
+    shares: Vectors
+
+
+class Classifier(Encoder[Input], Protocol[Input]):
+    """An encoder that also names what it finds; its labels become tags of the video."""
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    def classify(self, batch: Sequence[Input | None], /) -> Classified:
+        """The vectors of `encode`, and the shares of the labels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What was found of one video; what is missing is None.
+    """What is known of one video before it is encoded; what is missing is None.
 
-    frames  uint8 [F, 224, 224, 3], RGB, spread evenly over the video
-    sound   float32 [S], mono, 16 kHz, -1..1
+    text         title, tags, category and description in one, see `text_of`
+    title, description, tags, category, language
+                 what the upload says, each for itself
+    frames       uint8 [F, 224, 224, 3], RGB, spread evenly over the video
+    sound        float32 [S], mono, 16 kHz, -1..1
+    duration_ms  length of the media file as the decoder measured it
     """
 
     text: str | None = None
+    title: str | None = None
+    description: str | None = None
+    tags: Sequence[str] | None = None
+    category: str | None = None
+    language: str | None = None
     frames: NDArray[np.uint8] | None = None
     sound: NDArray[np.float32] | None = None
+    duration_ms: int | None = None
 
 
 def text_of(

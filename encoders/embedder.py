@@ -1,27 +1,28 @@
 """From uploads to what the catalogue holds of them: vectors per modality, the one for retrieval, tags, labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
+
+import numpy as np
 
 from encoders.annotate.language import language_of, load_detector
-from encoders.annotate.tags import PICTURE_LEAST, SOUND_LEAST, Topics, above, merged
-from encoders.base import Content, Precision, Vectors, text_of
-from encoders.fusion.embeddings import RETRIEVAL, fusion_of, packed
-from encoders.fusion.fusion import Fusion, load_fusion, version_of
-from encoders.modalities.audio import AudioEncoder
-from encoders.modalities.image import ImageEncoder
-from encoders.modalities.text import TextEncoder
+from encoders.annotate.tags import above, merged
+from encoders.base import Classified, Classifier, Content, Encoder, Vectors, text_of
+from encoders.fusion.embeddings import RETRIEVAL, fusion_of
+from encoders.fusion.fusion import Fusion, version_of
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.modality import Modality, ModalitySet
+from encoders.modalities.opened import OpenedEncoders
 from encoders.models.manifest import folder_of
-from encoders.models.session import Provider
-from encoders.moderation.policy import KIND, Judged, Safety, Verdict, expiry_of, labels_of
+from encoders.moderation.policy import KIND, Judgement, Moderation, Verdict, expiry_of, labels_of
+from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Vector, Withdrawn
 from schemas.settings.model import Settings
 
 
 class ModalityOutputs(NamedTuple):
-    """What the encoders found of a batch: rows [N, D] by modality, and labels with their shares for each video."""
+    """What the encoders found in a batch: rows [N, D] by modality, and labels with their shares for each video."""
 
     vectors: dict[str, Vectors]
     labels: list[dict[str, float]]
@@ -29,118 +30,124 @@ class ModalityOutputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class VideoEmbedder:
-    """The encoders of a process, and how their vectors become one."""
+    """The encoders of a process by the name of their modality, and how their vectors become one."""
 
-    text: TextEncoder
-    image: ImageEncoder
-    audio: AudioEncoder
-    topics: Topics
-    safety: Safety
+    modalities: ModalitySet
+    encoders: Mapping[str, Encoder[Any]]
     fusion: Fusion
-
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        provider: Provider = "auto",
-        threads: int = 1,
-        exact: bool = False,
-        fusion: Fusion | None = None,
-        nudity: bool = False,
-        limit_days: int = 0,
-        pictures: Precision = "int8",
-    ) -> "VideoEmbedder":
-        """Open the models of a folder; raises ModelError in one sentence when one is missing or damaged."""
-        load_detector()
-        text = TextEncoder(folder, provider=provider, threads=threads, exact=exact)
-        image = ImageEncoder(folder, provider=provider, threads=threads, precision=pictures)
-        audio = AudioEncoder(folder, provider=provider, threads=threads)
-        gate = Safety.load(folder, nudity=nudity, limit_days=limit_days, provider=provider, threads=threads)
-        return cls(text, image, audio, Topics.of(text), gate, fusion or load_fusion(folder, pictures=pictures))
+    moderation: Moderation
 
     @classmethod
     def of(cls, settings: Settings, *, replaying: bool = False) -> "VideoEmbedder":
-        """Open what the settings ask for; a replay looks at no picture and needs the same bits whatever the batch."""
-        return cls.load(
+        """Open what the settings ask for; a ModelError says in one sentence which model is missing or damaged.
+
+        replaying  the bits of a vector depend on its video alone, and a model is opened when a video first needs it:
+                   a log holds no pictures and no sound, so that a replay has only the text's in memory
+        """
+        load_detector()
+        modalities = modalities_of(settings, replaying=replaying)
+        encoders = OpenedEncoders(modalities)
+        if not replaying:
+            encoders.open_all()
+        moderation = Moderation.load(
             folder_of(settings.cache_dir),
-            provider="cpu" if replaying else settings.provider,
-            exact=replaying,
-            fusion=fusion_of(settings),
             nudity=settings.nudity and not replaying,
             limit_days=settings.limit_days,
-            pictures=settings.image_precision,
+            provider="cpu" if replaying else settings.provider,
         )
+        return cls(modalities, encoders, fusion_of(settings), moderation)
 
     @property
     def version(self) -> str:
         """Of the retrieval vectors."""
         return version_of(self.fusion.version)
 
-    def features(self, uploads: Sequence[Uploads], contents: Sequence[Content | None] = ()) -> list[CatalogueRecord]:
-        """What the catalogue is told of each upload and withdrawal, in their order.
+    def features(self, uploads: Sequence[Uploads], media: Sequence[Content | None] = ()) -> list[CatalogueRecord]:
+        """The catalogue's record of each upload and withdrawal, in their order.
 
-        contents  pictures and sound of each, None where there are none; empty: of all. Texts are the uploads' own.
+        media  the decoded media of each, None where it has none; empty where none has any
         """
-        given = zip(uploads, contents or [None] * len(uploads), strict=True)
-        ready = iter(self.describe([(one, content) for one, content in given if isinstance(one, Upload)]))
+        given = zip(uploads, media or [None] * len(uploads), strict=True)
+        embedded = iter(self.embed([(one, read) for one, read in given if isinstance(one, Upload)]))
         return [
-            next(ready)
+            next(embedded)
             if isinstance(one, Upload)
             else Withdrawn(video_id=one.video_id, at_ms=one.at_ms, reason=one.reason)
             for one in uploads
         ]
 
-    def describe(self, videos: Sequence[tuple[Upload, Content | None]]) -> list[CatalogueRecord]:
+    def embed(self, videos: Sequence[tuple[Upload, Content | None]]) -> list[CatalogueRecord]:
         """Encode a batch; a video that says nothing gets no vectors and stays recommendable as popular or fresh.
 
-        What the safety gate drops is withdrawn, with the reason.
+        A video that moderation drops is withdrawn, with the reason.
         """
         if not videos:
             return []
-        vectors, labels = self.look(videos)
-        made = {name: f"{encoder.name}@{encoder.version}" for name, encoder in self.encoders.items()}
-        rows = {**vectors, RETRIEVAL: self.fusion(vectors)}  # [N, 256]
-        made[RETRIEVAL] = self.version
-        contents = [content or Content() for _, content in videos]
-        judgements = self.safety.judge([text_of_upload(one) for one, _ in videos], contents)
+        contents = [content_of(upload, media) for upload, media in videos]
+        outputs = self.encode(contents)
+        rows = {**outputs.vectors, RETRIEVAL: self.fusion(outputs.vectors)}  # [N, 256]
+        judgements = self.moderation.judge(contents)
         return [
             _dropped(upload, judgement)
             if judgement.verdict is Verdict.DROP
             else _encoded(
                 upload,
-                {name: packed(made[name], rows[name][row]) for name in rows},
-                labels[row] | labels_of(judgement),
-                expiry_of(judgement, upload.at_ms, self.safety.limit_days),
+                content,
+                {name: encode_vector(self._made_by(name), of[row]) for name, of in rows.items() if of[row].any()},
+                labels | labels_of(judgement),
+                expiry_of(judgement, upload.at_ms, self.moderation.limit_days),
             )
-            for row, ((upload, _), judgement) in enumerate(zip(videos, judgements, strict=True))
+            for row, ((upload, _), content, labels, judgement) in enumerate(
+                zip(videos, contents, outputs.labels, judgements, strict=True)
+            )
         ]
 
-    def look(self, videos: Sequence[tuple[Upload, Content | None]]) -> ModalityOutputs:
+    def encode(self, contents: Sequence[Content]) -> ModalityOutputs:
         """All vectors and labels of a batch, before they are fused."""
-        contents = [content or Content() for _, content in videos]
-        text = self.text.encode([text_of_upload(one) for one, _ in videos])  # [N, 384]
-        image = self.image.look([content.frames for content in contents])  # [N, 1280], [N, 1000]
-        audio = self.audio.listen([content.sound for content in contents])  # [N, 200], [N, 50]
-        labels = [
-            {
-                **_named("topic", topics),
-                **_named("image", above(self.image.labels, seen, PICTURE_LEAST)),
-                **_named("audio", above(self.audio.labels, heard, SOUND_LEAST)),
-            }
-            for topics, seen, heard in zip(self.topics(text), image.shares, audio.shares, strict=True)
-        ]
-        return ModalityOutputs({"text": text, "image": image.vectors, "audio": audio.vectors}, labels)
+        vectors: dict[str, Vectors] = {}
+        labels: list[dict[str, float]] = [{} for _ in contents]
+        for modality in self.modalities:
+            found = self._classified(modality, [modality.read(content) for content in contents])
+            vectors[modality.name] = found.vectors
+            for video, shares in zip(labels, found.shares, strict=True):
+                video |= self._named(modality, shares)
+        return ModalityOutputs(vectors, labels)
 
-    @property
-    def encoders(self) -> Mapping[str, TextEncoder | ImageEncoder | AudioEncoder]:
-        """The encoders by the name of their modality."""
-        return {"text": self.text, "image": self.image, "audio": self.audio}
+    def _classified(self, modality: Modality[Any], inputs: Sequence[Any]) -> Classified:
+        """Vectors [N, D] and shares [N, L] of one modality; its encoder is not asked where no video has any of it."""
+        nothing = np.zeros((len(inputs), 0), np.float32)
+        if all(one is None for one in inputs):  # as in a replay, which so opens no model for pictures or sound
+            return Classified(np.zeros((len(inputs), modality.dim), np.float32), nothing)
+        encoder = self.encoders[modality.name]
+        if modality.labels is None:
+            return Classified(encoder.encode(inputs), nothing)
+        return cast("Classifier[Any]", encoder).classify(inputs)
+
+    def _named(self, modality: Modality[Any], shares: Vectors) -> dict[str, float]:
+        if modality.labels is None or not len(shares):
+            return {}
+        kind, min_share, max_count = modality.labels
+        names = cast("Classifier[Any]", self.encoders[modality.name]).labels
+        return {f"{kind}:{name}": share for name, share in above(names, shares, min_share, max_count).items()}
+
+    def _made_by(self, name: str) -> str:
+        if name == RETRIEVAL:
+            return self.version
+        encoder = self.encoders[name]
+        return f"{encoder.name}@{encoder.version}"
 
 
-def text_of_upload(video: Upload) -> str | None:
-    """What an upload says about itself, in one text."""
-    return text_of(video.title, video.description, video.tags, video.category)
+def content_of(upload: Upload, media: Content | None = None) -> Content:
+    """What is known of a video: what its upload says, and what was read of its media."""
+    return replace(
+        media or Content(),
+        text=text_of(upload.title, upload.description, upload.tags, upload.category),
+        title=upload.title,
+        description=upload.description,
+        tags=upload.tags,
+        category=upload.category,
+        language=upload.language,
+    )
 
 
 def language_of_upload(video: Upload) -> str | None:
@@ -152,18 +159,19 @@ def language_of_upload(video: Upload) -> str | None:
     return video.language or language_of(text_of(video.title, video.description))
 
 
-def _dropped(video: Upload, judgement: Judged) -> Withdrawn:
-    return Withdrawn(video_id=video.video_id, at_ms=video.at_ms, reason=f"safety: {judgement.reason}")
-
-
-def _named(kind: str, shares: Mapping[str, float]) -> dict[str, float]:
-    return {f"{kind}:{name}": share for name, share in shares.items()}
+def _dropped(video: Upload, judgement: Judgement) -> Withdrawn:
+    return Withdrawn(video_id=video.video_id, at_ms=video.at_ms, reason=f"{KIND} {judgement.reason}")
 
 
 def _encoded(
-    video: Upload, vectors: Mapping[str, Vector | None], labels: dict[str, float], expires: dict[str, int]
+    video: Upload,
+    content: Content,
+    vectors: Mapping[str, Vector | None],
+    labels: dict[str, float],
+    expires: dict[str, int],
 ) -> Encoded:
     found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
+    measured_ms = content.duration_ms or None  # a still picture has none, and some files say 0
     return Encoded(
         video_id=video.video_id,
         at_ms=video.at_ms,
@@ -172,7 +180,7 @@ def _encoded(
         tags=merged(video.tags or [], found),
         category=video.category,
         language=language_of_upload(video),
-        duration_ms=video.duration_ms,
+        duration_ms=measured_ms if video.duration_ms is None else video.duration_ms,
         music_id=video.music_id,
         vectors={name: vector for name, vector in vectors.items() if vector is not None},
         labels=labels,

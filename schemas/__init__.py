@@ -1,1 +1,1 @@
-"""What is said: the messages on Freshet's topics, the topics themselves, and the settings."""
+"""The contracts: the messages on Freshet's topics, the topics themselves, and the settings."""

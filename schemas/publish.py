@@ -23,7 +23,7 @@ ASYNCAPI = Path(__file__).parents[1] / "docs" / "asyncapi.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
 
-# What a topic's JSON values are; the other topics carry bytes of their own.
+# The types of a topic's JSON values; the other topics carry values in other formats.
 VALUES: dict[Topic, Any] = {
     topics.FEEDBACK: feedback.Feedback,
     topics.UPLOADS: videos.Uploads,
@@ -58,7 +58,7 @@ HEADERS: dict[Topic, Json] = {
 }
 RECEIVED = (topics.FEEDBACK, topics.UPLOADS, topics.ERASURES)  # Freshet writes all others
 A_TEXT: Json = {"type": "string", "minLength": 1}
-# Laws of a message that its field types alone do not say.
+# Rules of a message that its field types cannot express.
 LAWS: dict[str, Json] = {
     "Upload": {
         "anyOf": [
@@ -76,14 +76,14 @@ LAWS: dict[str, Json] = {
 
 
 def definitions(kind: Any, place: str) -> tuple[Json, Json]:
-    """The schema of a type and those that it refers to, which will stand at `place`."""
+    """The schema of a type, and those that it refers to, whose references begin with `place`."""
     (top,), parts = msgspec.json.schema_components([kind], ref_template=place + "/{name}")
-    top.pop("discriminator", None)  # OpenAPI's word; `kind` tells them apart without it
+    top.pop("discriminator", None)  # an OpenAPI keyword; `kind` tells them apart without it
     return top, {name: _tidy(part) | LAWS.get(name, {}) for name, part in parts.items()}
 
 
 def schema_of(topic: Topic) -> Json:
-    """The JSON Schema of a topic's values, or of its headers where the values are somebody else's bytes."""
+    """The JSON Schema of a topic's values, or of its headers where the values are not JSON."""
     head: Json = {"$schema": DIALECT, "$id": f"urn:freshet:{topic.name}", "title": topic.name}
     if topic not in VALUES:
         return head | {"description": f"Headers: {topic.carries}."} | headers_of(topic)
@@ -97,7 +97,7 @@ def headers_of(topic: Topic) -> Json:
 
 
 def asyncapi(prefix: str = "freshet.", partitions: int | None = None, replicas: int | None = None) -> Json:
-    """All topics as an AsyncAPI 3.0 document with Kafka bindings, complete in itself."""
+    """All topics as an AsyncAPI 3.0 document with Kafka bindings, self-contained."""
     default = Settings.model_fields
     counts = (partitions or default["partitions"].default, replicas or default["replication"].default)
     return {
@@ -154,7 +154,7 @@ def _channel(topic: Topic, prefix: str, partitions: int, replicas: int) -> Json:
 
 
 def _configuration(topic: Topic) -> Json:
-    """The broker's topic configuration with the types that the bindings ask for."""
+    """The broker's topic configuration with the types that the bindings require."""
     config = topic.config()
     typed = {name: int(value) if value.isdigit() else value for name, value in config.items()}
     return typed | {"cleanup.policy": config["cleanup.policy"].split(",")}

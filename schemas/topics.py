@@ -20,8 +20,8 @@ class Topic:
     cleanup: Cleanup
     carries: str
     keyed_by_user: bool = False  # these have equal partition counts and may never grow: keys would move
-    retention_ms: int | None = None  # of what is not compacted away
-    stamped_by_broker: bool = False  # record time is the broker's, so that a client's clock can be held against it
+    retention_ms: int | None = None  # of records that compaction does not remove
+    stamped_by_broker: bool = False  # record time is the broker's, so that a client's clock can be checked against it
 
     def full(self, prefix: str) -> str:
         """Name on the broker, e.g. `freshet.feedback.v1`."""
@@ -32,14 +32,14 @@ class Topic:
         config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_RECORD_BYTES)}
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
-            config["segment.ms"] = str(DAY_MS)  # Kafka deletes whole segments: a record outlives its time by this
+            config["segment.ms"] = str(DAY_MS)  # Kafka deletes whole segments, so a record may stay this much longer
         if self.stamped_by_broker:
             config["message.timestamp.type"] = "LogAppendTime"
         if "compact" in self.cleanup:
-            config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be put right before it is compacted
+            config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be corrected before it is compacted
         if "compact" in self.cleanup and self.keyed_by_user:
-            # What an erased person left goes within a day, whatever share of the log it is. The tombstone, which
-            # carries the id, goes a day later: so long an agent that reads it may be away.
+            # The records of an erased person are compacted within a day, however small their share of the log. The
+            # tombstone, which carries the id, goes a day later: an agent that has to read it may be down that long.
             config["max.compaction.lag.ms"] = str(DAY_MS)
             config["delete.retention.ms"] = str(DAY_MS)
         return config

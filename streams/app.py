@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
 from streams.encoding import agent as encoding_agent
+from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaBatch, MediaLoader
 from streams.encoding.step import EmbedStep
 from streams.kafka.confirmed_producer import ConfirmedProducer
@@ -102,8 +104,9 @@ def build_encoder(settings: Settings) -> faust.App:
     def times_of(video_id: str) -> dict[str, int]:
         return times.of(partition_of(video_id.encode(), settings.partitions))
 
-    step = EmbedStep(settings, embed, load, times_of)
-    encoding_agent.declare(app, settings, step, _server_index(app, settings), out)
+    index = _server_index(app, settings)
+    update = partial(update_index, index, modalities=embedder.modalities) if index else None
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, load, times_of), update, out)
     return app
 
 

@@ -1,17 +1,15 @@
-"""What the classifiers of pictures and of sound call what they see and hear, read from the model folder."""
+"""The names of the classifiers' outputs, read from the model folder."""
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from encoders.base import ModelError
 from encoders.models.manifest import REMEDY, checked_bytes
 
 LABELS = "labels.json"
-Modality = Literal["image", "audio"]
 
 
-def labels_of(folder: Path, modality: Modality, count: int) -> tuple[str, ...]:
+def labels_of(folder: Path, modality: str, count: int) -> tuple[str, ...]:
     """The names of a classifier's outputs in their order; a ModelError where there are not `count` of them."""
     path = folder / LABELS
     names = json.loads(checked_bytes(path)).get(modality, [])

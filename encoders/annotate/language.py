@@ -1,19 +1,21 @@
-"""The language of a short text, by its letters and words, without a model of ours."""
+"""The language of a short text, by its letters and words, with the model that py3langid brings."""
 
 from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-LEAST = 0.3  # measured on 440 titles (docs/content/measurements.md): 99.5 % are answered, 0.7 % of the answers wrong
-LONGEST = 1000  # characters; a guess, which keeps a huge text from costing time
-NO_LANGUAGE = "zxx"  # what the library calls emoji, numbers and markup
+MIN_CONFIDENCE = (
+    0.3  # measured on 440 titles (docs/content/measurements.md): 99.5 % are answered, 0.7 % of the answers wrong
+)
+MAX_CHARS = 1000  # characters; a guess, which keeps a huge text from costing time
+NO_LANGUAGE = "zxx"  # the library's code for emoji, numbers and markup
 
 
 def language_of(text: str | None) -> str | None:
-    """The language of a text as ISO 639-1 has it, or None where that is not sure.
+    """The ISO 639-1 code of a text's language, or None where it is uncertain.
 
     A naive Bayes classifier over byte n-grams (Lui & Baldwin 2012, "langid.py"), retrained and bundled by
-    py3langid. Two or three words that are names in most languages are rightly not sure.
+    py3langid. Two or three words that are names in most languages are uncertain, and rightly so.
 
     >>> language_of("Frische Nudeln selbst gemacht"), language_of("家で生パスタを作る方法")
     ('de', 'ja')
@@ -22,12 +24,12 @@ def language_of(text: str | None) -> str | None:
     """
     if not text or not text.strip():
         return None
-    language, confidence = _identifier().classify(text[:LONGEST])
-    return None if confidence < LEAST or language == NO_LANGUAGE else str(language)
+    language, confidence = _identifier().classify(text[:MAX_CHARS])
+    return None if confidence < MIN_CONFIDENCE or language == NO_LANGUAGE else str(language)
 
 
 def load_detector() -> None:
-    """Open the model now: it takes a second, for which no upload should wait."""
+    """Open the model now: it takes a second, which no upload should have to wait for."""
     _identifier()
 
 
@@ -35,7 +37,7 @@ def load_detector() -> None:
 def _identifier() -> LanguageIdentifier:
     """The bundled model without languages that ISO 639-1 has no code for: a second and 105 MB, opened once.
 
-    Dialects and creoles among those took Chinese, Arabic, Hindi and English titles (8 of 440).
+    The dialects and creoles among those were taken for Chinese, Arabic, Hindi and English titles (8 of 440).
     """
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages([NO_LANGUAGE, *(code for code in identifier.labels if len(code) == 2)])

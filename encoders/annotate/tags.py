@@ -1,4 +1,4 @@
-"""Automatic tags: what pictures show, what a sound is, and which topics a text is near to."""
+"""Automatic tags: the labels that fit a video well enough, and the topics that a text is near to."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,9 @@ from encoders.base import Encoder, Vectors
 
 Shares = NDArray[np.float32]
 
-MOST = 5  # tags of one modality; a guess
-PICTURE_LEAST = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
-SOUND_LEAST = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
-TOPIC_LEAST = 0.30  # cosine to the topic's description
+MIN_TOPIC_COSINE, MAX_TOPICS = 0.30, 2  # to the topic's description; topics of one text
 
-TOPICS = {  # described, because a single word is near to too little
+TOPICS = {  # by descriptions, because a single word is near to too few texts
     "animals": "animals, pets, cats, dogs, wildlife",
     "beauty": "makeup, hair and beauty tutorial",
     "books": "books, reading and literature",
@@ -63,21 +60,28 @@ class Topics:
 
     def __call__(self, text: Vectors) -> list[dict[str, float]]:
         """Per row of [N, 384] the topics that are near enough, nearest first, with their cosines."""
-        return [above(self.names, self.vectors @ row, TOPIC_LEAST, most=2) for row in text]
+        return [above(self.names, cosines, MIN_TOPIC_COSINE, MAX_TOPICS) for cosines in self.cosines(text)]
+
+    def cosines(self, text: Vectors) -> Shares:
+        """Float32 [N, T] of the rows of [N, 384]; row by row, since the bits of one product depend on the batch."""
+        rows = [self.vectors @ row for row in text]
+        return np.stack(rows) if rows else np.zeros((0, len(self.names)), np.float32)
 
 
-def above(names: Sequence[str], shares: Shares, least: float, most: int = MOST) -> dict[str, float]:
-    """The highest of these shares that reach the least, highest first, ties by name, rounded to thousandths.
+def above(names: Sequence[str], shares: Shares, min_share: float, max_count: int) -> dict[str, float]:
+    """The names with the highest shares of at least `min_share`, highest first, ties by name, in thousandths.
 
-    >>> above(["cat", "dog", "car"], np.array([0.2, 0.7, 0.1], np.float32), 0.15)
+    >>> above(["cat", "dog", "car"], np.array([0.2, 0.7, 0.1], np.float32), 0.15, max_count=5)
     {'dog': 0.7, 'cat': 0.2}
     """
-    reached = [(-round(float(shares[place]), 3), names[place]) for place in np.flatnonzero(shares >= least).tolist()]
-    return {name: -share for share, name in sorted(reached)[:most]}
+    reached = [
+        (-round(float(shares[place]), 3), names[place]) for place in np.flatnonzero(shares >= min_share).tolist()
+    ]
+    return {name: -share for share, name in sorted(reached)[:max_count]}
 
 
 def merged(given: Iterable[str], *found: Iterable[str]) -> list[str]:
-    """The creator's tags first, then those found that are not among them, whatever their case.
+    """The creator's tags first, then the found ones that are not among them, compared without case.
 
     >>> merged(["Cats", "sofa"], ["cats", "rock"])
     ['Cats', 'sofa', 'rock']

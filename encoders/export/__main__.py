@@ -1,24 +1,35 @@
 """Makes a folder of model files from unpacked weights: python -m encoders.export --cache-dir DIR --weights DIR
 
-Run by `provision` in a throw-away environment.
+Run by `provision` in a temporary environment.
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.export import audio, image, labels, nudity, text, toxicity
+from encoders.export import labels, nudity, toxicity
 from encoders.export.checks import Report, write_draft
+from encoders.modalities.registry import BUILT_IN
 from encoders.models import manifest
-from encoders.models.manifest import WEIGHTS, Manifest
+from encoders.models.manifest import WEIGHTS, Manifest, ModelFile
 
-MAKERS = (text.make, image.make, audio.make, labels.make, toxicity.make, nudity.make)
+Maker = Callable[[Path, Path, Report], list[ModelFile]]
+
+OTHERS: tuple[Maker, ...] = (labels.make, toxicity.make, nudity.make)
+
+
+def makers() -> Iterator[Maker]:
+    """The function `make` of each modality's file in this folder, which has its name, and those of the other models."""
+    for describe in BUILT_IN:
+        yield import_module(f"encoders.export.{describe.__module__.rpartition('.')[2]}").make
+    yield from OTHERS
 
 
 def export(cache_dir: Path, weights_dir: Path, report: Report = print) -> Manifest:
-    """Make every model file in a folder aside, check it, and publish the folder under its key.
+    """Make every model file in a temporary folder, check it, and publish the folder under its key.
 
     A ModelError says that the weights are not the expected ones, or that a model differs from its original.
     """
@@ -29,7 +40,7 @@ def export(cache_dir: Path, weights_dir: Path, report: Report = print) -> Manife
     with tempfile.TemporaryDirectory(dir=cache_dir / "tmp", prefix="export-") as aside:
         folder = Path(aside) / "models"
         folder.mkdir()
-        write_draft(folder, [file for make in MAKERS for file in make(folder, weights_dir, report)])
+        write_draft(folder, [file for make in makers() for file in make(folder, weights_dir, report)])
         manifest.publish(folder, manifest.folder_of(cache_dir))
     return manifest.verify(manifest.folder_of(cache_dir))
 

@@ -25,21 +25,21 @@ def read(folder: Path) -> dict[str, Vectors]:
     if table[-len(MAGIC) :] != MAGIC:
         raise ModelError(f"{folder / '.index'} is not the index of a checkpoint: fetch the weights again.")
     footer, at = table[-FOOTER:], 0
-    _, at = _varint(footer, at)  # the handle of the meta block, which says nothing of the tensors
+    _, at = _varint(footer, at)  # the handle of the meta block, which has nothing about the tensors
     _, at = _varint(footer, at)
     found: dict[str, Vectors] = {}
     for _, handle in _entries(_block(table, footer[at:])):
         for name, entry in _entries(_block(table, handle)):
-            told = dict(_fields(entry))
-            if name and told.get(TYPE) == FLOAT32:  # the nameless entry describes the bundle
-                found[name.decode()] = _tensor(numbers, told)
+            fields = dict(_fields(entry))
+            if name and fields.get(TYPE) == FLOAT32:  # the nameless entry describes the bundle
+                found[name.decode()] = _tensor(numbers, fields)
     return found
 
 
-def _tensor(numbers: bytes, told: Mapping[int, Any]) -> Vectors:
-    shape = [dict(_fields(axis)).get(1, 0) for number, axis in _fields(told[SHAPE]) if number == AXIS]
-    start = told.get(OFFSET, 0)  # a zero is left out
-    return np.frombuffer(numbers[start : start + told[SIZE]], "<f4").reshape(shape)
+def _tensor(numbers: bytes, fields: Mapping[int, Any]) -> Vectors:
+    shape = [dict(_fields(axis)).get(1, 0) for number, axis in _fields(fields[SHAPE]) if number == AXIS]
+    start = fields.get(OFFSET, 0)  # a zero is left out
+    return np.frombuffer(numbers[start : start + fields[SIZE]], "<f4").reshape(shape)
 
 
 def _block(table: bytes, handle: bytes) -> bytes:
@@ -54,7 +54,7 @@ def _block(table: bytes, handle: bytes) -> bytes:
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a block; each key is told by how much it shares with the one before."""
+    """Keys and values of a block; each key is stored by how much it shares with the one before."""
     at, key = 0, b""
     while at < len(block):
         shared, at = _varint(block, at)

@@ -52,7 +52,7 @@ class Picture(torch.nn.Module):
 
 
 def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
-    """Write the image encoder's files: fp32 checked against torch, its int8 twin compared with it."""
+    """Write the image encoder's files: fp32 checked against torch, int8 compared with fp32."""
     report("export: image, torch to ONNX")
     fp32, int8 = folder / FILES["fp32"], folder / FILES["int8"]
     picture = Picture(_net(weights_dir)).eval()
@@ -74,7 +74,7 @@ def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
 
 
 def _tail(path: Path) -> list[str]:
-    """The last convolutions and what bounds their answers (ReLU6), but not the vector's norm behind them."""
+    """The last convolutions and what bounds their outputs (ReLU6), but not the vector's norm after them."""
     nodes = list(onnx.load(path).graph.node)
     places = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
     return [node.name for node in nodes[places[-TAIL] : places[-1] + 2] if node.op_type in ("Conv", "Clip")]
@@ -95,7 +95,7 @@ def photographs(count: int) -> NDArray[np.uint8]:
 
 
 def _cosines(fp32: Path, int8: Path, photos: NDArray[np.uint8]) -> Mapping[str, float]:
-    """How near the int8 twin's vectors are to fp32's, on the pieces that it was calibrated with."""
+    """How near the int8 vectors are to fp32's, on the pieces that int8 was calibrated with."""
     one, other = (open_model(path, provider="cpu", inputs=INPUTS, outputs=OUTPUTS)(photos)[0] for path in (fp32, int8))
     cosines = (one * other).sum(axis=1)
     return {"fp32_cosine_min": float(cosines.min()), "fp32_cosine_mean": float(cosines.mean())}

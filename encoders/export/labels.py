@@ -1,4 +1,4 @@
-"""What pictures' and sounds' labels are called, in the order of the models' outputs."""
+"""The names of pictures' and sounds' labels, in the order of the models' outputs."""
 
 import ast
 import json

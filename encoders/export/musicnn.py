@@ -25,11 +25,11 @@ class Normed(torch.nn.Module):
     def __init__(self, weights: Weights, number: int, layer: Any = None) -> None:
         super().__init__()
         name = "batch_normalization" + (f"_{number}" if number else "")
-        told = {key: weights[f"{name}/{key}"] for key in ("gamma", "beta", "moving_mean", "moving_variance")}
-        scale = told["gamma"] / np.sqrt(told["moving_variance"] + np.float32(EPSILON))
+        moments = {key: weights[f"{name}/{key}"] for key in ("gamma", "beta", "moving_mean", "moving_variance")}
+        scale = moments["gamma"] / np.sqrt(moments["moving_variance"] + np.float32(EPSILON))
         self.layer = layer
         self.register_buffer("scale", torch.from_numpy(scale))
-        self.register_buffer("shift", torch.from_numpy(told["beta"] - told["moving_mean"] * scale))
+        self.register_buffer("shift", torch.from_numpy(moments["beta"] - moments["moving_mean"] * scale))
 
     def forward(self, x: Any) -> Any:
         return self.normed(x if self.layer is None else functional.relu(self.layer(x)))
@@ -44,7 +44,7 @@ class Look(Normed):
     """A convolution over the spectrogram, of which only the greatest value over the spectrum is normalised.
 
     The original normalises before it takes the maximum: 96 times the work for the same, as long as a filter that the
-    normalisation turns round (scale < 0) is turned round here, so that its least value becomes the greatest.
+    normalisation negates (scale < 0) is negated here, so that its least value becomes the greatest.
     """
 
     def __init__(self, weights: Weights, number: int, conv: Any) -> None:
@@ -107,7 +107,7 @@ class Song(torch.nn.Module):
 
 
 def _look(weights: Weights, number: int) -> Any:
-    """TensorFlow's convolution [height, width, in, out], which keeps the length: an odd filler goes behind."""
+    """TensorFlow's convolution [height, width, in, out], which keeps the length: odd padding goes to the end."""
     name = "conv2d" + (f"_{number}" if number else "")
     kernel = torch.from_numpy(weights[f"{name}/kernel"].transpose(3, 2, 0, 1).copy())  # [out, in, T, 96]
     conv = _loaded(torch.nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2:]), kernel, weights[f"{name}/bias"])

@@ -19,7 +19,7 @@ LICENCE = "AGPL-3.0 (the file says so; the wheel's metadata says MIT)"
 
 
 def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
-    """Copy the detector, and see that it opens and answers."""
+    """Copy the detector, and check that it opens and answers."""
     report("export: nudity, copied")
     shutil.copyfile(weights_dir / IN_WEIGHTS, folder / FILE)
     named = {one.key: one.value for one in onnx.load(folder / FILE).metadata_props}["names"]

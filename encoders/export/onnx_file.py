@@ -24,7 +24,7 @@ def save_onnx(
 ) -> None:
     """Write a torch module as one ONNX file.
 
-    examples  one tensor per input, whose free axes are longer than 1, which would be taken for fixed
+    examples  one tensor per input; its free axes are longer than 1, since 1 would count as fixed
     axes      which axes of every input are free
     """
     program = torch.onnx.export(
@@ -41,7 +41,7 @@ def save_onnx(
 
 
 def _forget_origin(path: Path) -> None:
-    """Take the exporter's stack traces out: they name folders of this machine, and no two exports were equal."""
+    """Remove the exporter's stack traces: they name folders of this machine, and no two exports would be equal."""
     model = onnx.load(path)
     graph = model.graph
     parts = (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer)
@@ -56,4 +56,4 @@ def difference(module: Any, model: Model, *inputs: Any) -> float:
         answer = module(*(torch.from_numpy(array) for array in inputs))
     expected = answer if isinstance(answer, tuple) else (answer,)
     pairs = zip(model(*inputs), expected, strict=True)
-    return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in pairs)
+    return max(float(np.abs(exported - original.numpy()).max()) for exported, original in pairs)

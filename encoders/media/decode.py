@@ -1,14 +1,14 @@
 """A video, picture or sound file to eight frames and half a minute of sound, by PyAV.
 
 Runs in a fork under limits (`encoders.media.sandbox`): the decoders are a million lines of C that read what strangers
-send.
+upload.
 """
 
 from fractions import Fraction
 from io import FileIO
 
 import av
-import av.subtitles.stream  # PyAV asks for it when it first opens a file; a fork can open no module any more
+import av.subtitles.stream  # PyAV imports it when it first opens a file; by then the fork can open no file of a module
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -32,8 +32,9 @@ TICKS = 1_000_000  # a second of a container's own clock
 
 
 def decode(file: FileIO, limits: Limits) -> Media:
-    """Read what is there; a MediaError says why it is nothing."""
-    pictures, sound, length_s = Pictures(), None, None
+    """Decode what the file holds; a MediaError says why that is nothing."""
+    pictures: Pictures = {}
+    sound, length_s = None, None
     with _opened(file, limits) as container:
         video, audio = _video(container, limits), _audio(container)
         stream = video or audio
@@ -48,13 +49,13 @@ def decode(file: FileIO, limits: Limits) -> Media:
         if video is not None and length_s and not still:
             pictures = spread(container, video, length_s, limits.decoded)
     if video is not None and not pictures:
-        with _opened(file, limits) as container:  # anew: stills and damaged files cannot be wound back
+        with _opened(file, limits) as container:  # a second time: stills and damaged files cannot be wound back
             video = _video(container, limits)
             pictures = first(container, video, limits.decoded) if video else pictures
     if not pictures and sound is None:
         raise MediaError("nothing of the file could be decoded, it is damaged; upload it again")
     frames = np.stack([pictures[at] for at in sorted(pictures)]) if pictures else None
-    return Media(frames, sound, None if length_s is None else round(length_s * 1000), pictures.jpeg)
+    return Media(frames, sound, None if length_s is None else round(length_s * 1000))
 
 
 def _opened(file: FileIO, limits: Limits) -> InputContainer:
@@ -62,7 +63,7 @@ def _opened(file: FileIO, limits: Limits) -> InputContainer:
     options = {
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
-        "protocol_whitelist": "none",  # there is none of that name: what a file names is not opened
+        "protocol_whitelist": "none",  # no protocol has that name, so nothing that a file names is opened
         "max_streams": str(limits.streams),
         "max_pixels": str(limits.pixels),
     }
@@ -70,7 +71,7 @@ def _opened(file: FileIO, limits: Limits) -> InputContainer:
         return av.open(file, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         why = error.strerror or type(error).__name__
-        if isinstance(error, MemoryError):  # what FFmpeg says of both
+        if isinstance(error, MemoryError):  # FFmpeg reports both so
             why = f"more than {limits.streams} streams, or more memory than is allowed"
         raise MediaError(f"the file cannot be opened as video, picture or sound ({why}); convert it to MP4") from None
 
@@ -105,7 +106,7 @@ def _is_still(container: InputContainer, video: VideoStream) -> bool:
 
 
 def _length_s(container: InputContainer, stream: VideoStream | AudioStream, limits: Limits) -> float:
-    """Seconds that the file lasts, by its own word; where it gives none, by the times of its packets."""
+    """Seconds that the file lasts: as its container says, or else by the times of its packets."""
     if container.duration is not None:
         length_s = container.duration / TICKS
     else:
@@ -123,7 +124,7 @@ def _packets_s(container: InputContainer, stream: VideoStream | AudioStream, mos
                 times.append(packet.pts + (packet.duration or 0))
         container.seek(stream.start_time or 0, stream=stream)  # back, for the sound
     except av.FFmpegError:
-        pass  # cut off: what was before counts
+        pass  # the file is cut off: what came before counts
     return float((max(times) - (stream.start_time or 0)) * (stream.time_base or Fraction(1, 1000))) if times else 0.0
 
 
@@ -154,19 +155,19 @@ def _piece(container: InputContainer, stream: AudioStream, start_s: float, piece
     except MemoryError:
         raise  # also FFmpeg's own
     except av.FFmpegError:
-        pass  # cut off: what was before counts
+        pass  # the file is cut off: what came before counts
     if rest := queue.read(partial=True):
         parts += [*_mono(resampler, rest), *_mono(resampler, None)]
     return np.concatenate(parts)[:wanted] if parts else np.empty(0, np.float32)
 
 
 def _queued(queue: av.AudioFifo, stream: AudioStream, packet: "av.Packet[AudioStream]") -> bool:
-    """Queue what a packet holds, of a damaged one nothing; False where it does not go with what is queued."""
+    """Queue the samples of a packet, none of a damaged one; False where they do not fit what is queued."""
     try:
         for frame in stream.codec_context.decode(packet):
-            frame.pts = None  # or the queue would want no gap
+            frame.pts = None  # with times, the queue would refuse a gap
             if queue.samples_written and frame.layout.nb_channels != queue.layout.nb_channels:
-                return False  # the queue does not look, and would read beyond the frame
+                return False  # the queue does not check, and would read beyond the frame
             queue.write(frame)
     except MemoryError:
         raise

@@ -1,4 +1,4 @@
-"""Pictures of a video: which are taken, the square that the image encoder reads, and a small JPEG."""
+"""Pictures of a video: which are taken, and the square that the image encoder reads."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -7,29 +7,17 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from encoders.media.types import FRAMES, SIDE
 
-THUMBNAIL = 360  # pixels of its longer side
-QUALITY = 4  # of 2 (best) to 31
-LONGEST = 8  # times the shorter side; without it one line of pixels would be scaled to millions
-USUAL_RATE = 30  # pictures a second, where a file does not say
+MAX_ASPECT = 8  # the longer side by the shorter; without it a single line of pixels would be scaled to millions
+USUAL_RATE = 30  # pictures a second, assumed where a file does not say
 
 Picture = NDArray[np.uint8]  # [H, W, 3], RGB
-
-
-class Pictures(dict[int, Picture]):
-    """Squares [224, 224, 3] by their time in the stream's ticks, and a JPEG of the first that was taken."""
-
-    jpeg: bytes | None = None
-
-    def take(self, frame: VideoFrame, at: int) -> None:
-        self.jpeg = self.jpeg or thumbnail(frame)
-        self[at] = cropped(frame)
+Pictures = dict[int, Picture]  # squares [224, 224, 3] by their time in the stream's ticks
 
 
 def spread(container: InputContainer, stream: VideoStream, length_s: float, most_pixels: int) -> Pictures:
@@ -40,7 +28,8 @@ def spread(container: InputContainer, stream: VideoStream, length_s: float, most
     """
     tick, begin = stream.time_base or Fraction(1, 1000), stream.start_time or 0
     gap = length_s / FRAMES / tick
-    pictures, left = Pictures(), []
+    pictures: Pictures = {}
+    left = []
     for part in range(FRAMES):
         at = begin + int(gap * (part + 0.5))
         packet = _key(container, stream, at)
@@ -49,7 +38,7 @@ def spread(container: InputContainer, stream: VideoStream, length_s: float, most
         if packet is None or _time(packet) in pictures or _time(packet) > at + gap / 2:
             left.append(at)
         elif frames := _decoded(stream, [packet, None]):
-            pictures.take(frames[0], _time(packet))
+            pictures[_time(packet)] = cropped(frames[0])
     if pictures:
         keys = [begin, *sorted(pictures)]
         between = [(max(key for key in keys if key <= at), at) for at in left]
@@ -59,11 +48,8 @@ def spread(container: InputContainer, stream: VideoStream, length_s: float, most
 
 def first(container: InputContainer, stream: VideoStream, most_pixels: int) -> Pictures:
     """The first picture that can be decoded, without any seeking."""
-    pictures = Pictures()
-    for frame in _frames(container, stream, 1 + most_pixels // (stream.width * stream.height)):
-        pictures.take(frame, 0)
-        break
-    return pictures
+    frame = next(_frames(container, stream, 1 + most_pixels // (stream.width * stream.height)), None)
+    return {} if frame is None else {0: cropped(frame)}
 
 
 def _key(
@@ -80,7 +66,7 @@ def _key(
 def _fill(
     pictures: Pictures, container: InputContainer, stream: VideoStream, left: Sequence[tuple[int, int]], most: int
 ) -> None:
-    """Decode from key frames to the times that are left, so many pictures at most; what is too far is left out."""
+    """Decode from key frames to the times that are left, at most so many pictures; times too far off are left out."""
     rate, tick = stream.average_rate or USUAL_RATE, stream.time_base or Fraction(1, 1000)
     stream.codec_context.skip_frame = "NONREF"  # half the work where every second picture is a B-frame
     ahead: Iterator[VideoFrame] = iter(())
@@ -94,7 +80,7 @@ def _fill(
             most -= 1
             position = frame.pts if frame.pts is not None else position
             if position >= at:
-                pictures.take(frame, position)
+                pictures[position] = cropped(frame)
                 break
 
 
@@ -138,23 +124,10 @@ def _time(packet: "Packet[VideoStream]") -> int:
 
 def cropped(frame: VideoFrame) -> Picture:
     """The middle of a picture, upright: uint8 [224, 224, 3], the shorter side scaled to 224."""
-    scale, longest = SIDE / min(frame.width, frame.height), SIDE * LONGEST
+    scale, longest = SIDE / min(frame.width, frame.height), SIDE * MAX_ASPECT
     small = _scaled(frame, *(min(round(side * scale), longest) for side in (frame.width, frame.height)))
     top, left = ((side - SIDE) // 2 for side in small.shape[:2])
     return np.ascontiguousarray(_upright(small[top : top + SIDE, left : left + SIDE], frame))
-
-
-def thumbnail(frame: VideoFrame) -> bytes:
-    """JPEG of the whole picture, upright, 360 pixels on its longer side unless it is smaller."""
-    scale = min(1.0, THUMBNAIL / max(frame.width, frame.height))
-    small = _scaled(frame, *(max(1, round(side * scale)) for side in (frame.width, frame.height)))
-    upright = np.ascontiguousarray(_upright(small, frame))
-    encoder = VideoCodecContext.create("mjpeg", "w")
-    encoder.height, encoder.width = upright.shape[:2]
-    encoder.pix_fmt, encoder.time_base, encoder.thread_count = "yuvj420p", Fraction(1), 1
-    encoder.qmin = encoder.qmax = QUALITY
-    full = av.VideoFrame.from_ndarray(upright, "rgb24").reformat(format="yuvj420p", threads=1)
-    return b"".join(bytes(packet) for packet in [*encoder.encode(full), *encoder.encode(None)])
 
 
 def _scaled(frame: VideoFrame, width: int, height: int) -> Picture:
@@ -164,5 +137,5 @@ def _scaled(frame: VideoFrame, width: int, height: int) -> Picture:
 
 
 def _upright(picture: Picture, frame: VideoFrame) -> Picture:
-    """Turn it as the camera noted, in degrees counterclockwise."""
+    """Rotate it by the camera's note, which is in degrees counterclockwise."""
     return np.rot90(picture, round(frame.rotation / 90))

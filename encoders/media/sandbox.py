@@ -1,4 +1,4 @@
-"""The process that forks for each file, and what is taken away from the fork before it looks at a byte.
+"""The process that forks for each file, and the rights that the fork gives up before it reads a byte.
 
 Run by `encoders.media.sandbox_client`: python -m encoders.media.sandbox CONTROL GIVEN ANSWER MODULE:FUNCTION, the
 first three open files.
@@ -35,26 +35,26 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class SandboxReady(msgspec.Struct, frozen=True):
-    """The process is ready."""
+    """The first message of the process: it is ready."""
 
-    network: bool  # whether it is still in a network; a fork can open no connection in either case
+    network: bool  # whether it still has a network; a fork can open no connection in either case
 
 
 class SandboxExit(msgspec.Struct, frozen=True):
     """How a fork ended, and what it cost."""
 
-    how: str = ""  # a signal's name or an exit code; empty where all went well
-    late: bool = False
+    reason: str = ""  # a signal's name or an exit code; empty where it succeeded
+    late: bool = False  # it had not ended at the deadline
     cpu_ms: float = 0.0
-    memory_kib: int = 0  # resident at most
+    memory_kib: int = 0  # resident, at its peak
 
 
 def main(control_fd: int, given: int, answer: int, work: str) -> None:
-    """Fork for each request until the other side is gone."""
+    """Fork for each request until the other side closes the connection."""
     module, _, name = work.partition(":")
     function: Work = getattr(importlib.import_module(module), name)
     control = Connection(control_fd)
-    _be_the_first_to_go()
+    _volunteer_for_the_oom_killer()
     control.send_bytes(msgspec.json.encode(SandboxReady(network=not _leave_network())))
     while True:
         try:
@@ -68,7 +68,7 @@ def main(control_fd: int, given: int, answer: int, work: str) -> None:
 
 
 def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int) -> SandboxExit | None:
-    """Let a fork work, and end it at the deadline; None where nobody waits for it any more."""
+    """Let a fork work, and end it at the deadline; None where nobody waits for the answer any more."""
     space = mmap.mmap(answer, answer_bytes(limits))
     space[:4] = bytes(4)
     alive, held = os.pipe()  # the fork holds one end until it ends
@@ -79,30 +79,30 @@ def _in_a_fork(work: Work, limits: Limits, control: int, given: int, answer: int
     waiting = select.poll()
     waiting.register(alive, select.POLLIN)
     waiting.register(control, select.POLLIN)
-    seen = [fd for fd, _ in waiting.poll(limits.wall_s * 1000)]
-    os.kill(pid, signal.SIGKILL)  # also one that only let go of its end; one that ended keeps its status
+    ready = [fd for fd, _ in waiting.poll(limits.wall_s * 1000)]
+    os.kill(pid, signal.SIGKILL)  # also one that only closed its end; one that has ended keeps its status
     _, status, usage = os.wait4(pid, 0)
     os.close(alive)
     space.close()
-    if control in seen:
+    if control in ready:
         return None
     cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000
-    return SandboxExit(_told(os.waitstatus_to_exitcode(status)), not seen, cpu_ms, usage.ru_maxrss)
+    return SandboxExit(_exit_reason(os.waitstatus_to_exitcode(status)), not ready, cpu_ms, usage.ru_maxrss)
 
 
-def _told(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code < 0:
         return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     return f"exit code {code}" if code else ""
 
 
 def _child(work: Work, limits: Limits, given: int, held: int, space: mmap.mmap, parent: int) -> None:
-    """Give up what can be given up, work, and put the answer down; never returns."""
+    """Give up every right that can be given up, work, and write the answer; never returns."""
     code = _SETUP
     try:
         _keep_open(given, held)
         _limit(limits)
-        if os.getppid() != parent:  # it was gone before we asked to be told
+        if os.getppid() != parent:  # it ended before we asked for a signal at its end
             return
         code = 1
         _write(space, pack(_read(work, given, limits)))
@@ -120,15 +120,15 @@ def _read(work: Work, given: int, limits: Limits) -> Media | str:
         return str(error)
     except MemoryError:
         return f"decoding needs more than {limits.memory >> 20} MiB of memory; upload a smaller file"
-    except Exception as error:  # whatever bytes from outside bring about in a library is an answer, not a fault of ours
-        return f"the decoder failed ({type(error).__name__}: {error}); convert the file anew"
+    except Exception as error:  # whatever a file makes a library raise is an answer about the file, not a fault of ours
+        return f"the decoder failed ({type(error).__name__}: {error}); convert the file again"
 
 
 def _write(space: mmap.mmap, parts: Sequence[bytes | NDArray[Any]]) -> None:
     size, *rest = map(bytes, parts)
     body = b"".join(rest)
     space[4 : 4 + len(body)] = body
-    space[:4] = size  # last: an answer is whole or none
+    space[:4] = size  # last: an answer is complete or absent
 
 
 def _keep_open(*kept: int) -> None:
@@ -139,7 +139,7 @@ def _keep_open(*kept: int) -> None:
 
 
 def _limit(limits: Limits) -> None:
-    """Take rights and resources away; what is open stays open, and nothing can be opened, sent or started any more."""
+    """Give up rights and resources: what is open stays open, and nothing more can be opened, sent or started."""
     wanted = [
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_FSIZE, 0, 0),  # no file grows; Python ignores SIGXFSZ
@@ -147,7 +147,7 @@ def _limit(limits: Limits) -> None:
         (resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1),  # SIGXCPU, then SIGKILL
         (resource.RLIMIT_NOFILE, 0, 0),  # no file, pipe or socket
     ]
-    if LINUX:  # elsewhere the limit on address space is not kept, or cannot be set
+    if LINUX:  # other systems ignore the limit on address space, or cannot set it
         has = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
         wanted.insert(0, (resource.RLIMIT_AS, has + limits.memory, has + limits.memory))
     for kind, soft, hard in wanted:
@@ -168,16 +168,16 @@ def _stop_being_root() -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError:
-        return  # a container whose user namespace has nobody else
+        return  # a container whose user namespace has no other user
 
 
 def _leave_network() -> bool:
-    """Move to an empty network, as root may; others would need a namespace of users, which opens more than it shuts."""
+    """Move to an empty network, as root may; others would need a user namespace, which adds more risk than it takes."""
     return LINUX and _LIBC.unshare(CLONE_NEWNET) == 0
 
 
-def _be_the_first_to_go() -> None:
-    """Where the machine runs out of memory, the kernel ends this process and its forks before the agent."""
+def _volunteer_for_the_oom_killer() -> None:
+    """Where the machine runs out of memory, let the kernel end this process and its forks before the agent."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 

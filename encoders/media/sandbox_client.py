@@ -1,4 +1,4 @@
-"""Reads video files in a process of its own, so that whatever the bytes try stays there."""
+"""Decodes media files in a process of its own, so that a hostile file harms that process alone."""
 
 import os
 import subprocess
@@ -15,22 +15,22 @@ import msgspec
 from encoders.media.sandbox import LINUX, UNLIMITED, SandboxExit, SandboxReady
 from encoders.media.types import Limits, Media, MediaError, answer_bytes, unpack
 
-WORK = "encoders.media.decode:decode"  # what is done with the bytes
+WORK = "encoders.media.decode:decode"  # the function that gets the bytes, in the fork
 ROOT = Path(__file__).parents[2]
-START_S, GRACE_S = 60.0, 10.0  # for the process to start, and to say that a file's time is over; guesses
+START_S, GRACE_S = 60.0, 10.0  # for the process to start, and to report that a deadline has passed; guesses
 
 
 class MediaReader:
     """Reads one file at a time; several threads may call it, and several readers work side by side.
 
-    A process that never looks at the bytes is started at the first call and forks for each file: the fork decodes under
-    the limits and is gone when `read` returns. Multiprocessing's forkserver would run the main module again in each
-    fork, unpickle what it is sent, and hand our environment with its passwords on.
+    A process that never reads the bytes itself is started at the first call and forks for each file: the fork decodes
+    under the limits and has ended when `read` returns. Multiprocessing's forkserver would run the main module again in
+    each fork, unpickle what it is sent, and pass on our environment with its passwords.
     """
 
     def __init__(self, limits: Limits | None = None, work: str = WORK) -> None:
         self.limits = limits or Limits()
-        self.last: SandboxExit | None = None  # how the last fork ended, and what it cost
+        self.last: SandboxExit | None = None  # of the last fork
         self._work = work
         self._alone = Lock()
         self._running: Running | None = None
@@ -42,7 +42,7 @@ class MediaReader:
         self.close()
 
     def read(self, data: bytes) -> Media:
-        """Frames and sound of a video, a picture or a sound; a MediaError says why there is neither."""
+        """Frames, sound and length of a video, a picture or a sound; a MediaError says why nothing was read."""
         if not data:
             raise MediaError("the file is empty; upload it again")
         if len(data) > self.limits.bytes:
@@ -54,14 +54,14 @@ class MediaReader:
             except (OSError, EOFError) as error:
                 self._end()
                 raise MediaError(f"the decoding process is gone ({_why(error)}); try again", passing=True) from error
-            if self.last.how == UNLIMITED:
+            if self.last.reason == UNLIMITED:
                 raise RuntimeError("the decoder's limits could not be set, so nothing is decoded; see docs/content.md")
             if fault := _fault(self.last, self.limits):
                 raise MediaError(fault)
         return unpack(answer)
 
     def close(self) -> None:
-        """End the process, and a `read` that another thread is in; a later `read` starts another one."""
+        """End the process, and a `read` that runs in another thread; a later `read` starts another process."""
         if (running := self._running) is not None:
             running.process.kill()
         with self._alone:
@@ -80,9 +80,9 @@ class MediaReader:
 
 
 class Running:
-    """The process, the way to it, and the two files that it shares with us: what is given and what is answered.
+    """The process, the connection to it, and the two files that it shares with us: one for the bytes, one for answers.
 
-    network  whether the process is still in one; a fork can open no connection in either case
+    network  whether the process still has one; a fork can open no connection in either case
     """
 
     def __init__(self, limits: Limits, work: str) -> None:
@@ -105,21 +105,21 @@ class Running:
             self.network = msgspec.json.decode(self._received(START_S), type=SandboxReady).network
         except (OSError, EOFError) as error:
             self.end()
-            raise RuntimeError(f"no decoding process ({_why(error)}); see what it wrote before this") from error
+            raise RuntimeError(f"no decoding process started ({_why(error)}); see its error output above") from error
 
     def ask(self, data: bytes) -> tuple[SandboxExit, bytes]:
-        """Have the bytes decoded; OSError or EOFError where the process is gone."""
+        """Have the bytes decoded; an OSError or EOFError where the process has ended."""
         _fill(self._given, data)
         try:
             self._control.send_bytes(msgspec.json.encode(self._limits))
-            ended = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=SandboxExit)
-            return ended, os.pread(self._answer, answer_bytes(self._limits), 0)
+            exit_ = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=SandboxExit)
+            return exit_, os.pread(self._answer, answer_bytes(self._limits), 0)
         finally:
-            os.ftruncate(self._given, 0)  # gives the memory back
+            os.ftruncate(self._given, 0)  # frees the memory
 
     def end(self) -> None:
         """End the process and its fork, and wait for it."""
-        self._control.close()  # at which it ends by itself
+        self._control.close()  # the process then ends by itself
         try:
             self.process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
@@ -139,7 +139,7 @@ def _why(error: Exception) -> str:
 
 
 def _memory(name: str) -> int:
-    """A file without a name, in memory where the system has such."""
+    """A file without a name, in memory where the system can."""
     if LINUX:
         return os.memfd_create(f"freshet-{name}")
     with tempfile.TemporaryFile() as file:
@@ -153,10 +153,10 @@ def _fill(fd: int, data: bytes) -> None:
         at += os.pwrite(fd, view[at:], at)
 
 
-def _fault(ended: SandboxExit, limits: Limits) -> str | None:
-    """Say in a sentence why a fork gave no answer, or None."""
-    if ended.late:
+def _fault(exit_: SandboxExit, limits: Limits) -> str | None:
+    """Why a fork gave no answer, in a sentence; None where it gave one."""
+    if exit_.late:
         return f"decoding took longer than {limits.wall_s:g} s; upload a smaller or simpler file"
-    if ended.how == "SIGXCPU":
+    if exit_.reason == "SIGXCPU":
         return f"decoding took more than {limits.cpu_s} s of CPU; upload a smaller or simpler file"
-    return f"the decoder ended by {ended.how}; convert the file anew" if ended.how else None
+    return f"the decoder ended by {exit_.reason}; convert the file again" if exit_.reason else None

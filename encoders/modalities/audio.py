@@ -1,43 +1,51 @@
 """Sound to one vector and to musical tags: musicnn, without TensorFlow or torch."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from encoders.annotate.labels import labels_of
-from encoders.base import Vectors, unit_rows
+from encoders.base import Classified, Vectors, unit_rows
+from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
-from encoders.models.manifest import read
+from encoders.modalities.modality import LabelRule, Modality, ModalityContext
+from encoders.models.manifest import MODELS, read
 from encoders.models.session import Port, Provider, open_model
 
 RATE = 16_000  # samples a second
 PATCH = 3 * RATE  # what the model was trained on
 PATCHES = 3  # of a video; three cost as much as two frames
 # root mean square of a patch, -80 dB of full scale: noise or a tone that weak has the vector of digital silence (cosine
-# 0.9998 and more; at -60 dB 0.94 and more), which is that of rock
+# 0.9998 and more; at -60 dB 0.94 and more), which is near to rock
 SILENCE = 1e-4
 DIM = 200
 LABELS = 50  # of the Million Song Dataset
-FILE = "audio-musicnn.onnx"  # without the filters that its training let die
-WHOLE = "audio-musicnn.whole.onnx"  # with them: the same answers at six times the cost, to compare with
-DIRECTIONS = "audio_directions.npy"  # [200, 32]: what the tagger tells its tags apart by
+FILE = "audio-musicnn.onnx"  # without the filters that its training left at zero
+WHOLE = "audio-musicnn.whole.onnx"  # with them: the same answers at six times the cost, for comparison
+DIRECTIONS = "audio_directions.npy"  # [200, 32]: the directions by which the tagger tells its tags apart
 DIRECTIONS_DIM = 32
 INPUTS = (Port("pcm", "float32", (None, PATCH)),)
 OUTPUTS = (Port("audio_vec", "float32", (None, DIM)), Port("audio_tags", "float32", (None, LABELS)))
+MIN_SHARE = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
 ROWS = {"cpu": 1, "cuda": 16}  # patches a call; measured on the CPU, 1 costs the least of 1 to 16; a guess for CUDA
 
 
-class AudioFeatures(NamedTuple):
-    """How each video sounds.
-
-    vectors  float32 [N, 200], L2 norm 1, or a zero row
-    shares   float32 [N, 50], the mean of the patches' probabilities of each tag, or a zero row
-    """
-
-    vectors: Vectors
-    shares: Vectors
+def modality(context: ModalityContext) -> Modality[Vectors]:
+    """Sound."""
+    return Modality(
+        name="audio",
+        dim=DIM,
+        version=f"fp32-{MODELS}",
+        read=lambda content: content.sound,
+        open=lambda: AudioEncoder(context.folder, provider=context.provider, threads=context.threads),
+        labels=LabelRule("audio", MIN_SHARE),
+        columns=16,  # a guess, see `Weighted`
+        directions=partial(read_directions, context.folder / DIRECTIONS),
+        weight=0.5,  # a guess: nothing was tuned
+        same=0.97,
+    )
 
 
 class AudioEncoder:
@@ -46,7 +54,7 @@ class AudioEncoder:
     batch   float32 [S] or None; mono, 16 kHz, -1..1
     return  float32 [N, 200], L2 norm 1; None, and silence, get a zero row
 
-    It was trained on songs: it tells kinds of music apart, but calls people who read aloud hip-hop.
+    It was trained on songs: it tells kinds of music apart, but labels people who read aloud as hip-hop.
     """
 
     name = "audio-musicnn"
@@ -60,16 +68,16 @@ class AudioEncoder:
         self.provider = self._model.provider
 
     def encode(self, batch: Sequence[Vectors | None], /) -> Vectors:
-        return self.listen(batch).vectors
+        return self.classify(batch).vectors
 
-    def listen(self, batch: Sequence[Vectors | None], /) -> AudioFeatures:
-        """The vectors of `encode`, and from the same run how much each tag fits."""
+    def classify(self, batch: Sequence[Vectors | None], /) -> Classified:
+        """The vectors of `encode`, and from the same run float32 [N, 50], the mean of the patches' probabilities."""
         videos = [patches_of(sound) for sound in batch]
         counts = [len(patches) for patches in videos]
         if not any(counts):
-            return AudioFeatures(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+            return Classified(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
         vectors, tags = run(self._model, videos, self._rows)  # [P, 200], [P, 50] of all patches
-        return AudioFeatures(unit_rows(means(vectors, counts)), means(tags, counts))
+        return Classified(unit_rows(means(vectors, counts)), means(tags, counts))
 
 
 def patches_of(sound: Vectors | None) -> list[Vectors]:

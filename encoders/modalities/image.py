@@ -1,16 +1,18 @@
 """Pictures to one vector and to the names of what they show: EfficientNet-Lite0, without torch."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.annotate.labels import labels_of
-from encoders.base import ModelError, Precision, Vectors, unit_rows
+from encoders.base import Classified, ModelError, Precision, Vectors, unit_rows
+from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
-from encoders.models.manifest import read
+from encoders.modalities.modality import LabelRule, Modality, ModalityContext
+from encoders.models.manifest import MODELS, read
 from encoders.models.session import Port, Provider, open_model
 
 Frames = NDArray[np.uint8]
@@ -18,22 +20,30 @@ SIDE = 224  # pixels; what the model was trained on
 DIM = 1280
 LABELS = 1000  # of ImageNet
 FILES: dict[Precision, str] = {"fp32": "image-efficientnet-lite0.onnx", "int8": "image-efficientnet-lite0.int8.onnx"}
-DIRECTIONS = "image_directions.npy"  # [1280, 64]: what the classifier tells its labels apart by
+DIRECTIONS = "image_directions.npy"  # [1280, 64]: the directions by which the classifier tells its labels apart
 DIRECTIONS_DIM = 64
 INPUTS = (Port("frames", "uint8", (None, SIDE, SIDE, 3)),)
 OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "float32", (None, LABELS)))
 ROWS = {"cpu": 2, "cuda": 32}  # frames a call; on the CPU 2 cost 4 % less than 1, 4 and 8 no less; a guess for CUDA
+MIN_SHARE = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
 
 
-class ImageFeatures(NamedTuple):
-    """What the pictures of each video show.
-
-    vectors  float32 [N, 1280], L2 norm 1, or a zero row
-    shares   float32 [N, 1000], the mean of the frames' softmax over the labels, or a zero row
-    """
-
-    vectors: Vectors
-    shares: Vectors
+def modality(context: ModalityContext) -> Modality[Frames]:
+    """Pictures, in the precision that is set."""
+    precision = context.image_precision
+    return Modality(
+        name="image",
+        dim=DIM,
+        version=f"{precision}-{MODELS}",
+        read=lambda content: content.frames,
+        open=lambda: ImageEncoder(
+            context.folder, provider=context.provider, threads=context.threads, precision=precision
+        ),
+        labels=LabelRule("image", MIN_SHARE),
+        columns=48,  # a guess, see `Weighted`
+        directions=partial(read_directions, context.folder / DIRECTIONS),
+        same=0.97,
+    )
 
 
 class ImageEncoder:
@@ -42,7 +52,7 @@ class ImageEncoder:
     batch   uint8 [F, 224, 224, 3] or None; RGB, F frames spread evenly over the video
     return  float32 [N, 1280], L2 norm 1; None, and no frames at all, get a zero row
 
-    precision  "int8" has its later half in int8, for CPUs alone; a service keeps to one, since vectors differ
+    precision  "int8" has its later half in int8, and runs on CPUs alone; a service keeps to one, since vectors differ
     """
 
     name = "image-efficientnet-lite0"
@@ -63,16 +73,16 @@ class ImageEncoder:
         self.provider = self._model.provider
 
     def encode(self, batch: Sequence[Frames | None], /) -> Vectors:
-        return self.look(batch).vectors
+        return self.classify(batch).vectors
 
-    def look(self, batch: Sequence[Frames | None], /) -> ImageFeatures:
-        """The vectors of `encode`, and from the same run how much of each video shows what."""
+    def classify(self, batch: Sequence[Frames | None], /) -> Classified:
+        """The vectors of `encode`, and from the same run float32 [N, 1000], the mean of the frames' softmax."""
         videos = [checked(frames, type(self).__name__) for frames in batch]
         counts = [len(frames) for frames in videos]
         if not any(counts):
-            return ImageFeatures(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
+            return Classified(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS), np.float32))
         vectors, logits = run(self._model, videos, self._rows)  # [P, 1280], [P, 1000] of all frames
-        return ImageFeatures(unit_rows(means(vectors, counts)), means(_softmax(logits), counts))
+        return Classified(unit_rows(means(vectors, counts)), means(_softmax(logits), counts))
 
 
 def checked(frames: Frames | None, by: str) -> Frames:
@@ -80,8 +90,8 @@ def checked(frames: Frames | None, by: str) -> Frames:
     if frames is None:
         return np.zeros((0, SIDE, SIDE, 3), np.uint8)
     if frames.dtype != np.uint8 or frames.shape[1:] != (SIDE, SIDE, 3):
-        told = f"{frames.dtype} {list(frames.shape)}"
-        raise ValueError(f"{by}: got {told} instead of uint8 [F, {SIDE}, {SIDE}, 3]; resize the frames first.")
+        got = f"{frames.dtype} {list(frames.shape)}"
+        raise ValueError(f"{by}: got {got} instead of uint8 [F, {SIDE}, {SIDE}, 3]; resize the frames first.")
     return frames
 
 

@@ -1,13 +1,16 @@
 """Text to one vector: all-MiniLM-L6-v2, without torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
 
-from encoders.base import Precision, Vectors
-from encoders.models.manifest import checked_bytes, read
+from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINE, TOPICS, Topics
+from encoders.base import Classified, Precision, Vectors
+from encoders.fusion.projection import PROJECTION, read_directions
+from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext
+from encoders.models.manifest import MODELS, checked_bytes, read
 from encoders.models.session import Port, Provider, open_model
 
 DIM = 384
@@ -23,6 +26,22 @@ LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 128)  # a c
 REMEMBERED = 4096  # texts, 1.5 KiB each; a guess
 
 
+def modality(context: ModalityContext) -> Modality[str]:
+    """What an upload says about itself, in one text."""
+    return Modality(
+        name="text",
+        dim=DIM,
+        version=f"fp32-{MODELS}",
+        read=lambda content: content.text,
+        open=lambda: TextEncoder(
+            context.folder, provider=context.provider, threads=context.threads, exact=context.exact, topics=TOPICS
+        ),
+        labels=LabelRule("topic", MIN_TOPIC_COSINE, MAX_TOPICS),
+        columns=REST,
+        directions=partial(read_directions, context.folder / PROJECTION),
+    )
+
+
 class TextEncoder:
     """Texts to unit vectors: the mean of MiniLM's token vectors (Reimers & Gurevych 2019, arXiv:1908.10084).
 
@@ -31,6 +50,7 @@ class TextEncoder:
 
     exact   one text a call, unpadded: a vector's bits depend on its text alone. Otherwise texts of similar
             length share a call: 1.6 to 1.9 times as fast on film titles, and within 1e-7 of the exact vector.
+    topics  descriptions by name, encoded once: the labels of `classify`
     """
 
     name = "text-minilm"
@@ -44,7 +64,10 @@ class TextEncoder:
         threads: int = 1,
         exact: bool = False,
         precision: Precision = "fp32",
+        topics: Mapping[str, str] | None = None,
     ) -> None:
+        from tokenizers import Tokenizer  # here, since processes that only read the description do without its 6 MB
+
         self._model = open_model(
             folder / FILES[precision], provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS
         )
@@ -52,11 +75,26 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS)
         self._silent = {self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[UNK]", "[PAD]")}
-        # int8 scales are taken over the whole call, so company would change a vector (cosine 0.985 to 0.991)
+        # int8 scales are taken over the whole call, so the other texts would change a vector (cosine 0.985 to 0.991)
         self._exact = exact or precision == "int8"
         self._recent: dict[str, Vectors] = {}
         self.version = f"{precision}-{read(folder).key}"
         self.provider = self._model.provider
+        self._topics = Topics.of(self, topics or {})
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the topics."""
+        return self._topics.names
+
+    def classify(self, batch: Sequence[str | None], /) -> Classified:
+        """The vectors of `encode`, and float32 [N, T], their cosines to the topics' descriptions."""
+        vectors = self.encode(batch)
+        return Classified(vectors, self._topics.cosines(vectors))
+
+    def forget(self) -> None:
+        """Drop the remembered vectors, so that the next answer is computed."""
+        self._recent.clear()
 
     def encode(self, batch: Sequence[str | None], /) -> Vectors:
         texts = [_cleaned(text) for text in batch]
@@ -65,7 +103,7 @@ class TextEncoder:
         return np.stack(rows) if rows else np.zeros((0, DIM), np.float32)  # [N, 384]
 
     def _vectors(self, texts: list[str]) -> dict[str, Vectors]:
-        """Each text's vector, from memory where it was encoded lately; memory keeps the newest."""
+        """Each text's vector, remembered where it was encoded recently; the newest are kept."""
         found = {text: self._recent.pop(text, None) for text in texts}
         fresh = [text for text, vector in found.items() if vector is None]
         vectors = {text: vector for text, vector in found.items() if vector is not None}
@@ -78,8 +116,8 @@ class TextEncoder:
     def _computed(self, texts: list[str]) -> Vectors:
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
         vectors = np.zeros((len(texts), DIM), np.float32)
-        heard = [index for index, ids in enumerate(rows) if not self._silent.issuperset(ids)]
-        for call, length in _calls(heard, [len(ids) for ids in rows], self._exact):
+        telling = [index for index, ids in enumerate(rows) if not self._silent.issuperset(ids)]
+        for call, length in _calls(telling, [len(ids) for ids in rows], self._exact):
             ids = np.zeros((len(call), length), np.int64)  # [B, T], 0 is [PAD]
             mask = np.zeros((len(call), length), np.int64)
             for row, index in enumerate(call):
@@ -90,7 +128,7 @@ class TextEncoder:
 
 
 def _cleaned(text: str | None) -> str:
-    """A text the tokenizer accepts: no lone surrogates (JSON may carry them), not too long; "" for None."""
+    """A text that the tokenizer accepts: no lone surrogates (JSON may carry them), not too long; "" for None."""
     return (text or "")[:CHARS].encode("utf-8", "replace").decode("utf-8").strip()
 
 

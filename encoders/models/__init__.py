@@ -1,1 +1,1 @@
-"""Model files: the manifest that vouches for them, how they are made, and how they are opened."""
+"""Model files: their manifest, how they are made, and how they are opened."""

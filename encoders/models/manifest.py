@@ -1,4 +1,4 @@
-"""The list that vouches for the model files: what each is, where it came from, and its hash."""
+"""The manifest of the model files: what each is, where it came from, and its hash."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ REMEDY = "run `freshet export` (or `make setup`)"
 class ModelFile:
     """One file of a model folder.
 
-    parity  what was measured when it was made, e.g. the largest difference to torch
+    parity  measurements of the export, e.g. the largest difference to torch
     """
 
     name: str
@@ -65,20 +65,23 @@ class Manifest:
 
 
 def key_of(weights: Mapping[str, str], exporter: str) -> str:
-    """Name a model folder after all that decides its content: 16 hex digits.
+    """The name of a model folder, 16 hex digits of everything that decides its content.
 
     >>> key_of({"a": "1", "b": "2"}, "1") == key_of({"b": "2", "a": "1"}, "1")
     True
     >>> key_of({"a": "1"}, "1") == key_of({"a": "1"}, "2")
     False
     """
-    told = json.dumps([exporter, sorted(weights.items())])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    named = json.dumps([exporter, sorted(weights.items())])
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+MODELS = key_of(WEIGHTS, EXPORTER)  # names the model folder, and stands in the version of every vector that it makes
 
 
 def folder_of(cache_dir: Path) -> Path:
-    """Where the models of this version of Freshet lie, made or not."""
-    return cache_dir / "models" / key_of(WEIGHTS, EXPORTER)
+    """Where the models of this version of Freshet lie, whether they are made yet or not."""
+    return cache_dir / "models" / MODELS
 
 
 def sha256_of(path: Path) -> str:
@@ -95,40 +98,40 @@ def describe(
     opset: int | None = None,
     parity: Mapping[str, float] | None = None,
 ) -> ModelFile:
-    """Take down a finished file for the manifest."""
+    """The manifest's entry for a finished file."""
     return ModelFile(path.name, sha256_of(path), path.stat().st_size, source, licence, dim, opset, dict(parity or {}))
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest into a folder under construction; `publish` then shows the folder to others."""
-    told = asdict(manifest)
-    told = {"key": manifest.key, "sha256": _digest(told), **told}
-    (folder / MANIFEST).write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    """Write the manifest into a folder under construction; `publish` then gives the folder its final name."""
+    fields = asdict(manifest)
+    fields = {"key": manifest.key, "sha256": _digest(fields), **fields}
+    (folder / MANIFEST).write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Manifest:
     """Read a folder's manifest; a ModelError says what is wrong with it."""
     path = folder / MANIFEST
     try:
-        told = json.loads(path.read_bytes())
-        key, digest = told.pop("key"), told.pop("sha256")
-        manifest = Manifest(**{**told, "files": tuple(ModelFile(**file) for file in told["files"])})
+        fields = json.loads(path.read_bytes())
+        key, digest = fields.pop("key"), fields.pop("sha256")
+        manifest = Manifest(**{**fields, "files": tuple(ModelFile(**file) for file in fields["files"])})
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): {REMEDY}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{path} is not a manifest of this version: {REMEDY}.") from error
-    if (key, digest) != (manifest.key, _digest(told)):
+    if (key, digest) != (manifest.key, _digest(fields)):
         raise ModelError(f"{path} was changed after it was written: {REMEDY}.")
     return manifest
 
 
-def _digest(told: Mapping[str, object]) -> str:
-    """The hash by which a manifest vouches for its own text."""
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _digest(fields: Mapping[str, object]) -> str:
+    """The hash of a manifest's own fields."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def checked_bytes(path: Path) -> bytes:
-    """Read a model file, and refuse it unless it is byte for byte what the manifest beside it says."""
+    """Read a model file; a ModelError unless it is byte for byte what the manifest of its folder lists."""
     expected = read(path.parent).file(path.name)
     if expected is None:
         raise ModelError(f"{path} is not named in {MANIFEST} beside it: {REMEDY}.")
@@ -156,9 +159,9 @@ def _checked(path: Path, expected: ModelFile) -> bytes:
 
 
 def publish(built: Path, folder: Path) -> None:
-    """Show a finished folder under its final name, all at once; a good one already there stays.
+    """Rename a finished folder to its final name in one step; an intact one that is already there stays.
 
-    built  the finished folder, on the same file system, gone afterwards or left for the caller to remove
+    built  the finished folder, on the same file system; moved away afterwards, or left for the caller to remove
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():

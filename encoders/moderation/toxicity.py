@@ -21,17 +21,17 @@ class Toxicity:
     """A text to the probability that people would call it abusive (the model of alt-profanity-check).
 
     Five linear classifiers over the rarity-weighted words of the text, each with a calibrated probability, averaged.
-    It knows 15,442 English words: of a text in another language, or without a known word, it says the little that
-    it says of any text, and it neither reads irony nor sees words that are spelt around it.
+    It knows 15,442 English words: a text in another language, or without a known word, gets the low score that any
+    text gets, and neither irony nor a word spelt to evade it is recognised.
     """
 
     name = "toxicity-words"
 
     def __init__(self, folder: Path) -> None:
-        told = json.loads(checked_bytes(folder / WORDS))
+        fields = json.loads(checked_bytes(folder / WORDS))
         matrix: NDArray[np.float64] = np.load(io.BytesIO(checked_bytes(folder / WEIGHTS)), allow_pickle=False)
-        self._places = {word: place for place, word in enumerate(told["words"])}
-        self._bias, self._slopes, self._offsets = (np.array(told[key]) for key in ("bias", "slopes", "offsets"))
+        self._places = {word: place for place, word in enumerate(fields["words"])}
+        self._bias, self._slopes, self._offsets = (np.array(fields[key]) for key in ("bias", "slopes", "offsets"))
         if matrix.shape != (len(self._places), 1 + len(self._bias)):
             raise ModelError(f"{folder / WEIGHTS} does not fit {WORDS} beside it: {REMEDY}.")
         self._rarity, self._weights = matrix[:, 0], matrix[:, 1:]  # [V], [V, K]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.messages.videos import Encoded, Vector
+from schemas.messages.vectors import decode_vector
+from schemas.messages.videos import Encoded
 
 Vectors = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
     return Entry(
         record.video_id,
         record.at_ms,
-        vector_of(vector, dim),
+        decode_vector(vector, dim),
         record.creator_id,
         record.category,
         record.language,
@@ -49,14 +50,6 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
 def restricted_until_ms(record: Encoded) -> int:
     """Event time before which a video is limited: 0 if it is not limited, FOR_GOOD if its limit does not expire."""
     return record.expires.get(LIMITED, FOR_GOOD) if LIMITED in record.labels else 0
-
-
-def vector_of(vector: Vector | None, dim: int) -> Vectors | None:
-    """The vector as float32 [dim], or None if it has another size or is not finite."""
-    if vector is None or len(vector.data) != 4 * dim:
-        return None
-    values = np.frombuffer(vector.data, dtype="<f4").astype(np.float32)
-    return values if np.isfinite(values).all() else None
 
 
 def unit(vector: Vectors) -> Vectors:

@@ -1,6 +1,6 @@
 """Duplicates: pairs and groups of videos that look and sound the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from ranker.library.library import Vectors, VideoLibrary
 from schemas.messages.videos import Encoded
 
-MIN_COSINE = {"image": 0.97, "audio": 0.97}  # of two videos with the same picture, the same sound
 MAX_LENGTH_DIFFERENCE = 0.05  # relative, between a video and its re-upload; a guess
 BLOCK = 1024  # rows compared with all others in one product
 
@@ -21,13 +20,14 @@ class Pair(NamedTuple):
     alike: dict[str, float]
 
 
-def reuploads(library: VideoLibrary) -> list[Pair]:
-    """Pairs whose pictures and sounds are the same, and that are about equally long.
+def reuploads(library: VideoLibrary, same: Mapping[str, float]) -> list[Pair]:
+    """Pairs that are the same in every modality that is evidence, and about equally long.
 
-    Equal texts are no evidence, since many videos share a title; nor is one sound under different pictures.
+    same  the cosine from which on two videos are the same, by modality: pictures and sound. Equal texts are no
+          evidence, since many videos share a title; nor is one sound under different pictures
     """
     candidates: dict[tuple[str, str], dict[str, float]] = {}
-    for name, min_cosine in MIN_COSINE.items():
+    for name, min_cosine in same.items():
         videos, rows = library.column(name)
         for lower, higher, cosine in pairs_above(rows, min_cosine):
             candidates.setdefault((videos[lower].video_id, videos[higher].video_id), {})[name] = round(cosine, 3)
@@ -35,12 +35,12 @@ def reuploads(library: VideoLibrary) -> list[Pair]:
     for ids, cosines in sorted(candidates.items()):
         first, second = sorted((library.videos[video_id] for video_id in ids), key=lambda v: (v.at_ms, v.video_id))
         pairs.append(Pair(first, second, cosines))
-    return [pair for pair in pairs if is_reupload(pair)]
+    return [pair for pair in pairs if is_reupload(pair, same)]
 
 
-def is_reupload(pair: Pair) -> bool:
+def is_reupload(pair: Pair, same: Mapping[str, float]) -> bool:
     """Whether both videos have the same modalities, agree in each of them, and are about equally long."""
-    first_has, second_has = ({name for name in MIN_COSINE if name in video.vectors} for video in pair[:2])
+    first_has, second_has = ({name for name in same if name in video.vectors} for video in pair[:2])
     first_ms, second_ms = pair.first.duration_ms, pair.second.duration_ms
     if first_ms and second_ms and abs(first_ms - second_ms) > MAX_LENGTH_DIFFERENCE * max(first_ms, second_ms):
         return False

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.entry import vector_of
 from ranker.retrieval.index import SearchFilter
+from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
 Vectors = NDArray[np.float32]
@@ -72,8 +72,8 @@ class VideoLibrary:
         version = max(sorted(set(versions)), key=versions.count)
         rows = [
             (video, row)
-            for video, own in zip(has, versions, strict=True)
-            if own == version and (row := vector_of(video.vectors[name], version[1])) is not None
+            for video, of in zip(has, versions, strict=True)
+            if of == version and (row := decode_vector(video.vectors[name], version[1])) is not None
         ]
         return [video for video, _ in rows], np.array([row for _, row in rows], np.float32).reshape(-1, version[1])
 

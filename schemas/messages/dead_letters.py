@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 LETTER_BYTES = 65_536  # a dead letter carries this much of the original
-ATTEMPTS = "freshet-attempts"  # header of a record that was sent again: how often it is tried by that
+ATTEMPTS = "freshet-attempts"  # header of a re-published record: the number of the attempt
 KEPT = ("content-type", "ce_specversion", "ce_type", "ce_id")  # headers without which a value reads differently
 KEPT_BYTES = 1024  # of each
 
@@ -44,7 +44,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def letter_headers(letter: DeadLetter, freshet_version: str) -> list[tuple[str, bytes]]:
-    """Kafka headers of a dead letter, as contracts name them; behind them those of the original that it needs."""
+    """The Kafka headers of a dead letter, followed by those headers of the original that its value needs."""
     original = {name: value for name, value in letter.headers if value is not None}
     fields = {
         "reason": letter.reason.value,
@@ -63,7 +63,7 @@ def letter_headers(letter: DeadLetter, freshet_version: str) -> list[tuple[str, 
 
 
 def attempts_of(header: bytes) -> int:
-    """How often a record has been tried, by its header.
+    """The number of attempts at a record, from its header.
 
     >>> [attempts_of(header) for header in (b"3", b"", b"-3", b"9" * 5000)]
     [3, 1, 1, 1]

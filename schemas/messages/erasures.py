@@ -1,4 +1,4 @@
-"""Erasures: the request on erasures.v1, and what is kept of an erased person on erased.v1."""
+"""Erasures: the request on erasures.v1, and the marker that is kept of an erased person on erased.v1."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from schemas.messages.fields import AtMs, UserId
 
 
 class ErasureMarker(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of an erased person, under a keyed hash of their id; a new life's versions are above `version`."""
+    """What is kept of an erased person, under a keyed hash of their id; later versions are above `version`."""
 
     at_ms: AtMs
     version: Annotated[int, Meta(ge=1)]

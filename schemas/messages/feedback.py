@@ -54,17 +54,17 @@ class Like(VideoEvent, frozen=True, kw_only=True, tag="like"):
 
 @final
 class Shared(VideoEvent, frozen=True, kw_only=True, tag="share"):
-    """Somebody sent the video on."""
+    """Somebody shared the video."""
 
 
 @final
 class Comment(VideoEvent, frozen=True, kw_only=True, tag="comment"):
-    """Somebody wrote below the video."""
+    """Somebody commented on the video."""
 
 
 @final
 class Save(VideoEvent, frozen=True, kw_only=True, tag="save"):
-    """Somebody kept the video for later."""
+    """Somebody saved the video for later."""
 
 
 @final
@@ -98,7 +98,7 @@ class Impression(VideoEvent, frozen=True, kw_only=True, tag="impression"):
 class Search(Event, frozen=True, kw_only=True, tag="search"):
     """Somebody searched; names no video."""
 
-    video_id: ClassVar[str] = ""  # so that whoever asks for an event's video need not ask for its kind
+    video_id: ClassVar[str] = ""  # so that callers may read an event's video without checking its kind
     query: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 

@@ -76,7 +76,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  
 def recommendation_id(user_id: str, version: int) -> str:
     """UUIDv5 of a person and a profile version, so that a slate made again has the same id.
 
-    Written out because `uuid.uuid5` builds an object that nobody needs here.
+    Written out because `uuid.uuid5` builds an object that is not needed here.
 
     >>> from uuid import uuid5
     >>> recommendation_id("u42", 1842) == str(uuid5(NAMESPACE, "u42:1842"))

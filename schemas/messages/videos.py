@@ -27,7 +27,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdraw"):
-    """A video that may not be shown again unless it is uploaded anew."""
+    """A video that may not be shown again unless it is uploaded again."""
 
     video_id: VideoId
     at_ms: AtMs

@@ -1,4 +1,4 @@
-"""How Kafka is reached: which of the settings belong together, and what is wrong where they do not."""
+"""How to connect to Kafka: which settings belong together, and what is wrong where they contradict each other."""
 
 import ipaddress
 from typing import Protocol
@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 
 class Access(Protocol):
-    """The settings that say how Kafka is reached."""
+    """The settings of the connection to Kafka."""
 
     @property
     def bootstrap(self) -> str: ...
@@ -35,7 +35,7 @@ def speaks_tls(security: str) -> bool:
 
 
 def asks_password(security: str) -> bool:
-    """Whether the broker wants a user and a password."""
+    """Whether the broker requires a user and a password."""
     return security.startswith("sasl")
 
 

@@ -1,4 +1,4 @@
-"""From whom media may be fetched: reading an address one way only, and the list that it has to be on."""
+"""Which hosts media may be fetched from: reading an address in one way only, and the list that it has to be on."""
 
 import ipaddress
 import re
@@ -14,7 +14,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Who is asked: scheme, host in lower case (IPv6 without brackets), port."""
+    """Where a file is fetched from: scheme, host in lower case (IPv6 without brackets), port."""
 
     scheme: str
     host: str
@@ -26,7 +26,7 @@ class Origin(NamedTuple):
 
 
 class Hosts(NamedTuple):
-    """A list of hosts, taken apart.
+    """A parsed list of hosts.
 
     origins   whole ones, which may be plain http, have any port and lie in a private network
     names     asked by https on port 443, at public addresses alone
@@ -48,7 +48,7 @@ class Hosts(NamedTuple):
 
 
 def hosts(text: str) -> Hosts:
-    """Read names, `*.suffix` and `scheme://host:port`, separated by commas; ValueError names one that is none.
+    """Read names, `*.suffix` and `scheme://host:port`, separated by commas; a ValueError names a malformed entry.
 
     >>> listed = hosts("media.example, *.cdn.example, http://store:9000")
     >>> [listed.allows(split(url)[0]) for url in ("https://a.cdn.example/v", "http://store:9000/v", "http://media.example/")]
@@ -80,7 +80,7 @@ def _origin(entry: str) -> Origin:
 
 
 def split(url: str) -> tuple[Origin, str] | None:
-    """Origin and path with query of an http or https address; None for what could be read in two ways.
+    """Origin and path with query of an http or https address; None for one that could be read in two ways.
 
     >>> split("https://Media.example/v7.mp4?s=1#t=3")
     (Origin(scheme='https', host='media.example', port=443), '/v7.mp4?s=1')
@@ -99,7 +99,7 @@ def _made(match: re.Match[str]) -> Origin | None:
     port = int(match[3] or PORTS[scheme])
     if not _NAME.fullmatch(host):
         try:
-            host = str(ipaddress.ip_address(host.strip("[]")))  # 127.1, 0x7f.1 and 2130706433 are none
+            host = str(ipaddress.ip_address(host.strip("[]")))  # 127.1, 0x7f.1 and 2130706433 are refused
         except ValueError:
             return None
         if (":" in host) != match[2].startswith("["):

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.settings import kafka_security
 from schemas.settings.media_hosts import hosts
 
-NonNegativeInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -20,10 +20,10 @@ class Settings(BaseSettings):
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, with commas between")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        "plaintext", description="how Kafka is spoken to"
+        "plaintext", description="how the connection to Kafka is secured"
     )
     kafka_sasl: Literal["", "plain", "scram-sha-256", "scram-sha-512"] = Field(
-        "", description="how the password is shown to Kafka"
+        "", description="how the password is proved to Kafka"
     )
     kafka_user: str = Field("", description="user at Kafka")
     kafka_password: SecretStr = Field(SecretStr(""), description="the user's password at Kafka")
@@ -34,26 +34,30 @@ class Settings(BaseSettings):
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("freshet-videos", min_length=1, description="collection of the videos")
-    qdrant_hnsw_ef: NonNegativeInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
+    qdrant_hnsw_ef: PositiveInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
     prefix: str = Field("freshet.", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
     )
     cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache/freshet", description="models, Kafka's jars")
-    partitions: NonNegativeInt = Field(4, description="partitions of each topic")
-    replication: NonNegativeInt = Field(1, description="copies of each partition")
+    partitions: PositiveInt = Field(4, description="partitions of each topic")
+    replication: PositiveInt = Field(1, description="copies of each partition")
     feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
-    late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
-    erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")
+    late_ms: Annotated[int, Field(ge=0)] = Field(
+        86_400_000, description="an event so much older than the newest is late"
+    )
+    erasure_key: SecretStr = Field(SecretStr(""), description="key that the ids of erased people are hashed with")
     letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
-    poll_records: NonNegativeInt = Field(20_000, description="records that one fetch may bring")
-    stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
+    poll_records: PositiveInt = Field(20_000, description="records that one fetch may bring")
+    stuck_s: Annotated[float, Field(ge=5)] = Field(
+        120.0, description="a worker that makes no progress for so long ends"
+    )
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")
     media_hosts: str = Field("", description="hosts that media are fetched from, with commas between; empty: none")
     media_root: str = Field("", description="folder whose files an upload may name; empty: none")
-    media_bytes: NonNegativeInt = Field(104_857_600, description="the most that a media file may have")
+    media_bytes: PositiveInt = Field(104_857_600, description="the most that a media file may have")
     media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     image_precision: Literal["int8", "fp32"] = Field("int8", description="how pictures are encoded; GPUs need fp32")
@@ -64,6 +68,7 @@ class Settings(BaseSettings):
     fusion: Literal["mean", "concat", "attention"] = Field(
         "mean", description="how text, picture and sound become one vector"
     )
+    modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 
     @field_validator("bootstrap")
@@ -75,18 +80,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
 
-    @field_validator("feed")
+    @field_validator("media_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        hosts(value)
+        return value
+
+    @field_validator("feed", "modalities")
     @classmethod
     def _names_a_function(cls, value: str) -> str:
         module, _, function = value.partition(":")
         if not (all(part.isidentifier() for part in module.split(".")) and function.isidentifier()):
             raise ValueError("it should be package.module:function")
-        return value
-
-    @field_validator("media_hosts")
-    @classmethod
-    def _hosts(cls, value: str) -> str:
-        hosts(value)
         return value
 
     @field_validator("media_root")
@@ -101,7 +106,7 @@ class Settings(BaseSettings):
     def _from_home(cls, value: Path) -> Path:
         try:
             return value.expanduser()
-        except RuntimeError as error:  # a home of nobody
+        except RuntimeError as error:  # this user has no home folder
             raise ValueError(str(error)) from None
 
     @field_validator("kafka_ca", "kafka_certificate", "kafka_key")

@@ -1,7 +1,7 @@
 """Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ranker.retrieval.index import SearchFilter
     from schemas.messages.videos import Encoded
     from schemas.settings.model import Settings
-By = Literal["text", "image", "audio", "fused"]
+FUSED = "fused"  # what `--by` calls the retrieval vector
+By = Annotated[str, typer.Option("--by", help="What to compare: text, image, audio, another modality, or fused.")]
 Many = Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many videos.")]
 Language = Annotated[list[str] | None, typer.Option("--language", help="Only of this language; may be repeated.")]
 Category = Annotated[list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")]
@@ -39,28 +40,27 @@ def search(
 def similar(
     settings: "Settings",
     video_id: Annotated[str, typer.Argument(help="The video to start from.")],
-    by: Annotated[By, typer.Option("--by", help="What to compare.")] = "fused",
+    by: By = FUSED,
     many: Many = 10,
     language: Language = None,
     category: Category = None,
     as_json: Json = False,
 ) -> None:
     """Find videos that are like one of them in text, picture, sound or all together."""
-    from ranker.library.library import RETRIEVAL
     from streams.operations.search import similar as found
 
-    name = RETRIEVAL if by == "fused" else by
-    show(found(settings, video_id, name, many, where(language, category), echo_err), as_json)
+    show(found(settings, video_id, vector_name(settings, by), many, where(language, category), echo_err), as_json)
 
 
 @configured
 def reuploads(settings: "Settings", as_json: Json = False) -> None:
     """List videos that were uploaded more than once: the same pictures, the same sound, the same length."""
+    from encoders.modalities.configured import modalities_of
     from ranker.library.duplicates import groups
     from ranker.library.duplicates import reuploads as duplicates_in
     from streams.operations.snapshot import read_stored
 
-    pairs = duplicates_in(read_stored(settings, echo_err))
+    pairs = duplicates_in(read_stored(settings, echo_err), modalities_of(settings).same)
     for group in groups(pairs):
         ids = {video.video_id for video in group}
         alike = [
@@ -126,6 +126,17 @@ def playlist(
             write_json(told(step.video) | fits)
         else:
             line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
+
+
+def vector_name(settings: "Settings", by: str) -> str:
+    """The name of the vectors that `--by` chooses; a BadParameter lists what there is."""
+    from encoders.fusion.embeddings import RETRIEVAL
+    from encoders.modalities.configured import modalities_of
+
+    names = [*modalities_of(settings).dims, FUSED]
+    if by not in names:
+        raise typer.BadParameter(f"{by!r} is not one of {', '.join(map(repr, names))}.", param_hint="'--by'")
+    return RETRIEVAL if by == FUSED else by
 
 
 def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "SearchFilter":

@@ -4,11 +4,10 @@ from typing import Any
 
 from faust.types import AgentT, AppT, StreamT
 
-from ranker.retrieval.index import VideoIndex
 from schemas.settings.model import Settings
 from schemas.topics import UPLOADS
 from streams.dead_letters.publisher import DeadLetterPublisher
-from streams.encoding.index_sync import update_index
+from streams.encoding.index_sync import UpdateIndex
 from streams.encoding.step import EmbedStep
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
@@ -18,9 +17,12 @@ EMBED_BATCH_SIZE = 32  # uploads between two confirmed sends: with media some se
 
 
 def declare(
-    app: AppT, settings: Settings, step: EmbedStep, index: VideoIndex | None, out: ConfirmedProducer
+    app: AppT, settings: Settings, step: EmbedStep, update_index: UpdateIndex | None, out: ConfirmedProducer
 ) -> AgentT[Any]:
-    """Declare the agent on a batch-wise Faust app; without an index, ranking processes search features.v1 in memory."""
+    """Declare the agent on a batch-wise Faust app.
+
+    update_index  puts records into a server's index; None: ranking processes search features.v1 in memory
+    """
     uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
     dead = DeadLetterPublisher(settings, out, "encoder")
 
@@ -31,9 +33,9 @@ def declare(
             for records in poll.batches(EMBED_BATCH_SIZE):
                 outcome = await step.apply(records)
                 await dead.put(outcome.dead_letters, read=len(records))
-                if index is not None:
+                if update_index is not None:
                     with out.waits.waiting("the index"):
-                        await update_index(index, outcome.records, settings.image_precision)
+                        await update_index(outcome.records)
                 await deliver(out, [[step.send(outcome.records)]])
             poll.done()
 

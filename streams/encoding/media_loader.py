@@ -50,7 +50,7 @@ class MediaLoader:
     async def load_batch(self, batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
         """Contents and dead letters of a batch."""
         found = await asyncio.gather(*(self._one(upload) for _, upload in batch))
-        contents = [None if one is None else Content(frames=one.media.frames, sound=one.media.sound) for one in found]
+        contents = [None if one is None else content_in(one.media) for one in found]
         letters = [
             letter(record, one.fault.reason, str(one.fault))
             for (record, _), one in zip(batch, found, strict=True)
@@ -74,6 +74,11 @@ class MediaLoader:
             self._idle.put_nowait(reader)
 
 
+def content_in(media: Media) -> Content:
+    """What a media file adds to what is known of its video."""
+    return Content(frames=media.frames, sound=media.sound, duration_ms=media.duration_ms)
+
+
 def limits_of(settings: Settings) -> Limits:
     """The limits on a file that the settings name; the others are constants."""
     return Limits(bytes=settings.media_bytes, wall_s=settings.media_s)
@@ -90,5 +95,5 @@ async def content_of(upload: Upload, rules: Rules, read: Callable[[bytes], Media
         except (MediaError, UrlForbidden) as error:
             fault = fault or error
             continue
-        media = got if whole else replace(media, frames=got.frames, thumbnail=got.thumbnail)
+        media = got if whole else replace(media, frames=got.frames)
     return FetchedMedia(media, fault)

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from encoders.base import Content, Precision
+from encoders.base import Content
 from encoders.embedder import VideoEmbedder
-from encoders.fusion.embeddings import DIM, RETRIEVAL, is_from_current_model
+from encoders.fusion.embeddings import DIM, RETRIEVAL
+from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import VideoIndex
 from schemas.messages import videos
@@ -40,8 +41,8 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     """Describe what the catalogue lacks, for a Qdrant server too where one is set; returns how many were described."""
     os.nice(NICE)
     gallery = asyncio.run(gallery_now(settings))
-    lacking = todo(uploads, gallery, settings.image_precision)
     describer = VideoEmbedder.of(settings)
+    lacking = todo(uploads, gallery, describer.modalities)
     producer = KafkaProducer(**kafka_python_options(settings), acks="all", max_request_size=MAX_RECORD_BYTES)
     try:
         asyncio.run(_describe(settings, lacking, describer, producer, moved))
@@ -50,7 +51,7 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], moved: Moved) -> in
     return len(lacking)
 
 
-def todo(uploads: Iterable[Uploads], gallery: VideoLibrary, pictures: Precision) -> list[Upload]:
+def todo(uploads: Iterable[Uploads], gallery: VideoLibrary, modalities: ModalitySet) -> list[Upload]:
     """The newest upload of each video that the catalogue does not hold as the present models describe it, by id.
 
     What was withdrawn at the same time or later is left alone.
@@ -61,10 +62,10 @@ def todo(uploads: Iterable[Uploads], gallery: VideoLibrary, pictures: Precision)
         if known is None or one.at_ms >= known.at_ms:
             newest[one.video_id] = one
     sent = [one for _, one in sorted(newest.items()) if isinstance(one, Upload)]
-    return [one for one in sent if not is_described(one, gallery, pictures)]
+    return [one for one in sent if not is_described(one, gallery, modalities)]
 
 
-def is_described(upload: Upload, gallery: VideoLibrary, pictures: Precision) -> bool:
+def is_described(upload: Upload, gallery: VideoLibrary, modalities: ModalitySet) -> bool:
     """Whether the catalogue knows this upload, or a later one, by the present models, or that it was withdrawn."""
     gone = gallery.withdrawn.get(upload.video_id)
     if gone is not None and gone.at_ms >= upload.at_ms:
@@ -72,8 +73,11 @@ def is_described(upload: Upload, gallery: VideoLibrary, pictures: Precision) -> 
     video = gallery.videos.get(upload.video_id)
     if video is None or video.at_ms < upload.at_ms:
         return False
-    made = ((name, vector) for name, vector in video.vectors.items() if name != RETRIEVAL)
-    return video.at_ms > upload.at_ms or all(is_from_current_model(name, vector, pictures) for name, vector in made)
+    if video.at_ms > upload.at_ms:
+        return True
+    retrieval = video.vectors.get(RETRIEVAL)
+    of_all = retrieval is None or modalities.are_all_in(retrieval.encoder)  # none was added since it was encoded
+    return of_all and not any(modalities.is_outdated(name, of.encoder) for name, of in video.vectors.items())
 
 
 async def _describe(
@@ -88,7 +92,7 @@ async def _describe(
             ).contents
             made = describer.features(some, contents)
             if index is not None:
-                await update_index(index, made, settings.image_precision)
+                await update_index(index, made, describer.modalities)
             _send(settings, made, producer)
             moved(start + len(some), len(lacking))
         gallery = await gallery_now(settings)

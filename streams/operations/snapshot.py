@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from encoders.base import Precision
-from encoders.fusion.embeddings import fusion_of, is_from_current_model, with_fusion_version
+from encoders.fusion.embeddings import fusion_of, with_fusion_version
 from encoders.fusion.fusion import Fusion, version_of
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.modality import ModalitySet
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from ranker.catalogue.entry import restricted_until_ms
@@ -31,10 +32,10 @@ INTERESTS = 8  # newest likes and whole watches that speak for a person; a guess
 
 def read_gallery(settings: Settings, report: Callable[[str], None]) -> VideoLibrary:
     """All embedded videos with vectors of the present version, as an index holds them; OperatorError where none is."""
-    fusion, found = fusion_of(settings), read_stored(settings, report)
-    if behind := outdated(found, settings.image_precision):
+    fusion, found, modalities = fusion_of(settings), read_stored(settings, report), modalities_of(settings)
+    if behind := outdated(found, modalities):
         report(behind)
-    videos = {video_id: present(video, fusion, settings.image_precision) for video_id, video in found.videos.items()}
+    videos = {video_id: present(video, fusion, modalities) for video_id, video in found.videos.items()}
     return VideoLibrary(videos, found.withdrawn, found.overtaken)
 
 
@@ -59,24 +60,21 @@ async def gallery_now(settings: Settings) -> VideoLibrary:
     return gallery
 
 
-def present(video: Encoded, fusion: Fusion, pictures: Precision) -> Encoded:
+def present(video: Encoded, fusion: Fusion, modalities: ModalitySet) -> Encoded:
     """The video with vectors of the present models alone, and the retrieval vector that this fusion makes of them."""
-    made, version = with_fusion_version(video, fusion, pictures=pictures), version_of(fusion.version)
+    made, version = with_fusion_version(video, fusion, modalities), version_of(fusion.version)
     kept = {
         name: vector
         for name, vector in made.vectors.items()
-        if (vector.encoder == version if name == RETRIEVAL else is_from_current_model(name, vector, pictures=pictures))
+        if (vector.encoder == version if name == RETRIEVAL else modalities.is_current(name, vector.encoder))
     }
     return made if kept == made.vectors else replace(made, vectors=kept)
 
 
-def outdated(gallery: VideoLibrary, pictures: Precision) -> str:
+def outdated(gallery: VideoLibrary, modalities: ModalitySet) -> str:
     """A sentence about the videos that other models described, and what to do; empty where there is none."""
     behind = sum(
-        any(
-            name != RETRIEVAL and not is_from_current_model(name, of, pictures=pictures)
-            for name, of in video.vectors.items()
-        )
+        any(modalities.is_outdated(name, of.encoder) for name, of in video.vectors.items())
         for video in gallery.videos.values()
     )
     said = f"{behind} of {len(gallery.videos)} videos have vectors of other models, which are left out"

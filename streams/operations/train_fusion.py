@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.base import ModelError, Precision, Vectors
+from encoders.base import ModelError, Vectors
 from encoders.fusion.attention import ATTENTION, Attention, read_attention, write_attention
-from encoders.fusion.embeddings import is_from_current_model
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
-from encoders.models.manifest import folder_of
-from ranker.catalogue.entry import vector_of
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
 from ranker.profile.history import POSITIVE, weight_of
 from ranker.training.fusion import (
@@ -27,6 +26,7 @@ from ranker.training.fusion import (
     replaces,
 )
 from schemas.messages.feedback import Feedback
+from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -68,10 +68,11 @@ def learn_fusion(
     gallery  as features.v1 stores it; only vectors that the present models made are looked at
     """
     start, videos = start_of(settings), [video for _, video in sorted(gallery.videos.items())]
-    rows = {name: rows_of(videos, name, len(of), settings.image_precision) for name, of in start.maps.items()}
+    modalities = modalities_of(settings)
+    rows = {name: rows_of(videos, name, len(of), modalities) for name, of in start.maps.items()}
     has = np.any([of.any(axis=1) for of in rows.values()], axis=0)
     known = {video.video_id: row for row, video in enumerate(videos) if has[row]}
-    behind = outdated(gallery, settings.image_precision)
+    behind = outdated(gallery, modalities)
     early, late = newest_apart([one for one in watches if one.video_id in known])
     pairs, held = co_watched(early, known), co_watched(late, known)
     if len(pairs) < FEWEST or len(held) < FEWEST_HELD:
@@ -92,7 +93,7 @@ def learn_fusion(
     judge = judge_of(rows, held, settings.seed)
     before = weights_before(settings, start, report)
     new, old = judge(attention(learned)), None if before is None else judge(before)
-    mean, replaced = load_fusion(folder_of(settings.cache_dir), "mean"), replaces(new, old)
+    mean, replaced = load_fusion(modalities, "mean"), replaces(new, old)
     if replaced:
         made = attention(learned)
         version = write_attention(settings.data_dir / "fusion", made.maps, made.gates)
@@ -135,23 +136,19 @@ def watch_of(event: Feedback) -> Watched | None:
     return Watched(event.user_id, video_id, event.at_ms) if video_id and weight and weight >= POSITIVE else None
 
 
-def rows_of(videos: Sequence[Encoded], name: str, dim: int, pictures: Precision) -> Vectors:
+def rows_of(videos: Sequence[Encoded], name: str, dim: int, modalities: ModalitySet) -> Vectors:
     """The vectors of this name that the present models made, one row a video [N, dim], zero where it has none."""
     made = np.zeros((len(videos), dim), np.float32)
     for place, video in enumerate(videos):
         vector = video.vectors.get(name)
-        if (
-            vector
-            and is_from_current_model(name, vector, pictures=pictures)
-            and (row := vector_of(vector, dim)) is not None
-        ):
+        if vector and modalities.is_current(name, vector.encoder) and (row := decode_vector(vector, dim)) is not None:
             made[place] = row
     return made
 
 
 def start_of(settings: Settings) -> Learned:
     """Where learning begins: in the space of the weighted mean, with all modalities counting the same."""
-    maps = maps_of(folder_of(settings.cache_dir), "mean")
+    maps = maps_of(modalities_of(settings), "mean")
     return Learned({**maps}, {name: np.zeros(len(of) + 1, np.float32) for name, of in maps.items()})
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
-from encoders.fusion.embeddings import MODALITIES
+from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, IndexRefused, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
@@ -270,7 +270,8 @@ def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
         raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
     client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
     collection = collection_name(settings.qdrant_collection, encoder, dim)
-    return QdrantIndex(client, collection, dim, encoder, modalities=MODALITIES, hnsw_ef=settings.qdrant_hnsw_ef)
+    dims = modalities_of(settings).dims
+    return QdrantIndex(client, collection, dim, encoder, modalities=dims, hnsw_ef=settings.qdrant_hnsw_ef)
 
 
 async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from encoders.base import Precision
 from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import Fusion, version_of
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import IndexedVideo, VideoIndex
 from schemas.messages.videos import Encoded
@@ -38,7 +39,7 @@ def rebuild(settings: Settings, report: Report, moved: Moved) -> int:
 async def _rebuild(settings: Settings, gallery: VideoLibrary, fusion: Fusion, report: Report, moved: Moved) -> int:
     index = await open_index(settings, DIM, version_of(fusion.version))
     try:
-        put = await fill(index, gallery, fusion, settings.image_precision, moved)
+        put = await fill(index, gallery, fusion, modalities_of(settings), moved)
         lacking = len(gallery.videos) - put
         if lacking and not put:
             raise OperatorError(f"None of {lacking} videos has vectors of the present models; the alias stays.", REMEDY)
@@ -50,9 +51,9 @@ async def _rebuild(settings: Settings, gallery: VideoLibrary, fusion: Fusion, re
         await index.close()
 
 
-async def fill(index: VideoIndex, gallery: VideoLibrary, fusion: Fusion, pictures: Precision, moved: Moved) -> int:
+async def fill(index: VideoIndex, gallery: VideoLibrary, fusion: Fusion, modalities: ModalitySet, moved: Moved) -> int:
     """Put all described videos into an index, and take out those that were withdrawn; returns how many were put."""
-    videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion, pictures))]
+    videos = [found for video in gallery.videos.values() if (found := in_index(video, fusion, modalities))]
     for start in range(0, len(videos), AT_ONCE):
         await index.upsert(videos[start : start + AT_ONCE])
         moved(min(start + AT_ONCE, len(videos)), len(videos))
@@ -60,10 +61,10 @@ async def fill(index: VideoIndex, gallery: VideoLibrary, fusion: Fusion, picture
     return len(videos)
 
 
-def in_index(video: Encoded, fusion: Fusion, pictures: Precision) -> IndexedVideo | None:
+def in_index(video: Encoded, fusion: Fusion, modalities: ModalitySet) -> IndexedVideo | None:
     """What an index of this fusion keeps of a video; None where it has no vector of it."""
-    now = with_fusion_version(video, fusion, pictures)
+    now = with_fusion_version(video, fusion, modalities)
     retrieval = now.vectors.get(RETRIEVAL)
     if retrieval is None or retrieval.encoder != version_of(fusion.version):
         return None
-    return to_indexed_video(now, pictures)
+    return to_indexed_video(now, modalities)

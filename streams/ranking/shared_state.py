@@ -7,6 +7,7 @@ import msgspec
 
 from encoders.fusion.embeddings import with_fusion_version
 from encoders.fusion.fusion import Fusion
+from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts, merge
 from ranker.profile.erasure import RecentErasures
@@ -33,7 +34,7 @@ class SharedState:
     def __init__(self, settings: Settings, catalogue: Catalogue, fusion: Fusion | None = None) -> None:
         self.catalogue = catalogue
         self.erasures = RecentErasures(ERASURES.retention_ms or 0)
-        self._settings, self._fusion = settings, fusion
+        self._settings, self._fusion, self._modalities = settings, fusion, modalities_of(settings)
         names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
         self._features, self._trends, self._erasures = names
         self._parts: dict[int, Counts] = {}  # newest counts by source partition
@@ -79,7 +80,7 @@ class SharedState:
     def _with_fusion_version(self, one: CatalogueRecord) -> CatalogueRecord:
         if self._fusion is None or not isinstance(one, videos.Encoded):
             return one
-        return with_fusion_version(one, self._fusion, self._settings.image_precision)
+        return with_fusion_version(one, self._fusion, self._modalities)
 
 
 def catalogue_record_of(record: Record) -> CatalogueRecord | None:

@@ -30,6 +30,7 @@ from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.operations.train_fusion import EPOCHS, attention, start_of
 from tests.bench.fusion import LOSSES, K, Mask, World, encoded, header, judged, world
+from tests.support.models import built_in
 
 WORLDS = 5
 TEXT_VIEWS, IMAGE_VIEWS = 3, 2  # beside the video as it is
@@ -113,7 +114,7 @@ class Study:
     def __init__(self, settings: Settings, made: World, seed: int) -> None:
         self._seed, self._made, self._start = seed, made, start_of(settings)
         folder = folder_of(settings.cache_dir)
-        self._vectors, self._mean = encoded(folder, made), load_fusion(folder, "mean")
+        self._vectors, self._mean = encoded(folder, made), load_fusion(built_in(folder), "mean")
         self._text, self._image = TextEncoder(folder, provider="cpu"), ImageEncoder(folder, provider="cpu")
         self._words, self._frames = cache(self._text_views), cache(self._image_views)
 

@@ -22,6 +22,7 @@ from ranker.pipeline.query_features import INTERESTS, LIKES
 from streams.errors import OperatorError
 from tests.bench.films import FOLDER, Films, Shelf, read
 from tests.bench.ground import Ground
+from tests.support.models import built_in
 
 K = 50
 HIDDEN = 5  # every fifth film
@@ -180,7 +181,7 @@ def main(given: Sequence[str] | None = None) -> None:
     except OperatorError as trouble:
         sys.exit(f"{trouble}")
     models = folder_of(Ground.defaults().cache_dir)
-    compared = scorers(shelf, TextEncoder(models, provider="cpu"), load_fusion(models))
+    compared = scorers(shelf, TextEncoder(models, provider="cpu"), load_fusion(built_in(models)))
     print(told(shelf, measured(shelf, compared, asked.seeds)))
 
 

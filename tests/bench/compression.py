@@ -29,6 +29,7 @@ from streams.errors import OperatorError
 from tests.bench.films import FOLDER, read
 from tests.bench.ground import Ground
 from tests.bench.machine import on_two_cores
+from tests.support.models import built_in
 
 K = 10
 LEAST, TITLES = 0.95, 5000  # the rule: int8 has to keep so much of fp32's neighbours, on so many titles
@@ -233,7 +234,7 @@ def main(given: Sequence[str] | None = None) -> None:
         sys.exit(f"{trouble}")
     on_two_cores()
     models = manifest.folder_of(Ground.defaults().cache_dir)
-    fusion = load_fusion(models)
+    fusion = load_fusion(built_in(models))
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
         found = variants(models, Path(folder), titles)
         spent = times({name: one.encoder for name, one in found.items()}, titles, asked.rounds)
@@ -245,7 +246,7 @@ def main(given: Sequence[str] | None = None) -> None:
     for name in list(VARIANTS)[1:]:
         print(f"\n{verdict(name, float(agreed[name].recall.mean()), len(titles))}")
     print(f"\n| dimensions | stored as | bytes | {columns} |\n|{'---|' * 7}")
-    print("\n".join(vector_rows(found["fp32"].vectors, maps_of(models, "mean")["text"])))
+    print("\n".join(vector_rows(found["fp32"].vectors, maps_of(built_in(models), "mean")["text"])))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from encoders.base import Vectors, text_of
 from encoders.fusion.fusion import load_fusion
-from encoders.fusion.projection import BLOCKS
 from encoders.modalities.audio import AudioEncoder
 from encoders.modalities.image import Frames, ImageEncoder
 from encoders.modalities.text import TextEncoder
@@ -29,12 +28,14 @@ from schemas.messages.videos import Upload
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.operations.train_fusion import attention, start_of, watch_of
+from tests.support.models import built_in
 
 SEED, PEOPLE, VIDEOS, EVENTS = 0, 400, 400, 24_000
+MODALITIES = tuple(built_in().dims)
 EARLY = 0.7  # of the events are learned from
 K = 10
 HEARD, SIDE = 48_000, 224
-LOSSES = {"everything": None, **{f"half without {name}": name for name in BLOCKS}}
+LOSSES = {"everything": None, **{f"half without {name}": name for name in MODALITIES}}
 
 Kinds = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -141,7 +142,7 @@ def table(settings: Settings) -> list[str]:
     """The Markdown table: each way, with everything and without one modality of half of the videos."""
     folder, made = folder_of(settings.cache_dir), world()
     vectors = encoded(folder, made)
-    mean = load_fusion(folder, "mean")
+    mean = load_fusion(built_in(folder), "mean")
     weights = learn(
         vectors,
         made.early,
@@ -149,8 +150,8 @@ def table(settings: Settings) -> list[str]:
         on_epoch=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
     )
     ways: dict[str, Callable[[Mapping[str, Vectors]], Vectors]] = {
-        **{f"{name} alone": lambda given, name=name: mean({name: given[name]}) for name in BLOCKS},  # type: ignore[misc]
-        "concat": load_fusion(folder, "concat"),
+        **{f"{name} alone": lambda given, name=name: mean({name: given[name]}) for name in MODALITIES},  # type: ignore[misc]
+        "concat": load_fusion(built_in(folder), "concat"),
         "mean": mean,
         "attention": attention(weights),
     }

@@ -23,7 +23,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from encoders.base import ModelError
-from encoders.embedder import text_of_upload
+from encoders.embedder import content_of
 from encoders.modalities import image, text
 from encoders.modalities.audio import AudioEncoder
 from encoders.modalities.image import ImageEncoder
@@ -62,7 +62,7 @@ def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda"
 
 def sweep(words: TextEncoder, pictures: ImageEncoder, sound: AudioEncoder, videos: Videos) -> list[float]:
     """Seconds for text, pictures and sound of these videos; titles differ each time, since texts are remembered."""
-    titles = [text_of_upload(upload) for upload, _ in videos]
+    titles = [content_of(upload).text for upload, _ in videos]
     frames = [content and content.frames for _, content in videos]
     sounds = [content and content.sound for _, content in videos]
     return [

@@ -20,7 +20,7 @@ def media(ground: Ground) -> list[Result]:
     """A 10 s clip, 720 x 1280 at 30 pictures a second, H.264 and AAC, a key frame each second."""
     data = clip(seconds=10, size=(720, 1280), rate=30, key_every=30)
     times = ground.size(20, 3)
-    note = f"{len(data) / 1e6:.1f} MB; 8 frames of 224 x 224, 16 kHz mono, thumbnail; median of {times} by CPU time"
+    note = f"{len(data) / 1e6:.1f} MB; 8 frames of 224 x 224, 16 kHz mono; median of {times} by CPU time"
     return [
         Result(NAME, median(_here(data, times)), "cpu_ms", "in this process", note=note),
         Result(NAME, median(_confined(data, times)), "cpu_ms", "in a fork under limits", note=note),

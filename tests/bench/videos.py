@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from encoders.base import Content, Vectors, unit_rows
-from encoders.embedder import VideoEmbedder, text_of_upload
+from encoders.embedder import VideoEmbedder, content_of
 from encoders.media.sandbox_client import MediaReader
 from encoders.modalities import audio, image
 from encoders.modalities.audio import WHOLE, patches_of
 from encoders.modalities.image import FILES
+from encoders.modalities.modality import Modality
 from encoders.models.manifest import folder_of
 from encoders.models.session import open_model
 from ranker.simulation.world import catalogue
@@ -33,20 +35,16 @@ def encode(ground: Ground) -> list[Result]:
     """8 frames and 3 patches of a 10 s clip (720 x 1280, H.264 and AAC), each video with noise of its own."""
     count = ground.size(32, 8)
     folder = folder_of(ground.settings().cache_dir)
-    describer = VideoEmbedder.load(folder, provider="cpu", threads=1)
+    embedder = VideoEmbedder.of(ground.settings().model_copy(update={"provider": "cpu"}))
     videos = made(count)
-    describer.look(videos[:2])
-    parts = {
-        "text": lambda some: describer.text.encode([text_of_upload(upload) for upload, _ in some]),
-        "image": lambda some: describer.image.encode([content and content.frames for _, content in some]),
-        "audio": lambda some: describer.audio.encode([content and content.sound for _, content in some]),
-    }
+    embedder.encode([content_of(*one) for one in videos[:2]])
+    parts = {one.name: partly(embedder, one) for one in embedder.modalities}
     note = f"without decoding, batches of {AT_ONCE}, by the CPU time of one thread"
     per_s = {name: rate(part, videos, AT_ONCE) for name, part in parts.items()}
-    one_by_one = OneByOne(describer, folder)
+    one_by_one = OneByOne(embedder, folder)
     one_by_one(videos[0])
-    together, plain = by_turns(describer.describe, lambda some: [one_by_one(one) for one in some], videos, AT_ONCE)
-    alike = least_cosine(describer, one_by_one, videos[:AT_ONCE])
+    together, plain = by_turns(embedder.embed, lambda some: [one_by_one(one) for one in some], videos, AT_ONCE)
+    alike = least_cosine(embedder, one_by_one, videos[:AT_ONCE])
     peak = sgemm()
     share = sum(GFLOP.values()) * together / peak
     goals = (
@@ -59,6 +57,12 @@ def encode(ground: Ground) -> list[Result]:
         Result(NAME, together, "videos/s", "together, fused and judged", more=more, goals=goals, note=note),
         Result(NAME, plain, "videos/s", "one call each, models as published", note=note),
     ]
+
+
+def partly(embedder: VideoEmbedder, modality: Modality[Any]) -> Work:
+    """The work of one modality's encoder alone."""
+    encoder = embedder.encoders[modality.name]
+    return lambda some: encoder.encode([modality.read(content_of(*one)) for one in some])
 
 
 def made(count: int) -> Videos:
@@ -79,8 +83,8 @@ def made(count: int) -> Videos:
 class OneByOne:
     """The plain way: a call for each text, frame and patch of sound, to the models as their authors published them."""
 
-    def __init__(self, describer: VideoEmbedder, folder: Path) -> None:
-        self._text = describer.text
+    def __init__(self, embedder: VideoEmbedder, folder: Path) -> None:
+        self._text = embedder.encoders["text"]
         self._image = open_model(folder / FILES["fp32"], provider="cpu", inputs=image.INPUTS, outputs=image.OUTPUTS)
         self._audio = open_model(folder / WHOLE, provider="cpu", inputs=audio.INPUTS, outputs=audio.OUTPUTS)
 
@@ -91,7 +95,7 @@ class OneByOne:
         frames = [self._image(frame[None])[0][0] for frame in content.frames]
         patches = [self._audio(patch[None])[0][0] for patch in patches_of(content.sound)]
         return {
-            "text": self._text.encode([text_of_upload(upload)]),
+            "text": self._text.encode([content_of(upload).text]),
             "image": unit_rows(np.mean(frames, axis=0)[None]),
             "audio": unit_rows(np.mean(patches, axis=0)[None]),
         }
@@ -117,9 +121,9 @@ def spent(work: Work, videos: Videos) -> float:
     return time.process_time() - began_s
 
 
-def least_cosine(describer: VideoEmbedder, one_by_one: OneByOne, videos: Videos) -> float:
+def least_cosine(embedder: VideoEmbedder, one_by_one: OneByOne, videos: Videos) -> float:
     """The least cosine of any modality's vector to the plain way's."""
-    found = describer.look(videos).vectors
+    found = embedder.encode([content_of(*one) for one in videos]).vectors
     plain = [one_by_one(one) for one in videos]
     return min(float((found[name][row] * one[name][0]).sum()) for row, one in enumerate(plain) for name in GFLOP)
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from encoders.fusion.embeddings import DIM, is_from_current_model
+from encoders.fusion.embeddings import DIM
 from encoders.fusion.fusion import VERSION
+from encoders.modalities.configured import modalities_of
 from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
@@ -101,9 +102,10 @@ def troubled(rig: Rig) -> dict[str, Any]:
 def some(system: System, count: int) -> list[IndexedVideo]:
     """Videos that were there before the encoder came."""
     found: list[IndexedVideo] = []
+    modalities = modalities_of(system.settings)
 
     def take(record: Any) -> None:
-        if len(found) < count and (video := to_indexed_video(videos.decode_features(record.value), "int8")):
+        if len(found) < count and (video := to_indexed_video(videos.decode_features(record.value), modalities)):
             found.append(video)
 
     read_all(system.settings, FEATURES, take)
@@ -126,12 +128,13 @@ def live_videos(system: System) -> set[str]:
         last[one.video_id] = one
 
     read_all(system.settings, FEATURES, take)
+    modalities = modalities_of(system.settings)
     # what `fill` published has a retrieval vector of this version, too, but nothing that an encoder made
     return {
         name
         for name, one in last.items()
         if isinstance(one, videos.Encoded)
-        and any(is_from_current_model(name, of, "int8") for name, of in one.vectors.items())
+        and any(modalities.is_current(name, of.encoder) for name, of in one.vectors.items())
     }
 
 

@@ -1,8 +1,8 @@
-"""The laws that every encoder keeps: shape, norm, and vectors that do not depend on their company."""
+"""The laws of `encoders.testing` hold for every encoder of ours."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from encoders.base import Encoder, Vectors
 from encoders.modalities.audio import RATE, AudioEncoder
 from encoders.modalities.image import ImageEncoder
 from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
-from tests.support.models import TITLES, chirp, made_up_frames, real_models
+from encoders.testing import ENCODER_LAWS, Examples, Law, check_modality, forget, has_a_version_for_each_answer
+from tests.support.models import TITLES, built_in, chirp, made_up_frames, real_models
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder[Any])
 
@@ -51,33 +52,25 @@ def audio(models: Path) -> AudioEncoder:
     return AudioEncoder(models, provider="cpu")
 
 
-class Modality(NamedTuple):
-    """What a modality's encoder is asked: videos that say something, that say nothing, and odd ones."""
-
-    telling: Sequence[Any]
-    silent: Sequence[Any]
-    odd: Sequence[Any]
-
-
-WORDS = Modality(
+WORDS = Examples(
     telling=TITLES[:32],
     silent=["", "  \n", "\u2063"],
     odd=["\ud800 lone surrogate", "\x00\x01", "a" * 100_000, "🐱" * 9000, "[CLS]", "[PAD] [PAD]", "\u202e" * 5],
 )
-PICTURES = Modality(
+PICTURES = Examples(
     telling=[made_up_frames(count, seed) for seed, count in enumerate((1, 3, 8, 2, 1, 5))],
     silent=[made_up_frames(0)],
     odd=[np.full((2, 224, 224, 3), value, np.uint8) for value in (0, 255)],
 )
-SOUNDS = Modality(
+SOUNDS = Examples(
     telling=[chirp(seconds, 100.0 * seconds) for seconds in (3, 0.7, 12, 5, 9.1)],
     silent=[np.zeros(0, np.float32), np.zeros(5 * RATE, np.float32), np.full(RATE, 1e-6, np.float32)],
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
-MODALITIES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
+EXAMPLES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
 
 
-@pytest.fixture(params=list(MODALITIES))
+@pytest.fixture(params=list(EXAMPLES))
 def name(request: pytest.FixtureRequest) -> str:
     """Each encoder's name in turn; the laws hold for all of them."""
     return str(request.param)
@@ -90,14 +83,13 @@ def encoder(name: str, request: pytest.FixtureRequest) -> Encoder[Any]:
 
 
 @pytest.fixture
-def videos(name: str) -> Modality:
-    return MODALITIES[name]
+def videos(name: str) -> Examples:
+    return EXAMPLES[name]
 
 
 def forgetful(encoder: AnyEncoder) -> AnyEncoder:
     """The same encoder with nothing remembered, so that the next answer is computed."""
-    if isinstance(encoder, TextEncoder):
-        encoder._recent.clear()
+    forget(encoder)
     return encoder
 
 
@@ -108,45 +100,26 @@ def alone(encoder: Encoder[Any], batch: Sequence[Any]) -> Vectors:
 # laws of every encoder
 
 
-def test_vectors_have_the_declared_shape_and_norm_one(encoder: Encoder[Any], videos: Modality) -> None:
-    vectors = encoder.encode(videos.telling)
-    assert vectors.shape == (len(videos.telling), encoder.dim) and vectors.dtype == np.float32
-    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
-
-
-def test_a_video_that_says_nothing_gets_a_zero_row(encoder: Encoder[Any], videos: Modality) -> None:
-    vectors = encoder.encode([None, *videos.silent, videos.telling[0], None])
-    assert vectors.any(axis=1).tolist() == [False, *[False] * len(videos.silent), True, False]
-
-
-def test_an_empty_batch_gives_no_rows(encoder: Encoder[Any]) -> None:
-    assert encoder.encode([]).shape == (0, encoder.dim)
-
-
-def test_nothing_however_odd_gives_nan_or_fails(encoder: Encoder[Any], videos: Modality) -> None:
-    assert np.isfinite(encoder.encode(videos.odd)).all()
-
-
-def test_a_video_alone_is_the_same_as_in_a_batch(encoder: Encoder[Any], videos: Modality) -> None:
-    together = forgetful(encoder).encode(videos.telling)
-    assert np.abs(alone(encoder, videos.telling) - together).max() < 1e-5
-    backwards = forgetful(encoder).encode(videos.telling[::-1])[::-1]
-    assert np.abs(backwards - together).max() < 1e-5
-
-
-def test_different_videos_get_different_vectors(encoder: Encoder[Any], videos: Modality) -> None:
-    vectors = encoder.encode(videos.telling)
-    assert len(np.unique(vectors.round(4), axis=0)) == len(videos.telling)
-
-
-def test_an_encoder_leaves_its_input_as_it_was(encoder: Encoder[Any], videos: Modality) -> None:
-    before = [np.copy(video) for video in videos.telling]
-    encoder.encode(videos.telling)
-    assert all((np.asarray(video) == copy).all() for video, copy in zip(videos.telling, before, strict=True))
+@pytest.mark.parametrize("law", ENCODER_LAWS, ids=lambda law: law.__name__)
+def test_every_encoder_keeps_every_law(encoder: Encoder[Any], videos: Examples, law: Law) -> None:
+    law(encoder, videos)
 
 
 def test_the_version_changes_with_the_models(encoder: Encoder[Any], models: Path) -> None:
     assert encoder.version.endswith(f"-{models.name}")
+
+
+@pytest.mark.parametrize("modality", ["text", "image", "audio"])
+def test_every_modality_describes_its_encoder_and_its_directions(models: Path, modality: str) -> None:
+    [described] = [one for one in built_in(models) if one.name == modality]
+    few = EXAMPLES[modality]._replace(telling=EXAMPLES[modality].telling[:2], odd=[])
+    encoder = check_modality(described, few)
+    assert encoder.version == described.version and described.labels is not None
+
+
+@pytest.mark.parametrize("encoders", [("text", "int8", "exact"), ("image", "image_int8")])
+def test_encoders_of_two_precisions_have_two_versions(encoders: Sequence[str], request: pytest.FixtureRequest) -> None:
+    has_a_version_for_each_answer([request.getfixturevalue(one) for one in encoders], EXAMPLES[encoders[0]])
 
 
 # the text encoder

@@ -13,7 +13,7 @@ from ranker.library.library import RETRIEVAL, VideoLibrary
 from schemas.messages.videos import Encoded, Upload
 from streams.demo.clips import MADE, Clip, put_clips
 from tests.support.events import NOON
-from tests.support.models import real_models
+from tests.support.models import built_in, real_embedder
 from tests.support.paths import DATA
 
 HERE = (DATA / "clips").exists() and (DATA / "audio").exists()
@@ -22,7 +22,7 @@ real = pytest.mark.skipif(not HERE, reason="needs clips and audio; set FRESHET_T
 
 @pytest.fixture(scope="module")
 def describer() -> VideoEmbedder:
-    return VideoEmbedder.load(real_models(), provider="cpu")
+    return real_embedder()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_what_is_read_aloud_sounds_like_what_is_read_aloud(gallery: VideoLibrary
 def test_a_search_in_other_words_finds_the_clip(
     gallery: VideoLibrary, describer: VideoEmbedder, words: str, title: str
 ) -> None:
-    [hit] = gallery.near(describer.text.encode([words])[0], "text", 1)
+    [hit] = gallery.near(describer.encoders["text"].encode([words])[0], "text", 1)
     assert title in (hit.video.title or "")
 
 
@@ -115,4 +115,6 @@ def test_a_made_clip_has_all_modalities_and_a_copy_under_another_title_is_a_reup
     assert all(video.vectors.keys() == {"text", "image", "audio", RETRIEVAL} for video in gallery.videos.values())
     (tmp_path / "copy.mp4").write_bytes((tmp_path / clips[0].file).read_bytes())
     gallery.take(described([Clip("copy.mp4", "mine, all mine")], tmp_path, describer, reader).videos.values())
-    assert [(one.video_id, other.video_id) for one, other, _ in reuploads(gallery)] == [(clips[0].file, "copy.mp4")]
+    assert [(one.video_id, other.video_id) for one, other, _ in reuploads(gallery, built_in().same)] == [
+        (clips[0].file, "copy.mp4")
+    ]

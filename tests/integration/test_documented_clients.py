@@ -1,6 +1,5 @@
 """What the documentation shows, run as it stands there: foreign clients, and Faust's own command line."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from schemas.topics import FEATURES, UPLOADS
 from streams.kafka import topic_admin
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE, broker_in
+from tests.support.documented_scripts import scripts_of
 from tests.support.events import uploaded
 from tests.support.paths import ROOT
 from tests.support.system import Agents, agents, everything, publish, wait_until
@@ -21,7 +21,7 @@ from tests.support.system import Agents, agents, everything, publish, wait_until
 pytestmark = pytest.mark.connected
 
 PAGE = ROOT / "docs" / "kafka-clients.md"
-SCRIPTS = dict(re.findall(r"<!-- script: (\S+) -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.S))
+SCRIPTS = scripts_of(PAGE)
 
 
 @pytest.fixture(scope="module")

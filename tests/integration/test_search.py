@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from encoders.base import Content
-from encoders.embedder import VideoEmbedder
 from encoders.media.sandbox_client import MediaReader
 from ranker.catalogue.entry import LIMITED
 from ranker.profile.codec import pack
@@ -31,7 +30,7 @@ from tests.support.brokers import broker_in
 from tests.support.clips import clip
 from tests.support.command import freshet
 from tests.support.events import NOON, after, liked, uploaded
-from tests.support.models import real_models
+from tests.support.models import real_embedder
 from tests.support.qdrant_stub import QdrantStub, aside
 from tests.support.system import everything, own_topics, publish
 
@@ -60,7 +59,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 def catalogue() -> list[Encoded | Withdrawn]:
     """Five videos by their titles, one uploaded twice with pictures, two limited, one only until NOON, one dropped."""
-    describer = VideoEmbedder.load(real_models(), provider="cpu")
+    describer = real_embedder()
     with MediaReader() as reader:
         media = reader.read(clip(seconds=1))
     content = Content(frames=media.frames, sound=media.sound)
@@ -198,9 +197,7 @@ def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(setti
 def watched(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[Feedback]]:
     """Sixty described videos under a prefix of their own, and what forty people did with them; it is not sent yet."""
     log = list(simulated_log(0, 40, 60, 3000, NOON))
-    described = VideoEmbedder.load(real_models(), provider="cpu").features(
-        [one for one in log if isinstance(one, Upload)]
-    )
+    described = real_embedder().features([one for one in log if isinstance(one, Upload)])
     folder = tmp_path_factory.mktemp("learning")
     own = settings.model_copy(update={"prefix": "learning.", "data_dir": folder})
     assert freshet(own, "topics", "apply").returncode == 0

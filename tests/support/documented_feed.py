@@ -1,22 +1,19 @@
 """The scripts of docs/extending.md, and what their feed's slates have to say."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.paths import ROOT
+from tests.support.documented_scripts import EXTENDING, scripts_of
 
-PAGE = ROOT / "docs/extending.md"
 CATEGORY_FEED = "category_feed:build"
 
 
 def write_scripts(folder: Path) -> None:
-    """Write every script of the page into a folder, under its name."""
-    scripts = re.findall(r"<!-- script: (\S+) -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert [name for name, _ in scripts] == ["category_feed.py", "test_category_feed.py"]
-    for name, text in scripts:
-        (folder / name).write_text(text, "utf-8")
+    """Write the feed of the page and its test into a folder."""
+    scripts = scripts_of(EXTENDING)
+    for name in ("category_feed.py", "test_category_feed.py"):
+        (folder / name).write_text(scripts[name], "utf-8")
 
 
 def assert_documented(slates: Sequence[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ def act(file: FileIO, limits: Limits) -> Media:
     """Do what the file says; a deed that succeeds answers "done"."""
     order = file.read().decode()
     {
-        "tell": echo_err,
+        "tell": tell_rights,
         "eat": eat,
         "spin": spin,
         "sleep": lambda: time.sleep(600),
@@ -41,8 +41,8 @@ def act(file: FileIO, limits: Limits) -> Media:
     raise MediaError("done")
 
 
-def echo_err() -> None:
-    """Say what is left to this process."""
+def tell_rights() -> None:
+    """Answer with the rights and resources that are left to this process."""
     told = {
         "limits": {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}")) for kind in KINDS},
         "open": [fd for fd in range(256) if is_open(fd)],

@@ -1,8 +1,5 @@
 """What is seen and heard in media that were read, where tests.support.clips made them."""
 
-from io import BytesIO
-
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,9 +34,3 @@ def pitch_of(media: Media) -> float:
     assert media.sound is not None
     strength = np.abs(np.fft.rfft(media.sound * np.hanning(len(media.sound))))
     return float(strength.argmax()) * RATE / len(media.sound)
-
-
-def jpeg(media: Media) -> Picture:
-    assert media.thumbnail is not None
-    with av.open(BytesIO(media.thumbnail)) as file:
-        return next(file.decode(video=0)).to_ndarray(format="rgb24")

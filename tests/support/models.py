@@ -8,11 +8,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from encoders.base import Vectors
+from encoders.base import Precision, Vectors
+from encoders.embedder import VideoEmbedder
 from encoders.modalities.audio import RATE
+from encoders.modalities.configured import modalities_in
 from encoders.modalities.image import SIDE
+from encoders.modalities.modality import ModalityContext, ModalitySet
 from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
 from schemas.settings.load import load
+from schemas.settings.model import Settings
 
 PARTS = [
     "street food in Osaka",
@@ -60,6 +64,17 @@ def real_models() -> Path:
     folder = folder_of(load({}, os.environ, None).settings.cache_dir)
     verify(folder)
     return folder
+
+
+def built_in(folder: Path = Path(), precision: Precision = "int8") -> ModalitySet:
+    """Text, pictures and sound; a folder is only looked at where a model or a fusion is opened."""
+    context = ModalityContext(folder=folder, provider="cpu", image_precision=precision)
+    return modalities_in(context, Settings().modalities)
+
+
+def real_embedder() -> VideoEmbedder:
+    """The encoders of an encoding agent, on the CPU."""
+    return VideoEmbedder.of(Settings(cache_dir=real_models().parents[1], provider="cpu"))
 
 
 def with_one_file_changed(models: Path, folder: Path, name: str, content: bytes | None) -> Path:

@@ -59,7 +59,7 @@ def test_without_its_dead_filters_the_model_answers_as_with_them(models: Path) -
 
 def test_vectors_and_tags_come_from_the_same_listening(audio: AudioEncoder) -> None:
     batch = [chirp(7), None, chirp(3)]
-    heard = audio.listen(batch)
+    heard = audio.classify(batch)
     assert (heard.vectors == audio.encode(batch)).all()
     assert heard.shares.shape == (3, LABELS) and not heard.shares[1].any()
     assert ((heard.shares >= 0) & (heard.shares <= 1)).all() and heard.shares[0].any()
@@ -102,8 +102,8 @@ def test_calls_of_another_size_change_no_vector(models: Path, audio: AudioEncode
     batch = [chirp(9), chirp(3, 500), chirp(5, 900)]
     fours = AudioEncoder(models, provider="cpu")
     fours._rows = 4  # as on another provider: a full call and a call that is filled up
-    assert np.abs(fours.listen(batch).vectors - audio.listen(batch).vectors).max() < 1e-5
-    assert np.abs(fours.listen(batch).shares - audio.listen(batch).shares).max() < 1e-5
+    assert np.abs(fours.classify(batch).vectors - audio.classify(batch).vectors).max() < 1e-5
+    assert np.abs(fours.classify(batch).shares - audio.classify(batch).shares).max() < 1e-5
 
 
 @pytest.mark.parametrize("sound", [chirp(1).astype(np.float64), np.zeros((2, 100), np.float32)])

@@ -1,4 +1,4 @@
-"""What language a described video has, and which processes open the detector."""
+"""What a record says of a video beside its vectors, and which models a process has in memory."""
 
 import subprocess
 import sys
@@ -7,20 +7,29 @@ from typing import Any
 
 import pytest
 
+from encoders.base import Content
 from encoders.embedder import VideoEmbedder
+from encoders.fusion.embeddings import RETRIEVAL
+from encoders.modalities.opened import OpenedEncoders
 from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.events import uploaded
-from tests.support.models import real_models
+from tests.support.models import made_up_frames, real_embedder, real_models
 from tests.support.paths import ROOT
 
 GERMAN = "Frische Nudeln selbst gemacht"
 
 
 @pytest.fixture(scope="module")
-def describer() -> VideoEmbedder:
-    return VideoEmbedder.load(real_models(), provider="cpu")
+def settings() -> Settings:
+    return Settings(cache_dir=real_models().parents[1], provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def embedder() -> VideoEmbedder:
+    return real_embedder()
 
 
 @pytest.mark.parametrize(
@@ -39,9 +48,9 @@ def describer() -> VideoEmbedder:
     ],
 )
 def test_a_language_is_the_creators_or_that_of_title_and_description(
-    describer: VideoEmbedder, upload: dict[str, Any], language: str | None
+    embedder: VideoEmbedder, upload: dict[str, Any], language: str | None
 ) -> None:
-    (video,) = describer.features([uploaded("v7", **upload)])
+    (video,) = embedder.features([uploaded("v7", **upload)])
     assert isinstance(video, Encoded) and video.language == language
 
 
@@ -64,6 +73,46 @@ def test_an_encoder_has_opened_the_detector_before_the_first_upload(tmp_path: Pa
 
 
 @pytest.mark.parametrize("agent", ["ranker", "profiles"])
-def test_an_agent_that_describes_nothing_does_not_load_the_detector(agent: str, tmp_path: Path) -> None:
-    script = f"import sys; from streams import app; assert app.{agent}; print('py3langid' in sys.modules)"
+@pytest.mark.parametrize("library", ["py3langid", "onnxruntime", "tokenizers"])
+def test_an_agent_that_encodes_nothing_loads_no_library_of_the_encoders(
+    agent: str, library: str, tmp_path: Path
+) -> None:
+    script = f"import sys; from streams import app; assert app.{agent}; print({library!r} in sys.modules)"
     assert printed(script, tmp_path) == ["False"]
+
+
+def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder: VideoEmbedder) -> None:
+    assert isinstance(embedder.encoders, OpenedEncoders)
+    assert embedder.encoders.in_memory == ("text", "image", "audio") == tuple(embedder.encoders)
+
+
+def test_a_replay_opens_the_text_model_alone(settings: Settings) -> None:
+    replaying = VideoEmbedder.of(settings.model_copy(update={"nudity": True}), replaying=True)
+    assert isinstance(replaying.encoders, OpenedEncoders) and replaying.encoders.in_memory == ()
+    replaying.features([uploaded("v7", title=GERMAN), uploaded("v8", media_uri="v8.mp4")])
+    assert replaying.encoders.in_memory == ("text",) and replaying.moderation.nudity is None
+
+
+def test_a_replay_that_is_given_pictures_opens_their_model_too(settings: Settings) -> None:
+    replaying = VideoEmbedder.of(settings, replaying=True)
+    (video,) = replaying.features([uploaded("v7", title=None)], [Content(frames=made_up_frames(2))])
+    assert isinstance(video, Encoded) and video.vectors.keys() == {"image", RETRIEVAL}
+    assert isinstance(replaying.encoders, OpenedEncoders) and replaying.encoders.in_memory == ("image",)
+
+
+@pytest.mark.parametrize(
+    ("declared_ms", "measured_ms", "kept_ms"),
+    [
+        (None, 21_000, 21_000),
+        (9_000, 21_000, 9_000),
+        (0, 21_000, 0),
+        (9_000, None, 9_000),
+        (None, None, None),
+        (None, 0, None),
+    ],
+)
+def test_a_measured_length_fills_one_that_is_missing_and_a_declared_one_wins(
+    embedder: VideoEmbedder, declared_ms: int | None, measured_ms: int | None, kept_ms: int | None
+) -> None:
+    (video,) = embedder.features([uploaded("v7", duration_ms=declared_ms)], [Content(duration_ms=measured_ms)])
+    assert isinstance(video, Encoded) and video.duration_ms == kept_ms

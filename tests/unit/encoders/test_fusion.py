@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from encoders.base import Content, ModelError, Vectors, text_of, unit_rows
 from encoders.fusion.attention import ATTENTION, Attention, read_attention, write_attention
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import RETRIEVAL_DIM, Way, principal_directions, projected
-from encoders.fusion.weighted import EQUAL, Weighted, Weights
+from encoders.fusion.weighted import Weighted
 from encoders.modalities.text import TextEncoder
-from tests.support.models import TITLES, real_models
+from tests.support.models import TITLES, built_in, real_models
 from tests.support.paths import DATA
 
 FILMS = DATA / "movielens-latest-small/movies.csv.gz"
@@ -48,18 +49,18 @@ def some_rows(dim: int, count: int = 6, seed: int = 1) -> Vectors:
     return unit_rows(rng.standard_normal((count, dim)).astype(np.float32))
 
 
-def by_blocks(weights: Weights = EQUAL, **dims: int) -> Weighted:
+def by_blocks(weights: Mapping[str, float] | None = None, **dims: int) -> Weighted:
     """A fusion that keeps all of so many dimensions of each modality, side by side."""
     whole, first, maps = np.eye(sum(dims.values()), dtype=np.float32), 0, {}
     for name, dim in dims.items():
         maps[name] = whole[first : first + dim]
         first += dim
-    return Weighted(maps, "test", weights)
+    return Weighted(maps, "test", weights or {})
 
 
 def test_a_fused_cosine_is_the_weighted_mean_of_the_modalities_cosines() -> None:
     words, pictures = some_rows(8), some_rows(5)
-    fused = by_blocks(Weights(text=3.0, image=1.0), text=8, image=5)({"text": words, "image": pictures})
+    fused = by_blocks({"text": 3.0}, text=8, image=5)({"text": words, "image": pictures})
     expected = (3 * (words @ words.T) + pictures @ pictures.T) / 4
     assert np.abs(fused @ fused.T - expected).max() < 1e-6
 
@@ -153,18 +154,18 @@ def test_a_row_that_is_not_finite_becomes_a_zero_row() -> None:
 
 @pytest.mark.parametrize("way", ["concat", "mean"])
 def test_retrieval_vectors_are_short_and_of_norm_one(models: Path, text: TextEncoder, way: Way) -> None:
-    vectors = load_fusion(models, way)({"text": text.encode(TITLES[:20])})
+    vectors = load_fusion(built_in(models), way)({"text": text.encode(TITLES[:20])})
     assert vectors.shape == (20, 256) and vectors.dtype == np.float32
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
 
 
 def test_two_ways_of_fusing_have_two_versions(models: Path) -> None:
-    assert load_fusion(models, "concat").version != load_fusion(models, "mean").version
+    assert load_fusion(built_in(models), "concat").version != load_fusion(built_in(models), "mean").version
 
 
 def test_projecting_vectors_of_another_length_is_an_error(models: Path) -> None:
     with pytest.raises(ValueError, match="got 8 dimensions, needs 384"):
-        load_fusion(models)({"text": some_rows(8)})
+        load_fusion(built_in(models))({"text": some_rows(8)})
 
 
 def test_principal_directions_are_orthonormal_and_repeatable() -> None:
@@ -192,6 +193,6 @@ def test_the_projection_keeps_film_titles_neighbours_better_than_chance_does(mod
         titles = [row["title"] for row in csv.DictReader(stream)][::9]
     vectors = text.encode(titles)
     chance, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((384, RETRIEVAL_DIM)))
-    kept = kept_neighbours(vectors, load_fusion(models)({"text": vectors}))
+    kept = kept_neighbours(vectors, load_fusion(built_in(models))({"text": vectors}))
     by_chance = kept_neighbours(vectors, projected(vectors, chance.astype(np.float32)))
     assert kept > 0.88 > by_chance + 0.05  # seen, on all 9,125: 0.916 and 0.757

@@ -63,14 +63,14 @@ def wall_clock() -> Frames:
 
 @pytest.mark.parametrize("draw", [honeycomb, crossword, traffic_light, wall_clock])
 def test_a_drawing_is_called_what_it_shows(image: ImageEncoder, draw: Callable[[], Frames]) -> None:
-    shares = image.look([draw()[None]]).shares[0]
+    shares = image.classify([draw()[None]]).shares[0]
     called = image.labels[int(shares.argmax())]
     assert draw.__name__.replace("_", " ") in called and shares.max() > 0.35  # seen: 0.85, 0.76, 0.44, 0.47
 
 
 def test_vectors_and_labels_come_from_the_same_look(image: ImageEncoder) -> None:
     batch = [made_up_frames(3), None, made_up_frames(1)]
-    seen = image.look(batch)
+    seen = image.classify(batch)
     assert (seen.vectors == image.encode(batch)).all()
     assert seen.shares.shape == (3, LABELS) and len(image.labels) == LABELS
     assert np.abs(seen.shares.sum(axis=1) - [1, 0, 1]).max() < 1e-5
@@ -78,7 +78,7 @@ def test_vectors_and_labels_come_from_the_same_look(image: ImageEncoder) -> None
 
 def test_a_videos_vector_and_shares_are_the_mean_of_its_frames(image: ImageEncoder) -> None:
     frames = made_up_frames(3)
-    whole, each = image.look([frames]), image.look([frames[:1], frames[1:2], frames[2:]])
+    whole, each = image.classify([frames]), image.classify([frames[:1], frames[1:2], frames[2:]])
     mean = each.vectors.mean(axis=0)
     assert np.abs(whole.vectors[0] - mean / np.linalg.norm(mean)).max() < 1e-6
     assert np.abs(whole.shares[0] - each.shares.mean(axis=0)).max() < 1e-6
@@ -93,8 +93,8 @@ def test_calls_of_another_size_change_no_vector(models: Path, image: ImageEncode
     batch = [made_up_frames(count) for count in (3, 1, 7)]
     eights = ImageEncoder(models, provider="cpu", precision="int8" if image.version.startswith("int8") else "fp32")
     eights._rows = 8  # as on another provider: a full call and a call that is filled up
-    assert np.abs(eights.look(batch).vectors - image.look(batch).vectors).max() < 1e-5
-    assert np.abs(eights.look(batch).shares - image.look(batch).shares).max() < 1e-5
+    assert np.abs(eights.classify(batch).vectors - image.classify(batch).vectors).max() < 1e-5
+    assert np.abs(eights.classify(batch).shares - image.classify(batch).shares).max() < 1e-5
 
 
 def test_int8_sees_nearly_what_fp32_sees(models: Path) -> None:

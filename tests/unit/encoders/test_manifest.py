@@ -13,7 +13,7 @@ from encoders.fusion.fusion import load_fusion
 from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
 from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
 from encoders.models.session import CUDA, Port, open_model
-from tests.support.models import doubling, real_models, with_one_file_changed
+from tests.support.models import built_in, doubling, real_models, with_one_file_changed
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
 def test_a_damaged_projection_is_refused(models: Path, tmp_path: Path, content: bytes | None) -> None:
     folder = with_one_file_changed(models, tmp_path / "models", "projection.npy", content)
     with pytest.raises(ModelError) as refused:
-        load_fusion(folder)
+        load_fusion(built_in(folder))
     assert is_one_sentence_with_place_and_remedy(refused.value, folder / "projection.npy")
 
 

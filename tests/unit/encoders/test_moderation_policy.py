@@ -1,9 +1,9 @@
-"""The safety gate: verdicts from scores, and what a limited video is shown to."""
+"""Moderation: verdicts from scores, and what a limited video is shown to."""
 
 import pytest
 from msgspec.structs import replace
 
-from encoders.moderation.policy import GATE, LIMITED, Thresholds, Verdict, expiry_of, judged, labels_of
+from encoders.moderation.policy import LIMITED, THRESHOLDS, Thresholds, Verdict, expiry_of, judge_scores, labels_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
 from ranker.catalogue.entry import LIMITED as LIMITED_HERE
@@ -23,24 +23,24 @@ from tests.support.events import NOON, after, encoded, followed, minute, watched
         ({"nudity": 0.1, "toxicity": 0.2}, Verdict.ALLOW, ""),
         ({"nudity": 0.5}, Verdict.LIMIT, "nudity 0.50"),
         ({"nudity": 0.5, "toxicity": 0.99}, Verdict.DROP, "toxicity 0.99"),
-        ({"nudity": GATE["nudity"].drop}, Verdict.DROP, "nudity 0.75"),
+        ({"nudity": THRESHOLDS["nudity"].drop}, Verdict.DROP, "nudity 0.75"),
         ({"unheard of": 1.0}, Verdict.ALLOW, ""),
     ],
 )
 def test_the_strictest_verdict_counts_and_says_why(scores: dict[str, float], verdict: Verdict, reason: str) -> None:
-    found = judged(scores)
+    found = judge_scores(scores)
     assert (found.verdict, found.reason) == (verdict, reason)
 
 
-def test_another_score_is_one_more_line_of_the_gate() -> None:
-    gate = {**GATE, "violence": Thresholds(0.3, 0.6)}
-    assert judged({"violence": 0.7}, gate).reason == "violence 0.70"
+def test_another_score_is_one_more_line_of_the_thresholds() -> None:
+    thresholds = {**THRESHOLDS, "violence": Thresholds(0.3, 0.6)}
+    assert judge_scores({"violence": 0.7}, thresholds).reason == "violence 0.70"
 
 
 def test_only_a_limited_video_carries_the_label_that_the_ranker_looks_for() -> None:
     assert LIMITED == LIMITED_HERE
-    assert labels_of(judged({"nudity": 0.5, "toxicity": 0.001})) == {"safety:nudity": 0.5, LIMITED: 1.0}
-    assert labels_of(judged({"nudity": 0.2})) == {"safety:nudity": 0.2}
+    assert labels_of(judge_scores({"nudity": 0.5, "toxicity": 0.001})) == {"safety:nudity": 0.5, LIMITED: 1.0}
+    assert labels_of(judge_scores({"nudity": 0.2})) == {"safety:nudity": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_only_a_limited_video_carries_the_label_that_the_ranker_looks_for() -> N
 def test_a_limit_counts_so_many_days_from_the_uploads_time(
     scores: dict[str, float], at_ms: int, days: int, expiry: dict[str, int]
 ) -> None:
-    assert expiry_of(judged(scores), at_ms, days) == expiry
+    assert expiry_of(judge_scores(scores), at_ms, days) == expiry
 
 
 def test_a_record_without_an_expiry_is_limited_for_good() -> None:

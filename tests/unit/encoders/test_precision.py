@@ -5,20 +5,14 @@ import asyncio
 import numpy as np
 import pytest
 
+from encoders.base import Precision
 from encoders.embedder import VideoEmbedder
-from encoders.fusion.embeddings import (
-    MODALITIES,
-    MODELS,
-    RETRIEVAL,
-    fusion_of,
-    packed,
-    precision_of,
-    vector_of,
-    with_fusion_version,
-)
+from encoders.fusion.embeddings import RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import version_of
+from encoders.models.manifest import MODELS
 from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import VideoLibrary
+from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -26,7 +20,7 @@ from streams.qdrant import rebuild as rebuilding
 from streams.qdrant.index import open_index
 from streams.ranking.shared_state import SharedState
 from tests.support.events import NOON
-from tests.support.models import real_models
+from tests.support.models import built_in, real_models
 from tests.support.qdrant_stub import QdrantStub, aside
 
 
@@ -34,31 +28,38 @@ def settings_of(precision: str, **more: object) -> Settings:
     return Settings.model_validate({"cache_dir": real_models().parents[1], "image_precision": precision, **more})
 
 
-def described(precision: str, models: str = MODELS) -> Encoded:
+def described(precision: Precision, models: str = MODELS) -> Encoded:
     """A video with text and pictures, its retrieval vector of another version."""
     rng = np.random.default_rng(0)
-    rows = {name: rng.standard_normal(MODALITIES[name]).astype(np.float32) for name in ("text", "image")}
-    made = {name: packed(f"{name}@{precision_of(name, precision)}-{models}", row) for name, row in rows.items()}  # type: ignore[arg-type]
-    made[RETRIEVAL] = packed("other@1", np.ones(256, np.float32))
+    of_two = [one for one in built_in(precision=precision) if one.name in ("text", "image")]
+    made = {
+        one.name: encode_vector(
+            f"{one.name}@{one.version.replace(MODELS, models)}", rng.standard_normal(one.dim).astype(np.float32)
+        )
+        for one in of_two
+    }
+    made[RETRIEVAL] = encode_vector("other@1", np.ones(256, np.float32))
     return Encoded(video_id="v1", at_ms=NOON, vectors={name: one for name, one in made.items() if one})
 
 
 @pytest.mark.parametrize(("precision", "version"), [("int8", "mean"), ("fp32", "mean-fp32")])
 @pytest.mark.parametrize("replaying", [False, True])
 def test_what_describes_videos_names_its_pictures_and_its_fusion(precision: str, version: str, replaying: bool) -> None:
-    describer = VideoEmbedder.of(settings_of(precision, provider="cpu"), replaying=replaying)
-    assert describer.image.version == f"{precision}-{MODELS}" and describer.version == version_of(version)
+    embedder = VideoEmbedder.of(settings_of(precision, provider="cpu"), replaying=replaying)
+    assert embedder.encoders["image"].version == f"{precision}-{MODELS}" and embedder.version == version_of(version)
 
 
 @pytest.mark.parametrize(("precision", "other"), [("int8", "fp32"), ("fp32", "int8")])
-def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(precision: str, other: str) -> None:
+def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(
+    precision: Precision, other: Precision
+) -> None:
     settings = settings_of(precision)
     fusion = fusion_of(settings)
     shared = SharedState(settings, Catalogue(encoder=version_of(fusion.version)), fusion)
     mine, theirs = (shared._with_fusion_version(described(of)) for of in (precision, other))
     assert isinstance(mine, Encoded) and isinstance(theirs, Encoded)
     assert mine.vectors[RETRIEVAL].encoder == theirs.vectors[RETRIEVAL].encoder == version_of(fusion.version)
-    one, without = vector_of(mine), vector_of(theirs)
+    one, without = (decode_vector(of.vectors[RETRIEVAL]) for of in (mine, theirs))
     assert one is not None and without is not None and float(one @ without) < 0.95  # for the picture is missing
 
 
@@ -66,6 +67,7 @@ def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(precis
 def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    of: Precision
     for of, kept in (("int8", precision == "int8"), ("fp32", precision == "fp32")):
         with aside(QdrantStub()) as stub:
             settings, gallery = settings_of(precision, qdrant_url=stub.url), VideoLibrary()
@@ -102,4 +104,4 @@ def test_rebuilding_leaves_the_alias_where_the_present_models_have_described_not
 
 def test_a_video_of_other_models_is_left_as_it_is() -> None:
     video = described("int8", models="0123456789abcdef")
-    assert with_fusion_version(video, fusion_of(settings_of("int8")), "int8") is video
+    assert with_fusion_version(video, fusion_of(settings_of("int8")), built_in()) is video

@@ -42,10 +42,10 @@ def test_topics_are_those_that_were_given(text: TextEncoder) -> None:
     assert list(topics(text.encode(["Sailing a small boat around the island"]))[0]) == ["boats"]
 
 
-def test_of_many_shares_only_the_highest_are_told_ties_by_name() -> None:
+def test_of_many_shares_only_the_highest_are_kept_ties_by_name() -> None:
     names, shares = list("fedcba"), np.array([0.5, 0.5, 0.5, 0.9, 0.1, 0.5], np.float32)
-    assert above(names, shares, 0.2, most=3) == {"c": 0.9, "a": 0.5, "d": 0.5}
-    assert list(above(names, shares, 0.2)) == ["c", "a", "d", "e", "f"]
+    assert above(names, shares, 0.2, max_count=3) == {"c": 0.9, "a": 0.5, "d": 0.5}
+    assert list(above(names, shares, 0.2, max_count=5)) == ["c", "a", "d", "e", "f"]
 
 
 def test_found_tags_stand_behind_the_creators_own_and_once() -> None:

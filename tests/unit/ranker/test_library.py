@@ -36,6 +36,7 @@ def ids(found: Sequence[object]) -> list[str]:
     return [one.video.video_id for one in found]  # type: ignore[attr-defined]
 
 
+SAME = {"image": 0.97, "audio": 0.97}
 CAT, CAT_TOO, CAR = toward((0, 1)), toward((0, 1), (1, 0.4)), toward((4, 1))
 
 
@@ -105,15 +106,15 @@ def test_a_reupload_looks_and_sounds_the_same_and_is_as_long() -> None:
         video("cut", 5, 12),
         video("sound-only", 6, 20, image=None),
     )
-    [group] = groups(reuploads(gallery))
+    [group] = groups(reuploads(gallery, SAME))
     assert [one.video_id for one in group] == ["first", "stolen", "stolen-again"]
-    pair = reuploads(gallery)[0]
+    pair = reuploads(gallery, SAME)[0]
     assert pair.first.video_id == "first" and pair.alike["audio"] == 1.0
 
 
 def test_a_text_alone_makes_no_reupload() -> None:
     one, other = (with_vectors(encoded(name), text=CAT) for name in ("a", "b"))
-    assert not reuploads(gallery_of(one, other))
+    assert not reuploads(gallery_of(one, other), SAME)
 
 
 def world() -> VideoLibrary:

@@ -1,15 +1,18 @@
 """What a backfill takes up, and what it leaves alone."""
 
-from encoders.fusion.embeddings import MODELS
+from encoders.fusion.embeddings import RETRIEVAL
+from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
 from streams.operations.backfill import gone_meanwhile, todo
 from tests.support.events import NOON, uploaded, withdrawn, withdrew
+from tests.support.models import built_in
 
 
-def described(video_id: str, at_ms: int = NOON, models: str = MODELS) -> Encoded:
-    vector = Vector(1, f"text-minilm@fp32-{models}", b"\0\0\x80?")
-    return Encoded(video_id=video_id, at_ms=at_ms, vectors={"text": vector})
+def described(video_id: str, at_ms: int = NOON, models: str = MODELS, fused: str = "mean") -> Encoded:
+    made = {"text": f"text-minilm@fp32-{models}", RETRIEVAL: f"{models}-{fused}"}
+    vectors = {name: Vector(1, by, b"\0\0\x80?") for name, by in made.items()}
+    return Encoded(video_id=video_id, at_ms=at_ms, vectors=vectors)
 
 
 def gallery(*records: Encoded) -> VideoLibrary:
@@ -19,12 +22,17 @@ def gallery(*records: Encoded) -> VideoLibrary:
 
 
 def wanted(*uploads: object, known: VideoLibrary) -> list[str]:
-    return [one.video_id for one in todo(uploads, known, "int8")]  # type: ignore[arg-type]
+    return [one.video_id for one in todo(uploads, known, built_in())]  # type: ignore[arg-type]
 
 
 def test_what_is_described_by_the_present_models_is_passed_over() -> None:
     known = gallery(described("a"), described("b", models="0123456789abcdef"))
     assert wanted(uploaded("c"), uploaded("b"), uploaded("a"), known=known) == ["b", "c"]
+
+
+def test_another_fusion_needs_no_backfill_but_another_set_of_modalities_does() -> None:
+    known = gallery(described("a", fused="attention-0a1b2c3d"), described("b", fused="mean-modalities-0a1b2c3d"))
+    assert wanted(uploaded("a"), uploaded("b"), known=known) == ["b"]
 
 
 def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
@@ -33,7 +41,7 @@ def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
 
 
 def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
-    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), "int8")
+    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), built_in())
     assert [one.title for one in found] == ["new"]
     assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=VideoLibrary()) == []
     gone = VideoLibrary()

@@ -37,6 +37,7 @@ async def test_each_upload_gets_its_own_content_in_order(contents: MediaLoader) 
     assert good is not None and good.frames is not None and good.sound is not None
     assert gone is None and text is None
     assert silent is not None and silent.frames is not None and silent.sound is None
+    assert [one.duration_ms for one in (good, silent)] == [pytest.approx(1000, abs=100)] * 2
     assert seen.letters == []
 
 
@@ -54,3 +55,9 @@ async def test_a_thumbnail_stands_in_for_pictures_that_are_missing(contents: Med
         await contents.load_batch([(record(0), uploaded("a", media_uri="sound.mp4", thumbnail_uri="good.mp4"))])
     ).contents
     assert one is not None and one.frames is not None and one.sound is not None
+    assert one.duration_ms == pytest.approx(1000, abs=100)  # the sound's
+
+
+async def test_a_thumbnail_says_nothing_of_how_long_the_video_is(contents: MediaLoader) -> None:
+    [one] = (await contents.load_batch([(record(0), uploaded("a", thumbnail_uri="good.mp4"))])).contents
+    assert one is not None and one.frames is not None and one.duration_ms is None

@@ -4,28 +4,24 @@ import numpy as np
 import pytest
 
 from encoders.base import unit_rows
-from encoders.fusion.embeddings import (
-    MODELS,
-    RETRIEVAL,
-    is_from_current_model,
-    packed,
-    precision_of,
-    vector_of,
-    with_fusion_version,
-)
+from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
 from encoders.fusion.fusion import load_fusion, version_of
-from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
+from encoders.fusion.projection import RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
+from encoders.models.manifest import MODELS
 from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import VideoLibrary
 from ranker.retrieval.exact import ExactIndex
+from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
 from streams.operations.snapshot import outdated, present
 from streams.qdrant.rebuild import fill
 from tests.support.events import NOON, encoded, withdrawn
-from tests.support.models import real_models
+from tests.support.models import built_in, real_models
 
 DIMS = {"text": 6, "image": 4, "audio": 3}
+INT8, FP32 = built_in(), built_in(precision="fp32")
+VERSIONS = {one.name: one.version for one in INT8}
 
 
 def fusion(seed: int, name: str) -> Weighted:
@@ -40,24 +36,26 @@ OLD, NEW = fusion(1, "old"), fusion(2, "new")
 def described(video_id: str, *, by: Weighted = OLD, models: str = MODELS, at_ms: int = NOON) -> Encoded:
     rng = np.random.default_rng(len(video_id))
     rows = {name: unit_rows(rng.standard_normal((1, dim)).astype(np.float32)) for name, dim in DIMS.items()}
-    vectors = {name: packed(f"{name}@{precision_of(name, 'int8')}-{models}", of[0]) for name, of in rows.items()}
-    vectors[RETRIEVAL] = packed(version_of(by.version), by(rows)[0])
+    vectors = {
+        name: encode_vector(f"{name}@{VERSIONS[name].replace(MODELS, models)}", of[0]) for name, of in rows.items()
+    }
+    vectors[RETRIEVAL] = encode_vector(version_of(by.version), by(rows)[0])
     return Encoded(video_id=video_id, at_ms=at_ms, vectors={name: of for name, of in vectors.items() if of})
 
 
 def test_a_vector_of_another_fusion_is_made_anew_of_the_modalities() -> None:
     video = described("v1")
-    assert with_fusion_version(video, OLD, "int8") is video
-    made = with_fusion_version(video, NEW, "int8")
+    assert with_fusion_version(video, OLD, INT8) is video
+    made = with_fusion_version(video, NEW, INT8)
     assert made.vectors[RETRIEVAL].encoder == version_of("new")
-    rows = {name: vector_of(video, name) for name in BLOCKS}
+    rows = {name: decode_vector(video.vectors[name]) for name in DIMS}
     expected = NEW({name: row[None] for name, row in rows.items() if row is not None})[0]
-    assert (vector_of(made) == expected).all()
+    assert (decode_vector(made.vectors[RETRIEVAL]) == expected).all()
 
 
 def test_what_other_models_made_is_left_as_it_is() -> None:
     video = described("v1", models="0123456789abcdef")
-    assert with_fusion_version(video, NEW, "int8") is video
+    assert with_fusion_version(video, NEW, INT8) is video
 
 
 def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
@@ -72,9 +70,9 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
     gallery.take([withdrawn("dddd", NOON + 1)])
     index, told = ExactIndex(), []
     await index.upsert([])
-    await fill(index, gallery, NEW, "int8", lambda done, total: told.append((done, total)))
+    await fill(index, gallery, NEW, INT8, lambda done, total: told.append((done, total)))
     assert sorted(index.catalogue.row_of) == ["a", "bb"] and told == [(2, 2)]
-    wanted = vector_of(with_fusion_version(gallery.videos["a"], NEW, "int8"))
+    wanted = decode_vector(with_fusion_version(gallery.videos["a"], NEW, INT8).vectors[RETRIEVAL])
     assert wanted is not None
     [hits] = await index.near(wanted[None], 1)
     assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)
@@ -82,34 +80,34 @@ async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was
 
 def test_a_video_without_any_vector_stays_without() -> None:
     bare = encoded("v1")
-    assert with_fusion_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW, "int8").vectors == {}
+    assert with_fusion_version(Encoded(video_id=bare.video_id, at_ms=NOON), NEW, INT8).vectors == {}
 
 
 def test_pictures_of_another_precision_are_not_of_this_version() -> None:
     video = described("v1")
-    assert load_fusion(real_models(), pictures="fp32").version == "mean-fp32"
-    fp32 = with_fusion_version(video, NEW, pictures="fp32")
-    without = {name: row[None] for name in BLOCKS if name != "image" and (row := vector_of(video, name)) is not None}
-    assert (vector_of(fp32) == NEW(without)[0]).all()
-    assert is_from_current_model("text", video.vectors["text"], "fp32") and not is_from_current_model(
-        "image", video.vectors["image"], "fp32"
-    )
+    assert load_fusion(built_in(real_models(), "fp32")).version == "mean-fp32"
+    fp32 = with_fusion_version(video, NEW, FP32)
+    rows = {name: decode_vector(video.vectors[name]) for name in ("text", "audio")}
+    without = {name: row[None] for name, row in rows.items() if row is not None}
+    assert (decode_vector(fp32.vectors[RETRIEVAL]) == NEW(without)[0]).all()
+    assert FP32.is_current("text", video.vectors["text"].encoder)
+    assert not FP32.is_current("image", video.vectors["image"].encoder)
 
 
 def test_questions_are_answered_by_vectors_of_the_present_version_alone() -> None:
     video = described("v1")
-    made = present(video, NEW, "int8")
-    assert made == with_fusion_version(video, NEW, pictures="int8") and present(made, NEW, "int8") is made
-    assert present(described("v1", by=NEW, models="0123456789abcdef"), OLD, "int8").vectors == {}
-    fp32 = present(video, NEW, "fp32")
+    made = present(video, NEW, INT8)
+    assert made == with_fusion_version(video, NEW, INT8) and present(made, NEW, INT8) is made
+    assert present(described("v1", by=NEW, models="0123456789abcdef"), OLD, INT8).vectors == {}
+    fp32 = present(video, NEW, FP32)
     assert sorted(fp32.vectors) == ["audio", "retrieval", "text"]
-    assert fp32.vectors[RETRIEVAL] == with_fusion_version(video, NEW, pictures="fp32").vectors[RETRIEVAL]
+    assert fp32.vectors[RETRIEVAL] == with_fusion_version(video, NEW, FP32).vectors[RETRIEVAL]
 
 
 def test_videos_that_other_models_described_are_counted() -> None:
     gallery = VideoLibrary()
     gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="0123456789abcdef")])
-    assert outdated(gallery, "int8").startswith("1 of 3 videos have vectors of other models")
-    assert outdated(gallery, "fp32").startswith("3 of 3 ")
+    assert outdated(gallery, INT8).startswith("1 of 3 videos have vectors of other models")
+    assert outdated(gallery, FP32).startswith("3 of 3 ")
     gallery.take([withdrawn("ccc", NOON + 1)])
-    assert outdated(gallery, "int8") == ""
+    assert outdated(gallery, INT8) == ""

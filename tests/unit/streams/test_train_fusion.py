@@ -9,16 +9,17 @@ from msgspec.structs import replace
 
 from encoders.base import ModelError, Precision, unit_rows
 from encoders.fusion.attention import ATTENTION, read_attention
-from encoders.fusion.embeddings import MODELS, packed, precision_of
+from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from ranker.training.fusion import Watched
+from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.cli.train import again
 from streams.errors import OperatorError
 from streams.operations.train_fusion import Outcome, learn_fusion
 from tests.support.events import minute
-from tests.support.models import real_models
+from tests.support.models import built_in, real_models
 
 VIDEOS, KINDS = 60, 4
 
@@ -41,8 +42,8 @@ def described(models: str = MODELS, pictures: Precision = "int8") -> VideoLibrar
         text, image = rng.standard_normal((1, 384)), 0.2 * rng.standard_normal((1, 1280))
         image[0, 3 * (number % KINDS) : 3 * (number % KINDS) + 3] += 2
         rows = {"text": unit_rows(text.astype(np.float32))[0], "image": unit_rows(image.astype(np.float32))[0]}
-        by = {name: f"{name}@{precision_of(name, pictures=pictures)}-{models}" for name in rows}
-        vectors = {name: vector for name, row in rows.items() if (vector := packed(by[name], row))}
+        by = {one.name: f"{one.name}@{one.version.replace(MODELS, models)}" for one in built_in(precision=pictures)}
+        vectors = {name: vector for name, row in rows.items() if (vector := encode_vector(by[name], row))}
         made.take([Encoded(video_id=f"v{number:02}", at_ms=1, vectors=vectors)])
     return made
 

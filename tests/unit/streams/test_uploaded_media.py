@@ -14,7 +14,7 @@ from streams.encoding.fetch import Rules
 from streams.encoding.local_files import UrlForbidden
 from streams.encoding.media_loader import FetchedMedia, content_of, limits_of
 from tests.support.clips import clip, still
-from tests.support.media_asserts import frames_of, jpeg
+from tests.support.media_asserts import frames_of
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,6 @@ async def test_a_thumbnail_is_only_read_where_the_video_gives_no_picture(shelf: 
     song = await found(shelf, reader, "song.mp3", "cover.jpg")
     frames_of(song.media, 1)
     assert song.media.sound is not None and song.media.duration_ms == pytest.approx(2000, abs=100)
-    assert jpeg(song.media).shape == (200, 300, 3)
     assert song.fault is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from encoders.media.sandbox_client import MediaReader
 from encoders.media.types import RATE, Limits, Media
 from tests.support.clips import BLUE, RED, clip, still
-from tests.support.media_asserts import frames_of, is_near, is_the_scene, jpeg, pitch_of, square_at
+from tests.support.media_asserts import frames_of, is_near, is_the_scene, pitch_of, square_at
 from tests.support.paths import DATA
 
 CLIPS = DATA / "clips"
@@ -81,7 +81,6 @@ def test_the_same_file_gives_the_same_arrays(reader: MediaReader) -> None:
     data = clip(key_every=7)
     one, other = reader.read(data), reader.read(data)
     assert np.array_equal(one.frames, other.frames) and np.array_equal(one.sound, other.sound)
-    assert one.thumbnail == other.thumbnail
 
 
 def test_a_wide_and_a_tall_picture_lose_their_ends_and_are_not_squeezed(reader: MediaReader) -> None:
@@ -93,29 +92,19 @@ def test_a_wide_and_a_tall_picture_lose_their_ends_and_are_not_squeezed(reader: 
 
 
 @pytest.mark.parametrize(
-    ("degrees", "red_at", "blue_at", "portrait"),
+    ("degrees", "red_at", "blue_at"),
     [
-        (90, (112, 5), (112, 218), True),
-        (-90, (112, 218), (112, 5), True),
-        (180, (218, 112), (5, 112), False),
+        (90, (112, 5), (112, 218)),
+        (-90, (112, 218), (112, 5)),
+        (180, (218, 112), (5, 112)),
     ],
 )
 def test_a_turned_camera_is_turned_back(
-    reader: MediaReader, degrees: int, red_at: tuple[int, int], blue_at: tuple[int, int], portrait: bool
+    reader: MediaReader, degrees: int, red_at: tuple[int, int], blue_at: tuple[int, int]
 ) -> None:
     media = reader.read(clip(degrees=degrees, size=(640, 360)))
     frame = frames_of(media, 8)[0]
     assert is_near(frame[red_at], RED) and is_near(frame[blue_at], BLUE)
-    height, width = jpeg(media).shape[:2]
-    assert (height, width) == ((360, 202) if portrait else (202, 360))
-
-
-def test_the_thumbnail_is_the_whole_first_frame(reader: MediaReader) -> None:
-    picture = jpeg(reader.read(clip(size=(1280, 720))))
-    assert picture.shape == (202, 360, 3)
-    assert is_near(picture[10, 180], RED) and is_near(picture[190, 180], BLUE)
-    assert square_at(picture) < 0.3
-    assert jpeg(reader.read(clip(size=(160, 120)))).shape == (120, 160, 3)  # never made larger
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "png", "libwebp", "gif"])
@@ -124,7 +113,7 @@ def test_a_still_picture_is_one_frame(reader: MediaReader, codec: str) -> None:
     frames_of(media, 1)
     assert is_the_scene(media)
     assert media.sound is None
-    assert jpeg(media).shape == (200, 300, 3)
+    assert media.duration_ms is None or codec == "gif"  # which may hold a film
 
 
 def test_a_video_without_sound_has_none(reader: MediaReader) -> None:
@@ -142,7 +131,7 @@ def test_silence_counts_as_no_sound(reader: MediaReader) -> None:
 )
 def test_sound_alone_has_no_frames(reader: MediaReader, form: tuple[str, str]) -> None:
     media = reader.read(clip(form=form[0], audio=form[1], video=None))
-    assert media.frames is None and media.thumbnail is None
+    assert media.frames is None
     assert pitch_of(media) == pytest.approx(440, abs=3)
     assert media.duration_ms == pytest.approx(2000, abs=100)
 
@@ -183,4 +172,3 @@ def test_a_real_clip_is_read(reader: MediaReader, name: str) -> None:
     assert len({frame.tobytes() for frame in frames}) == 8
     assert (media.sound is not None) is REAL[name]
     assert media.duration_ms is not None and media.duration_ms > 3000
-    assert max(jpeg(media).shape) == 360

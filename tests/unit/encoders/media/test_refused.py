@@ -52,7 +52,7 @@ BAD = {
 def test_what_is_no_usable_video_is_refused_in_a_sentence(reader: MediaReader, kind: str) -> None:
     said = refusal(reader, BAD[kind]())
     assert len(said) > 20 and said.isprintable()
-    assert reader.last is not None and reader.last.how == "" and not reader.last.late  # by the decoder, not by force
+    assert reader.last is not None and reader.last.reason == "" and not reader.last.late  # by the decoder, not by force
     assert reader.last.memory_kib < 200_000
 
 

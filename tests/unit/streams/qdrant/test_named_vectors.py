@@ -9,13 +9,15 @@ from msgspec.structs import replace
 from qdrant_client import AsyncQdrantClient, models
 
 from encoders.base import unit_rows
-from encoders.fusion.embeddings import DIM, MODALITIES, MODELS, RETRIEVAL, packed, precision_of
+from encoders.fusion.embeddings import DIM, RETRIEVAL
 from encoders.fusion.fusion import version_of
-from encoders.fusion.projection import BLOCKS, RETRIEVAL_DIM
+from encoders.fusion.projection import RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from encoders.modalities import audio, image, text
+from encoders.models.manifest import MODELS
 from ranker.library.library import Hit, VideoLibrary
 from ranker.retrieval.index import IndexRefused, IndexUnavailable, SearchFilter
+from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding.index_sync import to_indexed_video
@@ -26,6 +28,7 @@ from streams.qdrant.index import QdrantIndex, index_of, open_index
 from streams.qdrant.rebuild import fill
 from tests.support.events import NOON, withdrawn
 from tests.support.indexed_videos import OPENAPI, assert_published
+from tests.support.models import built_in
 from tests.support.qdrant_stub import QdrantStub, running
 
 pytestmark = [
@@ -33,12 +36,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
 
+BUILT_IN = built_in()
+MODALITIES = BUILT_IN.dims
+VERSIONS = {one.name: one.version for one in BUILT_IN}
 NAMES = (*MODALITIES, RETRIEVAL)
 
 
 def fusion(seed: int, name: str) -> Weighted:
     rng = np.random.default_rng(seed)
-    maps = {of: rng.standard_normal((MODALITIES[of], RETRIEVAL_DIM)).astype(np.float32) for of in BLOCKS}
+    maps = {of: rng.standard_normal((MODALITIES[of], RETRIEVAL_DIM)).astype(np.float32) for of in MODALITIES}
     return Weighted(maps, name)
 
 
@@ -48,8 +54,10 @@ NOW = fusion(1, "now")
 def described(number: int, *, has: tuple[str, ...] = tuple(MODALITIES), models: str = MODELS, **more: Any) -> Encoded:
     rng = np.random.default_rng(number)
     rows = {name: unit_rows(rng.standard_normal((1, MODALITIES[name])).astype(np.float32)) for name in has}
-    made = {name: packed(f"{name}@{precision_of(name, 'int8')}-{models}", row[0]) for name, row in rows.items()}
-    made[RETRIEVAL] = packed(version_of(NOW.version), NOW(rows)[0])
+    made = {
+        name: encode_vector(f"{name}@{VERSIONS[name].replace(MODELS, models)}", row[0]) for name, row in rows.items()
+    }
+    made[RETRIEVAL] = encode_vector(version_of(NOW.version), NOW(rows)[0])
     about = {"title": f"Title {number}", "language": ("en", "de")[number % 2], "labels": {"topic:food": 0.5}}
     vectors = {name: of for name, of in made.items() if of}
     return Encoded(video_id=f"v{number}", at_ms=NOON + number, vectors=vectors, **(about | more))
@@ -80,7 +88,7 @@ async def index(request: pytest.FixtureRequest, stub: QdrantStub) -> AsyncIterat
 
 
 async def put(index: QdrantIndex, *videos: Encoded) -> None:
-    await index.upsert([found for video in videos if (found := to_indexed_video(video, "int8"))])
+    await index.upsert([found for video in videos if (found := to_indexed_video(video, BUILT_IN))])
 
 
 def told(hits: list[Hit]) -> list[tuple[Encoded, float]]:
@@ -94,7 +102,7 @@ def test_the_dimensions_are_those_of_the_encoders() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, name: str) -> None:
     gallery = some()
-    await fill(index, gallery, NOW, "int8", lambda *_: None)
+    await fill(index, gallery, NOW, BUILT_IN, lambda *_: None)
     for where in (SearchFilter(), SearchFilter(languages=("de",)), SearchFilter(exclude=frozenset({"v1"}))):
         assert told(await beside(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
@@ -122,8 +130,8 @@ async def test_a_later_upload_without_sound_has_none_any_more(index: QdrantIndex
 
 async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: QdrantIndex) -> None:
     old, broken = described(1, models="0123456789abcdef"), described(2)
-    short = packed(f"image@int8-{MODELS}", np.ones(7, np.float32))
-    nan = packed(f"audio@fp32-{MODELS}", np.full(MODALITIES["audio"], np.nan, np.float32))
+    short = encode_vector(f"image@int8-{MODELS}", np.ones(7, np.float32))
+    nan = encode_vector(f"audio@fp32-{MODELS}", np.full(MODALITIES["audio"], np.nan, np.float32))
     assert short and nan
     await put(index, old, replace(broken, vectors=broken.vectors | {"image": short, "audio": nan}))
     first, second = await index.vectors_of("v1"), await index.vectors_of("v2")
@@ -133,10 +141,10 @@ async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: Q
 
 async def test_rebuilding_fills_the_modalities_too_and_takes_out_what_was_withdrawn(index: QdrantIndex) -> None:
     gallery = some()
-    await fill(index, gallery, fusion(1, "now"), "int8", lambda *_: None)
+    await fill(index, gallery, fusion(1, "now"), BUILT_IN, lambda *_: None)
     assert {name for n in range(8) for name in await index.vectors_of(f"v{n}") or ()} == set(NAMES)
     gallery.take([withdrawn("v3", NOON + 99)])
-    await fill(index, gallery, NOW, "int8", lambda *_: None)
+    await fill(index, gallery, NOW, BUILT_IN, lambda *_: None)
     assert await index.count() == 11 and await index.vectors_of("v3") is None
 
 

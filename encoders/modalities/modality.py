@@ -1,0 +1,166 @@
+"""What a modality is: what is read of a video, the encoder that reads it, and how its vectors count."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from encoders.base import Content, Encoder, Precision, Vectors
+from encoders.models.session import Provider
+
+REST = 0  # as `columns`: those that the other modalities leave
+MAX_LABELS = 5  # of one modality of a video; a guess
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+RESERVED = ("retrieval", "fused")  # the fused vector's name in the catalogue, and on the command line
+OWN = (
+    "-modalities-"  # in the version of retrieval vectors, before the fingerprint of a set that is not the built-in one
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalityContext:
+    """What a function that builds modalities is given; fields may be added, and none is ever removed.
+
+    folder           the model files of this version of Freshet
+    provider         where models should run
+    threads          of one call of a model
+    exact            whether not a bit of a vector may depend on its batch, as a replay needs it
+    image_precision  the setting of this name
+    """
+
+    folder: Path
+    provider: Provider = "auto"
+    threads: int = 1
+    exact: bool = False
+    image_precision: Precision = "int8"
+
+
+class LabelRule(NamedTuple):
+    """Which labels of its `Classifier` a video gets: those with at least `min_share`, the highest first.
+
+    kind  stands before each label, as in `image:street sign`
+    """
+
+    kind: str
+    min_share: float
+    max_count: int = MAX_LABELS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Modality(Generic[T]):
+    """One way of encoding a video. Everything else in Freshet iterates over these and knows none by name.
+
+    name        of its vectors: in features.v1, in Qdrant, after `freshet similar --by`
+    dim         of its vectors
+    version     of the encoder that `open` gives: what another version made is not used
+    read        what the encoder gets of a video; None where the video has nothing of it
+    open        opens the encoder; a ModelError says in a sentence why it cannot
+    labels      the labels that are kept, where the encoder is a `Classifier`
+    columns     how many of the 256 of a retrieval vector are its own, see `maps_of`
+    directions  float32 [dim, d], orthonormal, for d columns: what of its vectors goes there; None: the first d numbers
+    weight      how much it counts when two videos are compared by the weighted mean
+    same        cosine from which on two videos are the same by it, for `freshet reuploads`; None: it is no evidence
+    """
+
+    name: str
+    dim: int
+    version: str
+    read: Callable[[Content], T | None]
+    open: Callable[[], Encoder[T]]
+    labels: LabelRule | None = None
+    columns: int
+    directions: Callable[[int], Vectors] | None = None
+    weight: float = 1.0
+    same: float | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name in RESERVED:
+            raise ValueError(
+                f"A modality cannot be called {self.name!r}: take 1 to 32 of a-z, 0-9, _ and -, a letter first, "
+                f"and neither of {' and '.join(RESERVED)}."
+            )
+        if self.dim < 1 or self.columns < 0:
+            raise ValueError(
+                f"The modality {self.name} has {self.dim} dimensions and {self.columns} columns: "
+                "it needs at least 1 dimension, and no negative number of columns."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class ModalitySet:
+    """The modalities of one Freshet, in the order in which their labels are written.
+
+    suffix  of the version of retrieval vectors that are made of them, see `suffix_of`
+    """
+
+    members: tuple[Modality[Any], ...]
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.members]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"The modalities are {', '.join(names) or 'none'}: give at least one, each name once.")
+
+    def __iter__(self) -> Iterator[Modality[Any]]:
+        return iter(self.members)
+
+    @cached_property
+    def dims(self) -> dict[str, int]:
+        """Dimensions of the vectors by name."""
+        return {one.name: one.dim for one in self.members}
+
+    @property
+    def same(self) -> dict[str, float]:
+        """The cosine from which on two videos are the same, by the modalities that are evidence of it."""
+        return {one.name: one.same for one in self.members if one.same is not None}
+
+    def is_current(self, name: str, made_by: str) -> bool:
+        """Whether a vector of this name, by the encoder `name@version`, is what the present encoders make."""
+        return any(one.name == name and made_by.endswith(f"@{one.version}") for one in self.members)
+
+    def is_outdated(self, name: str, made_by: str) -> bool:
+        """Whether a vector is of one of these modalities, but made by another version of its encoder."""
+        return name in self.dims and not self.is_current(name, made_by)
+
+    def are_all_in(self, retrieval_version: str) -> bool:
+        """Whether a video with a retrieval vector of this version was encoded by all of these, and by no others."""
+        return fingerprint_in(retrieval_version) == fingerprint_in(self.suffix)
+
+
+def fingerprint_in(version: str) -> str:
+    """The fingerprint of the set of modalities in a version of retrieval vectors; empty for the built-in ones.
+
+    >>> fingerprint_in("0f0f0f0f0f0f0f0f-mean-modalities-1a2b3c4d"), fingerprint_in("0f0f0f0f0f0f0f0f-mean-fp32")
+    ('1a2b3c4d', '')
+    """
+    return version.partition(OWN)[2]
+
+
+def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], precision: Precision) -> str:
+    """The end of a retrieval vector's version, after the key of the models and the way of fusing.
+
+    Empty for the built-in modalities, or their precision where it is not int8; a fingerprint for any other set.
+    """
+    found = fingerprint(members)
+    if found == fingerprint(built_in):
+        return "" if precision == "int8" else f"-{precision}"
+    return OWN + found
+
+
+def fingerprint(members: tuple[Modality[Any], ...]) -> str:
+    """8 hex digits that change with everything in the descriptions that decides about vectors."""
+    facts = [(one.name, one.dim, one.version, one.columns, one.weight) for one in members]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+
+
+def by_name(found: Mapping[str, Modality[Any]]) -> tuple[Modality[Any], ...]:
+    """The modalities of a mapping; a ValueError where one stands under another name than its own."""
+    for name, one in found.items():
+        if one.name != name:
+            raise ValueError(f"The modality {one.name} stands under the name {name!r}: give it its own.")
+    return tuple(found.values())

@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="what chance is drawn from")
     late_ms: Annotated[int, Field(ge=0)] = Field(86_400_000, description="older than this behind is late")
     erasure_key: SecretStr = Field(SecretStr(""), description="what erased people's ids are hashed with")
-    letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
+    dead_letter_alarm_ratio: Share = Field(
+        0.01, description="share of dead letters above which an agent raises an alarm"
+    )
     poll_records: NonNegativeInt = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(120.0, description="a worker without progress for so long ends")
     broker_wait_s: Annotated[float, Field(ge=0)] = Field(60.0, description="how long to wait for the broker")

@@ -60,9 +60,9 @@ def declare(
                 sound = [(record, one) for record, one in read if not isinstance(one, DeadLetter)]
                 newer = not_outdated(known, sound, settings.partitions)
                 with app.transport.waits.waiting("media"):
-                    seen = await media.of(newer)
+                    seen = await media.load_batch(newer)
                 letters = [one for _, one in read if isinstance(one, DeadLetter)]
-                await dead.put([*letters, *seen.letters], read=len(some))
+                await dead.put([*letters, *seen.dead_letters], read=len(some))
                 made = await asyncio.to_thread(describer.features, [one for _, one in newer], seen.contents)
                 if index is not None:
                     with app.transport.waits.waiting("the index"):

@@ -6,7 +6,7 @@ from ranker.profile.fold import fold_and_pack
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.dead_letters.publisher import DeadLetterPublisher
-from streams.dead_letters.validation import late_letters, read_feedback
+from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.profiles.erasure import erased_letters, forget
@@ -35,8 +35,8 @@ def declare(app: Any, settings: Settings, profiles: ProfileStore, trends: OwnedT
                 mine.begin(admitted.starts)
                 folded = fold_and_pack(mine, admitted.kept, settings.late_ms)
                 trends.take(tp.partition, folded)
-                late, erased = late_letters(records, folded.late), erased_letters(records, admitted.erased)
-                await dead.put(reading.letters + erased + late, read=len(records))
+                late, erased = late_dead_letters(records, folded.late), erased_letters(records, admitted.erased)
+                await dead.put(reading.dead_letters + erased + late, read=len(records))
                 out.put(profiles.changelog, tp.partition, mine.take(folded.changed))
                 if folded.reached:
                     newest_ms = min(folded.newest_ms, records[-1].timestamp)

@@ -14,11 +14,11 @@ from schemas.messages.erasures import Erasure, ErasureMarker, decode_erasure, de
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, FEEDBACK, PEOPLE
 from streams.dead_letters import validation
-from streams.dead_letters.publisher import put_letters
-from streams.dead_letters.validation import Record, RejectedRecord, letter
+from streams.dead_letters.publisher import put_dead_letters
+from streams.dead_letters.validation import RejectedRecord, dead_letter
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 
 if TYPE_CHECKING:
     from streams.profiles.store import ProfileStore
@@ -97,7 +97,7 @@ async def forget(poll: Any, people: "ProfileStore", settings: Settings, out: Con
             if marker is not None or profile is None:  # else they were erased later already, and have come back since
                 gone[erasure.user_id] = tp.partition
         await out.put_by_key(tp.topic, reading.misrouted)
-        await put_letters(out, settings, reading.letters)
+        await put_dead_letters(out, settings, reading.letters)
     if gone:
         await out.confirmed()  # whatever happens from here on, what lies below a floor is dropped by who recovers it
     for user_id, partition in gone.items():
@@ -117,7 +117,7 @@ def read_erasures(records: Iterable[Record], partitions: int) -> Reading:
             else:
                 reading.misrouted.append(validation.reroute(record, erasure.user_id))
         except RejectedRecord as why:
-            reading.letters.append(letter(record, why.reason, why.detail))
+            reading.letters.append(dead_letter(record, why.reason, why.detail))
     return reading
 
 
@@ -128,7 +128,7 @@ def erased_letters(records: Sequence[Record], erased: Iterable[Arrival]) -> list
         return []
     detail = "$.at_ms is not after this person's erasure; key and value are left out"
     mine = [record for record in records if record.offset in offsets]
-    letters = (letter(record, Reason.ERASED, detail) for record in mine)
+    letters = (dead_letter(record, Reason.ERASED, detail) for record in mine)
     return [msgspec.structs.replace(one, key=None, value=b"", headers=()) for one in letters]
 
 

@@ -87,9 +87,9 @@ class ProfileStore(OwnedState[bytes]):
         for partition in sorted(partitions):
             await self._write_tombstones(partition, self.markers.below(partition, self[partition], _version))
 
-    async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
+    async def _republish(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
-        await super()._put_again(partition, wanted)
+        await super()._republish(partition, wanted)
         gone = (user_id for user_id in wanted if user_id not in self[partition])
         await self._write_tombstones(
             partition, [user_id for user_id in gone if self.markers.of_person(partition, user_id)]

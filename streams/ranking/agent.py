@@ -15,7 +15,7 @@ from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
 from streams.dead_letters.publisher import DeadLetterPublisher
-from streams.dead_letters.validation import letter
+from streams.dead_letters.validation import dead_letter
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.poll import Poll, Raw
@@ -104,7 +104,7 @@ def profiles_of(records: Sequence[Any]) -> tuple[list[tuple[Any, Profile | None]
                 raise ValueError("the profile has taken in no event")
             readable.append((record, profile))
         except ValueError as error:
-            letters.append(letter(record, Reason.INTERNAL, str(error)))
+            letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
     return readable, letters
 
 

@@ -52,7 +52,9 @@ class RankedOffsets:
             for record in batch:
                 tails[record.partition].append(record)
                 self._upto[record.partition] = max(_source(record), self._upto.get(record.partition, -1))
-        self._out.alone(self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right)
+        self._out.expect_single_writer(
+            self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right
+        )
         ends = await end_offsets(self._settings, self._source, owned)
         for partition, offset in list(self._upto.items()):
             if offset >= ends[partition]:

@@ -24,7 +24,7 @@ from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Encoded, Upload, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
-from streams.operations.snapshot import read_stored, wish_of
+from streams.operations.snapshot import read_stored_library, wish_of
 from streams.operations.watch_history import read_watched
 from streams.worker import supervise
 from tests.support.brokers import broker_in
@@ -142,7 +142,9 @@ def test_vectors_of_another_version_answer_nothing(settings: Settings) -> None:
     read = freshet(own, "similar", "cats-1", "--json")
     assert '"cats-2"' in read.stdout and "old-" not in read.stdout, read.stderr
     assert "9 of 16 videos have vectors of other models" in read.stderr
-    assert len(wish_of(own, read_stored(own, print), "ana", None).interests) == 1  # of one version, whichever it is
+    assert (
+        len(wish_of(own, read_stored_library(own, print), "ana", None).interests) == 1
+    )  # of one version, whichever it is
     found = ids(asked(own, "playlist", "ana"))
     assert found[0] == "cats-2" and not [video_id for video_id in found if video_id.startswith("old-")]
     ran = freshet(own, "similar", "old-0", "--by", "text")

@@ -61,21 +61,21 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
 def test_a_second_apply_does_nothing(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="twice.", partitions=3)
     with pytest.raises(OperatorError, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
-        topic_admin.check(settings)
+        topic_admin.check(settings, TOPICS)
     said: list[str] = []
-    assert topic_admin.apply(settings, said.append) == []
+    assert topic_admin.apply(settings, TOPICS, said.append) == []
     assert len(said) == len(TOPICS)
     again: list[str] = []
-    assert topic_admin.apply(settings, again.append) == []
+    assert topic_admin.apply(settings, TOPICS, again.append) == []
     assert again == []
-    assert topic_admin.plan(settings) == []
-    topic_admin.check(settings)
+    assert topic_admin.plan(settings, TOPICS) == []
+    topic_admin.check(settings, TOPICS)
 
 
 @pytest.mark.connected
 def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="made.", partitions=3)
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         names = [topic.full("made.") for topic in TOPICS]
         assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
@@ -88,17 +88,17 @@ def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
 @pytest.mark.connected
 def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="hand.")
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         by_hand = {"retention.ms": "1000", "flush.ms": "60000"}
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1", configs=by_hand)])
     end = time.monotonic() + 10
-    while not (differences := topic_admin.plan(settings)) and time.monotonic() < end:
+    while not (differences := topic_admin.plan(settings, TOPICS)) and time.monotonic() < end:
         time.sleep(0.05)  # the broker shows a change a moment after it confirmed it
     (difference,) = differences
     assert (difference.field, difference.there, difference.action) == ("retention.ms", "1000", "alter")
-    assert topic_admin.apply(settings, lambda _: None) == []
-    assert topic_admin.plan(settings) == []
+    assert topic_admin.apply(settings, TOPICS, lambda _: None) == []
+    assert topic_admin.plan(settings, TOPICS) == []
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         resource = ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1")
         kept = client.describe_configs([resource])["topic"]["hand.feedback.v1"]
@@ -107,11 +107,11 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker
 
 @pytest.mark.connected
 def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(kafka: LocalBroker):
-    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
+    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), TOPICS, lambda _: None)
     grown = settings_for(kafka, prefix="grow.", partitions=3)
-    refused = topic_admin.apply(grown, lambda _: None)
+    refused = topic_admin.apply(grown, TOPICS, lambda _: None)
     assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
-    left = {difference.topic for difference in topic_admin.plan(grown)}
+    left = {difference.topic for difference in topic_admin.plan(grown, TOPICS)}
     assert left == {difference.topic for difference in refused}
     assert "grow.dead-letters.v1" not in left
 

@@ -18,7 +18,7 @@ from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from streams.dead_letters.validation import late_letters, read_feedback, read_upload
+from streams.dead_letters.validation import late_dead_letters, read_feedback, read_upload
 from streams.encoding.agent import not_outdated
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
@@ -82,7 +82,7 @@ class ProfilesWorker(Worker):
                 self._count(partition, newest_ms // 1000)
             if self.flaw != Flaw.DROPS_ASTRAY:
                 self.out.put_by_key(FEEDBACK.name, reading.misrouted)
-            letters = map(posted, reading.letters + late_letters(records, folded.late))
+            letters = map(posted, reading.dead_letters + late_dead_letters(records, folded.late))
             (self.out if self.flaw == Flaw.LETTERS_TOGETHER else first).put_by_key(DEAD_LETTERS.name, letters)
         yield "folded"
         yield from first.confirmed()

@@ -22,7 +22,7 @@ from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
-from streams.qdrant import rebuild as rebuilding
+from streams.operations import rebuild as rebuilding
 from streams.qdrant.index import open_index
 from streams.ranking.catalogue_replica import CatalogueReplica
 from tests.support.events import NOON

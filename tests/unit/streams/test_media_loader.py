@@ -32,23 +32,25 @@ async def test_each_upload_gets_its_own_content_in_order(contents: MediaLoader) 
         uploaded("c", title="a text alone"),
         uploaded("d", media_uri="silent.mp4"),
     ]
-    seen = await contents.of([(record(at), one) for at, one in enumerate(batch)])
+    seen = await contents.load_batch([(record(at), one) for at, one in enumerate(batch)])
     good, gone, text, silent = seen.contents
     assert good is not None and good.frames is not None and good.sound is not None
     assert gone is None and text is None
     assert silent is not None and silent.frames is not None and silent.sound is None
-    assert seen.letters == []
+    assert seen.dead_letters == []
 
 
 async def test_what_cannot_be_read_is_a_dead_letter_and_the_video_stays(contents: MediaLoader) -> None:
     batch = [uploaded("a", media_uri="noise.mp4"), uploaded("b", media_uri="https://elsewhere.example/v.mp4")]
-    seen = await contents.of([(record(at), one) for at, one in enumerate(batch)])
-    assert [letter.reason for letter in seen.letters] == [Reason.MEDIA, Reason.URL_FORBIDDEN]
-    assert [letter.offset for letter in seen.letters] == [0, 1]
+    seen = await contents.load_batch([(record(at), one) for at, one in enumerate(batch)])
+    assert [letter.reason for letter in seen.dead_letters] == [Reason.MEDIA, Reason.URL_FORBIDDEN]
+    assert [letter.offset for letter in seen.dead_letters] == [0, 1]
     assert all(one is not None and one.frames is None and one.sound is None for one in seen.contents)
 
 
 async def test_a_thumbnail_stands_in_for_pictures_that_are_missing(contents: MediaLoader, tmp_path: Path) -> None:
     (tmp_path / "sound.mp4").write_bytes(clip(seconds=1, video=None))
-    [one] = (await contents.of([(record(0), uploaded("a", media_uri="sound.mp4", thumbnail_uri="good.mp4"))])).contents
+    [one] = (
+        await contents.load_batch([(record(0), uploaded("a", media_uri="sound.mp4", thumbnail_uri="good.mp4"))])
+    ).contents
     assert one is not None and one.frames is not None and one.sound is not None

@@ -238,7 +238,7 @@ def refusal(record: Rec) -> list[tuple[str, bytes]]:
 def test_an_erasure_on_the_wrong_partition_has_to_come_again() -> None:
     log = good_log()
     wrong = put(log, ERASURES, "ana", saying(), partition=(home("ana") + 1) % 4)
-    assert said(log) == ["is on the wrong partition and was not sent on"]
+    assert said(log) == ["is on the wrong partition and was not rerouted"]
     origin = f"{wrong.topic}/{wrong.partition}/{wrong.offset}".encode()
     put(log, ERASURES, "ana", saying(), headers=[(ORIGIN, origin)])
     assert breaches(log) == []
@@ -251,7 +251,7 @@ def test_nobody_is_answered_for_what_was_erased_after_the_null_slate() -> None:
     put(log, topics.RECOMMENDATIONS, "ben", None, minute(3) + 1)
     assert breaches(log) == []
     log[topics.RECOMMENDATIONS].append(record._replace(offset=record.offset + 2))
-    assert said(log) == ["it answers an event from before its person's erasure, after the null slate"]
+    assert said(log) == ["its trigger is from before its person's erasure, and it follows the null slate"]
 
 
 async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_all_after_an_erasure() -> None:

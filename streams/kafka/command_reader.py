@@ -15,14 +15,19 @@ from streams.kafka.records import Record, TopicPartition, records_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Options = Mapping[str, object] | None  # of librdkafka, over the usual ones
+
 SILENCE_S = 30.0  # without a record short of the end: then the broker does not deliver
 
 
 class CommandReader:
-    """Reads topics for one command, by one client."""
+    """Reads topics for one command.
 
-    def __init__(self, consumer: GrouplessConsumer) -> None:
-        self._consumer = consumer
+    One client asks, and each reading has another: a question would wait for the fetches before it, half a second each.
+    """
+
+    def __init__(self, settings: Settings, options: Options, consumer: GrouplessConsumer) -> None:
+        self._settings, self._options, self._consumer = settings, options, consumer
 
     def partitions(self, topic: str) -> list[int]:
         """Partition numbers of a topic; an empty list when there is no such topic."""
@@ -44,13 +49,14 @@ class CommandReader:
         """
         bounds = {p: _ask(topic, watermarks, self._consumer, topic, p) for p in self.partitions(topic)}
         first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
-        silent_s = 0.0
-        batches = fetch_between(self._consumer, topic, first, {p: end for p, (_, end) in bounds.items()})
-        while (batch := _ask(topic, next, batches, None)) is not None:
-            silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
-            if silent_s > SILENCE_S:
-                raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
-            yield from records_of(batch)
+        ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
+        with groupless(self._settings, self._options) as consumer:
+            batches = fetch_between(consumer, topic, first, ends)
+            while (batch := _ask(topic, next, batches, None)) is not None:
+                silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
+                if silent_s > SILENCE_S:
+                    raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
+                yield from records_of(batch)
 
     def follow(self, places: Mapping[str, int]) -> None:
         """Stand at the present end of one partition of each topic; `new_records` gives what is written from now on."""
@@ -74,10 +80,10 @@ class CommandReader:
 
 
 @contextmanager
-def command_reader(settings: Settings, options: Mapping[str, object] | None = None) -> Iterator[CommandReader]:
+def command_reader(settings: Settings, options: Options = None) -> Iterator[CommandReader]:
     """A reader for the time of a `with`; `group.id` among the options is the group that commits."""
     with groupless(settings, options) as consumer:
-        yield CommandReader(consumer)
+        yield CommandReader(settings, options, consumer)
 
 
 def _ask(topic: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

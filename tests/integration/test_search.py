@@ -180,7 +180,7 @@ def test_what_the_gate_did_is_there_to_be_reviewed(settings: Settings) -> None:
     assert "1 limited, 1 no longer limited, 1 dropped" in ran.stderr
 
 
-def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
+def test_a_backfill_embeds_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "uploads.jsonl"
     uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="The ugly sweater")]
     log.write_bytes(b"\n".join(map(videos.encode, uploads)))
@@ -188,8 +188,8 @@ def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(setti
         served = settings.model_copy(update={"qdrant_url": stub.url})
         first, second = (freshet(served, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
         assert ids(asked(served, "search", "a pullover")) == ["new"]
-    assert "1 of 1 videos" in first.stderr and "1 videos were described" in first.stderr, first.stderr
-    assert "0 videos were described" in second.stderr, second.stderr
+    assert "1 of 1 videos" in first.stderr and "1 videos were embedded" in first.stderr, first.stderr
+    assert "0 videos were embedded" in second.stderr, second.stderr
     newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}
     found = newest[b"new"]
     assert isinstance(found, Encoded) and found.vectors.keys() == {"text", "retrieval"}

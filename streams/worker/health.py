@@ -131,6 +131,8 @@ class Health:
         progress = consumer.polls, self._app.producer.flushes
         if idle or waiting or not consumer.flowing or progress != self._progress:
             self._progress, self._progressed_s = progress, now
+        if self._heartbeat_s is None and consumer.flowing:
+            self._heartbeat_s = now  # the first poll may block the event loop before it has run our task
         if self._heartbeat_s is not None and now - self._heartbeat_s > self._limit_s:
             return f"the event loop has stood still for {now - self._heartbeat_s:.0f} s"
         generation = self._app.consumer_generation_id

@@ -138,6 +138,14 @@ def test_a_bad_setting_is_two_lines_and_no_traceback(freshet: Freshet, monkeypat
     assert ran.err.startswith("freshet: FRESHET_PARTITIONS cannot be 'many'")
 
 
+def test_a_setting_by_its_former_name_is_one_line_on_stderr(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_LETTERS_ALARM", "0.5")
+    ran = freshet("config", "show", "--json")
+    assert json.loads(ran.out)["dead_letter_alarm_ratio"] == {"value": 0.5, "source": "environment"}
+    (notice,) = ran.err.splitlines()
+    assert "FRESHET_LETTERS_ALARM is now FRESHET_DEAD_LETTER_ALARM_RATIO" in notice
+
+
 def test_an_absent_broker_is_two_lines_and_no_traceback(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
     ran = freshet("topics", "plan", "--bootstrap", f"{HOST}:{free_port()}")

@@ -82,7 +82,7 @@ class Screen:
         yield on_progress
 
     def slates(self, before: Sequence[Item], after: Sequence[Item], catalogue: Mapping[str, Upload], kind: str) -> None:
-        """Two slates side by side; what is of the kind stands out."""
+        """Two slates side by side; videos of the kind are highlighted."""
         table = Table("", "before", "after", box=SIMPLE_HEAD, pad_edge=False)
         for rank in range(max(len(before), len(after))):
             cells = (_cell(slate, rank, catalogue, kind) for slate in (before, after))

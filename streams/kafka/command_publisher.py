@@ -14,7 +14,7 @@ from streams.kafka.command_reader import command_reader
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.security import librdkafka_options
 
-BY_KEY = -1  # librdkafka chooses the partition: by murmur2 of the key, or by chance where there is none
+BY_KEY = -1  # librdkafka chooses the partition: by murmur2 of the key, or at random where there is none
 FLUSH_MARGIN_S = 10.0  # how much longer than librdkafka itself we wait for a delivery report
 
 

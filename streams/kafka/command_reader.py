@@ -59,7 +59,7 @@ class CommandReader:
                 yield from records_of(batch)
 
     def follow(self, places: Mapping[str, int]) -> None:
-        """Stand at the present end of one partition of each topic; `new_records` gives what is written from now on."""
+        """Seek to the present end of one partition of each topic; `new_records` gives what is written from now on."""
         ends = {topic: _ask(topic, watermarks, self._consumer, topic, p)[1] for topic, p in places.items()}
         self._consumer.assign([TopicPartition(topic, p, ends[topic]) for topic, p in places.items()])
 

@@ -79,7 +79,7 @@ class PlaintextProbe:
         return any(is_broker_ready(host, port) for host, port in addresses(self._bootstrap))
 
     def timed_out(self, limit_s: float) -> OperatorError:
-        """What to say when none did."""
+        """The error when none did."""
         return OperatorError(
             f"No Kafka broker answered at {self._bootstrap} within {limit_s:g} s.",
             "Start one with `freshet broker`, or name yours with --bootstrap host:port.",
@@ -120,7 +120,7 @@ class SecuredProbe:
         return True
 
     def timed_out(self, limit_s: float) -> OperatorError:
-        """What to say when Kafka neither accepted nor refused."""
+        """The error when Kafka neither accepted nor refused the connection."""
         where = f"Kafka at {self._settings.bootstrap}"
         return OperatorError(
             f"{where} did not accept the connection within {limit_s:g} s: {self._last_error}.",
@@ -145,7 +145,7 @@ def _raise_if_refused(complaint: "KafkaError", settings: Settings) -> None:
 
 
 def _why_not_trusted(settings: Settings) -> str:
-    """What Python's own handshake says: it tells a wrong name from a wrong authority, which librdkafka does not."""
+    """The reason by Python's own handshake, which distinguishes a wrong name from a wrong authority."""
     context = ssl.create_default_context(cafile=settings.kafka_ca or None)
     for host, port in addresses(settings.bootstrap):
         try:

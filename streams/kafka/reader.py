@@ -36,7 +36,7 @@ class GrouplessConsumer(Protocol):
 def groupless(
     settings: Settings, options: Mapping[str, object] | None = None, *, close_in_background: bool = False
 ) -> Iterator[GrouplessConsumer]:
-    """A consumer without a group: it reads what it is told to and commits nothing by itself.
+    """A consumer without a group: it reads the partitions that it is assigned and commits nothing by itself.
 
     options              of librdkafka, over the usual ones
     close_in_background  close it in a thread of its own: a client that lost its broker may never come to an end

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -167,7 +167,7 @@ def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Config]
     }
 
 
-def _state(partitions: Sequence[Mapping[str, Any]], config: Config) -> TopicState:
+def _state(partitions: Sequence[Mapping[str, Sequence[int]]], config: Config) -> TopicState:
     return TopicState(len(partitions), min(len(partition["replica_nodes"]) for partition in partitions), config)
 
 

@@ -30,7 +30,7 @@ class Line(NamedTuple):
     kind: str
     key: bytes
     at_ms: int
-    value: bytes  # as it stands in the file
+    value: bytes  # as it is in the file
     message: feedback.Feedback | videos.Uploads
 
 

@@ -31,7 +31,7 @@ def contains_user_id(data: bytes | None, user_id: str) -> bool:
 
 
 def lines_with_user_id(file: Path, user_id: str) -> Iterator[int]:
-    """Numbers of the lines of a file, from 1, in which the id stands as a word or as a whole JSON string."""
+    """Numbers of the lines of a file, from 1, in which the id is a word or a whole JSON string."""
     raw = user_id.encode()
     word = re.compile(rb"(?<!" + PART_OF_ID + rb")" + re.escape(raw) + rb"(?!" + PART_OF_ID + rb")")
     with file.open("rb") as lines:
@@ -45,7 +45,7 @@ def _in_plain_json(data: bytes, user_id: str, raw: bytes) -> bool:
 
 
 def _in_escaped_json(data: bytes, user_id: str) -> bool:
-    """Whether a JSON string that has escapes in it reads as the id, or holds JSON in which the id stands."""
+    """Whether a JSON string that has escapes in it reads as the id, or holds JSON that holds the id."""
     for token in STRING.findall(data):
         if b"\\" not in token:
             continue

@@ -79,7 +79,7 @@ class QdrantIndex:
         if not await self._exists():
             await self._create()
             log.info("%s is new and empty; `freshet rebuild` fills it from features.v1", self._collection)
-        found = await self._write("describe it", lambda: self._client.get_collection(self._collection))
+        found = await self._write("describe the collection", lambda: self._client.get_collection(self._collection))
         self._check(found)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
         for field, kind in FIELDS.items():

@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -85,7 +84,7 @@ def to_point(video: IndexedVideo, dims: Dims) -> models.PointStruct:
     return models.PointStruct(id=point_id(video.video_id), vector=lists, payload=payload)
 
 
-def to_video(payload: Mapping[str, Any]) -> Encoded:
+def to_video(payload: Mapping[str, object]) -> Encoded:
     """The video of a point, without its vectors."""
     return msgspec.convert({"kind": "encoded", **payload}, Encoded)
 

@@ -39,7 +39,11 @@ def run_worker(name: str, settings: Settings) -> None:
     os.nice(NICE.get(name, 0))
     app = BUILDERS[name](settings)
     health = Health(app, name, settings)
-    options: dict[str, Any] = {"loglevel": settings.log_level, "logfile": None, "redirect_stdouts": False}
+    options: dict[str, Any] = {  # Faust types each of them otherwise
+        "loglevel": settings.log_level,
+        "logfile": None,
+        "redirect_stdouts": False,
+    }
     worker = Worker(app, quiet=True, **options)
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

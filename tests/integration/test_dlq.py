@@ -17,12 +17,7 @@ from streams.cli.dlq import readable
 from streams.dead_letters import store
 from streams.dead_letters.publisher import ALARM_INTERVAL_S, WINDOW_S, Alarm, to_record
 from streams.dead_letters.store import StoredDeadLetter, groups, newest, why_not_replayable
-from streams.errors import OperatorError
 from streams.kafka import topic_admin
-from streams.kafka.command_publisher import command_publisher
-from streams.kafka.command_reader import command_reader
-from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.records import partition_of
 from tests.support.brokers import broker_in
 from tests.support.command import freshet
 from tests.support.events import NOON, watched
@@ -270,39 +265,3 @@ def limit_letters(settings: Settings, size: int) -> None:
     limit = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": str(size)})
     with topic_admin.connected(settings) as client:
         client.alter_configs([limit])
-
-
-@pytest.mark.connected
-def test_a_command_publishes_in_order_and_names_what_the_broker_refuses(settings: Settings) -> None:
-    topic = FEEDBACK.full(settings.prefix)
-    records = [Outgoing(b"ana", str(number).encode(), [("n", b"1")]) for number in range(3)]
-    with command_publisher(settings, limit_s=10, remedy="Do that.") as publisher:
-        offsets = publisher.publish(topic, records)
-        with pytest.raises(OperatorError, match=rf"{topic}: a record was not confirmed: .* Do that\."):
-            publisher.publish(topic, [Outgoing(b"ana", bytes(MAX_RECORD_BYTES + 1))])
-        with pytest.raises(OperatorError, match=r"There is no topic nobody\.made\.me"):
-            publisher.publish("nobody.made.me", records)
-    found = everything(settings, FEEDBACK)
-    assert [(one.offset, one.value) for one in found] == list(zip(offsets, (b"0", b"1", b"2"), strict=True))
-    assert {one.partition for one in found} == {partition_of(b"ana", settings.partitions)}
-
-
-@pytest.mark.connected
-def test_what_is_written_after_a_command_began_is_followed_and_not_read(settings: Settings) -> None:
-    topic, partition = FEEDBACK.full(settings.prefix), partition_of(b"ana", settings.partitions)
-    publish(settings, FEEDBACK, [("ana", b"before")])
-    with command_reader(settings, {"group.id": f"{settings.prefix}reader"}) as reader:
-        reader.follow({topic: partition})
-        records = reader.records(topic)
-        assert next(records).value == b"before"
-        publish(settings, FEEDBACK, [("ana", b"after")])
-        assert list(records) == []
-        followed: list[bytes | None] = []
-        wait_until(
-            "it is followed", lambda: bool(followed.extend(one.value for one in reader.new_records(0.2)) or followed)
-        )
-        assert followed == [b"after"]
-        assert reader.committed(topic, partition) is None
-        reader.commit(topic, {partition: 1})
-        assert reader.committed(topic, partition) == 1
-        assert [one.value for one in reader.records(topic, {partition: 1})] == [b"after"]

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import faust
-
 from encoders.base import Content
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
@@ -17,6 +15,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed
 from ranker.retrieval.exact import ExactIndex
+from schemas.agents import Agent
 from schemas.messages.videos import CatalogueRecord, Uploads, decode_time
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
@@ -25,6 +24,7 @@ from streams.encoding import agent as encoding_agent
 from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaBatch, MediaLoader
 from streams.encoding.step import EmbedStep
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
 from streams.kafka.records import Record, partition_of
@@ -40,7 +40,6 @@ from streams.ranking.progress import RankedOffsets
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
-from streams.worker.agents import Agent
 
 if TYPE_CHECKING:
     from streams.qdrant.index import QdrantIndex
@@ -49,11 +48,11 @@ ENCODER_POLL, RANKER_POLL = 200, 8000  # a rebalance waits for the in-flight pol
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
-def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> faust.App:
+def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> BatchApp:
     """A batch-wise Faust app whose consumer group is prefix and name; a poll brings `at_most` records."""
     datadir = settings.data_dir / "faust" / name
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
-    app = faust.App(
+    app = BatchApp(
         f"{settings.prefix}{name}",
         broker=[f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
         datadir=datadir,
@@ -76,7 +75,7 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> faust.Ap
     return app
 
 
-def build_profiles(settings: Settings) -> faust.App:
+def build_profiles(settings: Settings) -> BatchApp:
     """Feedback to profiles and trends."""
     app = new_app(Agent.PROFILES, settings)
     out = ConfirmedProducer(app)
@@ -85,7 +84,7 @@ def build_profiles(settings: Settings) -> faust.App:
     return app
 
 
-def build_encoder(settings: Settings) -> faust.App:
+def build_encoder(settings: Settings) -> BatchApp:
     """Uploads to features, and to a Qdrant server where one is set."""
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
 
@@ -110,7 +109,7 @@ def build_encoder(settings: Settings) -> faust.App:
     return app
 
 
-def build_ranker(settings: Settings) -> faust.App:
+def build_ranker(settings: Settings) -> BatchApp:
     """Changed profiles to slates."""
     app = new_app(Agent.RANKER, settings, at_most=RANKER_POLL)
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
@@ -135,7 +134,7 @@ def build_ranker(settings: Settings) -> faust.App:
 BUILDERS = {Agent.PROFILES: build_profiles, Agent.ENCODER: build_encoder, Agent.RANKER: build_ranker}
 
 
-def _server_index(app: faust.App, settings: Settings) -> "QdrantIndex | None":
+def _server_index(app: BatchApp, settings: Settings) -> "QdrantIndex | None":
     """The Qdrant server that is set, or None; it is looked at before the first event."""
     if not settings.qdrant_url:
         return None
@@ -150,7 +149,7 @@ def _server_index(app: faust.App, settings: Settings) -> "QdrantIndex | None":
     return index
 
 
-def __getattr__(name: str) -> faust.App:
+def __getattr__(name: str) -> BatchApp:
     """The apps by name, built when asked for: Faust's command line asks for `profiles`, `encoder` or `ranker`."""
     if name not in BUILDERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(BUILDERS)}")

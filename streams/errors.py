@@ -2,11 +2,11 @@
 
 
 class OperatorError(Exception):
-    """Something that a person can put right; `code` becomes the exit status."""
+    """Something that a person can correct."""
 
-    def __init__(self, cause: str, remedy: str = "", code: int = 1) -> None:
+    def __init__(self, cause: str, remedy: str = "", exit_code: int = 1) -> None:
         super().__init__(cause)
-        self.cause, self.remedy, self.code = cause, remedy, code
+        self.cause, self.remedy, self.exit_code = cause, remedy, exit_code
 
     def __str__(self) -> str:
         return f"{self.cause} {self.remedy}".strip()

@@ -13,6 +13,7 @@ from schemas.settings.model import SECRETS, Settings
 
 ENVIRONMENT_PREFIX = "FRESHET_"
 FILE_NAME = "freshet.toml"
+RENAMED = {"letters_alarm": "dead_letter_alarm_ratio"}  # former keys, which are understood for one more release
 OTHER_VARIABLES = frozenset(("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA"))  # read elsewhere
 
 Source = Literal["flag", "environment", "file", "default"]
@@ -28,6 +29,7 @@ class Loaded:
 
     settings: Settings
     sources: Mapping[str, Source]
+    notices: tuple[str, ...] = ()  # one sentence for each setting that was given by its former name
 
     def shown(self) -> dict[str, dict[str, object]]:
         """Value and source by key as they may be printed: secrets masked."""
@@ -47,15 +49,17 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | N
         ("environment", dict(_from_environment(environ))),
         ("flag", given),
     ]
+    notices = tuple(notice for source, layer in layers for notice in _notices(source, layer, file))
     values: dict[str, object] = {}
     sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
     for source, layer in layers:
-        values.update(layer)
-        sources.update(dict.fromkeys(layer, source))
+        current = _by_current_names(layer)
+        values.update(current)
+        sources.update(dict.fromkeys(current, source))
     try:
-        return Loaded(Settings(**values), sources)  # type: ignore[arg-type]  # pydantic checks the values
+        return Loaded(Settings(**values), sources, notices)  # type: ignore[arg-type]  # pydantic checks the values
     except ValidationError as error:
-        raise SettingsError(_sentence(error, sources, file)) from None
+        raise SettingsError(" ".join((*notices, _sentence(error, sources, file)))) from None
 
 
 def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -64,6 +68,18 @@ def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
         return Path(named).expanduser()
     here = folder / FILE_NAME
     return here if here.is_file() else None
+
+
+def _by_current_names(layer: Mapping[str, object]) -> dict[str, object]:
+    """The same values; where a setting is given by both names, the current one counts."""
+    former = {RENAMED[key]: value for key, value in layer.items() if key in RENAMED}
+    return former | {key: value for key, value in layer.items() if key not in RENAMED}
+
+
+def _notices(source: Source, layer: Mapping[str, object], file: Path | None) -> Iterator[str]:
+    for key in sorted(layer.keys() & RENAMED.keys()):
+        former, current = (_place(name, source, file) for name in (key, RENAMED[key]))
+        yield f"{former} is now {current}; the former name is understood for one more release."
 
 
 def _folders(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
@@ -79,7 +95,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in OTHER_VARIABLES:
             continue
         key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if key in Settings.model_fields:
+        if key in Settings.model_fields or key in RENAMED:
             yield key, environ[variable]
         elif (secret := key.removesuffix("_file")) in SECRETS:
             yield secret, _read(Path(environ[variable]), variable).strip()
@@ -94,7 +110,7 @@ def _from_file(file: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}. Write lines like: partitions = 8") from None
     for key in values:
-        if key not in Settings.model_fields:
+        if key not in Settings.model_fields and key not in RENAMED:
             raise SettingsError(f"{file}: {key} is no setting; the nearest is {_nearest(key)}. Rename it.")
     return values
 
@@ -119,12 +135,17 @@ def _sentence(error: ValidationError, sources: Mapping[str, Source], file: Path 
     key = str(first["loc"][0])
     if key not in Settings.model_fields:
         return f"{key} is no setting; the nearest one is {_nearest(key)}."
-    place = {
+    place = _place(key, sources[key], file)
+    value = "the value" if key in SECRETS else repr(first["input"])
+    need = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."
+
+
+def _place(key: str, source: Source, file: Path | None) -> str:
+    """Where a setting is given, as the operator wrote it."""
+    return {
         "flag": f"--{key.replace('_', '-')}",
         "environment": ENVIRONMENT_PREFIX + key.upper(),
         "file": f"{key} in {file}",
         "default": f"the default of {key}",
-    }[sources[key]]
-    value = "the value" if key in SECRETS else repr(first["input"])
-    need = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."
+    }[source]

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
         86_400_000, description="an event so much older than the newest is late"
     )
     erasure_key: SecretStr = Field(SecretStr(""), description="key that the ids of erased people are hashed with")
-    letters_alarm: Share = Field(0.01, description="share of dead letters above which an agent raises an alarm")
+    dead_letter_alarm_ratio: Share = Field(
+        0.01, description="share of dead letters above which an agent raises an alarm"
+    )
     poll_records: PositiveInt = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(
         120.0, description="a worker that makes no progress for so long ends"

@@ -1,6 +1,6 @@
 """The command line. A command module is one import and one `add_typer` or `command` line here.
 
-Commands import what they need when they run, so that `freshet --help` is quick.
+It is a leaf: nothing imports it. Commands import what is heavy when they run, so that `freshet --help` is quick.
 """
 
 import logging
@@ -27,7 +27,7 @@ from streams.cli import (
     topics,
     train,
 )
-from streams.cli.errors import report
+from streams.cli.errors import print_error
 
 app = typer.Typer(
     name="freshet",
@@ -66,11 +66,11 @@ app.command()(forget.forget)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: a fault is one line of cause and one of remedy, never a traceback first."""
+    """Run a command and exit: an error is a line of cause and one of remedy, a traceback only with FRESHET_DEBUG."""
     if not os.environ.get("FRESHET_DEBUG"):
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its tries are told by us, in one line each
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # we report its attempts ourselves, in one line each
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="freshet")
-    except Exception as error:  # every error ends here, and each is told
-        sys.exit(report(error))
+    except Exception as error:  # every error ends here, and each is printed
+        sys.exit(print_error(error))
     sys.exit(0)

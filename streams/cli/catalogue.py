@@ -1,7 +1,10 @@
-"""Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person."""
+"""Questions about the catalogue: search by words, similar videos, re-uploads, a playlist for a person.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from ranker.retrieval.index import SearchFilter
     from schemas.messages.videos import Encoded
     from schemas.settings.model import Settings
+
 FUSED = "fused"  # what `--by` calls the retrieval vector
 By = Annotated[str, typer.Option("--by", help="What to compare: text, image, audio, another modality, or fused.")]
 Many = Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many videos.")]
@@ -31,9 +35,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find videos whose text means what the words mean."""
-    from streams.operations.search import search as found
+    from streams.operations import search as operation
 
-    show(found(settings, words, many, where(language, category), echo_err), as_json)
+    show(operation.search(settings, words, many, where(language, category), echo_err), as_json)
 
 
 @configured
@@ -46,10 +50,13 @@ def similar(
     category: Category = None,
     as_json: Json = False,
 ) -> None:
-    """Find videos that are like one of them in text, picture, sound or all together."""
-    from streams.operations.search import similar as found
+    """Find videos that are similar to one of them in text, picture, sound or all together."""
+    from streams.operations import search as operation
 
-    show(found(settings, video_id, vector_name(settings, by), many, where(language, category), echo_err), as_json)
+    show(
+        operation.similar(settings, video_id, vector_name(settings, by), many, where(language, category), echo_err),
+        as_json,
+    )
 
 
 @configured
@@ -58,9 +65,9 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
     from encoders.modalities.configured import modalities_of
     from ranker.library.duplicates import groups
     from ranker.library.duplicates import reuploads as duplicates_in
-    from streams.operations.snapshot import read_stored
+    from streams.operations.snapshot import read_stored_library
 
-    pairs = duplicates_in(read_stored(settings, echo_err), modalities_of(settings).same)
+    pairs = duplicates_in(read_stored_library(settings, echo_err), modalities_of(settings).same)
     for group in groups(pairs):
         ids = {video.video_id for video in group}
         alike = [
@@ -69,7 +76,7 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
             if pair.first.video_id in ids
         ]
         if as_json:
-            write_json({"videos": [told(video) for video in group], "pairs": alike})
+            write_json({"videos": [as_dict(video) for video in group], "pairs": alike})
         else:
             typer.echo(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
     echo_err(f"{len(pairs)} pairs")
@@ -77,17 +84,17 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
 
 @configured
 def review(settings: "Settings", as_json: Json = False) -> None:
-    """List what the safety gate limited, until when, or dropped, with the reasons, for somebody to look at."""
+    """List what the safety gate limited, until when, or dropped, with the reasons, for a person to review."""
     from encoders.moderation.policy import KIND, LIMITED
     from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
     from streams.cli.forget import moment
-    from streams.operations.snapshot import read_stored
+    from streams.operations.snapshot import read_stored_library
 
-    gallery = read_stored(settings, echo_err)
+    library = read_stored_library(settings, echo_err)
     now_ms = time.time() * 1000
-    until_ms = {video_id: until for video_id, video in gallery.videos.items() if (until := restricted_until_ms(video))}
-    limited = [gallery.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]
-    dropped = [one for one in gallery.withdrawn.values() if (one.reason or "").startswith(KIND)]
+    until_ms = {video_id: until for video_id, video in library.videos.items() if (until := restricted_until_ms(video))}
+    limited = [library.videos[video_id] for video_id, until in until_ms.items() if until > now_ms]
+    dropped = [one for one in library.withdrawn.values() if (one.reason or "").startswith(KIND)]
     for video in limited:
         scores = {label: share for label, share in video.labels.items() if label.startswith(KIND) and label != LIMITED}
         until = until_ms[video.video_id]
@@ -96,7 +103,7 @@ def review(settings: "Settings", as_json: Json = False) -> None:
             write_json({"video_id": video.video_id, "verdict": "limit", "labels": scores} | expiry)
         else:
             figures = ", ".join(f"{label} {share:.2f}" for label, share in scores.items())
-            line(video, f"limit  {figures}" + ("" if until == FOR_GOOD else f"  until {moment(until)}"))
+            print_line(video, f"limit  {figures}" + ("" if until == FOR_GOOD else f"  until {moment(until)}"))
     for one in dropped:
         if as_json:
             write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
@@ -116,16 +123,17 @@ def playlist(
     as_json: Json = False,
 ) -> None:
     """Put videos into a sequence for a person, each leading to the next."""
-    from ranker.library.playlist import playlist as made
-    from streams.operations.snapshot import read_gallery, wish_of
+    from ranker.library import playlist as playlists
+    from streams.operations.snapshot import read_library, wish_of
 
-    gallery = read_gallery(settings, echo_err)
-    for step in made(gallery, wish_of(settings, gallery, user_id, theme), many, where(language, category)):
-        fits = {"theme": step.theme, "interest": step.interest, "follows": step.follows}
+    library = read_library(settings, echo_err)
+    wish = wish_of(settings, library, user_id, theme)
+    for step in playlists.playlist(library, wish, many, where(language, category)):
+        scores = {"theme": step.theme, "interest": step.interest, "follows": step.follows}
         if as_json:
-            write_json(told(step.video) | fits)
+            write_json(as_dict(step.video) | scores)
         else:
-            line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
+            print_line(step.video, ", ".join(f"{name} {value:.2f}" for name, value in scores.items()))
 
 
 def vector_name(settings: "Settings", by: str) -> str:
@@ -140,7 +148,7 @@ def vector_name(settings: "Settings", by: str) -> str:
 
 
 def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "SearchFilter":
-    """The conditions of the options."""
+    """The options as a filter."""
     from ranker.retrieval.index import SearchFilter
 
     return SearchFilter(languages=tuple(languages or ()), categories=tuple(categories or ()))
@@ -150,21 +158,21 @@ def show(hits: "Sequence[Hit]", as_json: bool) -> None:
     """Hits as lines, best first, or as JSON lines."""
     for hit in hits:
         if as_json:
-            write_json(told(hit.video) | {"score": round(hit.score, 4)})
+            write_json(as_dict(hit.video) | {"score": round(hit.score, 4)})
         else:
-            line(hit.video, f"{hit.score:.3f}")
+            print_line(hit.video, f"{hit.score:.3f}")
     if not hits:
-        echo_err("nothing was found")
+        echo_err("no video was found")
 
 
-def told(video: "Encoded") -> dict[str, Any]:
-    """What scripts are told of a video: all but its vectors."""
+def as_dict(video: "Encoded") -> dict[str, object]:
+    """A video for scripts: everything but its vectors."""
     import msgspec
 
     return {key: value for key, value in msgspec.to_builtins(video).items() if key not in ("vectors", "kind")}
 
 
-def line(video: "Encoded", figures: str) -> None:
+def print_line(video: "Encoded", figures: str) -> None:
     """One line for people: figures, id, title, tags."""
     tags = ", ".join(video.tags)
     typer.echo(f"{figures}  {video.video_id:<14} {video.title or '(no title)'}{f'  [{tags}]' if tags else ''}")

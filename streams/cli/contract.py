@@ -1,13 +1,19 @@
-"""`freshet contract`: whether what stands on the topics keeps the contract."""
+"""`freshet contract`: whether the messages on the topics keep the contract.
 
-from typing import TYPE_CHECKING, Annotated, Any
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.options import Json, configured, write_json
+from streams.errors import OperatorError
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
+    from streams.operations.contract.verify import Verified
 
 app = typer.Typer(help="Check the messages on the topics against the contract.", no_args_is_help=True)
 
@@ -25,30 +31,27 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read every topic from its start to its present end; fail if a message breaks a rule."""
-    from streams.errors import OperatorError
-    from streams.operations.contract.verify import run
+    from streams.operations.contract import verify as operation
 
     if not from_start:
-        raise OperatorError("The rules reach from one message to the next.", "Report --from-start to read all.", 2)
-    told = list(run(settings))
-    breaches = sum(topic["breaches"] for topic in told)
+        raise OperatorError("The rules compare messages with earlier ones.", "Give --from-start to read all.", 2)
+    verified = list(operation.verify(settings))
+    breaches = sum(one.breaches for one in verified)
     if as_json:
-        write_json({"topics": told, "breaches": breaches})
+        write_json({"topics": [one.as_json() for one in verified], "breaches": breaches})
     else:
-        _show(told)
+        _show(verified)
     raise typer.Exit(1 if breaches else 0)
 
 
-def _show(told: list[dict[str, Any]]) -> None:
-    from streams.operations.contract.facts import Breach
-
-    wide = max(len(topic["topic"]) for topic in told)
-    typer.echo(f"{'topic':{wide}}  {'records':>9}  {'breaches':>8}")
-    for topic in told:
-        note = f"  ({topic['repeats']} came again with their version)" if topic.get("repeats") else ""
-        typer.echo(f"{topic['topic']:{wide}}  {topic['records']:>9}  {topic['breaches']:>8}{note}")
-    for topic in told:
-        for one in topic["first"]:
-            typer.echo(str(Breach(**one)))
-        if topic["breaches"] > len(topic["first"]):
-            typer.echo(f"{topic['topic']}: and {topic['breaches'] - len(topic['first'])} more")
+def _show(verified: Sequence["Verified"]) -> None:
+    width = max(len(one.topic) for one in verified)
+    typer.echo(f"{'topic':{width}}  {'records':>9}  {'breaches':>8}")
+    for one in verified:
+        note = f"  ({one.repeats} published again with their version)" if one.repeats else ""
+        typer.echo(f"{one.topic:{width}}  {one.records:>9}  {one.breaches:>8}{note}")
+    for one in verified:
+        for breach in one.first:
+            typer.echo(str(breach))
+        if one.breaches > len(one.first):
+            typer.echo(f"{one.topic}: and {one.breaches - len(one.first)} more")

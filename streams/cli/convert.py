@@ -1,4 +1,4 @@
-"""Commands that turn recorded logs of others into Freshet's JSONL."""
+"""Commands that turn public data sets into Freshet's JSONL."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,16 +22,16 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Keep so many events, and
 @app.command("kuairand")
 def kuairand(src: Source, out: Out, limit: Limit = None, as_json: Json = False) -> None:
     """Convert KuaiRand-Pure: exposures of a short-video app."""
-    _say(convert_kuairand(src, out, limit), out, as_json)
+    _print_counts(convert_kuairand(src, out, limit), out, as_json)
 
 
 @app.command("movielens")
 def movielens(src: Source, out: Out, limit: Limit = None, as_json: Json = False) -> None:
     """Convert MovieLens: films and ratings; watch times are nominal, all times 260 weeks later."""
-    _say(convert_movielens(src, out, limit), out, as_json)
+    _print_counts(convert_movielens(src, out, limit), out, as_json)
 
 
-def _say(counts: Counts, out: Path, as_json: bool) -> None:
+def _print_counts(counts: Counts, out: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(asdict(counts)))
         return

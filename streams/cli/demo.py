@@ -1,4 +1,7 @@
-"""`freshet demo`: the whole of Freshet at once, on made-up or recorded events."""
+"""`freshet demo`: the whole of Freshet at once, on made-up or recorded events.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import time
 from pathlib import Path
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.demo.log import Recorded
 
-INTERRUPTED = 130  # as shells say it
+INTERRUPTED = 130  # what a shell returns after Ctrl-C
 
 
 @with_loaded
@@ -46,7 +49,7 @@ def demo(
         with run_folder(loaded.settings.data_dir, keep) as folder:
             screen.report(f"reading {log or 'a made-up log'}")
             recorded = _log(loaded.settings, log, events, folder)
-            settings, own_broker = _apart(loaded, folder)
+            settings, own_broker = _isolated(loaded, folder)
             shown = put_clips(clips, Path(settings.media_root))
             with stage(settings, folder, own_broker, keep, screen) as ready:
                 report = play(ready, recorded, shown)
@@ -71,8 +74,8 @@ def _log(settings: "Settings", log: Path | None, events: int | None, folder: Pat
     return recorded(log, events, folder)
 
 
-def _apart(loaded: "Loaded", folder: Path) -> "tuple[Settings, bool]":
-    """Settings under which the demo meets nobody else's data, and whether it runs a broker of its own."""
+def _isolated(loaded: "Loaded", folder: Path) -> "tuple[Settings, bool]":
+    """Settings that keep the demo apart from all other data, and whether it runs a broker of its own."""
     from streams.kafka.security import without_security
 
     settings, sources = loaded.settings, loaded.sources

@@ -8,34 +8,34 @@ import typer
 from streams.errors import OperatorError
 
 
-def report(error: Exception) -> int:
+def print_error(error: Exception) -> int:
     """Write cause and remedy to stderr; returns the exit status."""
     if os.environ.get("FRESHET_DEBUG"):
         traceback.print_exception(error)
-    cause, remedy, code = explain(error)
+    cause, remedy, exit_code = parts_of(error)
     typer.echo(f"freshet: {cause}", err=True)
     if remedy:
         typer.echo(f"  -> {remedy}", err=True)
-    return code
+    return exit_code
 
 
-def explain(error: Exception) -> tuple[str, str, int]:
+def parts_of(error: Exception) -> tuple[str, str, int]:
     """Cause, remedy and exit status of an error."""
-    from encoders.base import ModelError
+    from encoders.base import ModelError  # heavy, and only an error needs them
     from ranker.retrieval.index import IndexUnavailable
     from schemas.settings.load import SettingsError
 
     match error:
         case OperatorError():
-            return error.cause, error.remedy, error.code
+            return error.cause, error.remedy, error.exit_code
         case SettingsError():
             return str(error), "`freshet config show` lists every setting with its source.", 2
         case ModelError():
             return str(error), "", 2
         case IndexUnavailable():
-            return f"{error}.", "See that Qdrant runs at FRESHET_QDRANT_URL, or unset it to do without.", 1
+            return f"{error}.", "Check that Qdrant runs at FRESHET_QDRANT_URL, or unset it to do without.", 1
         case OSError() if error.filename:
             return f"{error.filename}: {error.strerror}.", "Correct the path or its rights.", 1
         case _:
-            what = " ".join(str(error).split()) or "no text"
-            return f"{type(error).__name__}: {what}", "Set FRESHET_DEBUG=1 to see where it happened.", 1
+            message = " ".join(str(error).split()) or "no message"
+            return f"{type(error).__name__}: {message}", "Set FRESHET_DEBUG=1 to see where it happened.", 1

@@ -1,9 +1,12 @@
-"""`freshet forget`: erase a person, and prove that nothing is left."""
+"""`freshet forget`: erase a person, and prove that nothing is left.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +26,7 @@ def forget(
     wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for the agents.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Erase a person and wait until it is done; with --prove, count what is left of them, and fail if it may not be."""
+    """Erase a person and wait until it is done; with --prove, count what is left, and fail if something may not be."""
     user_id = _id_of(sys.stdin.readline().strip() if user == "-" else user)
     if prove:
         _prove(settings, user_id, as_json)
@@ -36,53 +39,56 @@ def _id_of(user: str) -> str:
 
     why = why_not_an_id("user_id", user) if user else "$.user_id is empty"
     if why:
-        raise typer.BadParameter(f"that is no id of a person: {why}", param_hint="USER")
+        raise typer.BadParameter(f"that is not a user id: {why}", param_hint="USER")
     return user
 
 
 def _forget(settings: "Settings", user_id: str, at_ms: int, wait_s: float, as_json: bool) -> None:
     from streams.dead_letters.validation import FUTURE_MS
-    from streams.operations.erase import forget as erase
+    from streams.operations import erase
 
     if at_ms > time.time() * 1000 + FUTURE_MS:
-        raise typer.BadParameter(
-            "that lies in the future; what has not happened cannot be forgotten", param_hint="--at-ms"
-        )
-    seconds = erase(settings, user_id, at_ms, wait_s, echo_err)
+        raise typer.BadParameter("that is in the future; what has not happened cannot be erased", param_hint="--at-ms")
+    seconds = erase.forget(settings, user_id, at_ms, wait_s, echo_err)
     if as_json:
         write_json({"at_ms": at_ms, "seconds": seconds})
     elif seconds:
         typer.echo(f"erased in {max(seconds.values()):.2f} s")
     else:
-        typer.echo("nothing of before was left: this person had been erased at a later time, and has come back since")
+        typer.echo("nothing was left to erase: this person was erased at a later time already, and has come back since")
 
 
 def _prove(settings: "Settings", user_id: str, as_json: bool) -> None:
-    from streams.operations.erasure_audit import traces
+    from streams.operations.erasure_audit import audit
 
     found = []
-    for one in traces(settings, user_id):
+    for one in audit(settings, user_id):
         found.append(one)
         if not as_json:
-            typer.echo(told(one))
+            typer.echo(as_text(one))
     left = sum(one.hits for one in found if one.must_be_gone)
     expires = max((one.gone_ms for one in found if one.gone_ms is not None), default=None)
     if as_json:
-        write_json({"left": left, "gone_ms": expires, "places": [fields(one) for one in found]})
+        write_json({"left": left, "gone_ms": expires, "places": [as_dict(one) for one in found]})
     else:
         until = f"; the rest is gone by {day(expires)}" if expires is not None else ""
         typer.echo(f"{left} hits in what must be gone{until}")
     raise typer.Exit(1 if left else 0)
 
 
-def fields(one: "AuditFinding") -> dict[str, Any]:
-    """A place as JSON."""
-    said = {"place": one.place, "kind": one.kind, "looked_at": one.looked_at, "hits": one.hits}
-    return said | {"tombstones": one.tombstones, "expires_ms": one.expires_ms, "gone_ms": one.gone_ms, "why": why(one)}
+def as_dict(one: "AuditFinding") -> dict[str, object]:
+    """A finding for scripts."""
+    counts = {"place": one.place, "kind": one.kind, "looked_at": one.looked_at, "hits": one.hits}
+    return counts | {
+        "tombstones": one.tombstones,
+        "expires_ms": one.expires_ms,
+        "gone_ms": one.gone_ms,
+        "why": why(one),
+    }
 
 
-def told(one: "AuditFinding") -> str:
-    """A place as a line."""
+def as_text(one: "AuditFinding") -> str:
+    """A finding as a line."""
     reason = why(one)
     return f"{one.place} ({one.kind}): {one.hits} hits in {one.looked_at}" + (f"; {reason}" if reason else "")
 
@@ -104,15 +110,15 @@ def why(one: "AuditFinding") -> str:
 
 def _when_it_expires(expires_ms: int | None, gone_ms: int | None) -> str:
     if expires_ms is None or gone_ms is None:
-        return "retention.ms says that they are kept for ever: set it"
+        return "retention.ms keeps them for ever: set it"
     return f"the last expires {day(expires_ms)} and is gone by {day(gone_ms)}"
 
 
 def _why_not_compacted(one: "AuditFinding") -> str:
     if one.alive:
-        return "the newest record under this key is no tombstone: erase the person first, and see that the agents run"
+        return "the newest record of this key is no tombstone: erase the person first, and check that the agents run"
     if not one.tombstones:
-        return "the id stands in what others' keys say: as a creator, until their videos are withdrawn"
+        return "the id is in records of other keys: as a creator, until their videos are withdrawn"
     config = one.config
     lag, most = (
         int(config["min.compaction.lag.ms"]),

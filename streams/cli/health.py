@@ -1,5 +1,9 @@
-"""How the workers of this machine are doing."""
+"""How the workers of this machine are doing.
 
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
+
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,8 +12,9 @@ from streams.cli.options import Json, configured, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
+    from streams.worker.health import Status
 
-FRESH_MS = 10_000  # a worker writes its status every second
+SILENT_MS = 10_000  # after which a worker is silent: it writes its status every second
 
 
 @configured
@@ -21,16 +26,12 @@ def health(
     as_json: Json = False,
 ) -> None:
     """Show this machine's workers; the exit status is 0 where every one named is ready, and 1 otherwise."""
-    import time
-
-    import msgspec
-
     from streams.worker.health import statuses
 
     found = [one for one in statuses(settings) if not names or one.agent in names]
-    silent = {one.pid for one in found if time.time() * 1000 - one.at_ms > FRESH_MS}
+    silent = {one.pid for one in found if time.time() * 1000 - one.at_ms > SILENT_MS}
     if as_json:
-        write_json([msgspec.to_builtins(one) | {"silent": one.pid in silent} for one in found])
+        write_json([_as_json(one, one.pid in silent) for one in found])
     else:
         for one in found:
             waits = f", waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
@@ -41,3 +42,10 @@ def health(
     missing = set(names or ()) - {one.agent for one in found}
     unready = [one for one in found if one.state != "ready" or one.pid in silent]
     raise typer.Exit(int(bool(unready or missing) or not found))
+
+
+def _as_json(status: "Status", silent: bool) -> dict[str, object]:
+    import msgspec
+
+    former_keys = {"in_hand": status.in_flight}  # kept for one release
+    return {**msgspec.to_builtins(status), "silent": silent, **former_keys}

@@ -1,4 +1,7 @@
-"""Commands that fill the index: from features.v1, and from a log of uploads."""
+"""Commands that fill the index: from features.v1, and from a log of uploads.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import time
 from pathlib import Path
@@ -13,17 +16,16 @@ if TYPE_CHECKING:
 
     from schemas.settings.model import Settings
 
-SAY_EVERY_S = 5.0
+PROGRESS_INTERVAL_S = 5.0
 
 
 @configured
 def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
-    from streams.qdrant.rebuild import rebuild as rebuilt
+    from streams.operations import rebuild as operation
 
-    echo_err(
-        f"{rebuilt(settings, echo_err, progress())} videos are in the index; the alias is {settings.qdrant_collection}"
-    )
+    count = operation.rebuild(settings, echo_err, progress())
+    echo_err(f"{count} videos are in the index; the alias is {settings.qdrant_collection}")
 
 
 @configured
@@ -31,25 +33,24 @@ def backfill(
     settings: "Settings",
     log: Annotated[Path, typer.Argument(help="A JSONL log of uploads.")],
 ) -> None:
-    """Describe a log's videos that the catalogue lacks or that other models described, behind the agents' back."""
-    from schemas.topics import UPLOADS
-    from streams.kafka.security import wait_for_authenticated_broker
-    from streams.logs.jsonl import messages
-    from streams.operations.backfill import backfill as filled
+    """Embed a log's videos that the catalogue lacks or that other models embedded, while the agents run."""
+    from streams.kafka.probe import wait_for_authenticated_broker
+    from streams.logs.jsonl import uploads_in
+    from streams.operations import backfill as operation
 
-    uploads = messages(log, UPLOADS)
+    uploads = uploads_in(log)
     wait_for_authenticated_broker(settings, echo_err)
-    echo_err(f"{filled(settings, uploads, progress())} videos were described")
+    echo_err(f"{operation.backfill(settings, uploads, progress())} videos were embedded")
 
 
 def progress() -> "Callable[[int, int], None]":
-    """Says every few seconds how many of all are done, and how long the rest will take."""
-    began = said = time.monotonic()
+    """A function that reports every few seconds how many of all are done, and how long the rest will take."""
+    began = reported = time.monotonic()
 
-    def moved(done: int, total: int) -> None:
-        nonlocal said
-        if (now := time.monotonic()) - said > SAY_EVERY_S or done == total:
-            said = now
+    def on_progress(done: int, total: int) -> None:
+        nonlocal reported
+        if (now := time.monotonic()) - reported > PROGRESS_INTERVAL_S or done == total:
+            reported = now
             echo_err(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
 
-    return moved
+    return on_progress

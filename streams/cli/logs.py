@@ -1,4 +1,7 @@
-"""Commands around messages: check a recorded log, send it, watch the slates."""
+"""Commands around messages: check a recorded log, send it, watch the slates.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -69,15 +72,14 @@ def send_log(settings: "Settings", file: Path, speed: str, as_json: bool) -> Non
     from rich.console import Console
     from rich.progress import Progress
 
-    from streams.logs.send import paced
-    from streams.logs.send import send as send_lines
+    from streams.logs import send as sending
 
     faults: list[Fault] = []
     with file.open("rb") as lines, Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("confirmed", total=file.stat().st_size)
         usable = _usable(lines, faults)
-        sent = send_lines(
-            paced(usable, pace) if pace else usable,
+        sent = sending.send(
+            sending.paced(usable, pace) if pace else usable,
             settings,
             lambda line: progress.advance(bar, len(line.value) + 1),
         )
@@ -124,17 +126,17 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Show slates as they come out, until Ctrl-C."""
-    from streams.logs.tail import answers
+    from streams.logs.tail import tail_recommendations
 
     echo_err(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
     with suppress(KeyboardInterrupt):
-        for answer in islice(answers(settings, user, from_start), count):
+        for record in islice(tail_recommendations(settings, user, from_start), count):
             if not as_json:
-                _show_slate(answer.user_id, answer.value)
-            elif answer.value is not None:
-                typer.echo(answer.value)
+                _show_slate(record.user_id, record.value)
+            elif record.value is not None:
+                typer.echo(record.value)
             else:
-                write_json({"user_id": answer.user_id, "erased": True})
+                write_json({"user_id": record.user_id, "erased": True})
 
 
 def _show_slate(user_id: str, value: bytes | None) -> None:
@@ -143,7 +145,7 @@ def _show_slate(user_id: str, value: bytes | None) -> None:
     from rich.table import Table
 
     from schemas.messages.recommendations import decode_recommendation
-    from streams.logs.tail import heading, why
+    from streams.logs.tail import heading, reasons_of
 
     if value is None:
         typer.echo(f"{user_id}: erased")
@@ -151,10 +153,10 @@ def _show_slate(user_id: str, value: bytes | None) -> None:
     try:
         slate = decode_recommendation(value)
     except msgspec.DecodeError as error:
-        echo_err(f"{user_id}: a slate that cannot be read: {error}")
+        echo_err(f"{user_id}: a slate that cannot be decoded: {error}")
         return
     typer.echo(heading(slate))
     table = Table("rank", "video", "score", "sources", "because", box=None)
     for item in slate.items:
-        table.add_row(str(item.rank), item.video_id, f"{item.score:.4f}", ", ".join(item.sources), why(item))
+        table.add_row(str(item.rank), item.video_id, f"{item.score:.4f}", ", ".join(item.sources), reasons_of(item))
     Console().print(table, markup=False)

@@ -3,7 +3,7 @@
 import inspect
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from schemas.settings.load import Loaded
 
 
-def _common(flag: str, text: str) -> Any:
+def _common(flag: str, text: str) -> Any:  # typer itself types an option as Any
     variable = "FRESHET_" + flag.removeprefix("--").replace("-", "_").upper()
     return typer.Option(flag, help=f"{text} (environment: {variable})", show_default=False)
 
@@ -33,7 +33,7 @@ def with_loaded(command: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command).parameters.values())[1:]
 
     @wraps(command)
-    def with_options(**arguments: Any) -> None:
+    def with_options(**arguments: Any) -> None:  # whatever the command declares
         flags = {name: arguments.pop(name) for name in COMMON}
         command(load_settings(flags), **arguments)
 
@@ -56,17 +56,20 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     @wraps(command)
-    def with_settings(loaded: "Loaded", **arguments: Any) -> None:
+    def with_settings(loaded: "Loaded", **arguments: object) -> None:
         command(loaded.settings, **arguments)
 
     return with_loaded(with_settings)
 
 
-def load_settings(flags: dict[str, Any]) -> "Loaded":
+def load_settings(flags: Mapping[str, object]) -> "Loaded":
     """Settings from flags, this process's environment and the settings file."""
-    from schemas.settings.load import load, settings_file
+    from schemas.settings.load import load, settings_file  # pydantic is slow to import, and `--help` needs none of it
 
-    return load(flags, os.environ, settings_file(os.environ, Path.cwd()))
+    loaded = load(flags, os.environ, settings_file(os.environ, Path.cwd()))
+    for notice in loaded.notices:
+        echo_err(notice)
+    return loaded
 
 
 def echo_err(line: str) -> None:
@@ -76,7 +79,7 @@ def echo_err(line: str) -> None:
 
 def write_json(value: object) -> None:
     """Write one JSON value as one line."""
-    import orjson
+    import orjson  # only where JSON is asked for
 
     typer.echo(orjson.dumps(value))
 

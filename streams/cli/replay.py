@@ -1,12 +1,15 @@
-"""Commands around replay: run a recorded log without a broker, and compare states by their digests."""
+"""Commands around replay: run a recorded log without a broker, and compare states by their digests.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -70,15 +73,15 @@ def progress_bar() -> "Progress":
     return Progress(console=Console(stderr=True))
 
 
-def _advancing(lines: Iterator[bytes], advance: Any) -> "Iterator[Line | Fault]":
+def _advancing(lines: Iterator[bytes], advance: Callable[[int], None]) -> "Iterator[Line | Fault]":
     from streams.logs.jsonl import read_log
 
-    def told() -> Iterator[bytes]:
+    def counted() -> Iterator[bytes]:
         for line in lines:
             advance(len(line))
             yield line
 
-    return read_log(told())
+    return read_log(counted())
 
 
 def _show(outcome: "Outcome", seconds: float, as_json: bool) -> None:

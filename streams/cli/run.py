@@ -1,12 +1,15 @@
-"""Commands that run the agents."""
+"""Commands that run the agents.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schemas.agents import Agent
 from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
-from streams.worker.agents import Agent
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -15,11 +18,13 @@ if TYPE_CHECKING:
 @configured
 def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
     """Run one agent in this process."""
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
+    from streams.kafka.probe import wait_for_authenticated_broker
     from streams.worker.run import run_worker
 
-    topic_admin.wait_for_authenticated_broker(settings, echo_err)
-    topic_admin.check(settings)
+    wait_for_authenticated_broker(settings, echo_err)
+    topic_admin.check(settings, TOPICS)
     run_worker(name.value, settings)
 
 
@@ -29,17 +34,20 @@ def up(
     with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
 ) -> None:
     """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C."""
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
+    from streams.kafka.probe import wait_for_authenticated_broker
+    from streams.local.broker import broker_if_none_answers
     from streams.worker import supervise
 
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
             if with_broker:
-                running.enter_context(supervise.broker_if_none_answers(settings, echo_err))
-            topic_admin.wait_for_authenticated_broker(settings, echo_err)
-            topic_admin.apply(settings, echo_err)
-            topic_admin.check(settings)
+                running.enter_context(broker_if_none_answers(settings, echo_err))
+            wait_for_authenticated_broker(settings, echo_err)
+            topic_admin.apply(settings, TOPICS, echo_err)
+            topic_admin.check(settings, TOPICS)
             supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, echo_err)
     except KeyboardInterrupt:
         echo_err("all stopped")

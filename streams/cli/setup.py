@@ -1,4 +1,7 @@
-"""Commands that prepare: the local broker, the settings, the models."""
+"""Commands that prepare: the local broker, the settings, the models.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from streams.local.broker import LocalBroker
 
 config = typer.Typer(help="Show the settings.", no_args_is_help=True)
-LOOK_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 @configured
@@ -30,25 +33,25 @@ def broker(
     treat_sigterm_as_ctrl_c()
     try:
         with local_broker(settings.data_dir, settings.cache_dir, port, reset, echo_err) as running:
-            _tell_started(running, as_json)
-            _watch_over(running)
+            _print_started(running, as_json)
+            _wait_for_end(running)
     except KeyboardInterrupt:
         echo_err("broker stopped")
 
 
-def _tell_started(running: "LocalBroker", as_json: bool) -> None:
+def _print_started(running: "LocalBroker", as_json: bool) -> None:
     if as_json and running.process:
         write_json({"bootstrap": running.bootstrap, "pid": running.process.pid, "folder": str(running.folder)})
-    echo_err(f"Kafka answers at {running.bootstrap}; its files lie in {running.folder}; Ctrl-C stops it")
+    echo_err(f"Kafka answers at {running.bootstrap}; its files are in {running.folder}; Ctrl-C stops it")
 
 
-def _watch_over(running: "LocalBroker") -> None:
+def _wait_for_end(running: "LocalBroker") -> None:
     from streams.worker.processes import exit_text
 
     while running.process:
         if (status := running.process.poll()) is not None:
             raise OperatorError(f"Kafka ended {exit_text(status)}.", f"Read {running.folder}/broker.log.")
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 @config.command()

@@ -1,4 +1,7 @@
-"""`freshet topics`: what is missing or different on the broker, and bringing it in line."""
+"""`freshet topics`: what is missing or different on the broker, and bringing it in line.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,18 +22,20 @@ app = typer.Typer(help="Compare, create and alter Freshet's topics; nothing is e
 @configured
 def plan(settings: "Settings", as_json: Json = False) -> None:
     """List what `apply` would do; changes nothing and succeeds."""
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
-    _show(topic_admin.plan(settings), as_json)
+    _show(topic_admin.plan(settings, TOPICS), as_json)
 
 
 @app.command()
 @configured
 def check(settings: "Settings", as_json: Json = False) -> None:
     """List what differs, and fail if anything does."""
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
-    differences = topic_admin.plan(settings)
+    differences = topic_admin.plan(settings, TOPICS)
     _show(differences, as_json)
     raise typer.Exit(1 if differences else 0)
 
@@ -39,10 +44,11 @@ def check(settings: "Settings", as_json: Json = False) -> None:
 @configured
 def apply(settings: "Settings", as_json: Json = False) -> None:
     """Create missing topics and alter their configuration; fail if something has to be refused."""
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
     done: list[str] = []
-    refused = topic_admin.apply(settings, done.append)
+    refused = topic_admin.apply(settings, TOPICS, done.append)
     if as_json:
         write_json({"differences": done, "refused": [asdict(difference) for difference in refused]})
     else:

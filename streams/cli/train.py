@@ -1,4 +1,7 @@
-"""The command that learns how text, picture and sound become one vector, once or again and again."""
+"""The command that trains how text, picture and sound become one vector, once or in intervals.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
 
 import time
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
+from streams.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +20,8 @@ if TYPE_CHECKING:
 
 HOUR_S = 3600.0
 ROLLOUT = (
-    "to use it, give every worker the file, start the encoding agents anew, `freshet rebuild` where a Qdrant is used, "
-    "then start the ranking agents anew"
+    "to use it, give every worker the file, restart the encoding agents, run `freshet rebuild` where a Qdrant is used, "
+    "then restart the ranking agents"
 )
 
 
@@ -29,50 +33,47 @@ def train_fusion(
 ) -> None:
     """Learn from what people watched how text, picture and sound become one vector (FRESHET_FUSION=attention)."""
     if every is None:
-        if _round(settings, log).replaced:
+        if _train_once(settings, log).replaced:
             echo_err(ROLLOUT)
         return
     treat_sigterm_as_ctrl_c()
     try:
-        again(lambda: _round(settings, log), every)
+        train_repeatedly(lambda: _train_once(settings, log), every)
     except KeyboardInterrupt:
         echo_err("stopped")
 
 
-def again(learn: "Callable[[], Outcome]", every: float) -> None:
-    """Learn every so many hours, until something is raised that time alone does not mend, such as a ModelError.
+def train_repeatedly(train: "Callable[[], Outcome]", every: float) -> None:
+    """Train every so many hours, until an error that does not pass by itself, such as a ModelError.
 
-    A log that is too short yet, or a broker that is away or goes away, ends a round alone.
+    A log that is still too short, or a broker that is away, ends only the round.
     """
-    from confluent_kafka import KafkaException
-
-    from streams.errors import OperatorError
+    from streams.kafka.client import KafkaException
 
     while True:
         began = time.monotonic()
         try:
-            learn()
-        except OperatorError as trouble:
-            echo_err(str(trouble))
+            train()
+        except OperatorError as error:
+            echo_err(str(error))
         except (KafkaException, TimeoutError) as error:
             echo_err(f"reading Kafka failed: {error!r}")
         echo_err(f"the next round begins {every:g} h after this one began")
         time.sleep(max(0.0, began + every * HOUR_S - time.monotonic()))
 
 
-def _round(settings: "Settings", log: Path | None) -> "Outcome":
-    """Learn once; nothing of it stays in memory."""
-    from schemas.topics import FEEDBACK
-    from streams.logs.jsonl import messages
-    from streams.operations.snapshot import read_stored
-    from streams.operations.train_fusion import learn_fusion, watch_of
+def _train_once(settings: "Settings", log: Path | None) -> "Outcome":
+    """Train once; nothing of it stays in memory."""
+    from streams.logs.jsonl import feedback_in
+    from streams.operations import train_fusion as operation
+    from streams.operations.snapshot import read_stored_library
     from streams.operations.watch_history import read_watched
 
-    gallery = read_stored(settings, echo_err)
+    library = read_stored_library(settings, echo_err)
     if log is None:
-        watches = read_watched(settings, gallery.videos, echo_err)
+        watches = read_watched(settings, library.videos, echo_err)
     else:
-        watches = [watched for event in messages(log, FEEDBACK) if (watched := watch_of(event))]
-    learned = learn_fusion(settings, gallery, watches, echo_err)
-    echo_err(str(learned))
-    return learned
+        watches = [watched for event in feedback_in(log) if (watched := operation.to_watched(event))]
+    outcome = operation.train_fusion(settings, library, watches, echo_err)
+    echo_err(str(outcome))
+    return outcome

@@ -1,4 +1,4 @@
-"""Dead letters on their way out, and the alarm when they become too many."""
+"""An agent's dead letters: published before what it makes of the other records, and counted for an alarm."""
 
 import logging
 import time
@@ -12,97 +12,97 @@ from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 
-log = logging.getLogger("freshet.letters")
+log = logging.getLogger("freshet.dead_letters")
 
 VERSION = version("freshet")
-SPAN_S, STEP_S = 300, 10  # the share is taken over five minutes, which pass in steps
-SAY_EVERY_S = 60.0
+WINDOW_S, BUCKET_S = 300, 10  # the ratio is taken over five minutes, which pass in buckets
+ALARM_INTERVAL_S = 60.0
 
 
 @dataclass
-class Step:
-    """What was read in ten seconds, and the dead letters among it by reason."""
+class Bucket:
+    """How many records were read in ten seconds, and the dead letters among them by reason."""
 
     number: int
     read: int = 0
-    letters: Counter[Reason] = field(default_factory=Counter)
+    dead_letters: Counter[Reason] = field(default_factory=Counter)
 
 
-class Shares:
+class RecentCounts:
     """How many records were read and how many of them became dead letters, over the last five minutes."""
 
     def __init__(self) -> None:
-        self._steps: deque[Step] = deque()
+        self._buckets: deque[Bucket] = deque()
         self.read = 0
-        self.letters: Counter[Reason] = Counter()
+        self.dead_letters: Counter[Reason] = Counter()
 
-    def count(self, now_s: float, read: int, letters: Sequence[Reason]) -> None:
-        """Take in what one poll brought."""
-        number = int(now_s // STEP_S)
-        if not self._steps or self._steps[-1].number != number:
-            self._steps.append(Step(number))
-        while self._steps[0].number <= number - SPAN_S // STEP_S:
-            old = self._steps.popleft()
+    def add(self, now_s: float, read: int, reasons: Sequence[Reason]) -> None:
+        """Count the records of one poll."""
+        number = int(now_s // BUCKET_S)
+        if not self._buckets or self._buckets[-1].number != number:
+            self._buckets.append(Bucket(number))
+        while self._buckets[0].number <= number - WINDOW_S // BUCKET_S:
+            old = self._buckets.popleft()
             self.read -= old.read
-            self.letters -= old.letters
+            self.dead_letters -= old.dead_letters
         self.read += read
-        self._steps[-1].read += read
-        if letters:
-            self.letters.update(letters)
-            self._steps[-1].letters.update(letters)
+        self._buckets[-1].read += read
+        if reasons:
+            self.dead_letters.update(reasons)
+            self._buckets[-1].dead_letters.update(reasons)
 
 
 class Alarm:
-    """Complains while too many of an agent's records become dead letters, once a minute at most."""
+    """Logs an error while too many of an agent's records become dead letters, once a minute at most."""
 
-    def __init__(self, agent: str, allowed: float) -> None:
-        self.shares = Shares()
-        self._agent, self._allowed, self._said_s = agent, allowed, float("-inf")
+    def __init__(self, agent: str, allowed_ratio: float) -> None:
+        self.recent = RecentCounts()
+        self._agent, self._allowed_ratio, self._raised_s = agent, allowed_ratio, float("-inf")
 
-    def take(self, now_s: float, read: int, letters: Sequence[Reason]) -> None:
-        """Take in what one poll brought, and complain where that makes it too many."""
-        self.shares.count(now_s, read, letters)
-        if now_s < self._said_s + SAY_EVERY_S:
+    def add(self, now_s: float, read: int, reasons: Sequence[Reason]) -> None:
+        """Count the records of one poll, and raise the alarm where that makes too many dead letters."""
+        self.recent.add(now_s, read, reasons)
+        if now_s < self._raised_s + ALARM_INTERVAL_S:
             return
-        read, found = self.shares.read, self.shares.letters
-        if found.total() > self._allowed * read:
-            self._said_s = now_s
+        read, dead_letters = self.recent.read, self.recent.dead_letters
+        if dead_letters.total() > self._allowed_ratio * read:
+            self._raised_s = now_s
             log.error(
-                "%s: %d of the %d records of the last %d minutes became dead letters (%s), more than the share of %g "
-                "that letters_alarm allows; `freshet dlq show` tells why",
+                "%s: %d of the %d records of the last %d minutes became dead letters (%s), more than the ratio of %g "
+                "that dead_letter_alarm_ratio allows; `freshet dlq show` shows the reasons",
                 self._agent,
-                found.total(),
+                dead_letters.total(),
                 read,
-                SPAN_S // 60,
-                ", ".join(f"{count} {reason}" for reason, count in found.most_common()),
-                self._allowed,
+                WINDOW_S // 60,
+                ", ".join(f"{count} {reason}" for reason, count in dead_letters.most_common()),
+                self._allowed_ratio,
             )
 
 
 class DeadLetterPublisher:
-    """An agent's dead letters: put into its outbox, and counted for the alarm."""
+    """Publishes an agent's dead letters through its producer, and counts them for the alarm."""
 
     def __init__(self, settings: Settings, out: ConfirmedProducer, agent: str) -> None:
         self._settings, self._out = settings, out
-        self.alarm = Alarm(agent, settings.letters_alarm)
+        self.alarm = Alarm(agent, settings.dead_letter_alarm_ratio)
 
-    async def put(self, letters: Sequence[DeadLetter], read: int) -> None:
-        """Send what could not be used of `read` records; what the agent makes of the others may go out after that.
+    async def put(self, dead_letters: Sequence[DeadLetter], read: int) -> None:
+        """Publish what could not be used of `read` records; what the agent makes of the others may be sent after that.
 
-        Otherwise a crash could leave newer state without the letter, and what is known is not read twice.
+        In the other order a crash could leave newer state without the dead letter, as known events are not read twice.
         """
-        if letters:
-            await put_letters(self._out, self._settings, letters)
+        if dead_letters:
+            await put_dead_letters(self._out, self._settings, dead_letters)
             await self._out.confirmed()
-        self.alarm.take(time.monotonic(), read, [one.reason for one in letters])
+        self.alarm.add(time.monotonic(), read, [one.reason for one in dead_letters])
 
 
-async def put_letters(out: ConfirmedProducer, settings: Settings, letters: Iterable[DeadLetter]) -> None:
-    """Put dead letters into the outbox, each on the partition of the original's key."""
-    await out.put_by_key(DEAD_LETTERS.full(settings.prefix), [outgoing(one) for one in letters])
+async def put_dead_letters(out: ConfirmedProducer, settings: Settings, dead_letters: Iterable[DeadLetter]) -> None:
+    """Add dead letters to what the producer sends next, each on the partition of the original's key."""
+    await out.put_by_key(DEAD_LETTERS.full(settings.prefix), [to_record(one) for one in dead_letters])
 
 
-def outgoing(letter: DeadLetter) -> Outgoing:
-    """A dead letter as a record; a key is cut as the value is, so that no letter is too large to be written."""
-    key = None if letter.key is None else letter.key[:LETTER_BYTES]
-    return Outgoing(key, letter.value[:LETTER_BYTES], letter_headers(letter, VERSION))
+def to_record(dead_letter: DeadLetter) -> Outgoing:
+    """A dead letter as a record; a key is cut as the value is, so that none is too large to be written."""
+    key = None if dead_letter.key is None else dead_letter.key[:LETTER_BYTES]
+    return Outgoing(key, dead_letter.value[:LETTER_BYTES], letter_headers(dead_letter, VERSION))

@@ -1,8 +1,8 @@
-"""From raw bytes to a message or a dead letter with its reason. Nothing here raises on what a record holds."""
+"""From raw bytes to a valid message, or to a dead letter with its reason. No content of a record raises here."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,16 +11,15 @@ from schemas.messages import cloudevents, feedback, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.fields import why_not_an_id
 from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 
-Record = Any  # aiokafka.ConsumerRecord, or anything with its fields
 M = TypeVar("M")
 
 FEEDBACK_BYTES = 64 * 1024
 UPLOAD_BYTES = 1024 * 1024
 FUTURE_MS = 5 * 60 * 1000  # a clock may run ahead of the broker's by this much
-ORIGIN = "freshet-origin"  # header of a record that was sent again to its right partition: topic/partition/offset
-HOMES = 200_000  # people whose partition is remembered; about 30 MB
+ORIGIN = "freshet-origin"  # header of a record that was rerouted to its right partition: topic/partition/offset
+CACHED_USERS = 200_000  # whose partition is cached; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
 
 
@@ -33,73 +32,73 @@ class RejectedRecord(Exception):
         self.detail = detail
 
 
-class _Homes(dict[str, int]):
-    """The partition at which each person is at home, remembered: murmur2 takes longer than decoding an event."""
+class _PartitionOfUser(dict[str, int]):
+    """The partition of each user id, cached: murmur2 takes longer than decoding an event."""
 
     def __init__(self, partitions: int) -> None:
         super().__init__()
         self._partitions = partitions
 
     def __missing__(self, user_id: str) -> int:
-        if len(self) >= HOMES:
+        if len(self) >= CACHED_USERS:
             self.clear()
-        self[user_id] = home = partition_of(user_id.encode(), self._partitions)
-        return home
+        self[user_id] = partition = partition_of(user_id.encode(), self._partitions)
+        return partition
 
 
-_homes = lru_cache(maxsize=4)(_Homes)
+_partition_of_user = lru_cache(maxsize=4)(_PartitionOfUser)
 
 
-class Reading(NamedTuple):
-    """What a batch of records turned out to be."""
+class ValidatedBatch(NamedTuple):
+    """A batch of records after validation: each is in one of the three."""
 
     arrivals: list[Arrival]
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     misrouted: list[Outgoing]  # on the wrong partition: to be sent again by key
 
 
-def read_feedback(records: Iterable[Record], partitions: int) -> Reading:
-    """Read a batch of feedback.v1; the topic has so many partitions."""
-    reading = Reading([], [], [])
-    arrivals, homes = reading.arrivals, _homes(partitions)
+def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
+    """Validate a batch of feedback.v1; the topic has so many partitions."""
+    batch = ValidatedBatch([], [], [])
+    arrivals, right_partition = batch.arrivals, _partition_of_user(partitions)
     for record in records:
         try:
             event = _feedback(record)
             partition = record.partition
-            if homes[event.user_id] == partition:
+            if right_partition[event.user_id] == partition:
                 arrivals.append(Arrival(event, record.topic, partition, record.offset))
             else:
-                reading.misrouted.append(reroute(record, event.user_id))
-        except RejectedRecord as why:
-            reading.letters.append(letter(record, why.reason, why.detail))
-    return reading
+                batch.misrouted.append(reroute(record, event.user_id))
+        except RejectedRecord as rejection:
+            batch.dead_letters.append(dead_letter(record, rejection.reason, rejection.detail))
+    return batch
 
 
 def read_upload(record: Record) -> videos.Uploads | DeadLetter:
-    """Read one record of uploads.v1."""
+    """Validate one record of uploads.v1."""
     try:
         video, _ = decoded(record, videos.decode, UPLOAD_BYTES)
         check_ids(video_id=video.video_id)
         check_time(record, video.at_ms)
         if isinstance(video, videos.Upload):
-            _refuse_if(videos.why_not_an_upload(video), Reason.SCHEMA)
+            _reject_if(videos.why_not_an_upload(video), Reason.SCHEMA)
         if record.key is not None and record.key != video.video_id.encode():
             raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.video_id")
-    except RejectedRecord as why:
-        return letter(record, why.reason, why.detail)
+    except RejectedRecord as rejection:
+        return dead_letter(record, rejection.reason, rejection.detail)
     return video
 
 
-def late_letters(records: Iterable[Record], late: Iterable[Arrival]) -> list[DeadLetter]:
+def late_dead_letters(records: Iterable[Record], late: Iterable[Arrival]) -> list[DeadLetter]:
     """Dead letters for events that came too late for their person."""
     offsets = {arrival.offset for arrival in late}
     if not offsets:
         return []
     detail = "$.at_ms is older than this person's newest event by more than late_ms"
-    return [letter(record, Reason.LATE, detail) for record in records if record.offset in offsets]
+    return [dead_letter(record, Reason.LATE, detail) for record in records if record.offset in offsets]
 
 
-def letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
+def dead_letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
     """A dead letter for a record, with its place."""
     return DeadLetter(
         reason=reason,
@@ -117,8 +116,8 @@ def letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
 def _feedback(record: Record) -> feedback.Feedback:
     event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES)
     user_id, video_id = event.user_id, event.video_id
-    ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one look at all: nearly always there is nothing to say
-    if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has counted an event's own ids, no others
+    ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one check for all: nearly always nothing is wrong
+    if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has measured an event's own ids only
         check_ids(user_id=user_id, video_id=video_id, event_id=event.event_id or event_id or "")
     if event.at_ms > record.timestamp + FUTURE_MS:
         check_time(record, event.at_ms)
@@ -131,7 +130,7 @@ def _feedback(record: Record) -> feedback.Feedback:
 
 
 def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M, str | None]:
-    """Decode a record's value, CloudEvents unwrapped; every way in which this fails has its reason."""
+    """Decode a record's value, CloudEvents unwrapped, and give the envelope's id; every failure has its reason."""
     value = record.value
     if not value:
         raise RejectedRecord(Reason.DECODE, "the value is null" if value is None else "the value is empty")
@@ -160,18 +159,18 @@ def _reason_of(error: str) -> Reason:
 
 
 def check_ids(**ids: str) -> None:
-    """Refuse an id that no message may carry, by its field's name."""
+    """Reject an id that no message may carry, by its field's name."""
     for name, value in ids.items():
-        _refuse_if(why_not_an_id(name, value), Reason.SCHEMA)
+        _reject_if(why_not_an_id(name, value), Reason.SCHEMA)
 
 
 def check_time(record: Record, at_ms: int) -> None:
-    """Refuse a time further ahead of the broker's than clocks may differ."""
+    """Reject a time further ahead of the broker's than clocks may differ."""
     if at_ms > record.timestamp + FUTURE_MS:
         raise RejectedRecord(Reason.TIMESTAMP, f"$.at_ms is {at_ms - record.timestamp} ms after the broker's time")
 
 
-def _refuse_if(why: str | None, reason: Reason) -> None:
+def _reject_if(why: str | None, reason: Reason) -> None:
     if why:
         raise RejectedRecord(reason, why)
 
@@ -182,7 +181,7 @@ def _header(record: Record, name: str) -> str | None:
 
 
 def _origin(record: Record) -> str | None:
-    """Where a record that was sent on was first read: as good as an id."""
+    """Where a rerouted record was first read: as unique as an id."""
     origin = _header(record, ORIGIN)
     if origin is not None:
         check_ids(origin=origin)
@@ -194,8 +193,8 @@ def _headers(record: Record) -> Mapping[str, bytes]:
 
 
 def reroute(record: Record, user_id: str) -> Outgoing:
-    """A record on its way to its person's partition; one that was sent there already is refused."""
+    """The same record for the partition of its user; one that was rerouted before is rejected."""
     if _header(record, ORIGIN):
-        raise RejectedRecord(Reason.KEY_MISMATCH, "sent again already, and still on the wrong partition")
+        raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])

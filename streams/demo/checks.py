@@ -1,4 +1,4 @@
-"""What has to hold at the demo's end: live and replay agree, and every message keeps the contract."""
+"""What has to hold at the end of the demo: live and replay agree, and every message keeps the contract."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from streams.demo.stage import Stage
 from streams.kafka.records import Record
 from streams.logs.digest import live_digest
 from streams.logs.jsonl import Fault, read_log
-from streams.operations.contract.verify import run as verified
+from streams.operations.contract.verify import verify
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 
@@ -34,16 +34,16 @@ def check(stage: Stage, shift: Shift) -> tuple[str, tuple[Check, ...]]:
     stage.screen.report(f"  live: {people} profiles read from their topic")
     replayed, late = replay_state(stage.publisher.file, stage.settings)
     stage.screen.report(f"  replay: {stage.counts['events']} events folded again, without a broker")
-    topics = []
-    for topic in verified(stage.settings):
-        stage.screen.report(f"  {topic['topic']}: {topic['records']} records read, {topic['breaches']} breaches")
-        topics.append(topic)
-    records, breaches = (sum(topic[what] for topic in topics) for what in ("records", "breaches"))
-    answered, letters = stage.answered(), stage.seen.letters
-    first = next((f"; {topic['topic']}: {topic['first'][0]['what']}" for topic in topics if topic["first"]), "")
+    verified = []
+    for one in verify(stage.settings):
+        stage.screen.report(f"  {one.topic}: {one.records} records read, {one.breaches} breaches")
+        verified.append(one)
+    records, breaches = sum(one.records for one in verified), sum(one.breaches for one in verified)
+    ranked, dead_letters = stage.people_with_current_slates(), stage.outputs.dead_letters.total()
+    first = next((f"; {one.topic}: {one.first[0].what}" for one in verified if one.first), "")
     return live, (
-        Check("everybody's last event is answered", answered == people, f"{answered} of {people} people"),
-        Check("dead letters = those of the replay", letters.total() == late, f"{letters.total()} = {late}"),
+        Check("everybody's last event is answered", ranked == people, f"{ranked} of {people} people"),
+        Check("dead letters = those of the replay", dead_letters == late, f"{dead_letters} = {late}"),
         Check("state digest live = replay", live == replayed, f"{live[:16]} = {replayed[:16]}"),
         Check("the messages keep the contract", not breaches, f"{breaches} breaches in {records} records{first}"),
         Check(

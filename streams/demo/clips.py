@@ -1,4 +1,4 @@
-"""The demo's clips: real ones where a folder is named, otherwise made on the spot; what is found in them is shown."""
+"""The demo's clips: real ones from a given folder, or generated ones; what the encoders find in them is shown."""
 
 import re
 import shutil
@@ -17,12 +17,12 @@ from streams.demo.latency import Now
 from streams.demo.log import lines_of
 from streams.demo.stage import Stage
 from streams.logs.jsonl import Line
-from streams.operations.snapshot import read_gallery, text_vector
+from streams.operations.snapshot import read_library, text_vector
 
 ENDINGS = frozenset((".mp4", ".mkv", ".webm", ".mov", ".ogg", ".opus", ".mp3", ".flac", ".wav", ".jpg", ".png"))
-MOST = 24  # clips of a folder
-SECONDS, RATE, SIDE, SOUND_RATE = 3, 10, 192, 44_100  # of a made clip
-MADE = {  # title: colour of the ground, hertz
+MAX_CLIPS = 24  # of a folder
+SECONDS, RATE, SIDE, SOUND_RATE = 3, 10, 192, 44_100  # of a generated clip
+MADE = {  # title: background colour, hertz
     "A red square wanders over green, with a low hum": ((40, 160, 60), 110),
     "A red square wanders over blue, with a middle tone": ((40, 60, 190), 440),
     "A red square wanders over yellow, with a high whistle": ((210, 200, 40), 1760),
@@ -37,13 +37,13 @@ class Clip(NamedTuple):
 
 
 def put_clips(source: Path | None, folder: Path) -> list[Clip]:
-    """Fill the media folder: with the clips of another one, whose names become titles, or with some made here."""
+    """Fill the media folder: with the clips of another one, whose names become titles, or with generated ones."""
     folder.mkdir(parents=True, exist_ok=True)
     if source is None:
-        return list(_made(folder))
+        return list(_generated(folder))
     found = sorted(file for file in source.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
     clips = []
-    for number, file in enumerate(islice(found, MOST), start=1):
+    for number, file in enumerate(islice(found, MAX_CLIPS), start=1):
         name = f"{number:02}{file.suffix.lower()}"
         shutil.copyfile(file, folder / name)
         clips.append(Clip(name, titled(file)))
@@ -64,17 +64,17 @@ def titled(file: Path) -> str:
     return " ".join(word for word in words.split() if not word.isdigit())
 
 
-def _made(folder: Path) -> Iterator[Clip]:
-    import av
+def _generated(folder: Path) -> Iterator[Clip]:
+    import av  # heavy, and needed only where no folder of clips is given
 
-    for number, (title, (ground, hertz)) in enumerate(MADE.items(), start=1):
+    for number, (title, (background, hertz)) in enumerate(MADE.items(), start=1):
         name = f"{number:02}.mp4"
         with av.open(str(folder / name), "w") as file:
             pictures, tones = file.add_stream("libx264", rate=RATE), file.add_stream("aac", rate=SOUND_RATE)
             pictures.width = pictures.height = SIDE
             pictures.pix_fmt, pictures.codec_context.gop_size = "yuv420p", RATE // 2
             for at in range(SECONDS * RATE):
-                picture = np.full((SIDE, SIDE, 3), ground, np.uint8)
+                picture = np.full((SIDE, SIDE, 3), background, np.uint8)
                 left = at * (SIDE - 48) // (SECONDS * RATE)
                 picture[72:120, left : left + 48] = (200, 30, 30)
                 file.mux(pictures.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
@@ -88,16 +88,16 @@ def _made(folder: Path) -> Iterator[Clip]:
         yield Clip(name, title)
 
 
-class Told(NamedTuple):
-    """What the demo found in its clips, for scripts and tests."""
+class ClipFindings(NamedTuple):
+    """What the encoders found in the clips, for scripts and tests."""
 
     tags: dict[str, list[str]]  # by title
     similar: dict[str, dict[str, str]]  # by title and by what is compared: the title of the nearest
     searches: dict[str, str]  # by words: the title of the first hit
 
 
-def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> Told:
-    """Upload the clips with their titles, wait until they are described, and ask about them."""
+def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> ClipFindings:
+    """Upload the clips with their titles, wait until they are embedded, and query them."""
     stage.screen.chapter(f"Pictures and sound: {len(clips)} clips are uploaded, decoded and encoded")
     uploads = [
         Upload(video_id=f"clip-{number:02}", at_ms=now(), title=clip.title, media_uri=clip.file)
@@ -105,32 +105,32 @@ def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> Told:
     ]
     stage.publish(usable(uploads), "clips", len(uploads))
     ids = {upload.video_id for upload in uploads}
-    stage.wait("the encoder to describe clips", lambda: len(ids & stage.seen.described.keys()), len(ids))
-    everything = read_gallery(stage.settings, stage.screen.report)
-    gallery = VideoLibrary({video_id: everything.videos[video_id] for video_id in sorted(ids)})
-    told = Told(
-        {_name(video): video.tags for video in gallery.videos.values()},
-        {_name(video): nearest(gallery, video) for video in gallery.videos.values()},
-        {words: _first(everything.near(text_vector(stage.settings, words), "text", 1)) for words in questions(uploads)},
+    stage.wait("the encoder to embed clips", lambda: len(ids & stage.outputs.embedded.keys()), len(ids))
+    everything = read_library(stage.settings, stage.screen.report)
+    library = VideoLibrary({video_id: everything.videos[video_id] for video_id in sorted(ids)})
+    findings = ClipFindings(
+        {_name(video): video.tags for video in library.videos.values()},
+        {_name(video): nearest(library, video) for video in library.videos.values()},
+        {words: _first(everything.near(text_vector(stage.settings, words), "text", 1)) for words in queries(uploads)},
     )
-    for video in gallery.videos.values():
+    for video in library.videos.values():
         labels = ", ".join(f"{label} {share:.2f}" for label, share in video.labels.items()) or "no label"
         has = ", ".join(sorted(video.vectors.keys() - {RETRIEVAL}))
         stage.screen.report(f"  {_name(video)}\n    vectors: {has}; {labels}")
-        for by, title in told.similar[_name(video)].items():
+        for by, title in findings.similar[_name(video)].items():
             stage.screen.report(f"    nearest by {by}: {title}")
-    for words, title in told.searches.items():
+    for words, title in findings.searches.items():
         stage.screen.report(f"  searching for “{words}” finds: {title}")
-    return told
+    return findings
 
 
-def nearest(gallery: VideoLibrary, video: Encoded) -> dict[str, str]:
-    """The title of the clip that is nearest by text, picture, sound and all together, as far as it has them."""
-    found = {name: gallery.similar(video.video_id, name, 1) for name in sorted(video.vectors)}
+def nearest(library: VideoLibrary, video: Encoded) -> dict[str, str]:
+    """The title of the nearest clip by text, by picture, by sound and by all together, as far as there are vectors."""
+    found = {name: library.similar(video.video_id, name, 1) for name in sorted(video.vectors)}
     return {name.replace(RETRIEVAL, "all"): _first(hits) for name, hits in found.items() if hits}
 
 
-def questions(uploads: Sequence[Upload]) -> list[str]:
+def queries(uploads: Sequence[Upload]) -> list[str]:
     """The last two words of a few titles, which a text search should find them by."""
     return [" ".join((upload.title or "").split()[-2:]) for upload in uploads[:3]]
 

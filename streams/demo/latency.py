@@ -1,4 +1,4 @@
-"""What the demo measures from outside, live at a modest pace: how soon a slate answers, a video is known."""
+"""What the demo measures from outside, live at a modest pace: event to slate, and upload to features."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from streams.demo.log import Recorded, lines_of
 from streams.demo.stage import Stage
 from streams.logs.jsonl import Fault, Line
 
-LIVE_EVENTS, LIVE_EVERY_S = 200, 0.02
+LIVE_EVENTS, LIVE_INTERVAL_S = 200, 0.02
 LIVE_UPLOADS = 10
 
 
@@ -33,7 +33,7 @@ class Milliseconds(NamedTuple):
 
 
 class Now:
-    """Event time of what the demo itself does: it goes on from the log's end as the clock does."""
+    """Event time of what the demo itself does: it continues from the log's end at the pace of the clock."""
 
     def __init__(self, last_ms: int) -> None:
         self._last_ms, self._began = last_ms, time.monotonic()
@@ -44,15 +44,15 @@ class Now:
 
 def measure_events(stage: Stage, log: Recorded, now: Now) -> Milliseconds:
     """Send watches one by one at an even pace, and measure from each sending to the slate that covers it."""
-    stage.screen.chapter(f"Measuring: {LIVE_EVENTS} events at {1 / LIVE_EVERY_S:.0f} a second")
-    before = len(stage.seen.slates)
+    stage.screen.chapter(f"Measuring: {LIVE_EVENTS} events at {1 / LIVE_INTERVAL_S:.0f} a second")
+    before = len(stage.outputs.slates)
     sent = stage.publish(paced(usable(watches(stage.settings.seed, log, now))))
-    stage.wait("everybody's slate after their last event", stage.answered, len(stage.last_offsets))
-    return percentiles(list(delays(sent, stage.seen.slates[before:])))
+    stage.wait("everybody's slate after their last event", stage.people_with_current_slates, len(stage.last_offsets))
+    return percentiles(list(delays(sent, stage.outputs.slates[before:])))
 
 
 def watches(seed: int, log: Recorded, now: Now) -> Iterator[Feedback]:
-    """People of the log in turn, each watching a video drawn by chance."""
+    """People of the log in turn, each watching a randomly drawn video."""
     chance, people, videos = np.random.default_rng(seed), cycle(log.people()), list(log.videos().values())
     for person in islice(people, LIVE_EVENTS):
         video, at_ms = videos[int(chance.integers(len(videos)))], now()
@@ -68,36 +68,36 @@ def watches(seed: int, log: Recorded, now: Now) -> Iterator[Feedback]:
 
 
 def paced(lines: Iterator[Line]) -> Iterator[Line]:
-    """Each line at its time, and made only then."""
+    """Each line at its time, and created only then."""
     began = time.monotonic()
     for number in range(LIVE_EVENTS):
-        time.sleep(max(0.0, began + number * LIVE_EVERY_S - time.monotonic()))
+        time.sleep(max(0.0, began + number * LIVE_INTERVAL_S - time.monotonic()))
         yield next(lines)
 
 
 def delays(sent: Sequence[Sent], slates: Sequence[tuple[str, int, float]]) -> Iterator[float]:
-    """For each event the ms until a slate of its person with its offset, or a later one, as trigger arrived."""
+    """For each event the ms until its person's slate with this event, or a later one, as its trigger arrived."""
     for one in sent:
         person = one.line.key.decode()
         yield min(1000 * (at_s - one.at_s) for user, offset, at_s in slates if user == person and offset >= one.offset)
 
 
 def measure_uploads(stage: Stage, now: Now) -> Milliseconds:
-    """Send uploads one by one, and measure from each sending until features.v1 carries the video."""
+    """Send uploads one by one, and measure from each sending until the video is on features.v1."""
     stage.screen.chapter(f"Measuring: {LIVE_UPLOADS} uploads, one after the other")
     spent_ms = []
     for video in catalogue(stage.settings.seed + 1, LIVE_UPLOADS, now()):
         new = f"new-{video.video_id}"
         fresh = Upload(video_id=new, at_ms=now(), title=video.title, tags=video.tags, category=video.category)
         (sent,) = stage.publish(usable([fresh]))
-        stage.wait(f"the features of {new}", partial(described, stage, new), 1, shown=False)
-        spent_ms.append(1000 * (stage.seen.described[new] - sent.at_s))
+        stage.wait(f"the features of {new}", partial(is_embedded, stage, new), 1, shown=False)
+        spent_ms.append(1000 * (stage.outputs.embedded[new] - sent.at_s))
     return percentiles(spent_ms)
 
 
-def described(stage: Stage, video_id: str) -> int:
-    """1 once features.v1 has carried the video."""
-    return int(video_id in stage.seen.described)
+def is_embedded(stage: Stage, video_id: str) -> int:
+    """1 once the video is on features.v1."""
+    return int(video_id in stage.outputs.embedded)
 
 
 def percentiles(spent_ms: Sequence[float]) -> Milliseconds:
@@ -111,7 +111,7 @@ def percentiles(spent_ms: Sequence[float]) -> Milliseconds:
 
 
 def usable(messages: Iterable[Upload | Feedback]) -> Iterator[Line]:
-    """Messages of our own as lines; one that could not be used is a fault of the program."""
+    """Messages of our own as lines; one that cannot be used is a fault of the program."""
     for line in lines_of(messages):
         if isinstance(line, Fault):
             raise ValueError(f"the demo made a message that cannot be used: {line}")

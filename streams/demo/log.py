@@ -1,4 +1,4 @@
-"""What the demo publishes: a made-up log, a recorded one, or a data set's folder, converted first."""
+"""What the demo publishes: a simulated log, a recorded one, or a data set's folder, converted first."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,14 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.topics import UPLOADS
 from streams.errors import OperatorError
+from streams.logs.convert.kuairand import convert_kuairand
+from streams.logs.convert.movielens import convert_movielens
 from streams.logs.jsonl import Fault, Line, read_log
 
-EVENTS, VIDEOS = 5000, 400  # of the made-up log; chosen so that a run ends within 90 s on two cores
+EVENTS, VIDEOS = 5000, 400  # of the simulated log; chosen so that a run ends within 90 s on two cores
 EVENTS_OF_FOLDER = 25_000
 LIKES = 3  # so many videos of one kind a person likes in the demo
-EVENTS_A_PERSON, FEWEST_PEOPLE = 25, 10
+EVENTS_A_PERSON, MIN_PEOPLE = 25, 10
 
 
 class Recorded(NamedTuple):
@@ -47,9 +49,9 @@ class Recorded(NamedTuple):
 
 
 def simulated(seed: int, events: int | None, now_ms: int) -> Recorded:
-    """A made-up log that ends now."""
+    """A simulated log that ends now."""
     count = events or EVENTS
-    people = max(FEWEST_PEOPLE, count // EVENTS_A_PERSON)
+    people = max(MIN_PEOPLE, count // EVENTS_A_PERSON)
     log = simulated_log(seed, people, VIDEOS, count, now_ms - SPAN_MS)
     return _recorded(f"made-up log, seed {seed}", lines_of(log))
 
@@ -77,9 +79,6 @@ def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
 
 def converted(folder: Path, limit: int, out: Path) -> Path:
     """Convert the folder of a data set that we know; gives the log's path."""
-    from streams.logs.convert.kuairand import convert_kuairand
-    from streams.logs.convert.movielens import convert_movielens
-
     known = (("log_standard_*.parquet", convert_kuairand), ("ratings.csv*", convert_movielens))
     for pattern, convert in known:
         if any(folder.glob(pattern)):
@@ -90,7 +89,7 @@ def converted(folder: Path, limit: int, out: Path) -> Path:
 
 
 def whole_exposures(lines: Sequence[Line], limit: int | None) -> int:
-    """How many lines hold `limit` events, and what else happened at the last one's time."""
+    """How many lines hold `limit` events and what else happened at the time of the last one."""
     if limit is None or limit >= len(lines):
         return len(lines)
     end = limit

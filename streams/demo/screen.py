@@ -15,7 +15,7 @@ from schemas.messages.recommendations import Because, Item
 from schemas.messages.videos import Upload
 from streams.demo.log import kinds_of
 
-SAY_EVERY_S = 5.0
+PROGRESS_INTERVAL_S = 5.0
 PLAIN_WIDTH = 150
 WORDS = {
     "creator": "by a creator they like",
@@ -25,7 +25,7 @@ WORDS = {
     "explore": "drawn by chance among the new ones",
 }
 
-Moved = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
 class Check(NamedTuple):
@@ -37,7 +37,7 @@ class Check(NamedTuple):
 
 
 class Screen:
-    """Where everything for eyes goes: stdout, or stderr when stdout is for JSON."""
+    """Where everything for people is shown: stdout, or stderr when stdout is for JSON."""
 
     def __init__(self, as_json: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=as_json, highlight=False)
@@ -54,35 +54,35 @@ class Screen:
         self._console.print(Text(title, style="bold"), soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str, total: int, gives_up_s: float | None = None) -> Iterator[Moved]:
-        """Show how far something is; the given function takes how much is done. Ends in a line with the time."""
+    def progress(self, what: str, total: int, gives_up_s: float | None = None) -> Iterator[OnProgress]:
+        """Show the progress of something: the yielded function takes how much is done. A line with the time ends it."""
         began = time.monotonic()
-        limit = f"; gives up when nothing moves for {gives_up_s:g} s" if gives_up_s else ""
-        with self._bar(what, total) if self._console.is_terminal else self._lines(what, total, limit) as moved:
-            yield moved
+        limit = f"; gives up after {gives_up_s:g} s without progress" if gives_up_s else ""
+        with self._bar(what, total) if self._console.is_terminal else self._lines(what, total, limit) as on_progress:
+            yield on_progress
         self.report(f"  {what}: {total} in {time.monotonic() - began:.1f} s")
 
     @contextmanager
-    def _bar(self, what: str, total: int) -> Iterator[Moved]:
+    def _bar(self, what: str, total: int) -> Iterator[OnProgress]:
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, transient=True) as bars:
             task = bars.add_task(what, total=total)
             yield lambda done: bars.update(task, completed=done)
 
     @contextmanager
-    def _lines(self, what: str, total: int, limit: str) -> Iterator[Moved]:
-        began = said = time.monotonic()
+    def _lines(self, what: str, total: int, limit: str) -> Iterator[OnProgress]:
+        began = reported = time.monotonic()
 
-        def moved(done: int) -> None:
-            nonlocal said
-            if time.monotonic() - said >= SAY_EVERY_S:
-                said = time.monotonic()
-                self.report(f"  {what}: {done} of {total} ({said - began:.0f} s{limit})")
+        def on_progress(done: int) -> None:
+            nonlocal reported
+            if time.monotonic() - reported >= PROGRESS_INTERVAL_S:
+                reported = time.monotonic()
+                self.report(f"  {what}: {done} of {total} ({reported - began:.0f} s{limit})")
 
-        yield moved
+        yield on_progress
 
     def slates(self, before: Sequence[Item], after: Sequence[Item], catalogue: Mapping[str, Upload], kind: str) -> None:
-        """Two slates side by side; what is of the kind stands out."""
+        """Two slates side by side; videos of the kind are highlighted."""
         table = Table("", "before", "after", box=SIMPLE_HEAD, pad_edge=False)
         for rank in range(max(len(before), len(after))):
             cells = (_cell(slate, rank, catalogue, kind) for slate in (before, after))
@@ -90,14 +90,14 @@ class Screen:
         self._console.print(table)
 
     def figures(self, figures: Mapping[str, str]) -> None:
-        """What was counted and measured."""
+        """The counts and measurements."""
         table = Table("figure", "value", box=SIMPLE_HEAD, pad_edge=False)
         for name, value in figures.items():
             table.add_row(Text(name), Text(value))
         self._console.print(table)
 
     def checks(self, checks: Sequence[Check]) -> None:
-        """What had to hold, and whether it does."""
+        """What has to hold, and whether it does."""
         table = Table("check", "holds", "seen", box=SIMPLE_HEAD, pad_edge=False)
         for check in checks:
             style = "green" if check.holds else "bold red"
@@ -128,7 +128,7 @@ def title_of(video_id: str, catalogue: Mapping[str, Upload]) -> str:
 
 
 def in_words(because: Because, catalogue: Mapping[str, Upload]) -> str:
-    """A reason as a person would say it.
+    """A reason in plain words.
 
     >>> in_words(Because("popular", 1.0), {})
     'many people have watched it'

@@ -1,4 +1,4 @@
-"""The demo's stage: broker, topics and agents for the time of a `with`, and waiting that says what it waits for."""
+"""The demo's environment: broker, topics and agents for the time of a `with`, and waiting with its progress shown."""
 
 import shutil
 import subprocess
@@ -8,29 +8,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kafka.errors import KafkaError
-
 from encoders.base import ModelError
 from encoders.models.manifest import folder_of, verify
+from schemas.agents import Agent
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK
-from streams.demo.clients import Follower, Publisher, Sent, following
+from schemas.topics import FEEDBACK, TOPICS
+from streams.demo.clients import OutputConsumer, Publisher, Sent, consuming_outputs
 from streams.demo.screen import Screen
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
+from streams.kafka.probe import wait_for_authenticated_broker
 from streams.kafka.records import Record
 from streams.local.broker import local_broker
 from streams.logs.jsonl import Line
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.worker import processes, supervise
-from streams.worker.agents import Agent
 
 AGENTS = tuple(agent.value for agent in Agent)
-STALLED_S = 60.0  # a wait in which nothing moves for so long is given up; a guess
-STOP_S = 4.0  # agents, then by force; with the broker's 10 s, Ctrl-C ends within 15
-LOOK_S = 0.05
+STALLED_S = 60.0  # a wait without progress for so long is given up; a guess
+STOP_TIMEOUT_S = 4.0  # of the agents, then by force; with the broker's 10 s, Ctrl-C ends within 15
+POLL_INTERVAL_S = 0.05
 LAST_LINES = 12
 
 
@@ -48,62 +47,66 @@ class Agents:
                 self.processes[name] = processes.start(command, output, environ)
 
     def output(self, name: str) -> Path:
-        """Where an agent's lines go."""
+        """The file of an agent's output."""
         return self._folder / f"{name}.log"
 
     def check(self) -> None:
         """Raise OperatorError, with the last lines of the agent, where one has ended."""
         for name, process in self.processes.items():
             if (status := process.poll()) is not None:
-                said = self.output(name).read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
-                told = "\n".join(f"  {name} | {line}" for line in said) or f"  {name} said nothing"
-                cause = f"The agent {name} ended {processes.exit_text(status)}; the others are stopped.\n{told}"
-                raise OperatorError(cause, f"See to that; `freshet worker {name}` runs it alone.")
+                lines = self.output(name).read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+                output = "\n".join(f"  {name} | {line}" for line in lines) or f"  {name} wrote nothing"
+                cause = f"The agent {name} ended {processes.exit_text(status)}; the others are stopped.\n{output}"
+                raise OperatorError(cause, f"Correct that; `freshet worker {name}` runs it alone.")
 
 
 class Stage:
     """All that the story is played with, and what the agents should make of what was published."""
 
-    def __init__(self, settings: Settings, screen: Screen, agents: Agents, ends: tuple[Publisher, Follower]) -> None:
+    def __init__(
+        self, settings: Settings, screen: Screen, agents: Agents, clients: tuple[Publisher, OutputConsumer]
+    ) -> None:
         self.settings, self.screen, self.agents = settings, screen, agents
-        self.publisher, self.seen = ends
+        self.publisher, self.outputs = clients
         self.last_offsets: dict[str, int] = {}  # of each person's newest event that changes their profile
         states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._step = ProfilesStep(settings, states, trends_limit=0)
         self.counts = {"uploads": 0, "events": 0}
 
     def publish(self, lines: Iterable[Line], what: str = "", total: int = 0) -> list[Sent]:
-        """Send lines, each confirmed; with a text the screen shows how far it is."""
+        """Send lines, each confirmed; with a text the screen shows the progress."""
         sent = []
-        with self.screen.progress(f"publishing {what}", total) if what else _silent() as moved:
+        with self.screen.progress(f"publishing {what}", total) if what else _silent() as on_progress:
             for one in self.publisher.send(lines):
                 self.counts["events" if one.line.topic is FEEDBACK else "uploads"] += 1
                 sent.append(one)
-                moved(len(sent))
+                on_progress(len(sent))
         for start in range(0, len(sent), 1000):
             self._fold(one for one in sent[start : start + 1000] if one.line.topic is FEEDBACK)
         return sent
 
     def wait(self, what: str, done: Callable[[], int], total: int, shown: bool = True) -> None:
-        """Return when `done` reaches the total; raise OperatorError when an agent ends or nothing moves for long."""
-        with self.screen.progress(f"waiting for {what}", total, STALLED_S) if shown else _silent() as moved:
+        """Return when `done` reaches the total; OperatorError when an agent ends or there is no progress for long."""
+        with self.screen.progress(f"waiting for {what}", total, STALLED_S) if shown else _silent() as on_progress:
             reached, since = -1, time.monotonic()
             while (now := done()) < total:
                 if now != reached:
                     reached, since = now, time.monotonic()
                 if time.monotonic() - since > STALLED_S:
-                    letters = ", ".join(f"{times} {reason}" for reason, times in sorted(self.seen.letters.items()))
-                    cause = f"Still {total - now} of {total} to go for {what}, and nothing moved for {STALLED_S:g} s."
-                    raise OperatorError(f"{cause} Dead letters: {letters or 'none'}.", "A smaller --events may do.")
+                    counts = sorted(self.outputs.dead_letters.items())
+                    dead_letters = ", ".join(f"{count} {reason}" for reason, count in counts)
+                    cause = f"Still {total - now} of {total} to go for {what}, without progress for {STALLED_S:g} s."
+                    remedy = "A smaller --events may help."
+                    raise OperatorError(f"{cause} Dead letters: {dead_letters or 'none'}.", remedy)
                 self.agents.check()
-                self.seen.check()
-                moved(now)
-                time.sleep(LOOK_S if shown else LOOK_S / 10)
-            moved(total)
+                self.outputs.check()
+                on_progress(now)
+                time.sleep(POLL_INTERVAL_S if shown else POLL_INTERVAL_S / 10)
+            on_progress(total)
 
-    def answered(self) -> int:
+    def people_with_current_slates(self) -> int:
         """How many of all who acted have a slate that takes their last accepted event into account."""
-        newest = self.seen.newest
+        newest = self.outputs.newest
         return sum(
             user in newest and newest[user].trigger.offset >= offset for user, offset in self.last_offsets.items()
         )
@@ -118,29 +121,34 @@ class Stage:
 
 @contextmanager
 def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen: Screen) -> Iterator[Stage]:
-    """Set everything up in the folder, and take it all down again, whatever happens."""
+    """Start everything in the folder, and stop it all again, whatever happens."""
     _refuse_missing_models(settings)
     with ExitStack() as running:
         if own_broker:
             broker = running.enter_context(local_broker(folder, settings.cache_dir, report=screen.report))
             if not keep:
-                running.callback(broker.kill)  # its data go anyway
+                running.callback(broker.kill)  # its data are deleted anyway
             settings = settings.model_copy(update={"bootstrap": broker.bootstrap})
-        topic_admin.wait_for_authenticated_broker(settings, screen.report)
-        made: list[str] = []
-        topic_admin.apply(settings, made.append)
-        topic_admin.check(settings)
+        wait_for_authenticated_broker(settings, screen.report)
+        created: list[str] = []
+        topic_admin.apply(settings, TOPICS, created.append)
+        topic_admin.check(settings, TOPICS)
         screen.report(
-            f"Kafka answers at {settings.bootstrap}; {len(made)} topics made, {settings.partitions} partitions"
+            f"Kafka answers at {settings.bootstrap}; {len(created)} topics created, {settings.partitions} partitions"
         )
         agents = Agents(folder)
-        running.callback(lambda: supervise.stop_all(agents.processes, screen.report, STOP_S))
+        running.callback(lambda: supervise.stop_all(agents.processes, screen.report, STOP_TIMEOUT_S))
         agents.start(supervise.environment(settings))
         publisher = running.enter_context(Publisher(settings, folder / "published.jsonl"))
-        seen = running.enter_context(following(settings))
-        ready = Stage(settings, screen, agents, (publisher, seen))
-        with topic_admin.connected(settings) as asked:
-            ready.wait("the agents " + ", ".join(AGENTS) + " to start", lambda: _assigned(asked, settings), len(AGENTS))
+        outputs = running.enter_context(consuming_outputs(settings))
+        ready = Stage(settings, screen, agents, (publisher, outputs))
+        groups = [f"{settings.prefix}{name}" for name in AGENTS]
+        with topic_admin.connected(settings) as admin:
+            ready.wait(
+                "the agents " + ", ".join(AGENTS) + " to start",
+                lambda: sum(topic_admin.is_group_assigned(admin, group) for group in groups),
+                len(groups),
+            )
         yield ready
 
 
@@ -155,19 +163,6 @@ def run_folder(data_dir: Path, keep: bool) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _assigned(asked: object, settings: Settings) -> int:
-    """How many agents have their partitions, by their consumer groups."""
-    return sum(_is_stable(asked, f"{settings.prefix}{name}") for name in AGENTS)
-
-
-def _is_stable(asked: object, group: str) -> bool:
-    try:
-        described = asked.describe_groups([group])[group]  # type: ignore[attr-defined]  # kafka-python has no types
-    except KafkaError:  # not there yet, or its coordinator is not
-        return False
-    return bool(described.get("group_state") == "Stable" and described.get("members"))
 
 
 def _refuse_missing_models(settings: Settings) -> None:

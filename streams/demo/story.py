@@ -1,7 +1,7 @@
 """The demo: a whole Freshet on this machine, seen from outside through Kafka alone.
 
 A catalogue and a log go in, slates come out; then one person likes three videos of a kind, and her slate changes.
-At the end stand what was measured, and whether live and replay agree.
+It ends with the measurements, and with the comparison of live and replay.
 """
 
 import time
@@ -15,8 +15,8 @@ from schemas.messages.recommendations import Item, decode_recommendation
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
 from streams.demo.checks import Shift, check
-from streams.demo.clients import Arrival
-from streams.demo.clips import Clip, Told, show_clips
+from streams.demo.clients import ReceivedSlate
+from streams.demo.clips import Clip, ClipFindings, show_clips
 from streams.demo.latency import Milliseconds, Now, measure_events, measure_uploads, usable
 from streams.demo.log import LIKES, Recorded, by_kind, kinds_of
 from streams.demo.screen import Check, Screen, title_of
@@ -27,7 +27,7 @@ KIND_VIDEOS = 20  # a kind has to have so many videos: her likes, and enough to 
 
 @dataclass(frozen=True)
 class Report:
-    """What the demo saw."""
+    """The result of the demo."""
 
     log: str
     people: int
@@ -36,27 +36,27 @@ class Report:
     slates: int
     dead_letters: int
     left_out: int  # lines of the log that cannot be used
-    backlog_s: float  # from the first event's sending until everybody was answered
+    backlog_s: float  # from the sending of the first event until everybody had a slate after their last one
     shift: Shift
     event_to_slate_ms: Milliseconds
     upload_to_features_ms: Milliseconds
-    content: Told
+    content: ClipFindings
     state_digest: str
     checks: tuple[Check, ...]
 
     def as_json(self) -> dict[str, object]:
         """The same for scripts."""
-        told = asdict(self)
+        fields = asdict(self)
         for name in ("event_to_slate_ms", "upload_to_features_ms"):
-            told[name] = {key: round(value, 1) for key, value in getattr(self, name)._asdict().items()}
-        told["content"] = self.content._asdict()
-        told["backlog_s"] = round(self.backlog_s, 3)
-        told["checks"] = {check.name: check.holds for check in self.checks}
-        return told
+            fields[name] = {key: round(value, 1) for key, value in getattr(self, name)._asdict().items()}
+        fields["content"] = self.content._asdict()
+        fields["backlog_s"] = round(self.backlog_s, 3)
+        fields["checks"] = {check.name: check.holds for check in self.checks}
+        return fields
 
 
 def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
-    """Tell the whole story; everything goes in and out through Kafka."""
+    """Play the whole story; everything goes in and out through Kafka."""
     now = Now(log.last_ms)
     fill_catalogue(stage, log)
     backlog_s = play_log(stage, log)
@@ -70,8 +70,8 @@ def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
         people=len(stage.last_offsets),
         events=stage.counts["events"],
         uploads=stage.counts["uploads"],
-        slates=len(stage.seen.slates),
-        dead_letters=stage.seen.letters.total(),
+        slates=len(stage.outputs.slates),
+        dead_letters=stage.outputs.dead_letters.total(),
         left_out=len(log.faults),
         backlog_s=backlog_s,
         shift=shift,
@@ -86,11 +86,11 @@ def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
 
 
 def fill_catalogue(stage: Stage, log: Recorded) -> None:
-    """Publish the uploads, and wait until the encoders have described each video."""
+    """Publish the uploads, and wait until each video is embedded."""
     stage.screen.chapter(f"The catalogue: {len(log.uploads)} uploads of {log.name}")
     stage.publish(log.uploads, "uploads", len(log.uploads))
     wanted = {line.key.decode() for line in log.uploads}
-    stage.wait("the encoder to describe videos", lambda: len(wanted & stage.seen.described.keys()), len(wanted))
+    stage.wait("the encoder to embed videos", lambda: len(wanted & stage.outputs.embedded.keys()), len(wanted))
 
 
 def play_log(stage: Stage, log: Recorded) -> float:
@@ -99,9 +99,9 @@ def play_log(stage: Stage, log: Recorded) -> float:
     stage.screen.chapter(f"The log: {len(log.events)} events of {people} people, as fast as the broker confirms them")
     began = time.monotonic()
     stage.publish(log.events, "events", len(log.events))
-    stage.wait("everybody's slate after their last event", stage.answered, len(stage.last_offsets))
+    stage.wait("everybody's slate after their last event", stage.people_with_current_slates, len(stage.last_offsets))
     spent_s = time.monotonic() - began
-    stage.screen.report(f"  {len(log.events) / spent_s:.0f} events a second, from the first sent to the last answered")
+    stage.screen.report(f"  {len(log.events) / spent_s:.0f} events a second, from the first one sent to the last slate")
     return spent_s
 
 
@@ -128,16 +128,16 @@ def act(stage: Stage, events: Sequence[Feedback]) -> list[Item]:
     """Publish what one person does, and wait for her slate after it."""
     person, last = events[-1].user_id, stage.publish(usable(events))[-1]
 
-    def came() -> Arrival | None:
-        newest = stage.seen.newest.get(person)
+    def received() -> ReceivedSlate | None:
+        newest = stage.outputs.newest.get(person)
         return newest if newest and newest.trigger.offset >= last.offset else None
 
-    stage.wait(f"{person}'s slate", lambda: came() is not None, 1, shown=False)
-    newest = came()
+    stage.wait(f"{person}'s slate", lambda: received() is not None, 1, shown=False)
+    newest = received()
     if newest is None:
-        raise RuntimeError(f"the slate of {person} was there and is gone; slates are never taken back")
+        raise RuntimeError(f"the slate of {person} was received and is gone; slates are never revoked")
     ms = 1000 * (newest.at_s - last.at_s)
-    stage.screen.report(f"  her slate, version {newest.version}, came {ms:.0f} ms after she acted")
+    stage.screen.report(f"  her slate, version {newest.version}, arrived {ms:.0f} ms after she acted")
     return decode_recommendation(newest.value).items
 
 
@@ -149,7 +149,7 @@ def least_shown(slate: Sequence[Item], catalogue: Mapping[str, Upload]) -> tuple
 
 
 def share(slate: Sequence[Item], catalogue: Mapping[str, Upload], kind: str) -> float:
-    """Which part of a slate is of this kind."""
+    """The share of a slate that is of this kind."""
     videos = (catalogue.get(item.video_id) for item in slate)
     return sum(video is not None and kind in kinds_of(video) for video in videos) / len(slate)
 
@@ -172,7 +172,7 @@ def show(screen: Screen, report: Report) -> None:
 
 
 def closing_words(settings: Settings, folder: Path, own_broker: bool, keep: bool, seconds: float) -> Iterator[str]:
-    """How long it took, and what is left of it where."""
+    """How long it took, and what it leaves behind."""
     yield f"all stopped after {seconds:.0f} s"
     if not own_broker:
         yield f"the topics {settings.prefix}* stay at {settings.bootstrap}"

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from faust.types import AgentT, AppT, StreamT
+from faust.types import AgentT, StreamT
 
 from schemas.settings.model import Settings
 from schemas.topics import UPLOADS
 from streams.dead_letters.publisher import DeadLetterPublisher
 from streams.encoding.index_sync import UpdateIndex
 from streams.encoding.step import EmbedStep
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
@@ -17,7 +18,7 @@ EMBED_BATCH_SIZE = 32  # uploads between two confirmed sends: with media some se
 
 
 def declare(
-    app: AppT, settings: Settings, step: EmbedStep, update_index: UpdateIndex | None, out: ConfirmedProducer
+    app: BatchApp, settings: Settings, step: EmbedStep, update_index: UpdateIndex | None, out: ConfirmedProducer
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app.
 

@@ -1,4 +1,4 @@
-"""Fetches what an upload names: from listed hosts, at addresses that were looked at, within bounds of size and time."""
+"""Fetches the media that an upload names: from listed hosts, at checked addresses, within limits of size and time."""
 
 import asyncio
 import ipaddress
@@ -9,21 +9,21 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import unquote, urljoin
 
 import httpcore
-from httpcore import AsyncNetworkBackend, AsyncNetworkStream
+from httpcore import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream
 
 from encoders.media.types import MediaError
 from schemas.settings.media_hosts import Hosts, Origin, hosts, split
 from schemas.settings.model import Settings
 from streams.encoding.local_files import UrlForbidden, read_below
 
-REDIRECTS = 3
-ADDRESSES = 3  # of a name that are tried, one after the other
-MOVED = frozenset((301, 302, 303, 307, 308))
-LATER = frozenset((408, 425, 429))  # and everything from 500 on
+MAX_REDIRECTS = 3
+MAX_ADDRESSES = 3  # of a name that are tried, one after the other
+REDIRECT_STATUSES = frozenset((301, 302, 303, 307, 308))
+TRANSIENT_STATUSES = frozenset((408, 425, 429))  # and everything from 500 on
 HEADERS: Mapping[bytes | str, bytes | str] = {"User-Agent": "freshet", "Accept": "*/*", "Accept-Encoding": "identity"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SECRET = re.compile(r"//[^/]*@")
@@ -61,7 +61,7 @@ async def _resolved(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Wire:
-    """How the network is reached: names to addresses, connections, and whose certificates count."""
+    """How the network is reached: name resolution, connections, and whose certificates are trusted."""
 
     resolve: Resolve = _resolved
     backend: AsyncNetworkBackend = field(default_factory=httpcore.AnyIOBackend)
@@ -75,7 +75,7 @@ async def fetch(uri: str, rules: Rules, wire: Wire = WIRE) -> bytes:
     """The bytes behind an address or a path below `media_root`.
 
     UrlForbidden: the rules do not allow it. MediaError: it is not there, too large or too slow; `passing` says whether
-    trying again may help.
+    a retry may help.
     """
     scheme = found[1].lower() if (found := _SCHEME.match(uri)) else "file"
     try:
@@ -86,7 +86,7 @@ async def fetch(uri: str, rules: Rules, wire: Wire = WIRE) -> bytes:
                 return await asyncio.to_thread(_from_file, uri, rules)
     except TimeoutError:
         raise MediaError(f"{_short(uri)} took longer than {rules.wall_s:g} s; try again", passing=True) from None
-    raise UrlForbidden(f"{scheme}: is not fetched; media_uri takes https, and paths below media_root")
+    raise UrlForbidden(f"{scheme}: is not supported; media_uri takes https, and paths below media_root")
 
 
 def _from_file(uri: str, rules: Rules) -> bytes:
@@ -103,37 +103,37 @@ def _from_file(uri: str, rules: Rules) -> bytes:
 
 
 async def _fetched(url: str, rules: Rules, wire: Wire) -> bytes:
-    for _ in range(1 + REDIRECTS):
+    for _ in range(1 + MAX_REDIRECTS):
         read = split(url)
         if read is None:
-            raise UrlForbidden(f"{_short(url)} is no plain https://host/path; no user, no spaces, names in punycode")
+            raise UrlForbidden(f"{_short(url)} is not a plain https://host/path; no user, no spaces, names in punycode")
         origin, path = read
         if not rules.hosts.allows(origin):
-            raise UrlForbidden(f"{origin} is not among media_hosts; add it there if it shall be asked")
+            raise UrlForbidden(f"{origin} is not among media_hosts; add it there if media may be fetched from it")
         try:
-            answer = await _asked(origin, path, rules, wire)
+            answer = await _request(origin, path, rules, wire)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
             passing = getattr(error, "errno", None) != socket.EAI_NONAME
             why = str(error) or type(error).__name__
-            raise MediaError(f"{origin} could not be asked ({why}); see whether it is up", passing=passing) from error
+            raise MediaError(f"{origin} cannot be reached ({why}); check that it is up", passing=passing) from error
         if isinstance(answer, bytes):
             return answer
-        url = _moved(f"{origin}{path}", answer)
+        url = _redirected(f"{origin}{path}", answer)
     raise MediaError(
-        f"{_short(url)} is the address after {REDIRECTS} redirects already; name the last one in media_uri"
+        f"{_short(url)} is the address after {MAX_REDIRECTS} redirects, the most allowed; name the last in media_uri"
     )
 
 
-def _moved(url: str, location: str) -> str:
+def _redirected(url: str, location: str) -> str:
     try:
         return location if _SCHEME.match(location) else urljoin(url, location)
     except ValueError:  # [ and ] with no address between them
-        raise UrlForbidden(f"{_short(url)} redirects to {_short(location)}, which is no address") from None
+        raise UrlForbidden(f"{_short(url)} redirects to {_short(location)}, which is not an address") from None
 
 
-async def _asked(origin: Origin, path: str, rules: Rules, wire: Wire) -> bytes | str:
-    """The body, or where it has moved to."""
-    backend = _Checked(wire, trusted=rules.hosts.trusts(origin))
+async def _request(origin: Origin, path: str, rules: Rules, wire: Wire) -> bytes | str:
+    """The body, or the address that it redirects to."""
+    backend = _CheckedBackend(wire, trusted=rules.hosts.trusts(origin))
     url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
     trust = wire.trust() if origin.scheme == "https" else None
     async with (
@@ -142,10 +142,10 @@ async def _asked(origin: Origin, path: str, rules: Rules, wire: Wire) -> bytes |
     ):
         headers = {name.lower(): value for name, value in response.headers}
         location = headers.get(b"location")
-        if response.status in MOVED and location is not None:
+        if response.status in REDIRECT_STATUSES and location is not None:
             return location.decode("latin-1")
         if response.status != 200:
-            passing = response.status in LATER or response.status >= 500
+            passing = response.status in TRANSIENT_STATUSES or response.status >= 500
             raise MediaError(f"{origin} answered {response.status}; correct media_uri", passing=passing)
         return await _body(response, headers.get(b"content-length", b""), origin, rules.bytes)
 
@@ -162,8 +162,8 @@ async def _body(response: httpcore.Response, length: bytes, origin: Origin, most
     return bytes(body)
 
 
-class _Checked(AsyncNetworkBackend):
-    """Resolves a name once, looks at every address, and connects to one of these: no second answer can be another."""
+class _CheckedBackend(AsyncNetworkBackend):
+    """Resolves a name once, checks every address, and connects to one of them: a second lookup could give another."""
 
     def __init__(self, wire: Wire, *, trusted: bool) -> None:
         self._wire, self._trusted = wire, trusted
@@ -174,14 +174,14 @@ class _Checked(AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
         local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         addresses = list(dict.fromkeys(await self._wire.resolve(host, port)))
         for address in addresses if not self._trusted else ():
             if not is_public(address):
-                raise UrlForbidden(f"{host} has the address {address}, which is not public; it is not asked")
+                raise UrlForbidden(f"{host} has the address {address}, which is not public; nothing is fetched from it")
         fault: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses[:ADDRESSES]:
+        for address in addresses[:MAX_ADDRESSES]:
             try:
                 return await self._wire.backend.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -190,7 +190,7 @@ class _Checked(AsyncNetworkBackend):
 
 
 def is_public(text: str) -> bool:
-    """Whether an address belongs to somebody out on the Internet, also by the IPv4 address that is wrapped in it.
+    """Whether an address is on the public Internet, also by the IPv4 address that it may wrap.
 
     >>> [is_public(text) for text in ("93.184.215.14", "100.64.0.1", "::ffff:10.0.0.7", "2002:a00:7::")]
     [True, False, False, False]
@@ -213,6 +213,6 @@ def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | Non
 
 
 def _short(uri: str) -> str:
-    """An address for a sentence: without password and query, where signatures stand."""
+    """An address for an error message: without password and query, which may hold a signature."""
     bare = _SECRET.sub("//", uri.partition("?")[0])
     return "".join(ch if ch.isprintable() else "?" for ch in bare[:100])

@@ -1,4 +1,4 @@
-"""Reads a file below one folder and no other, whatever links and names are tried."""
+"""Reads files below one folder and no others, whatever links and names are tried."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ _ALWAYS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UrlForbidden(Exception):
-    """An address that may not be asked: one sentence."""
+    """An address that may not be fetched, with the reason in one sentence."""
 
     reason = Reason.URL_FORBIDDEN
 
@@ -24,7 +24,7 @@ def read_below(root: Path, name: str, most: int) -> bytes:
     try:
         base = root.resolve(strict=True)
         path = (base / name.lstrip("/")).resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
         raise MediaError(f"{name} cannot be read below media_root ({_why(error)}); put the file there") from None
     if not path.is_relative_to(base) or path == base:
         raise UrlForbidden(f"{name} leads out of media_root; only files below it are read")
@@ -36,16 +36,16 @@ def read_below(root: Path, name: str, most: int) -> bytes:
 
 def _read(base: Path, parts: tuple[str, ...], name: str, most: int) -> bytes:
     """Open folder by folder without following links: what was resolved before may have been changed since."""
-    with ExitStack() as open_ones:
+    with ExitStack() as opened:
         at = os.open(base, _ALWAYS | os.O_DIRECTORY)
-        open_ones.callback(os.close, at)
+        opened.callback(os.close, at)
         for folder in parts[:-1]:
             at = os.open(folder, _ALWAYS | os.O_DIRECTORY, dir_fd=at)
-            open_ones.callback(os.close, at)
+            opened.callback(os.close, at)
         fd = os.open(parts[-1], _ALWAYS | os.O_NONBLOCK, dir_fd=at)  # a pipe without a writer would wait
-        open_ones.callback(os.close, fd)
+        opened.callback(os.close, fd)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise UrlForbidden(f"{name} is no regular file; only those are read")
+            raise UrlForbidden(f"{name} is not a regular file; only those are read")
         with open(fd, "rb", closefd=False) as file:
             data = file.read(most + 1)
     if len(data) > most:

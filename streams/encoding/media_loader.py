@@ -1,4 +1,4 @@
-"""What a batch of uploads holds beside its texts: pictures and sound, read by a few processes side by side."""
+"""The media of a batch of uploads: frames and sound, decoded by a few processes side by side."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,64 +11,64 @@ from encoders.media.types import Limits, Media, MediaError
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.videos import Upload, Uploads
 from schemas.settings.model import Settings
-from streams.dead_letters.validation import letter
+from streams.dead_letters.validation import dead_letter
 from streams.encoding.fetch import WIRE, Rules, Wire, fetch
 from streams.encoding.local_files import UrlForbidden
 from streams.kafka.records import Record
 
 READERS = 2  # processes; each takes a core while it decodes
-PAUSES_S = (1.0, 4.0)  # before a medium is asked for again, whose host did not answer
+RETRY_DELAYS_S = (1.0, 4.0)  # before a file is fetched again whose host did not answer
 
 
 class MediaBatch(NamedTuple):
-    """What was found of a batch: contents in its order, None of a withdrawal, and a dead letter for each fault."""
+    """The media of a batch: contents in its order, None for one without media, and a dead letter for each fault."""
 
     contents: list[Content | None]
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
 
 
 @dataclass(frozen=True, eq=False)
 class FetchedMedia:
-    """What was found of an upload's media, and the first thing that went wrong; one does not exclude the other."""
+    """The media of an upload, and the first fault; one does not exclude the other."""
 
     media: Media
     fault: MediaError | UrlForbidden | None = None
 
 
 class MediaLoader:
-    """Reads the media of batches of uploads.
+    """Loads the media of batches of uploads.
 
-    A medium that cannot be used is a dead letter, and no reason to leave the video out: its text is there.
+    A file that cannot be used becomes a dead letter; the video itself is embedded all the same, by its text.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._rules = Rules.of(settings)
-        self._idle: asyncio.LifoQueue[MediaReader] = asyncio.LifoQueue()  # the one used last is warm
+        self._idle: asyncio.LifoQueue[MediaReader] = asyncio.LifoQueue()  # the reader that was used last is warm
         for _ in range(READERS):
             self._idle.put_nowait(MediaReader(limits_of(settings)))
 
     async def load_batch(self, batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
         """Contents and dead letters of a batch."""
-        found = await asyncio.gather(*(self._one(upload) for _, upload in batch))
+        found = await asyncio.gather(*(self._load(upload) for _, upload in batch))
         contents = [None if one is None else content_in(one.media) for one in found]
-        letters = [
-            letter(record, one.fault.reason, str(one.fault))
+        dead_letters = [
+            dead_letter(record, one.fault.reason, str(one.fault))
             for (record, _), one in zip(batch, found, strict=True)
             if one is not None and one.fault is not None
         ]
-        return MediaBatch(contents, letters)
+        return MediaBatch(contents, dead_letters)
 
-    async def _one(self, upload: Uploads) -> FetchedMedia | None:
+    async def _load(self, upload: Uploads) -> FetchedMedia | None:
         if not isinstance(upload, Upload) or not (upload.media_uri or upload.thumbnail_uri):
             return None
         reader = await self._idle.get()
         try:
-            found = await content_of(upload, self._rules, reader.read)
-            for pause_s in PAUSES_S:
+            found = await fetch_media(upload, self._rules, reader.read)
+            for delay_s in RETRY_DELAYS_S:
                 if not (isinstance(found.fault, MediaError) and found.fault.passing):
                     break
-                await asyncio.sleep(pause_s)
-                found = await content_of(upload, self._rules, reader.read)
+                await asyncio.sleep(delay_s)
+                found = await fetch_media(upload, self._rules, reader.read)
             return found
         finally:
             self._idle.put_nowait(reader)
@@ -84,16 +84,16 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(bytes=settings.media_bytes, wall_s=settings.media_s)
 
 
-async def content_of(upload: Upload, rules: Rules, read: Callable[[bytes], Media], wire: Wire = WIRE) -> FetchedMedia:
-    """Read an upload's video, and its thumbnail where the video gives no picture; `read` blocks, in a thread."""
+async def fetch_media(upload: Upload, rules: Rules, read: Callable[[bytes], Media], wire: Wire = WIRE) -> FetchedMedia:
+    """Fetch and read an upload's video, and its thumbnail where the video has no picture; `read` runs in a thread."""
     media, fault = Media(), None
-    for uri, whole in ((upload.media_uri, True), (upload.thumbnail_uri, False)):
+    for uri, is_video in ((upload.media_uri, True), (upload.thumbnail_uri, False)):
         if not uri or media.frames is not None:
             continue
         try:
-            got = await asyncio.to_thread(read, await fetch(uri, rules, wire))
+            found = await asyncio.to_thread(read, await fetch(uri, rules, wire))
         except (MediaError, UrlForbidden) as error:
             fault = fault or error
             continue
-        media = got if whole else replace(media, frames=got.frames)
+        media = found if is_video else replace(media, frames=found.frames)
     return FetchedMedia(media, fault)

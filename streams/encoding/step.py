@@ -57,7 +57,7 @@ class EmbedStep:
         newer = [(record, one) for record, one in read if not isinstance(one, DeadLetter) and self._is_newer(one)]
         media = await self._load(newer)
         embedded = await self._embed([one for _, one in newer], media.contents)
-        return EmbedOutcome([*letters, *media.letters], embedded)
+        return EmbedOutcome([*letters, *media.dead_letters], embedded)
 
     def _is_newer(self, one: Uploads) -> bool:
         """Whether it is not older than what is known of its video: of a video only the last record survives."""

@@ -1,1 +1,1 @@
-"""The Kafka protocol: clients, polls, confirmed sends, owned state, topics; knows nothing of videos."""
+"""The Kafka protocol: clients, polls, confirmed sends, owned state, topics; it knows nothing of what records mean."""

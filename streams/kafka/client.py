@@ -1,18 +1,23 @@
-"""Kafka at hand: records, the partitioner, groupless consumers, and reading a topic up to its end."""
+"""Options that every confluent-kafka client here has, and which of its errors pass by themselves."""
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
+from confluent_kafka import KafkaException as KafkaException  # other folders catch it by this name
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("freshet.kafka")
-ASK_S = 10.0  # for the broker's answer about a topic
-PAUSE_S = 1.0  # before a broker that did not answer is asked again
-LONGEST_POLL_S = 900.0  # then the group takes a worker for dead
+METADATA_TIMEOUT_S = 10.0  # for an answer about a topic or an offset
+RETRY_DELAY_S = 1.0  # before a broker that did not answer is asked again
+MAX_POLL_INTERVAL_S = 900.0  # then the group takes a worker for dead
 
 CLIENT = {
-    "reconnect.backoff.ms": 500,  # 20 tries a second as shipped, each with a line in the log
+    "reconnect.backoff.ms": 500,  # by default 20 attempts a second, each with a line in the log
     "reconnect.backoff.max.ms": 2000,
     "socket.keepalive.enable": True,
     "log.connection.close": False,
@@ -28,25 +33,25 @@ GROUP = {
     "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
     "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long
     "heartbeat.interval.ms": 2_000,
-    "max.poll.interval.ms": int(1000 * LONGEST_POLL_S),
+    "max.poll.interval.ms": int(1000 * MAX_POLL_INTERVAL_S),
     "queued.min.messages": 1,  # with the next line: no fetch request while the last one's records are unread
     "fetch.queue.backoff.ms": 5,
 }
 
 
-async def patiently(ask: Any, *given: Any) -> Any:
+async def retry_until_answered(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Ask the broker in a thread, and again for as long as it cannot be reached."""
     while True:
         try:
-            return await asyncio.to_thread(ask, *given)
+            return await asyncio.to_thread(ask, *args, **kwargs)
         except KafkaException as error:
-            if not is_passing(error.args[0]):
+            if not is_transient(error.args[0]):
                 raise
             log.warning("the broker does not answer, asking again: %s", error.args[0].str())
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(RETRY_DELAY_S)
 
 
-PASSING = frozenset(
+TRANSIENT = frozenset(
     (
         KafkaError._TRANSPORT,
         KafkaError._DESTROY_BROKER,
@@ -58,7 +63,7 @@ PASSING = frozenset(
         KafkaError._MAX_POLL_EXCEEDED,
         KafkaError._PARTITION_EOF,
         KafkaError._UNKNOWN_PARTITION,
-        # while a broker comes back; librdkafka calls them retriable for some questions only
+        # while a broker comes back; librdkafka calls them retriable for some requests only
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -70,6 +75,6 @@ PASSING = frozenset(
 )
 
 
-def is_passing(error: KafkaError) -> bool:
+def is_transient(error: KafkaError) -> bool:
     """Whether an error may go away by itself."""
-    return bool(not error.fatal() and (error.retriable() or error.code() in PASSING))
+    return not error.fatal() and (error.retriable() or error.code() in TRANSIENT)

@@ -1,33 +1,97 @@
-"""A topic read to its end by a command: kafka-python, record by record. Agents read with streams/kafka/client.py."""
+"""Topics read by a command: what the broker does not answer ends the command with a reason, instead of waiting on."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
-from kafka import TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError
 
+from schemas.settings.model import Settings
 from streams.errors import OperatorError
+from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
+from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
+from streams.kafka.records import Record, TopicPartition, records_of
 
-POLL_MS = 1000
-SILENT_POLLS = 30  # so many empty answers in a row mean that the broker does not deliver
+P = ParamSpec("P")
+T = TypeVar("T")
 
-NOWHERE: Mapping[TopicPartition, int] = {}
+Options = Mapping[str, object] | None  # of librdkafka, over the usual ones
+
+SILENCE_S = 30.0  # without a record short of the end: then the broker does not deliver
 
 
-def records(consumer: Any, topic: str, starts: Mapping[TopicPartition, int] = NOWHERE) -> Iterator[Any]:
-    """Every record of a topic up to its present end, in offset order per partition, from `starts` where given."""
-    places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    if not places:
-        return
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    for place, offset in starts.items():
-        consumer.seek(place, max(offset, consumer.position(place)))
-    ends = consumer.end_offsets(places)
-    silent = 0
-    while any(consumer.position(place) < ends[place] for place in places):
-        polled = consumer.poll(timeout_ms=POLL_MS)
-        silent = 0 if polled else silent + 1
-        if silent > SILENT_POLLS:
-            raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
-        for place, batch in polled.items():
-            yield from (record for record in batch if record.offset < ends[place])
+class CommandReader:
+    """Reads topics for one command.
+
+    One client asks, and each reading has another: a question would wait for the fetches before it, half a second each.
+    """
+
+    def __init__(self, settings: Settings, options: Options, consumer: GrouplessConsumer) -> None:
+        self._settings, self._options, self._consumer = settings, options, consumer
+
+    def partitions(self, topic: str) -> list[int]:
+        """Partition numbers of a topic; an empty list when there is no such topic."""
+        found = _ask(topic, self._consumer.list_topics, topic, METADATA_TIMEOUT_S).topics[topic]
+        if found.error and found.error.code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            raise _refused(topic, found.error)
+        return sorted(found.partitions)
+
+    def require_partitions(self, topic: str) -> list[int]:
+        """The same; OperatorError when there is no such topic."""
+        if partitions := self.partitions(topic):
+            return partitions
+        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+
+    def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
+        """Every record of a topic up to its present end, in offset order per partition.
+
+        starts  offsets by partition to begin at; where none is given, the oldest record
+        """
+        bounds = {p: _ask(topic, watermarks, self._consumer, topic, p) for p in self.partitions(topic)}
+        first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
+        ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
+        with groupless(self._settings, self._options) as consumer:
+            batches = fetch_between(consumer, topic, first, ends)
+            while (batch := _ask(topic, next, batches, None)) is not None:
+                silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
+                if silent_s > SILENCE_S:
+                    raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
+                yield from records_of(batch)
+
+    def follow(self, places: Mapping[str, int]) -> None:
+        """Seek to the present end of one partition of each topic; `new_records` gives what is written from now on."""
+        ends = {topic: _ask(topic, watermarks, self._consumer, topic, p)[1] for topic, p in places.items()}
+        self._consumer.assign([TopicPartition(topic, p, ends[topic]) for topic, p in places.items()])
+
+    def new_records(self, limit_s: float) -> list[Record]:
+        """What was written to the followed partitions since the last call; waits for it for so long at most."""
+        return records_of(_ask("Kafka", self._consumer.consume, 1000, limit_s))
+
+    def committed(self, topic: str, partition: int) -> int | None:
+        """The offset that the reader's group has committed, or None."""
+        place = TopicPartition(topic, partition)
+        (found,) = _ask(topic, self._consumer.committed, [place], METADATA_TIMEOUT_S)
+        return None if found.offset == OFFSET_INVALID else found.offset
+
+    def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """Commit offsets by partition for the reader's group, without joining it."""
+        places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        _ask(topic, self._consumer.commit, offsets=places, asynchronous=False)
+
+
+@contextmanager
+def command_reader(settings: Settings, options: Options = None) -> Iterator[CommandReader]:
+    """A reader for the time of a `with`; `group.id` among the options is the group that commits."""
+    with groupless(settings, options) as consumer:
+        yield CommandReader(settings, options, consumer)
+
+
+def _ask(topic: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return ask(*args, **kwargs)
+    except KafkaException as error:
+        raise _refused(topic, error.args[0]) from error
+
+
+def _refused(topic: str, error: KafkaError) -> OperatorError:
+    return OperatorError(f"{topic}: {error.str()}.", "Check that the broker runs, and the rights at it.")

@@ -1,31 +1,30 @@
-"""What an agent has to say, handed over in whole batches and confirmed before it acknowledges."""
+"""An agent's output: handed over in whole batches, and confirmed by delivery reports before the agent commits."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
-from streams.kafka.client import ASK_S, patiently
+from streams.kafka.app import BatchApp
+from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException, retry_until_answered
 from streams.kafka.records import Headers, Message, partition_of
 from streams.kafka.waits import Waits
 
-log = logging.getLogger("freshet.outbox")
+log = logging.getLogger("freshet.producer")
 
-PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between tries; the last one repeats until the broker takes everything
-ROOM_S = 0.005  # wait for room in the client's queue
-LOOK_EVERY_S = 60.0  # for strangers in partitions where nothing is sent; compaction leaves ten minutes
+RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one repeats until the broker takes everything
+QUEUE_FULL_WAIT_S = 0.005  # for room in the client's queue
+FOREIGN_WRITE_CHECK_INTERVAL_S = 60.0  # of partitions where nothing is sent; compaction leaves ten minutes
 
 Gap = tuple[str, int, int, int]  # topic, partition, first and next offset
-OnForeignWrite = Callable[
-    [int, int, int], Awaitable[None]
-]  # partition, first and next offset that somebody else may own
+OnForeignWrite = Callable[[int, int, int], Awaitable[None]]  # partition, first and next offset: others' may be among
 
 
 class Outgoing(NamedTuple):
-    """One record on its way out; a value of None is a tombstone."""
+    """One record to be sent; a value of None is a tombstone."""
 
     key: bytes | None
     value: bytes | None
@@ -33,41 +32,41 @@ class Outgoing(NamedTuple):
 
 
 class Batch:
-    """Records of one partition on their way; the first refusal ends what is sure, and the rest goes out again."""
+    """Records of one partition, sent together: those before the first refusal are acked, the rest is sent again."""
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic, self.partition = topic, partition
         self.left: list[Outgoing] = []
-        self.sure = 0
-        self.last = -1  # offset of the last sure record
+        self.acked = 0
+        self.last_offset = -1  # of the last acked record
         self.error: KafkaError | None = None
 
-    def heard(self, error: KafkaError | None, message: Message) -> None:
-        """The broker's word on the next record: the client keeps their order."""
-        if error is None and self.error is None:
-            self.sure += 1
-            self.last = message.offset()
+    def on_delivery(self, error: KafkaError | None, message: Message | None) -> None:
+        """Take the delivery report of the next record: the client keeps their order."""
+        if error is None and self.error is None and message is not None:
+            self.acked += 1
+            self.last_offset = message.offset()
         elif self.error is None:
             self.error = error
 
 
 class ConfirmedProducer:
-    """Collects records and hands them over together; `confirmed()` returns when the broker has all of them."""
+    """Collects records and hands them over together; `confirmed()` returns when the broker has acked all of them."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: BatchApp) -> None:
         self._app = app
         self._waiting: dict[tuple[str, int], Batch] = {}
-        self._on_the_way: list[Batch] = []  # handed over to the client, which has not said yet what became of it
-        self._counts: dict[str, int] = {}
+        self._in_flight: list[Batch] = []  # handed over to the client, delivery reports not yet looked at
+        self._partition_counts: dict[str, int] = {}
         self._next: dict[tuple[str, int], int] = {}  # the offset that our next record gets if nobody else writes
         self._on_foreign_write: dict[str, OnForeignWrite] = {}
-        self._look_s = time.monotonic() + LOOK_EVERY_S
-        app.transport.between_polls.append(self.look)
+        self._next_check_s = time.monotonic() + FOREIGN_WRITE_CHECK_INTERVAL_S
+        app.transport.between_polls.append(self.check_foreign_writes)
 
     @property
     def waits(self) -> Waits:
         """What this worker waits for outside itself."""
-        return self._app.transport.waits  # type: ignore[no-any-return]
+        return self._app.transport.waits
 
     def put(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
         """Add records for one partition."""
@@ -81,109 +80,120 @@ class ConfirmedProducer:
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
-        if topic not in self._counts:
-            found = (await patiently(self._app.producer.client.list_topics, topic, ASK_S)).topics[topic]
+        if topic not in self._partition_counts:
+            ask = self._app.producer.client.list_topics
+            found = (await retry_until_answered(ask, topic, METADATA_TIMEOUT_S)).topics[topic]
             if found.error:
                 raise KafkaException(found.error)
-            self._counts[topic] = len(found.partitions)
-        return self._counts[topic]
+            self._partition_counts[topic] = len(found.partitions)
+        return self._partition_counts[topic]
 
     async def exists(self, topic: str) -> bool:
         """Whether there is such a topic, asked from the broker each time."""
-        return not (await patiently(self._app.producer.client.list_topics, topic, ASK_S)).topics[topic].error
+        ask = self._app.producer.client.list_topics
+        return not (await retry_until_answered(ask, topic, METADATA_TIMEOUT_S)).topics[topic].error
 
-    def alone(self, topic: str, ends: dict[int, int], on_foreign_write: OnForeignWrite) -> None:
-        """From these offsets on only this worker should write; records of others are reported to `strangers`."""
+    def expect_single_writer(self, topic: str, ends: dict[int, int], on_foreign_write: OnForeignWrite) -> None:
+        """From these offsets on only this worker should write; where others do, `on_foreign_write` is called."""
         self._on_foreign_write[topic] = on_foreign_write
         for place in [place for place in self._next if place[0] == topic]:
             del self._next[place]
         self._next.update({(topic, partition): end for partition, end in ends.items()})
 
     async def sent(self) -> None:
-        """Hand all over; the next `sent()` or `confirmed()` waits for the broker's word on it."""
-        await self._hand_over_all(land=False)
+        """Hand all over; the next `sent()` or `confirmed()` waits for the delivery reports."""
+        await self._hand_over_all(wait=False)
 
     async def confirmed(self) -> None:
-        """Hand all over and wait for the broker's word on each; what it does not take is tried again, in order."""
-        await self._hand_over_all(land=True)
+        """Hand all over and wait for every delivery report; what the broker refuses is tried again, in order."""
+        await self._hand_over_all(wait=True)
 
-    async def _hand_over_all(self, land: bool) -> None:
-        gaps = await self._await_delivery()  # before anything newer goes out, or a refusal would turn the order round
-        self._on_the_way, self._waiting = list(self._waiting.values()), {}
-        for batch in self._on_the_way:
+    async def _hand_over_all(self, wait: bool) -> None:
+        gaps = await self._await_delivery()  # before anything newer is sent, or a refusal would turn the order round
+        self._in_flight, self._waiting = list(self._waiting.values()), {}
+        for batch in self._in_flight:
             await self._hand_over(batch)
-        if land or gaps:  # whoever puts right what others wrote needs the last word
+        if wait or gaps:  # a repair of what others wrote has to be written after it
             gaps += await self._await_delivery()
-        for topic, *gap in gaps:
-            await self._on_foreign_write[topic](*gap)
+        await self._report_foreign_writes(gaps)
 
-    async def look(self) -> None:
-        """Once a minute look for records of others where nothing is sent.
+    async def check_foreign_writes(self) -> None:
+        """Once a minute compare the ends of all partitions with what we expect, also where nothing is sent.
 
-        The driver asks between two polls: no agent has anything to say then, and no partition goes meanwhile.
+        The consumer calls this between two polls: no agent has anything to send then, and no partition is revoked
+        meanwhile.
         """
-        if time.monotonic() < self._look_s:
+        if time.monotonic() < self._next_check_s:
             return
-        self._look_s = time.monotonic() + LOOK_EVERY_S
+        self._next_check_s = time.monotonic() + FOREIGN_WRITE_CHECK_INTERVAL_S
         ends = {place: await self._app.consumer.end_of(*place) for place in self._next}
         gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
         self._next.update(ends)
+        await self._report_foreign_writes(gaps)
+
+    async def _report_foreign_writes(self, gaps: Iterable[Gap]) -> None:
         for topic, *gap in gaps:
             await self._on_foreign_write[topic](*gap)
 
     async def _await_delivery(self) -> list[Gap]:
-        """Wait for what is on its way; returns where records of others lie among ours."""
+        """Wait until all that is in flight is acked; returns where records of others lie among ours."""
         gaps: list[Gap] = []
-        tries = 0
-        while self._on_the_way:
+        attempts = 0
+        while self._in_flight:
             await self._app.producer.flush()
-            for batch in self._on_the_way:
+            for batch in self._in_flight:
                 gaps += self._gap(batch)
-                del batch.left[: batch.sure]
-                batch.sure = 0
-            self._on_the_way = [batch for batch in self._on_the_way if batch.left]
-            if self._on_the_way:
-                await self._wait(self._on_the_way[0], PAUSES_S[min(tries, len(PAUSES_S) - 1)])
-                tries += 1
-            for batch in self._on_the_way:
+                del batch.left[: batch.acked]
+                batch.acked = 0
+            self._in_flight = [batch for batch in self._in_flight if batch.left]
+            if self._in_flight:
+                await self._delay_retry(self._in_flight[0], RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)])
+                attempts += 1
+            for batch in self._in_flight:
                 await self._hand_over(batch)
         return gaps
 
     async def _hand_over(self, batch: Batch) -> None:
-        produce, heard = self._app.producer.client.produce, batch.heard
-        batch.sure, batch.error = 0, None
+        produce, on_delivery = self._app.producer.client.produce, batch.on_delivery
+        batch.acked, batch.error = 0, None
         for key, value, headers in batch.left:
             while True:
                 try:
                     if headers:
-                        produce(batch.topic, value, key, batch.partition, heard, headers=list(headers))
+                        produce(batch.topic, value, key, batch.partition, on_delivery, headers=list(headers))
                     else:
-                        produce(batch.topic, value, key, batch.partition, heard)
+                        produce(batch.topic, value, key, batch.partition, on_delivery)
                     break
                 except BufferError:
-                    self._app.producer.client.poll(ROOM_S)
+                    self._app.producer.client.poll(QUEUE_FULL_WAIT_S)
                     await asyncio.sleep(0)
                 except KafkaException as error:  # the client itself refuses: too large, for one
-                    batch.heard(error.args[0], None)
+                    batch.on_delivery(error.args[0], None)
                     return
 
     def _gap(self, batch: Batch) -> list[Gap]:
         """Where records of others lie among ours."""
         place = batch.topic, batch.partition
-        if batch.sure == 0 or place not in self._next:
+        if batch.acked == 0 or place not in self._next:
             return []
-        start, self._next[place] = self._next[place], batch.last + 1
-        return [(*place, start, batch.last + 1)] if batch.last + 1 > start + batch.sure else []
+        start, self._next[place] = self._next[place], batch.last_offset + 1
+        return [(*place, start, batch.last_offset + 1)] if batch.last_offset + 1 > start + batch.acked else []
 
-    async def _wait(self, batch: Batch, pause_s: float) -> None:
+    async def _delay_retry(self, batch: Batch, delay_s: float) -> None:
         if batch.error is None or batch.error.fatal():
             raise KafkaException(batch.error)
-        if batch.error.code() == KafkaError._UNKNOWN_PARTITION:  # what the client remembers of a broker coming back
-            await patiently(self._app.producer.client.list_topics, batch.topic, ASK_S)
-        what = f"{batch.topic}[{batch.partition}] does not take {len(batch.left)} records"
-        log.error("%s, nothing is acknowledged; again in %.1f s: %s", what, pause_s, batch.error.str())
+        if batch.error.code() == KafkaError._UNKNOWN_PARTITION:  # what the client cached of a broker coming back
+            await retry_until_answered(self._app.producer.client.list_topics, batch.topic, METADATA_TIMEOUT_S)
+        log.error(
+            "%s[%d] refuses %d records; offsets are not committed, the next attempt is in %.1f s: %s",
+            batch.topic,
+            batch.partition,
+            len(batch.left),
+            delay_s,
+            batch.error.str(),
+        )
         with self._app.transport.waits.waiting(f"{batch.topic} to take records"):
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(delay_s)
 
     def _batch(self, topic: str, partition: int) -> Batch:
         place = topic, partition

@@ -2,8 +2,8 @@
 
 Faust hands an agent one record at a time and commits what an agent dropped by an exception. This driver extends it
 where Faust lets a transport be replaced: each event's value is a `Poll`, the next fetch waits until the in-flight poll
-is done, and only done polls move the committed offset. As rebalances happen inside a fetch, no partition moves while a
-poll of it is in flight.
+is done, and only done polls move the committed offset. As rebalances happen inside a fetch, no partition is revoked
+while a poll of it is in flight.
 """
 
 import asyncio
@@ -22,32 +22,32 @@ from mode.utils.futures import notify
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.reader import bounds
-from streams.kafka.records import by_place
+from streams.kafka.records import Record, by_partition
 from streams.kafka.tableless import TablelessConsumer
 
-log = logging.getLogger("freshet.runtime")
+log = logging.getLogger("freshet.consumer")
 
-SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
-GATHER_S = 0.005  # least time between two fetches: a poll costs about 1 ms, however little it brings
-REJOIN_S = 15.0  # after a silence, then with another client; a rejoin takes 4 s
-YOUNG = 50_000  # objects between two collections; with 700, as Python has it, they took a fifth of a backlog's time
-STOP_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
-Places = Sequence[kafka.TopicPartition]
+POLL_SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
+MIN_FETCH_INTERVAL_S = 0.005  # a poll costs about 1 ms, however little it brings
+REJOIN_S = 15.0  # after a silence the group is joined with another client; a rejoin takes 4 s
+GC_THRESHOLD = 50_000  # objects between two collections; with Python's 700 they took a fifth of a backlog's time
+STOP_TIMEOUT_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
+Partitions = Sequence[kafka.TopicPartition]
 
 
 class Consumer(TablelessConsumer):
-    """Exactly one poll in hand; rebalances are told to Faust between two polls."""
+    """Exactly one poll in flight; Faust is notified of rebalances between two polls."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
         super().__init__(*args, **kwargs)
-        self._client: Any = None
-        self._reads: list[str] = []
+        self._client: Any = None  # confluent_kafka.Consumer, whose types allow None for every field
+        self._topics: list[str] = []
         self._assigned: set[TP] = set()
-        self._news: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
-        self._done: dict[TP, int] = {}  # next offset to read behind everything that is done
-        self._in_hand: Poll | None = None
+        self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
+        self._done: dict[TP, int] = {}  # the offset after everything that is done
+        self._in_flight: Poll | None = None
         self._fetched_s = 0.0
-        self._lost_s: float | None = None  # when the group gave our partitions away, until it gives us some again
+        self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
@@ -61,88 +61,90 @@ class Consumer(TablelessConsumer):
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
-        self._reads = sorted(topics)
-        self._client.subscribe(self._reads, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        self._topics = sorted(topics)
+        self._client.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     @Service.task
     async def _serve(self) -> None:
-        """Fetch, tell Faust what the group decided, hand over, wait; for as long as the worker runs."""
+        """Fetch, notify Faust of what the group decided, hand over, wait; for as long as the worker runs."""
         while not (self.should_stop or self.app.should_stop):
             if self._lost_s is not None and time.monotonic() - self._lost_s > REJOIN_S:
-                await self._begin_anew()
+                await self._rejoin()
             if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
                 await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
             elif await self._fetch_and_hand_over():
-                await asyncio.sleep(max(0.0, self._fetched_s + GATHER_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, self._fetched_s + MIN_FETCH_INTERVAL_S - time.monotonic()))
             else:
                 await asyncio.sleep(0)
             if self.flowing:
-                for look in self.transport.between_polls:  # type: ignore[attr-defined]
-                    await look()
+                for check in self.transport.between_polls:  # type: ignore[attr-defined]
+                    await check()
 
     async def _fetch_and_hand_over(self) -> bool:
-        first = self._client.poll(SLICE_S)
+        first = self._client.poll(POLL_SLICE_S)
         messages = [] if first is None else [first, *self._client.consume(self.app.conf.broker_max_poll_records, 0)]
         self._fetched_s = time.monotonic()
-        if self._news:
-            await self._tell()  # these messages come again from the committed offsets, to whom it may concern
+        if self._rebalances:
+            await self._notify_faust()  # these messages are redelivered to whoever owns their partitions now
             return False
-        records = by_place(messages)
+        records = by_partition(messages)
         if records:
             found = {TP(*place): batch for place, batch in records.items()}
             await self._hand_over(Poll(found, self.suspend_flow, self._done.update))
         return bool(records)
 
-    async def _begin_anew(self) -> None:
+    async def _rejoin(self) -> None:
         """Join with another client: one that has lost its only broker's handle meanwhile asks nobody ever again."""
         log.warning("not back in the group after %g s; joining it with another client", REJOIN_S)
         old, self._lost_s = self._client, time.monotonic()
         await self.on_start()
-        await self.subscribe(self._reads)
+        await self.subscribe(self._topics)
         threading.Thread(target=old.close, daemon=True).start()  # which may never return
 
     @property
     def _generation(self) -> int:
         return self.app.consumer_generation_id
 
-    def _on_assign(self, client: Any, places: Places) -> None:
+    def _on_assign(self, client: kafka.Consumer, partitions: list[kafka.TopicPartition]) -> None:
         if client is not self._client:
-            return  # one that we have left behind
+            return  # one that was replaced
         self._lost_s = None
-        client.assign(places)  # each begins at its committed offset
-        client.pause(places)  # until Faust's recovery is over
-        self._news.append(("assigned", _tps(places)))
+        client.assign(partitions)  # each begins at its committed offset
+        client.pause(partitions)  # until Faust's recovery is over
+        self._rebalances.append(("assigned", _tps(partitions)))
 
-    def _on_revoke(self, client: Any, places: Places) -> None:
-        """Commit what is done before the partitions go: nothing is in hand during a fetch."""
+    def _on_revoke(self, client: kafka.Consumer, partitions: Partitions) -> None:
+        """Commit what is done before the partitions are revoked: no poll is in flight during a fetch."""
         if client is not self._client:
             return
         try:
-            if offsets := [_place(tp, self._done.pop(tp)) for tp in _tps(places) if tp in self._done]:
+            if offsets := [_topic_partition(tp, self._done.pop(tp)) for tp in _tps(partitions) if tp in self._done]:
                 client.commit(offsets=offsets, asynchronous=False)
         except kafka.KafkaException as error:
-            log.warning("not committed, so these come again: %s", error.args[0].str())
-        self._news.append(("revoked", _tps(places)))
+            log.warning("offsets were not committed, so their records are redelivered: %s", error.args[0].str())
+        self._rebalances.append(("revoked", _tps(partitions)))
 
-    def _on_lost(self, client: Any, places: Places) -> None:
+    def _on_lost(self, client: kafka.Consumer, partitions: Partitions) -> None:
         if client is not self._client:
             return
-        log.warning("the group gave %d partitions away without asking: this worker was silent too long", len(places))
+        log.warning("the group reassigned %d partitions: this worker was silent too long", len(partitions))
         self._lost_s = time.monotonic()
-        for tp in _tps(places):
+        for tp in _tps(partitions):
             self._done.pop(tp, None)
-        self._news.append(("revoked", _tps(places)))
+        self._rebalances.append(("revoked", _tps(partitions)))
 
-    def _on_commit(self, error: kafka.KafkaError | None, places: Places) -> None:
-        for place in places:
-            if error is not None or place.error is not None:
-                log.warning("offset of %s[%d] not committed: %s", place.topic, place.partition, error or place.error)
-                self._committed_offset.pop(TP(place.topic, place.partition), None)  # to be committed again
+    def _on_commit(self, error: kafka.KafkaError | None, partitions: Partitions) -> None:
+        for one in partitions:
+            if error is not None or one.error is not None:
+                log.warning("the offset of %s[%d] was not committed: %s", one.topic, one.partition, error or one.error)
+                self._committed_offset.pop(TP(one.topic, one.partition), None)  # to be committed again
 
-    async def _tell(self) -> None:
-        """Tell Faust of revoked and assigned partitions, in the order in which the group decided."""
-        while self._news:
-            what, tps = self._news.pop(0)
+    async def _notify_faust(self) -> None:
+        """Notify Faust of revoked and assigned partitions, in the order in which the group decided."""
+        while self._rebalances:
+            what, tps = self._rebalances.pop(0)
             if what == "revoked":
                 self.app.on_rebalance_start()
                 await self.on_partitions_revoked(tps)
@@ -156,28 +158,28 @@ class Consumer(TablelessConsumer):
                 await self.on_partitions_assigned(tps, self._generation)
 
     async def perform_seek(self) -> None:
-        """Faust's recovery is over: let the partitions begin, at the committed offsets where librdkafka has them."""
+        """Faust's recovery is over: resume the partitions, at the committed offsets where librdkafka has them."""
         gc.unfreeze()
         gc.collect()
         gc.freeze()  # the collector need not walk what stays
-        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-        self._client.resume([_place(tp) for tp in self._assigned])
+        gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+        self._client.resume([_topic_partition(tp) for tp in self._assigned])
 
     async def _hand_over(self, poll: Poll) -> None:
         tp, records = next(poll.items())
-        self._in_hand = poll
+        self._in_flight = poll
         await self.callback(self._as_message(poll, tp, records[-1]))
         await poll.returned.wait()
-        self._in_hand = None
+        self._in_flight = None
         if poll.finished:
             self.polls += 1
         elif self.flow_active and not self.app.should_stop:
             raise PollDropped(
                 f"the agent dropped a poll of {len(poll)} records from {tp.topic}[{tp.partition}]; "
-                "nothing of it is acknowledged, it comes again after a restart"
+                "its offsets are not committed, so it is redelivered after a restart"
             )
 
-    def _as_message(self, poll: Poll, tp: TP, last: Any) -> ConsumerMessage:
+    def _as_message(self, poll: Poll, tp: TP, last: Record) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -194,7 +196,7 @@ class Consumer(TablelessConsumer):
             generation_id=self._generation,
         )
 
-    def ack(self, message: Any) -> bool:
+    def ack(self, message: Any) -> bool:  # a ConsumerMessage whose value is a Poll, of which Faust knows nothing
         """Faust gives an event back: done if its poll is, dropped otherwise."""
         message.value.returned.set()
         message.acked = True
@@ -203,45 +205,45 @@ class Consumer(TablelessConsumer):
         return True
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """An agent raised: Faust would commit and start it anew, here the fetch loop ends the process instead."""
-        if self._in_hand is not None:
-            self._in_hand.returned.set()
+        """An agent raised: Faust would commit and restart it, here the fetch loop ends the process instead."""
+        if self._in_flight is not None:
+            self._in_flight.returned.set()
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # topic names, partitions, or both
         return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         return self._done.get(tp)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        places = [_place(tp, offset) for tp, offset in offsets.items()]
+        partitions = [_topic_partition(tp, offset) for tp, offset in offsets.items()]
         if not self.app.should_stop:
-            self._client.commit(offsets=places, asynchronous=True)  # _on_commit hears how it went
+            self._client.commit(offsets=partitions, asynchronous=True)  # the result comes to _on_commit
             return True
         try:
-            commit = asyncio.to_thread(self._client.commit, offsets=places, asynchronous=False)
-            await asyncio.wait_for(commit, STOP_S)
+            commit = asyncio.to_thread(self._client.commit, offsets=partitions, asynchronous=False)
+            await asyncio.wait_for(commit, STOP_TIMEOUT_S)
         except (kafka.KafkaException, TimeoutError) as error:
-            log.warning("what was done last is not committed, so it comes again: %s", error)
+            log.warning("the last offsets were not committed, so their records are redelivered: %s", error)
             return False
         return True
 
     async def on_stop(self) -> None:
         """Commit, then leave the group so that its others need not wait for the session's end."""
         await super().on_stop()
-        self._done.clear()  # committed, or to come again
+        self._done.clear()  # committed, or to be redelivered
         await self._give_back()
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_S)
+            await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_TIMEOUT_S)
         except TimeoutError:
-            log.warning("the group was not left in order: the broker does not answer")
+            log.warning("the consumer did not leave its group in order: the broker does not answer")
 
     async def _give_back(self) -> None:
-        """Hear of the last revocation before the close, which can hang if it has to tell of it (librdkafka #4884)."""
+        """Take the last revocation before the close, which can hang if it has to deliver it (librdkafka #4884)."""
         self._client.unsubscribe()  # local, and so is the revocation: no broker is needed
-        end = time.monotonic() + STOP_S
+        end = time.monotonic() + STOP_TIMEOUT_S
         while self._client.assignment() and time.monotonic() < end:
-            self._client.poll(SLICE_S)  # what it brings comes again to whom it may concern
+            self._client.poll(POLL_SLICE_S)  # what it brings is redelivered to whoever owns its partition next
             await asyncio.sleep(0)
 
     def assignment(self) -> set[TP]:
@@ -249,24 +251,24 @@ class Consumer(TablelessConsumer):
         return self._assigned
 
     def highwater(self, tp: TP) -> int:
-        """The offset behind the last record of a partition, as of the last fetch; -1001 where it is not known."""
-        _, end = self._client.get_watermark_offsets(_place(tp), cached=True)
+        """The offset after the last record of a partition, as of the last fetch; -1001 where it is not known."""
+        _, end = self._client.get_watermark_offsets(_topic_partition(tp), cached=True)
         return int(end)
 
     @property
     def joined(self) -> bool:
-        """Whether the group has given this worker its partitions, be they none."""
+        """Whether the group has assigned this worker its partitions, be it an empty set."""
         return self._generation > 0
 
     @property
     def flowing(self) -> bool:
-        """Whether recovery is over and records come."""
+        """Whether recovery is over and records are fetched."""
         return self.joined and self.flow_active and not self.app.rebalancing
 
     @property
-    def in_hand(self) -> int:
-        """Records of the poll in hand."""
-        poll = self._in_hand
+    def in_flight(self) -> int:
+        """Records of the in-flight poll."""
+        poll = self._in_flight
         return 0 if poll is None else len(poll)
 
     def lag(self) -> dict[str, int]:
@@ -275,18 +277,21 @@ class Consumer(TablelessConsumer):
         return {f"{tp.topic}[{tp.partition}]": max(0, self.highwater(tp) - done[tp]) for tp in sorted(done)}
 
     async def end_of(self, topic: str, partition: int) -> int:
-        """The offset behind the last record of any partition, asked from the broker."""
+        """The offset after the last record of any partition, asked from the broker."""
         _, end = await bounds(self._client, topic, partition)
         return end
 
-    def answers(self, limit_s: float) -> bool:
-        """Whether the broker answers; raises KafkaException where it does not."""
-        return not self._reads or bool(self._client.list_topics(self._reads[0], timeout=limit_s).brokers)
+    def is_broker_ready(self, limit_s: float) -> bool:
+        """Whether the broker answers this very client."""
+        try:
+            return not self._topics or bool(self._client.list_topics(self._topics[0], timeout=limit_s).brokers)
+        except kafka.KafkaException:
+            return False
 
 
-def _tps(places: Places) -> set[TP]:
-    return {TP(place.topic, place.partition) for place in places}
+def _tps(partitions: Partitions) -> set[TP]:
+    return {TP(one.topic, one.partition) for one in partitions}
 
 
-def _place(tp: TP, offset: int = kafka.OFFSET_INVALID) -> kafka.TopicPartition:
+def _topic_partition(tp: TP, offset: int = kafka.OFFSET_INVALID) -> kafka.TopicPartition:
     return kafka.TopicPartition(tp.topic, tp.partition, offset)

@@ -12,33 +12,38 @@ from typing import Any, Generic, TypeVar
 from faust.types import TP
 
 from schemas.settings.model import Settings
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
+from streams.kafka.records import Message, Record
 
 log = logging.getLogger("freshet.state")
 
-SAY_EVERY_S = 5.0
+PROGRESS_INTERVAL_S = 5.0
 
 V = TypeVar("V")
+Version = Any  # whatever orders the values of one state: an int, or a tuple
 
 
 class OwnedState(Generic[V]):
     """State of the partitions that this worker owns, changed by nobody else.
 
-    `keep` makes of a record's value what is held in memory, and of two the one with the higher `order_of` is newer. A
-    worker that was stopped and woke up may write an older value late: of every key the newest counts, and where an
-    older one stands behind it in the log the newer is put again, before compaction takes it for the last word.
+    keep      makes of a record's value what is held in memory
+    order_of  of two values of a key the one with the higher result is newer
+
+    A worker that was suspended and resumed may write an older value late: of every key the newest value counts, and
+    where an older one follows it in the log the newer is re-published, before compaction removes it.
     """
 
     def __init__(
         self,
-        app: Any,
+        app: BatchApp,
         settings: Settings,
         source: str,
         changelog: str,
         keep: Callable[[bytes], V],
-        order_of: Callable[[V], Any],
+        order_of: Callable[[V], Version],
         out: ConfirmedProducer,
     ) -> None:
         self.changelog = changelog
@@ -56,7 +61,7 @@ class OwnedState(Generic[V]):
         return self._values[partition]
 
     def of(self, partition: int) -> dict[str, V]:
-        """Values of a partition that may belong to another worker: then empty, and forgotten at once."""
+        """Values of a partition that may belong to another worker: then an empty dict that nobody keeps."""
         return self._values.get(partition, {})
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
@@ -70,23 +75,23 @@ class OwnedState(Generic[V]):
 
     async def recover(self, partitions: set[int]) -> None:
         """Read the newest value of every key of these partitions."""
-        started = said = time.monotonic()
+        started = reported = time.monotonic()
         values: dict[int, dict[str, V]] = {p: {} for p in partitions}
         outdated: dict[int, set[str]] = {p: set() for p in partitions}
         ends = await end_offsets(self._settings, self.changelog, sorted(partitions))
         async for batch in messages_to(self._settings, self.changelog, ends):
             self._take(values, outdated, batch)
-            if time.monotonic() - said > SAY_EVERY_S:
-                said = time.monotonic()
-                log.info("%s: %d keys so far", self.changelog, sum(map(len, values.values())))
+            if time.monotonic() - reported > PROGRESS_INTERVAL_S:
+                reported = time.monotonic()
+                log.info("%s: %d keys recovered so far", self.changelog, sum(map(len, values.values())))
         self._values = values
-        self._out.alone(self.changelog, ends, self._put_right)
+        self._out.expect_single_writer(self.changelog, ends, self._repair)
         for partition, keys in outdated.items():
-            await self._put_again(partition, keys)
+            await self._republish(partition, keys)
         count, spent_s = sum(map(len, values.values())), time.monotonic() - started
         log.info("%s: %d keys of %d partitions recovered in %.1f s", self.changelog, count, len(values), spent_s)
 
-    def _take(self, values: dict[int, dict[str, V]], outdated: dict[int, set[str]], batch: list[Any]) -> None:
+    def _take(self, values: dict[int, dict[str, V]], outdated: dict[int, set[str]], batch: list[Message]) -> None:
         keep, order_of = self._keep, self._order_of
         for message in batch:
             mine, data = values[message.partition()], message.value()
@@ -96,9 +101,9 @@ class OwnedState(Generic[V]):
                 continue
             try:
                 value, known = keep(data), mine.get(key)
-            except (ValueError, RecursionError) as error:  # what comes after it counts; before it, the value before
+            except (ValueError, RecursionError) as error:  # the value before it counts, until a sound one follows
                 place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-                log.error("%s is damaged and passed over: %s", place, error)
+                log.error("%s is damaged and skipped: %s", place, error)
                 if key in mine:
                     outdated[message.partition()].add(key)
                 continue
@@ -111,60 +116,63 @@ class OwnedState(Generic[V]):
                 outdated[message.partition()].add(key)
 
     def _replaces(self, value: V, known: V) -> bool:
-        """Whether the later of two values of one order counts."""
+        """Whether the later of two values of the same order counts."""
         return True
 
     def _whole(self, data: bytes) -> V:
-        """What is kept of a record that is sound throughout; a ValueError says why it is not."""
+        """What is kept of a record that is sound as a whole; a ValueError says why it is not."""
         return self._keep(data)
 
-    async def _put_right(self, partition: int, start: int, end: int) -> None:
-        """Somebody else wrote among our records: put again what is newer here."""
-        log.warning("%s[%d]: another worker wrote between %d and %d", self.changelog, partition, start, end)
+    async def _repair(self, partition: int, start: int, end: int) -> None:
+        """Another worker wrote among our records: re-publish what is newer here."""
+        log.warning("%s[%d]: another worker wrote between offsets %d and %d", self.changelog, partition, start, end)
         records = await read_between(self._settings, self.changelog, partition, start, end)
-        await self._put_again(partition, {text_of(record.key) for record in records})
+        await self._republish(partition, {text_of(record.key) for record in records})
 
-    async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
-        """Put the highest version of these keys behind whatever else the log holds of them."""
+    async def _republish(self, partition: int, keys: Iterable[str]) -> None:
+        """Write the highest version of these keys after whatever else the log holds of them."""
         if not (wanted := {key.encode() for key in keys}):
             return
-        found: list[Any] = []
+        found: list[Record] = []
         async for batch in read_to_end(self._settings, self.changelog, [partition]):
             found += [record for record in batch if record.key in wanted]
-        again = outdated_last(found, lambda data: self._order_of(self._whole(data)))
+        newest = outdated_last(found, lambda data: self._order_of(self._whole(data)))
         log.warning(
-            "%s[%d]: %d keys stood older than they are and are put again", self.changelog, partition, len(again)
+            "%s[%d]: the last record of %d keys was outdated; their newest is re-published",
+            self.changelog,
+            partition,
+            len(newest),
         )
-        self._out.put(self.changelog, partition, again)
+        self._out.put(self.changelog, partition, newest)
         await self._out.confirmed()
 
 
-def outdated_last(records: Iterable[Any], order_of: Callable[[bytes], Any]) -> list[Outgoing]:
-    """Of every key whose last record is not its highest version, or cannot be read: that highest one, to be sent again.
+def outdated_last(records: Iterable[Record], order_of: Callable[[bytes], Version]) -> list[Outgoing]:
+    """Of every key whose last record is not its highest version, or cannot be read: that highest, to be re-published.
 
-    A tombstone is the last word on what stands before it.
+    A tombstone ends all that was written before it.
     """
-    highest: dict[bytes, tuple[Any, Outgoing]] = {}
-    last: dict[bytes, Any] = {}
-    spoilt: set[bytes] = set()  # whose last record cannot be read
+    highest: dict[bytes | None, tuple[Version, Outgoing]] = {}
+    last: dict[bytes | None, Version] = {}
+    unreadable: set[bytes | None] = set()  # keys whose last record cannot be read
     for record in records:
         if record.value is None:
             highest.pop(record.key, None)
             last.pop(record.key, None)
-            spoilt.discard(record.key)
+            unreadable.discard(record.key)
             continue
         try:
             version = order_of(record.value)
         except (ValueError, RecursionError):
-            spoilt.add(record.key)
+            unreadable.add(record.key)
             continue
-        spoilt.discard(record.key)
+        unreadable.discard(record.key)
         last[record.key] = version
         if record.key not in highest or version >= highest[record.key][0]:
             highest[record.key] = version, Outgoing(record.key, record.value, record.headers)
-    return [going for key, (version, going) in highest.items() if last[key] < version or key in spoilt]
+    return [outgoing for key, (version, outgoing) in highest.items() if last[key] < version or key in unreadable]
 
 
 def text_of(key: bytes | None) -> str:
-    """A record's key as text; a foreign key that is none stays recognisable instead of stopping the reader."""
+    """A record's key as text; a foreign key that is not UTF-8 stays recognisable instead of stopping the reader."""
     return (key or b"").decode("utf-8", "backslashreplace")

@@ -1,21 +1,21 @@
-"""What an agent sees of the batch-wise runtime: one Faust event is one poll of Kafka (consumer.py fetches it)."""
+"""What an agent receives: one Faust event is one poll of Kafka, all that one fetch brought (consumer.py)."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.serializers.schemas import Schema
-from faust.types import TP
+from faust.types import TP, AppT, Message
 
 from streams.kafka.records import Record
 
 
 class PollDropped(RuntimeError):
-    """An agent gave a poll back without saying done: it raised, or it forgot to."""
+    """An agent gave a poll back without calling `done()`: it raised, or it forgot to."""
 
 
 class Poll:
-    """What one fetch brought, by partition; the agent handles all of it and then says `done()`."""
+    """What one fetch brought, by partition; the agent handles all of it and then calls `done()`."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Poll:
     ) -> None:
         self._records = records
         self._stopped = stopped  # set when the worker ends
-        self._finish = finish  # takes per partition the offset behind the last record
+        self._finish = finish  # takes per partition the offset after the last record
         self.finished = False
         self.returned = asyncio.Event()  # done, or dropped by Faust or the agent
 
@@ -47,13 +47,13 @@ class Poll:
         return sum(map(len, self._records.values()))
 
     def done(self) -> None:
-        """All that this poll causes is confirmed by the broker: its offsets may be committed."""
+        """The broker has confirmed all that this poll caused: its offsets may be committed."""
         self._finish({tp: records[-1].offset + 1 for tp, records in self._records.items()})
         self.finished = True
         self.returned.set()
 
-    async def unless_stopped(self, awaited: Coroutine[Any, Any, Any]) -> bool:
-        """Wait for something that may take for ever; False when the worker has to let go of this poll meanwhile."""
+    async def unless_stopped(self, awaited: Coroutine[object, None, object]) -> bool:
+        """Wait for something that may take for ever; False when the worker has to give up this poll meanwhile."""
         tasks = [asyncio.ensure_future(awaited), asyncio.ensure_future(self._stopped.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -62,12 +62,12 @@ class Poll:
 
 
 class Raw(Schema[Any, Any]):
-    """Hands keys and polls on as they are: decoding belongs to `streams/dead_letters/validation.py`."""
+    """Hands keys and polls on as they are: the agents decode them. Faust lets a schema return Any, so it does here."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
         """Key as it is."""
         return message.key
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
         """Value as it is: a Poll."""
         return message.value

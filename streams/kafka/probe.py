@@ -1,11 +1,23 @@
-"""Is a broker there? Asked with one Metadata request over a socket: waiting imports nothing heavy."""
+"""Is a broker there, and does it accept us? Asked before anything else, and until it answers or the time is over.
+
+In plain text one Metadata request over a socket is enough, so that waiting imports nothing heavy. Behind passwords and
+certificates librdkafka asks, and its complaints are looked at: left alone, a client that is refused tries again in
+silence.
+"""
 
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
+from schemas.settings.model import Settings
 from streams.errors import OperatorError
+from streams.kafka.security import librdkafka_options
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
 
 Report = Callable[[str], None]
 
@@ -13,8 +25,9 @@ Report = Callable[[str], None]
 _CLIENT = b"freshet"
 _BODY = struct.pack(f">hhih{len(_CLIENT)}sib", 3, 5, 1, len(_CLIENT), _CLIENT, 0, 0)
 _REQUEST = struct.pack(">i", len(_BODY)) + _BODY
-PAUSE_S = 0.1
-SAY_EVERY_S = 5.0
+RETRY_DELAY_S = 0.1
+PROBE_TIMEOUT_S = 1.0  # of one question by librdkafka, and of a handshake
+PROGRESS_INTERVAL_S = 5.0
 
 
 def addresses(bootstrap: str) -> Iterator[tuple[str, int]]:
@@ -28,8 +41,8 @@ def addresses(bootstrap: str) -> Iterator[tuple[str, int]]:
         yield host.strip("[]"), int(port)
 
 
-def answers(host: str, port: int, limit_s: float = 2.0) -> bool:
-    """Whether a broker answers there and knows at least one broker that is ready for work."""
+def is_broker_ready(host: str, port: int, limit_s: float = 2.0) -> bool:
+    """Whether a broker answers there in plain text and knows at least one broker that is ready for work."""
     try:
         with socket.create_connection((host, port), timeout=limit_s) as connection:
             connection.sendall(_REQUEST)
@@ -40,17 +53,115 @@ def answers(host: str, port: int, limit_s: float = 2.0) -> bool:
         return False
 
 
-def wait_for_broker(bootstrap: str, limit_s: float, report: Report) -> None:
-    """Return when one of the addresses answers; say what is waited for, and raise OperatorError after the limit."""
-    start, said = time.monotonic(), 0.0
-    while not any(answers(host, port) for host, port in addresses(bootstrap)):
-        waited = time.monotonic() - start
-        if waited >= limit_s:
-            raise OperatorError(
-                f"No Kafka broker answered at {bootstrap} within {limit_s:g} s.",
-                "Start one with `freshet broker`, or name yours with --bootstrap host:port.",
+def wait_for_authenticated_broker(settings: Settings, report: Report) -> None:
+    """Return when Kafka answers and accepts us; OperatorError at once where it refuses us, or at the time limit."""
+    probe: PlaintextProbe | SecuredProbe
+    probe = PlaintextProbe(settings) if settings.kafka_security == "plaintext" else SecuredProbe(settings)
+    start, reported_s, limit_s = time.monotonic(), 0.0, settings.broker_wait_s
+    while not probe.is_accepted():
+        waited_s = time.monotonic() - start
+        if waited_s >= limit_s:
+            raise probe.timed_out(limit_s)
+        if waited_s >= reported_s:
+            report(f"waiting for the broker at {settings.bootstrap} ({waited_s:.0f} of {limit_s:g} s)")
+            reported_s += PROGRESS_INTERVAL_S
+        time.sleep(RETRY_DELAY_S)
+
+
+class PlaintextProbe:
+    """Asks each address over a bare socket."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bootstrap = settings.bootstrap
+
+    def is_accepted(self) -> bool:
+        """Whether a broker answered."""
+        return any(is_broker_ready(host, port) for host, port in addresses(self._bootstrap))
+
+    def timed_out(self, limit_s: float) -> OperatorError:
+        """The error when none did."""
+        return OperatorError(
+            f"No Kafka broker answered at {self._bootstrap} within {limit_s:g} s.",
+            "Start one with `freshet broker`, or name yours with --bootstrap host:port.",
+        )
+
+
+class SecuredProbe:
+    """Asks for the cluster's metadata with the credentials that all other clients use."""
+
+    def __init__(self, settings: Settings) -> None:
+        from confluent_kafka import KafkaException  # heavy: only for brokers behind passwords or certificates
+        from confluent_kafka.admin import AdminClient
+
+        self._settings = settings
+        self._errors: list[KafkaError] = []
+        self._last_error = "no answer"
+        self._client_exception = KafkaException
+        try:
+            self._client = AdminClient(
+                {**librdkafka_options(settings), "error_cb": self._errors.append, "log_level": 0}  # type: ignore[dict-item]
             )
-        if waited >= said:
-            report(f"waiting for the broker at {bootstrap} ({waited:.0f} of {limit_s:g} s)")
-            said += SAY_EVERY_S
-        time.sleep(PAUSE_S)
+        except KafkaException as error:
+            cause = f"The certificates for Kafka cannot be used: {_plain(error.args[0].str())}."
+            raise OperatorError(cause, "Check FRESHET_KAFKA_CA, _CERTIFICATE, _KEY and _KEY_PASSWORD.", 2) from None
+
+    def is_accepted(self) -> bool:
+        """Whether Kafka answered; raises OperatorError where it refuses the credentials."""
+        self._errors.clear()
+        try:
+            self._client.describe_cluster(request_timeout=PROBE_TIMEOUT_S).result()
+        except self._client_exception as error:
+            self._client.poll(0)  # hands the complaints to `error_cb`
+            for complaint in self._errors or [error.args[0]]:
+                _raise_if_refused(complaint, self._settings)
+                if complaint.name() == "_TRANSPORT":
+                    self._last_error = _plain(complaint.str())
+            return False
+        return True
+
+    def timed_out(self, limit_s: float) -> OperatorError:
+        """The error when Kafka neither accepted nor refused the connection."""
+        where = f"Kafka at {self._settings.bootstrap}"
+        return OperatorError(
+            f"{where} did not accept the connection within {limit_s:g} s: {self._last_error}.",
+            "Check --bootstrap and FRESHET_KAFKA_SECURITY: the port has to speak that protocol.",
+        )
+
+
+def _raise_if_refused(complaint: "KafkaError", settings: Settings) -> None:
+    where = f"Kafka at {settings.bootstrap}"
+    if complaint.name() == "_AUTHENTICATION":
+        user = f"user {settings.kafka_user!r} with {settings.kafka_sasl}"
+        cause = f"{where} does not accept {user}: {_plain(complaint.str())}."
+        raise OperatorError(cause, "Check FRESHET_KAFKA_USER, _PASSWORD, _SASL and _SECURITY.")
+    if complaint.name() == "_SSL":
+        cause = f"{where} is not trusted: {_why_not_trusted(settings) or _plain(complaint.str())}."
+        raise OperatorError(
+            cause, "Check FRESHET_KAFKA_CA, and that --bootstrap has the name in the broker's certificate."
+        )
+    if "tls alert" in complaint.str():
+        cause = f"{where} does not accept our certificate: {_plain(complaint.str())}."
+        raise OperatorError(cause, "Check FRESHET_KAFKA_CERTIFICATE and FRESHET_KAFKA_KEY.")
+
+
+def _why_not_trusted(settings: Settings) -> str:
+    """The reason by Python's own handshake, which distinguishes a wrong name from a wrong authority."""
+    context = ssl.create_default_context(cafile=settings.kafka_ca or None)
+    for host, port in addresses(settings.bootstrap):
+        try:
+            with (
+                socket.create_connection((host, port), PROBE_TIMEOUT_S) as plain,
+                context.wrap_socket(plain, server_hostname=host),
+            ):
+                pass
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message.rstrip(".")
+        except OSError:
+            continue
+    return ""
+
+
+def _plain(text: str) -> str:
+    """A complaint of librdkafka's without the place before it and the milliseconds after it."""
+    words = text.rsplit(" (after ", 1)[0]
+    return words.partition("/bootstrap: ")[2] or words

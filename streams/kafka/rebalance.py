@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any  # Faust hands its signals' handlers anything
 
-from faust.types import TP, AppT
+from faust.types import TP
+
+from streams.kafka.app import BatchApp
 
 Handler = Callable[[set[TP]], Awaitable[None]]
 
 
-def on_assigned(app: AppT, handler: Handler) -> None:
+def on_assigned(app: BatchApp, handler: Handler) -> None:
     """Call the handler with all partitions that this worker owns after a rebalance, before their records come."""
 
     async def assigned(*_: Any, **__: Any) -> None:
@@ -17,7 +19,7 @@ def on_assigned(app: AppT, handler: Handler) -> None:
     app.on_rebalance_complete.connect(assigned, weak=False)
 
 
-def on_revoked(app: AppT, handler: Handler) -> None:
+def on_revoked(app: BatchApp, handler: Handler) -> None:
     """Call the handler with the partitions that go to other workers; no poll of them is in flight."""
 
     async def revoked(*sent: Any, **__: Any) -> None:

@@ -3,16 +3,29 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-from aiokafka.partitioner import murmur2
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as ClientMessage
+from confluent_kafka import TopicPartition as TopicPartition  # other folders name partitions by it
 
-from streams.kafka.client import is_passing, log
+from streams.kafka.client import KafkaException, is_transient, log
+from streams.kafka.murmur2 import murmur2
 
-Message = Any  # confluent_kafka.Message; its stubs allow None for everything
 Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Message(Protocol):
+    """A message as the client fetched it: confluent_kafka.Message, whose own types allow None for every field."""
+
+    def error(self) -> KafkaError | None: ...
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> Headers | None: ...
 
 
 class Record(NamedTuple):
@@ -28,22 +41,22 @@ class Record(NamedTuple):
 
 
 def records_of(messages: Sequence[Message]) -> list[Record]:
-    """A client's messages as records; what is none is left out, see `raise_for`."""
-    if any(map(KafkaMessage.error, messages)):
+    """A client's messages as records, without those that are events of the client, see `raise_for`."""
+    if any(map(ClientMessage.error, messages)):  # type: ignore[arg-type]  # the protocol stands for this very class
         messages = [message for message in messages if not raise_for(message.error())]
     columns = (  # one call for a column costs half of what one call for a record does
-        map(KafkaMessage.topic, messages),
-        map(KafkaMessage.partition, messages),
-        map(KafkaMessage.offset, messages),
-        [at_ms for _, at_ms in map(KafkaMessage.timestamp, messages)],
-        map(KafkaMessage.key, messages),
-        map(KafkaMessage.value, messages),
-        [headers or () for headers in map(KafkaMessage.headers, messages)],
+        map(ClientMessage.topic, messages),  # type: ignore[arg-type]
+        map(ClientMessage.partition, messages),  # type: ignore[arg-type]
+        map(ClientMessage.offset, messages),  # type: ignore[arg-type]
+        [at_ms for _, at_ms in map(ClientMessage.timestamp, messages)],  # type: ignore[arg-type]
+        map(ClientMessage.key, messages),  # type: ignore[arg-type]
+        map(ClientMessage.value, messages),  # type: ignore[arg-type]
+        [headers or () for headers in map(ClientMessage.headers, messages)],  # type: ignore[arg-type]
     )
     return [*map(Record._make, zip(*columns, strict=True))]
 
 
-def by_place(messages: Sequence[Message]) -> dict[tuple[str, int], list[Record]]:
+def by_partition(messages: Sequence[Message]) -> dict[tuple[str, int], list[Record]]:
     """Records by topic and partition, each partition's in offset order."""
     found: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records_of(messages):
@@ -58,14 +71,14 @@ def partition_of(key: bytes, count: int) -> int:
     >>> [partition_of(key, 4) for key in (b"u1", b"u2", b"u3")]
     [0, 2, 2]
     """
-    return int((murmur2(key) & 0x7FFFFFFF) % count)
+    return (murmur2(key) & 0x7FFFFFFF) % count
 
 
 def raise_for(error: KafkaError | None) -> bool:
-    """Whether a message is no record; raises KafkaException for an error that does not pass by itself."""
+    """Whether a message is an event of the client and no record; KafkaException unless its error is transient."""
     if error is None:
         return False
-    if not is_passing(error):
+    if not is_transient(error):
         raise KafkaException(error)
     if error.code() != KafkaError._PARTITION_EOF:
         log.warning("Kafka: %s", error.str())

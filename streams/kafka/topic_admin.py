@@ -1,34 +1,34 @@
-"""Freshet's topics on the broker: what is missing or different, and bringing it in line.
+"""Declared topics on the broker: what is missing or different, and bringing it in line.
 
-Nothing is ever deleted or shrunk, and no topic is left to the broker's automatic creation: it would get the
-broker's partition count, and agents whose topics differ in it do not find each other's people.
+Nothing is ever deleted or shrunk, and no topic is left to the broker's automatic creation: it would get the broker's
+partition count, and agents whose topics differ in it look for a key in the wrong place.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.settings.model import Settings
-from schemas.topics import TOPICS, Topic
+from schemas.topics import Topic
 from streams.errors import OperatorError
-from streams.kafka.security import kafka_python_options, wait_for_authenticated_broker
-
-__all__ = ["Difference", "apply", "check", "connected", "plan", "wait_for_authenticated_broker"]
+from streams.kafka.probe import Report, wait_for_authenticated_broker
+from streams.kafka.security import kafka_python_options
 
 Action = Literal["create", "alter", "grow", "refuse"]
-SETTLE_S = 10.0  # a guess: tens of milliseconds were seen
-LOOK_S = 0.05
-NO_TOPIC = 3  # UNKNOWN_TOPIC_OR_PARTITION
+Config = Mapping[str, str]
+VISIBLE_S = 10.0  # until a change has to show; a guess: tens of milliseconds were seen
+POLL_INTERVAL_S = 0.05
+UNKNOWN_TOPIC_OR_PARTITION = 3
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One way in which the broker is not as it should be, and what `apply` does about it."""
+    """One way in which the broker differs from what is declared, and what `apply` does about it."""
 
     topic: str  # full name
     field: str  # "topic", "partitions", "replication" or a key of the topic's configuration
@@ -38,8 +38,8 @@ class Difference:
     why: str = ""  # of a refusal
 
     def __str__(self) -> str:
-        answer = f"; {self.why}" if self.why else f" ({self.action})"
-        return f"{self.topic}: {self.field} is {self.there}, wanted {self.wanted}{answer}"
+        consequence = f"; {self.why}" if self.why else f" ({self.action})"
+        return f"{self.topic}: {self.field} is {self.there}, wanted {self.wanted}{consequence}"
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,18 @@ class TopicState:
 
     partitions: int
     replication: int
-    config: Mapping[str, str]
+    config: Config
 
 
-def plan(settings: Settings) -> list[Difference]:
-    """List what differs, in the order of `schemas.topics`; changes nothing."""
+def plan(settings: Settings, topics: Sequence[Topic]) -> list[Difference]:
+    """List what differs, in the order of the topics; changes nothing."""
     with connected(settings) as admin:
-        return _differences(admin, settings)
+        return _differences(admin, settings, topics)
 
 
-def check(settings: Settings) -> None:
-    """Raise OperatorError where the topics are not as they should be."""
-    if differences := plan(settings):
+def check(settings: Settings, topics: Sequence[Topic]) -> None:
+    """Raise OperatorError where the topics on the broker differ from what is declared."""
+    if differences := plan(settings, topics):
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         raise OperatorError(
             f"The topics at {settings.bootstrap} differ: {differences[0]}{more}.",
@@ -67,30 +67,45 @@ def check(settings: Settings) -> None:
         )
 
 
-def apply(settings: Settings, report: Callable[[str], None]) -> list[Difference]:
+def apply(settings: Settings, topics: Sequence[Topic], report: Report) -> list[Difference]:
     """Create what is missing and alter what differs; returns what was refused. A second run does nothing."""
     with connected(settings) as admin:
-        differences = _differences(admin, settings)
-        _create(admin, settings, [d for d in differences if d.action == "create"])
+        differences = _differences(admin, settings, topics)
+        _create(admin, settings, topics, [d for d in differences if d.action == "create"])
         _grow(admin, [d for d in differences if d.action == "grow"])
         _alter(admin, [d for d in differences if d.action == "alter"])
         for difference in differences:
             report(str(difference))
-        _reindex(admin, settings)
+        _wait_until_visible(admin, settings, topics)
     return [difference for difference in differences if difference.action == "refuse"]
 
 
 @contextmanager
-def connected(settings: Settings, report: Callable[[str], None] = lambda _: None) -> Iterator[KafkaAdminClient]:
-    """An admin client; what Kafka answers with an error becomes OperatorError."""
+def connected(settings: Settings, report: Report = lambda _: None) -> Iterator[KafkaAdminClient]:
+    """An admin client; an error that Kafka answers with becomes OperatorError."""
     wait_for_authenticated_broker(settings, report)
     try:
         with KafkaAdminClient(**kafka_python_options(settings)) as admin:
             yield admin
     except KafkaError as error:
-        said = " ".join(str(error).split())[:300]
-        cause = f"Kafka at {settings.bootstrap} refused: {said}."
+        message = " ".join(str(error).split())[:300]
+        cause = f"Kafka at {settings.bootstrap} refused: {message}."
         raise OperatorError(cause, "Check the rights and the broker's log.") from error
+
+
+def topic_configs(settings: Settings) -> dict[str, Config]:
+    """Configuration of every topic whose name begins with the settings' prefix, as the broker has it, by name."""
+    with connected(settings) as admin:
+        return _configs(admin, [name for name in admin.list_topics() if name.startswith(settings.prefix)])
+
+
+def is_group_assigned(admin: KafkaAdminClient, group: str) -> bool:
+    """Whether a consumer group has members, and each its partitions."""
+    try:
+        described = admin.describe_groups([group])[group]
+    except KafkaError:  # not there yet, or its coordinator is not
+        return False
+    return bool(described.get("group_state") == "Stable" and described.get("members"))
 
 
 def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Iterator[Difference]:
@@ -119,46 +134,54 @@ def _why_not_grow(topic: Topic, there: int, wanted: int) -> str:
     if wanted < there:
         return f"refused: Kafka takes no partition away; {remedy}"
     if topic.keyed_by_user:
-        return f"refused: keys would move, and people with them, away from their profile and order; {remedy}"
+        return f"refused: keys would move to other partitions, away from their state and their order; {remedy}"
     if "compact" in topic.cleanup:
-        return f"refused: keys would move, and old values would stay beside the new; {remedy}"
+        return f"refused: keys would move to other partitions, and old values would stay beside the new; {remedy}"
     return ""
 
 
-def _differences(admin: KafkaAdminClient, settings: Settings) -> list[Difference]:
-    names = [topic.full(settings.prefix) for topic in TOPICS]
+def _differences(admin: KafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> list[Difference]:
+    names = [topic.full(settings.prefix) for topic in topics]
     found = _find(admin, names)
     return [
         difference
-        for topic, name in zip(TOPICS, names, strict=True)
+        for topic, name in zip(topics, names, strict=True)
         for difference in compare(topic, found.get(name), settings)
     ]
 
 
 def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState]:
-    described = [topic for topic in admin.describe_topics(list(names)) if topic["error_code"] != NO_TOPIC]
-    for topic in described:
+    described = admin.describe_topics(list(names))
+    there = [topic for topic in described if topic["error_code"] != UNKNOWN_TOPIC_OR_PARTITION]
+    for topic in there:
         _raise_for(topic["error_code"], topic["name"])
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic["name"]) for topic in described]
-    configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
-    return {topic["name"]: _found(topic, configs[topic["name"]]) for topic in described}
+    configs = _configs(admin, [topic["name"] for topic in there])
+    return {topic["name"]: _state(topic["partitions"], configs[topic["name"]]) for topic in there}
 
 
-def _found(topic: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) -> TopicState:
-    partitions = topic["partitions"]
-    values = {key: str(entry["value"]) for key, entry in config.items() if entry["value"] is not None}
-    return TopicState(len(partitions), min(len(partition["replica_nodes"]) for partition in partitions), values)
+def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Config]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
+    return {
+        name: {key: str(e["value"]) for key, e in of.items() if e["value"] is not None} for name, of in found.items()
+    }
 
 
-def _create(admin: KafkaAdminClient, settings: Settings, missing: Sequence[Difference]) -> None:
+def _state(partitions: Sequence[Mapping[str, Sequence[int]]], config: Config) -> TopicState:
+    return TopicState(len(partitions), min(len(partition["replica_nodes"]) for partition in partitions), config)
+
+
+def _create(
+    admin: KafkaAdminClient, settings: Settings, topics: Sequence[Topic], missing: Sequence[Difference]
+) -> None:
     if not missing:
         return
-    topics = {topic.full(settings.prefix): topic for topic in TOPICS}
+    by_name = {topic.full(settings.prefix): topic for topic in topics}
     wanted = {
         difference.topic: {
             "num_partitions": settings.partitions,
             "replication_factor": settings.replication,
-            "configs": topics[difference.topic].config(),
+            "configs": by_name[difference.topic].config(),
         }
         for difference in missing
     }
@@ -186,15 +209,15 @@ def _alter(admin: KafkaAdminClient, differences: Sequence[Difference]) -> None:
             raise KafkaError(f"{name}: {result}")
 
 
-def _reindex(admin: KafkaAdminClient, settings: Settings) -> None:
+def _wait_until_visible(admin: KafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> None:
     """Wait until the broker shows what its controller has confirmed: the two are not the same moment."""
-    end = time.monotonic() + SETTLE_S
-    while left := [str(d) for d in _differences(admin, settings) if d.action != "refuse"]:
+    end = time.monotonic() + VISIBLE_S
+    while left := [str(d) for d in _differences(admin, settings, topics) if d.action != "refuse"]:
         if time.monotonic() > end:
-            raise OperatorError(f"After {SETTLE_S:g} s the broker still shows: {left[0]}.", "Apply again.")
-        time.sleep(LOOK_S)
+            raise OperatorError(f"After {VISIBLE_S:g} s the broker still shows: {left[0]}.", "Apply again.")
+        time.sleep(POLL_INTERVAL_S)
 
 
-def _raise_for(code: int, topic: str, said: str | None = None) -> None:
+def _raise_for(code: int, topic: str, message: str | None = None) -> None:
     if code:
-        raise for_code(code)(f"{topic}: {said or for_code(code).__name__}")
+        raise for_code(code)(f"{topic}: {message or for_code(code).__name__}")

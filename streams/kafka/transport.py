@@ -1,10 +1,10 @@
 """Our consumer and producer as a Faust transport."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import confluent_kafka as kafka
 from faust.transport import base
+from faust.types import AppT
 from faust.types.transports import ConsumerT, ProducerT
 
 from streams.kafka.consumer import Consumer as OurConsumer
@@ -20,7 +20,7 @@ class Transport(base.Transport):
 
     driver_version = f"confluent_kafka={kafka.__version__}"
 
-    def __init__(self, app: Any, options: Mapping[str, Any]) -> None:
+    def __init__(self, app: AppT, options: Mapping[str, str]) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.options = dict(options)
         self.waits = Waits()

@@ -13,7 +13,7 @@ class Waits:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Say what is waited for, for the time of a `with`."""
+        """Name what is waited for, for the time of a `with`."""
         self._since[what] = time.monotonic()
         try:
             yield

@@ -7,19 +7,20 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES
 from streams.errors import OperatorError
-from streams.kafka.probe import PAUSE_S, answers
+from streams.kafka.probe import RETRY_DELAY_S, Report, addresses, is_broker_ready
 from streams.local.jars import KAFKA, find_program, kafka_jars
 from streams.worker import processes
 
 HOST = "127.0.0.1"
-START_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
-STOP_S = 10.0
+START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
+STOP_TIMEOUT_S = 10.0
 HEAP = ("-Xms128m", "-Xmx768m")
 # A local broker lives for minutes: the optimising compiler alone took 0.4 of a core for as long as one was watched.
 COMPILER = "-XX:TieredStopAtLevel=1"
@@ -46,7 +47,7 @@ class LocalBroker:
 
     def __init__(self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None) -> None:
         self.folder, self.jars, self.port = folder, jars, port
-        self.extra = dict(extra or {})  # server properties over ours
+        self.extra = dict(extra or {})  # server properties that override ours
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +55,7 @@ class LocalBroker:
         """Address for clients."""
         return f"{HOST}:{self.port}"
 
-    def start(self, report: Callable[[str], None] = lambda _: None) -> None:
+    def start(self, report: Report = lambda _: None) -> None:
         """Start it and return once it answers a Metadata request; raises OperatorError where it does not."""
         refuse_taken_port(self.port)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ class LocalBroker:
     def stop(self) -> None:
         """Stop it in order, or after 10 s by force."""
         if self.process:
-            processes.stop(self.process, STOP_S)
+            processes.stop(self.process, STOP_TIMEOUT_S)
             self.process = None
 
     def kill(self) -> None:
@@ -100,18 +101,35 @@ class LocalBroker:
         command = self._java("kafka.tools.StorageTool", *arguments)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise _refused_to_start(done.stdout + done.stderr, self.folder)
+            raise _did_not_start(done.stdout + done.stderr, self.folder)
 
-    def _wait(self, report: Callable[[str], None]) -> None:
-        report(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_S:g} s)")
-        end = time.monotonic() + START_S
-        while not answers(HOST, self.port):
+    def _wait(self, report: Report) -> None:
+        report(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_TIMEOUT_S:g} s)")
+        end = time.monotonic() + START_TIMEOUT_S
+        while not is_broker_ready(HOST, self.port):
             if self.process is None or self.process.poll() is not None:
-                raise _refused_to_start(_last_words(self.folder), self.folder)
+                raise _did_not_start(_last_lines(self.folder), self.folder)
             if time.monotonic() > end:
-                cause = f"Kafka did not answer at {self.bootstrap} within {START_S:g} s."
+                cause = f"Kafka did not answer at {self.bootstrap} within {START_TIMEOUT_S:g} s."
                 raise OperatorError(cause, _see(self.folder))
-            time.sleep(PAUSE_S)
+            time.sleep(RETRY_DELAY_S)
+
+
+@contextmanager
+def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[None]:
+    """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
+    if settings.kafka_security != "plaintext":
+        cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
+        raise OperatorError(cause, "Leave --broker out, or that setting.")
+    (host, port), *_ = addresses(settings.bootstrap)
+    if is_broker_ready(host, port):
+        yield
+        return
+    if host not in (HOST, "localhost"):
+        cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
+        raise OperatorError(cause, "Leave --broker out.")
+    with local_broker(settings.data_dir, settings.cache_dir, port, report=report):
+        yield
 
 
 @contextmanager
@@ -120,7 +138,7 @@ def local_broker(
     cache_dir: Path,
     port: int = 0,
     reset: bool = False,
-    report: Callable[[str], None] = lambda _: None,
+    report: Report = lambda _: None,
     extra: Mapping[str, str] | None = None,
 ) -> Iterator[LocalBroker]:
     """Run a broker for the time of a `with`; port 0 takes a free one, `reset` begins with an empty log."""
@@ -158,18 +176,18 @@ def server_properties(folder: Path, port: int, controller_port: int) -> dict[str
         "replica.fetch.response.max.bytes": size,
         "default.replication.factor": "1",
         "offsets.topic.replication.factor": "1",
-        "offsets.topic.num.partitions": "4",  # 50 as shipped: each is a folder to make at the first commit
+        "offsets.topic.num.partitions": "4",  # 50 by default: each is a folder to make at the first commit
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "share.coordinator.state.topic.num.partitions": "1",
-        # 9 s and 2 s as shipped: so long a killed broker counts as alive, and its successor waits.
+        # 9 s and 2 s by default: so long a killed broker counts as alive, and its successor waits.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         "log.retention.hours": "168",
-        "log.cleaner.dedupe.buffer.size": "33554432",  # 128 MB as shipped, a sixth of the heap
+        "log.cleaner.dedupe.buffer.size": "33554432",  # 128 MB by default, a sixth of the heap
     }
 
 
@@ -188,7 +206,7 @@ def refuse_taken_port(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise OperatorError(
-                f"Port {port} on {HOST} cannot be had: {error.strerror}.",
+                f"Port {port} on {HOST} cannot be used: {error.strerror}.",
                 "Stop what uses it, or choose another with --port.",
             ) from None
 
@@ -198,17 +216,17 @@ def cluster_id() -> str:
     return "F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
-def _last_words(folder: Path) -> str:
+def _last_lines(folder: Path) -> str:
     logs = (folder / "console.log", folder / "broker.log")
     return "".join(log.read_text("utf-8", "replace")[-20_000:] for log in logs if log.exists())
 
 
-def _refused_to_start(said: str, folder: Path) -> OperatorError:
-    if "UnsupportedClassVersionError" in said:
+def _did_not_start(output: str, folder: Path) -> OperatorError:
+    if "UnsupportedClassVersionError" in output:
         return OperatorError(
             f"Kafka {KAFKA} needs Java 17 or newer.", "Debian: apt-get install openjdk-17-jre-headless."
         )
-    faults = [line.strip() for line in said.splitlines() if re.search(r"Exception|ERROR|FATAL|Error", line)]
+    faults = [line.strip() for line in output.splitlines() if re.search(r"Exception|ERROR|FATAL|Error", line)]
     why = faults[-1] if faults else "it gave no reason"
     return OperatorError(f"Kafka ended while starting: {why[:300]}.", _see(folder))
 

@@ -3,15 +3,15 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from streams.errors import OperatorError
+from streams.kafka.probe import Report
 
 KAFKA = "4.1.0"
 LOG4J = "2.24.3"  # what Kafka 4.1.0 itself asks for; it brings no binding to slf4j, and so would log nothing
 PLUGIN = "3.8.1"
-RESOLVE_S = 600.0  # a guess: 43 MB over a slow line
+RESOLVE_TIMEOUT_S = 600.0  # a guess: 43 MB over a slow line
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>freshet</groupId>
@@ -54,11 +54,11 @@ def find_program(name: str, package: str) -> str:
     )
 
 
-def kafka_jars(cache_dir: Path, report: Callable[[str], None]) -> Path:
+def kafka_jars(cache_dir: Path, report: Report) -> Path:
     """Folder with Kafka's jars, fetched by Maven the first time.
 
-    They are gathered beside and renamed into place: whoever sees the folder sees all of it, and of two that
-    start at once the second uses what the first has made.
+    They are fetched into a folder beside it, which is then renamed: the folder is complete as soon as it is there, and
+    of two processes that start at once the second uses what the first has fetched.
     """
     folder = cache_dir / f"kafka-{KAFKA}"
     if folder.is_dir():
@@ -83,10 +83,10 @@ def _resolve(maven: str, pom: Path, made: Path) -> None:
     command.append("-DincludeScope=runtime")
     remedy = f"Check the network and Maven's settings.xml, then try again; {WITH_DOCKER}"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=RESOLVE_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=RESOLVE_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        raise OperatorError(f"Maven did not fetch Kafka's jars within {RESOLVE_S:g} s.", remedy) from None
+        raise OperatorError(f"Maven did not fetch Kafka's jars within {RESOLVE_TIMEOUT_S:g} s.", remedy) from None
     if done.returncode or not any(made.glob(f"kafka_2.13-{KAFKA}.jar")):
-        said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or ["no reason given"]
-        raise OperatorError(f"Maven could not fetch Kafka's jars: {said[0]}.", remedy)
+        errors = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or ["no reason given"]
+        raise OperatorError(f"Maven could not fetch Kafka's jars: {errors[0]}.", remedy)
     shutil.copy(pom, made / "pom.xml")

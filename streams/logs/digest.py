@@ -11,7 +11,7 @@ from streams.kafka.reader import groupless, partitions_of, read_to_end
 
 
 def live_digest(settings: Settings) -> tuple[str, int]:
-    """SHA-256 over all profiles as the profiles topic holds them now, and how many they are."""
+    """SHA-256 over all profiles that the profiles topic holds now, and how many there are."""
     profiles = asyncio.run(_profiles(settings))
     return state_digest(profiles.items()), len(profiles)
 
@@ -23,9 +23,9 @@ async def _profiles(settings: Settings) -> dict[str, Profile]:
     newest: dict[str, Profile] = {}
     async for batch in read_to_end(settings, topic, partitions):
         for record in batch:
-            user = text_of(record.key)
+            user_id = text_of(record.key)
             if record.value is None:
-                newest.pop(user, None)
-            elif (profile := unpack(record.value)).version >= newest.get(user, EMPTY).version:
-                newest[user] = profile
+                newest.pop(user_id, None)
+            elif (profile := unpack(record.value)).version >= newest.get(user_id, EMPTY).version:
+                newest[user_id] = profile
     return newest

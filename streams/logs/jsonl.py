@@ -7,7 +7,7 @@ record's value as it is sent, validated as a live record is, so a line is refuse
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from schemas.messages.erasures import Erasure
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation
+from streams.kafka.records import Record
 from streams.profiles.erasure import read_erasures
 
 FIELD = re.compile(r"\$(?:\.[A-Za-z0-9_.\[\]]+)?|(?<=missing required field )`\w+`")
@@ -46,18 +47,6 @@ class Fault(NamedTuple):
         return f"line {self.number}: {self.field}: {self.reason.value}: {self.detail}"
 
 
-class _Record(NamedTuple):
-    """A line in the shape of a Kafka record."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
 class _Kind(msgspec.Struct):
     kind: str = ""
 
@@ -67,7 +56,7 @@ _kind = msgspec.json.Decoder(_Kind).decode
 
 
 def read_log(lines: Iterable[bytes]) -> Iterator[Line | Fault]:
-    """Read a log line by line; empty lines are passed over."""
+    """Read a log line by line; empty lines are skipped."""
     for number, line in enumerate(lines, start=1):
         if value := line.strip():
             yield _read(number, value)
@@ -75,8 +64,8 @@ def read_log(lines: Iterable[bytes]) -> Iterator[Line | Fault]:
 
 def _read(number: int, value: bytes) -> Line | Fault:
     topic = topic_of(value)
-    # No broker has seen the line: only a time that no clock of this century shows is too far ahead.
-    record = _Record(topic.name, 0, number, YEAR_2100_MS, None, value)
+    # The line has no broker's time: only a time after this century is too far ahead.
+    record = Record(topic.name, 0, number, YEAR_2100_MS, None, value)
     if topic is UPLOADS:
         video = validation.read_upload(record)
         if isinstance(video, DeadLetter):
@@ -84,13 +73,13 @@ def _read(number: int, value: bytes) -> Line | Fault:
         return _line(number, topic, video, video.video_id, value)
     if topic is ERASURES:
         found = read_erasures([record], partitions=1)
-        if found.letters:
-            return _fault(number, found.letters[0])
+        if found.dead_letters:
+            return _fault(number, found.dead_letters[0])
         return _line(number, topic, found.erasures[0], found.erasures[0].user_id, value)
-    reading = validation.read_feedback([record], partitions=1)
-    if reading.letters:
-        return _fault(number, reading.letters[0])
-    event = reading.arrivals[0].event
+    validated = validation.read_feedback([record], partitions=1)
+    if validated.dead_letters:
+        return _fault(number, validated.dead_letters[0])
+    event = validated.arrivals[0].event
     return _line(number, topic, event, event.user_id, value)
 
 
@@ -117,13 +106,22 @@ def _line(
     return Line(number, topic, kind, key.encode(), message.at_ms, value, message)
 
 
-def _fault(number: int, letter: DeadLetter) -> Fault:
-    named = FIELD.search(letter.detail)
+def _fault(number: int, dead_letter: DeadLetter) -> Fault:
+    named = FIELD.search(dead_letter.detail)
     field = named[0].strip("`") if named else "$"
-    return Fault(number, field.removeprefix("$.") or "$", letter.reason, letter.detail)
+    return Fault(number, field.removeprefix("$.") or "$", dead_letter.reason, dead_letter.detail)
 
 
-def messages(log: Path, topic: Topic) -> list[Any]:
-    """What a log says for one topic, as far as it can be used."""
+def uploads_in(log: Path) -> list[videos.Uploads]:
+    """The uploads and withdrawals of a log, without lines that cannot be used."""
+    return [message for message in _messages(log) if isinstance(message, videos.Uploads)]
+
+
+def feedback_in(log: Path) -> list[feedback.Feedback]:
+    """The feedback of a log, without lines that cannot be used."""
+    return [message for message in _messages(log) if isinstance(message, feedback.Feedback)]
+
+
+def _messages(log: Path) -> list[feedback.Feedback | videos.Uploads | Erasure]:
     with log.open("rb") as lines:
-        return [line.message for line in read_log(lines) if not isinstance(line, Fault) and line.topic is topic]
+        return [line.message for line in read_log(lines) if isinstance(line, Line)]

@@ -1,4 +1,7 @@
-"""A recorded log onto the topics, at the pace of its own times or as fast as the broker confirms."""
+"""A recorded log published to the topics, at the pace of its own times or as fast as the broker confirms it.
+
+By kafka-python, as most who publish to Freshet do it: what this command sends, any client can send.
+"""
 
 import time
 from collections import Counter, deque
@@ -8,19 +11,19 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, UPLOADS
+from schemas.topics import FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.security import kafka_python_options
 from streams.logs.jsonl import Line
 
-UNCONFIRMED = 5000  # a guess: enough to keep the producer's batches full
+MAX_IN_FLIGHT = 5000  # lines; a guess: enough to keep the producer's batches full
 LINGER_MS = 5
-CONFIRM_S = 130.0  # the producer itself gives up after 120 s
+DELIVERY_TIMEOUT_S = 130.0  # the producer itself gives up after 120 s
 
 
-def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], None]) -> Counter[str]:
-    """Send each line under its key; returns how many each topic has confirmed.
+def send(lines: Iterable[Line], settings: Settings, on_confirmed: Callable[[Line], None]) -> Counter[str]:
+    """Send each line under its key; returns how many were confirmed by topic.
 
     Raises OperatorError at the first line that the broker refuses.
     """
@@ -32,26 +35,26 @@ def send(lines: Iterable[Line], settings: Settings, confirmed: Callable[[Line], 
         allow_auto_create_topics=False,
     )
     sent: Counter[str] = Counter()
-    waiting: deque[tuple[Line, Callable[[float], object]]] = deque()
+    in_flight: deque[tuple[Line, Callable[[float], object]]] = deque()
 
     def confirm_oldest() -> None:
-        line, outcome = waiting.popleft()
+        line, wait_for_report = in_flight.popleft()
         try:
-            outcome(CONFIRM_S)
+            wait_for_report(DELIVERY_TIMEOUT_S)
         except KafkaError as error:
             cause = f"Line {line.number} was not confirmed: {error}."
-            raise OperatorError(cause, "The lines before it were; send the rest.") from error
+            raise OperatorError(cause, "The lines before it were confirmed; send the rest.") from error
         sent[line.topic.full(settings.prefix)] += 1
-        confirmed(line)
+        on_confirmed(line)
 
     try:
         for line in lines:
             name = line.topic.full(settings.prefix)
-            waiting.append((line, producer.send(name, line.value, key=line.key).get))
-            if len(waiting) > UNCONFIRMED:
+            in_flight.append((line, producer.send(name, line.value, key=line.key).get))
+            if len(in_flight) > MAX_IN_FLIGHT:
                 confirm_oldest()
         producer.flush()
-        while waiting:
+        while in_flight:
             confirm_oldest()
     finally:
         producer.close(timeout=5)
@@ -64,7 +67,7 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Line]:
-    """Hold each line back until its time has come: `speed` seconds of the log pass in a second."""
+    """Delay each line until its time has come: `speed` seconds of the log pass in one second."""
     start, first_ms = clock(), None
     for line in lines:
         first_ms = line.at_ms if first_ms is None else first_ms
@@ -76,6 +79,6 @@ def paced(
 
 def _refuse_missing_topics(settings: Settings) -> None:
     needed = {topic.full(settings.prefix) for topic in (FEEDBACK, UPLOADS)}
-    missing = [d.topic for d in topic_admin.plan(settings) if d.action == "create" and d.topic in needed]
+    missing = [d.topic for d in topic_admin.plan(settings, TOPICS) if d.action == "create" and d.topic in needed]
     if missing:
         raise OperatorError(f"{settings.bootstrap} has no topic {missing[0]}.", "`freshet topics apply` creates it.")

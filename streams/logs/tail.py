@@ -1,4 +1,7 @@
-"""The slates as they come out, for eyes and for scripts."""
+"""The slates as they are published, for people and for scripts.
+
+By kafka-python, as most who read slates do it: what this command shows, any client can read.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,20 +12,21 @@ from schemas.messages.recommendations import Item, Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
 from streams.errors import OperatorError
+from streams.kafka.probe import wait_for_authenticated_broker
 from streams.kafka.records import partition_of
-from streams.kafka.security import kafka_python_options, wait_for_authenticated_broker
+from streams.kafka.security import kafka_python_options
 
-POLL_MS = 500
+POLL_INTERVAL_MS = 500
 
 
-class Answer(NamedTuple):
-    """One record of recommendations.v1; a value of None: the person was erased, or never had one."""
+class SlateRecord(NamedTuple):
+    """One record of recommendations.v1; a value of None: the person was erased."""
 
     user_id: str
     value: bytes | None
 
 
-def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[Answer]:
+def tail_recommendations(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[SlateRecord]:
     """Follow recommendations.v1, of one person or of all, without end."""
     wait_for_authenticated_broker(settings, lambda _: None)
     topic = RECOMMENDATIONS.full(settings.prefix)
@@ -33,18 +37,18 @@ def answers(settings: Settings, user_id: str | None, from_start: bool) -> Iterat
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
     )
     try:
-        _place(consumer, topic, user_id, from_start)
+        _seek(consumer, topic, user_id, from_start)
         while True:
-            for records in consumer.poll(timeout_ms=POLL_MS).values():
+            for records in consumer.poll(timeout_ms=POLL_INTERVAL_MS).values():
                 for record in records:
                     key = (record.key or b"").decode("utf-8", "replace")
                     if user_id in (None, key):
-                        yield Answer(key, record.value)
+                        yield SlateRecord(key, record.value)
     finally:
         consumer.close()
 
 
-def _place(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: bool) -> None:
+def _seek(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: bool) -> None:
     numbers = sorted(consumer.partitions_for_topic(topic) or ())
     if not numbers:
         raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
@@ -58,15 +62,15 @@ def _place(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start:
 
 
 def heading(slate: Recommendation) -> str:
-    """One line over a slate: whose, which, what it answers and how soon."""
+    """One line above a slate: whose it is, its version, its trigger and the time since."""
     trigger = slate.trigger
     place = f"{trigger.topic}[{trigger.partition}]@{trigger.offset}"
-    lacks = f", without {', '.join(slate.degraded)}" if slate.degraded else ""
-    late_ms = slate.generated_at_ms - trigger.at_ms
-    return f"{slate.user_id} version {slate.version}, {late_ms} ms after {place}{lacks}"
+    degraded = f", without {', '.join(slate.degraded)}" if slate.degraded else ""
+    after_ms = slate.generated_at_ms - trigger.at_ms
+    return f"{slate.user_id} version {slate.version}, {after_ms} ms after {place}{degraded}"
 
 
-def why(item: Item) -> str:
+def reasons_of(item: Item) -> str:
     """The reasons of an item, strongest first."""
     reasons = sorted(item.reasons, key=lambda because: (-because.weight, because.code))
     return ", ".join(f"{because.code} {because.video_id or ''}".strip() for because in reasons)

@@ -1,4 +1,4 @@
-"""Whether bytes name a person: as a whole, never as a part of something longer."""
+"""Whether bytes hold a user id: as a whole, never as a part of something longer."""
 
 import re
 from base64 import b64decode
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-BASE64 = re.compile(rb'"data_base64"\s*:\s*"([A-Za-z0-9+/=]*)"')  # a CloudEvent's data, written otherwise
+BASE64 = re.compile(rb'"data_base64"\s*:\s*"([A-Za-z0-9+/=]*)"')  # a CloudEvent's data, encoded
 HEADS = ((0xD9, 1), (0xDA, 2), (0xDB, 4), (0xC4, 1), (0xC5, 2), (0xC6, 4))  # MessagePack: str and bin, bytes of length
 PART_OF_ID = rb"[A-Za-z0-9_\-\x80-\xff]"
 
@@ -25,40 +25,40 @@ def contains_user_id(data: bytes | None, user_id: str) -> bool:
     if not data:
         return False
     raw = user_id.encode("utf-8", "surrogatepass")
-    if raw in data and (data == raw or _plainly(data, user_id, raw) or _packed(data, raw)):
+    if raw in data and (data == raw or _in_plain_json(data, user_id, raw) or _in_messagepack(data, raw)):
         return True
-    return (b"\\" in data and _escaped(data, user_id)) or (b"data_base64" in data and _wrapped(data, user_id))
+    return (b"\\" in data and _in_escaped_json(data, user_id)) or (b"data_base64" in data and _in_base64(data, user_id))
 
 
-def lines_naming(file: Path, user_id: str) -> Iterator[int]:
-    """Numbers of the lines of a file, from 1, in which the id stands as a word or as a whole JSON string."""
+def lines_with_user_id(file: Path, user_id: str) -> Iterator[int]:
+    """Numbers of the lines of a file, from 1, in which the id is a word or a whole JSON string."""
     raw = user_id.encode()
     word = re.compile(rb"(?<!" + PART_OF_ID + rb")" + re.escape(raw) + rb"(?!" + PART_OF_ID + rb")")
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if (raw in line and word.search(line)) or (b"\\" in line and _escaped(line, user_id)):
+            if (raw in line and word.search(line)) or (b"\\" in line and _in_escaped_json(line, user_id)):
                 yield number
 
 
-def _plainly(data: bytes, user_id: str, raw: bytes) -> bool:
+def _in_plain_json(data: bytes, user_id: str, raw: bytes) -> bool:
     return not ('"' in user_id or "\\" in user_id) and b'"%b"' % raw in data
 
 
-def _escaped(data: bytes, user_id: str) -> bool:
-    """Whether a JSON string that has escapes in it reads as the id, or holds JSON in which the id stands."""
+def _in_escaped_json(data: bytes, user_id: str) -> bool:
+    """Whether a JSON string that has escapes in it reads as the id, or holds JSON that holds the id."""
     for token in STRING.findall(data):
         if b"\\" not in token:
             continue
         try:
             text = msgspec.json.decode(token, type=str)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # no JSON after all
+            continue  # not JSON after all
         if text == user_id or ('"' in text and contains_user_id(text.encode("utf-8", "surrogatepass"), user_id)):
             return True
     return False
 
 
-def _wrapped(data: bytes, user_id: str) -> bool:
+def _in_base64(data: bytes, user_id: str) -> bool:
     for encoded in BASE64.findall(data):
         try:
             inner = b64decode(encoded, validate=True)
@@ -69,8 +69,8 @@ def _wrapped(data: bytes, user_id: str) -> bool:
     return False
 
 
-def _packed(data: bytes, raw: bytes) -> bool:
-    """Whether MessagePack holds the id; in damaged bytes that are no text either, its written form counts."""
+def _in_messagepack(data: bytes, raw: bytes) -> bool:
+    """Whether MessagePack holds the id; in damaged bytes that are not text either, its encoded form counts."""
     try:
         return any(leaf == raw for leaf in _leaves(msgspec.msgpack.decode(data)))
     except (ValueError, TypeError, RecursionError):  # TypeError: a map's key may be of any type
@@ -90,7 +90,7 @@ def _heads(length: int) -> Iterator[bytes]:
             yield bytes((first,)) + length.to_bytes(size, "big")
 
 
-def _leaves(tree: Any) -> Iterator[bytes]:
+def _leaves(tree: Any) -> Iterator[bytes]:  # whatever MessagePack decodes to
     match tree:
         case str():
             yield tree.encode("utf-8", "surrogatepass")

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from faust.types import AgentT, AppT, StreamT
+from faust.types import AgentT, StreamT
 
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK, PEOPLE
 from streams.dead_letters.publisher import DeadLetterPublisher
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
 from streams.profiles.step import ProfilesStep
 
 
-def declare(app: AppT, settings: Settings, step: ProfilesStep, out: ConfirmedProducer) -> AgentT[Any]:
+def declare(app: BatchApp, settings: Settings, step: ProfilesStep, out: ConfirmedProducer) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app."""
     feedback, erasures, people = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PEOPLE))
     both = app.topic(feedback, erasures, schema=Raw())

@@ -9,9 +9,9 @@ from ranker.profile.fold import Arrival
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import Erasure, decode_erasure
 from streams.dead_letters import validation
-from streams.dead_letters.validation import Record, RejectedRecord, letter
+from streams.dead_letters.validation import RejectedRecord, dead_letter
 from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 
 ERASURE_BYTES = 4096
 
@@ -20,7 +20,7 @@ class ValidatedErasures(NamedTuple):
     """What a batch of erasures.v1 turned out to be."""
 
     erasures: list[Erasure]
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     misrouted: list[Outgoing]  # on the wrong partition: to be sent on by key
 
 
@@ -35,18 +35,18 @@ def read_erasures(records: Iterable[Record], partitions: int) -> ValidatedErasur
             else:
                 validated.misrouted.append(validation.reroute(record, erasure.user_id))
         except RejectedRecord as why:
-            validated.letters.append(letter(record, why.reason, why.detail))
+            validated.dead_letters.append(dead_letter(record, why.reason, why.detail))
     return validated
 
 
-def erased_letters(records: Sequence[Record], erased: Iterable[Arrival]) -> list[DeadLetter]:
+def erased_dead_letters(records: Sequence[Record], erased: Iterable[Arrival]) -> list[DeadLetter]:
     """Dead letters for events at or before their person's erasure: place and reason, and nothing of the person."""
     offsets = {arrival.offset for arrival in erased}
     if not offsets:
         return []
     detail = "$.at_ms is not after this person's erasure; key and value are left out"
     mine = [record for record in records if record.offset in offsets]
-    letters = (letter(record, Reason.ERASED, detail) for record in mine)
+    letters = (dead_letter(record, Reason.ERASED, detail) for record in mine)
     return [msgspec.structs.replace(one, key=None, value=b"", headers=()) for one in letters]
 
 

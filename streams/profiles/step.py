@@ -14,11 +14,11 @@ from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.erasures import Erasure
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, FEEDBACK, PROFILES, TRENDS
-from streams.dead_letters.validation import late_letters, read_feedback
+from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.sends import Send, Stage
-from streams.profiles.erasure import erased_letters, read_erasures
+from streams.profiles.erasure import erased_dead_letters, read_erasures
 from streams.profiles.state import PartitionState
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
@@ -91,7 +91,7 @@ class ProfilesStep:
         if tombstones:
             outcome.changes += [Send(topic, partition, tombstones) for topic in topics]
         outcome.changes.append(Send(self._erasures, None, validated.misrouted))
-        outcome.dead_letters += validated.letters
+        outcome.dead_letters += validated.dead_letters
 
     def _forget(self, partition: int, erasure: Erasure, outcome: ProfilesOutcome) -> bool:
         """Drop a person's profile; False where they were erased later than this, and have come back since."""
@@ -113,8 +113,8 @@ class ProfilesStep:
         batch = fold_batch(state.profiles, kept, self._late_ms, restarted)
         state.profiles.packed.update(batch.changed)
         state.trends.count(batch)
-        outcome.dead_letters += validated.letters
-        outcome.dead_letters += erased_letters(records, erased) + late_letters(records, batch.late)
+        outcome.dead_letters += validated.dead_letters
+        outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(records, batch.late)
         outcome.repeats += len(batch.repeats)
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 
-from faust.types import TP, AppT
+from faust.types import TP
 
 from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
 from ranker.profile.erasure import coder, is_after_erasure
 from schemas.messages.erasures import ErasureMarker, decode_marker
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, FEEDBACK, PROFILES
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
 from streams.profiles.state import PackedProfiles, PartitionState, version_or_zero
@@ -21,7 +22,7 @@ log = logging.getLogger("freshet.profiles")
 class ErasureMarkers(OwnedState[ErasureMarker]):
     """Markers of the owned partitions, by the keyed hash of a person's id; recovered before the profiles."""
 
-    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), ERASED.full(settings.prefix)
         super().__init__(app, settings, source, changelog, decode_marker, _marker_order, out)
         self._code = coder(settings.erasure_key.get_secret_value())
@@ -45,7 +46,7 @@ class ErasureMarkers(OwnedState[ErasureMarker]):
 class ProfileStore(OwnedState[bytes]):
     """Owned profiles; their changelog is what the ranking agent reads."""
 
-    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
         source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
         super().__init__(app, settings, source, changelog, _sound, order_of, out)
         self.markers = ErasureMarkers(app, settings, out)
@@ -65,9 +66,9 @@ class ProfileStore(OwnedState[bytes]):
         for partition in sorted(partitions):
             await self._write_tombstones(partition, self.markers.outlived(partition, self[partition]))
 
-    async def _put_again(self, partition: int, keys: Iterable[str]) -> None:
+    async def _republish(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
-        await super()._put_again(partition, wanted)
+        await super()._republish(partition, wanted)
         gone = (user_id for user_id in wanted if user_id not in self[partition])
         await self._write_tombstones(partition, [one for one in gone if self.markers.of_person(partition, one)])
 

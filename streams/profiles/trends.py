@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from faust.types import TP, AppT
+from faust.types import TP
 
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends, decode_trends
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, TRENDS
+from streams.kafka.app import BatchApp
 from streams.kafka.reader import read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
 from streams.kafka.records import Record
@@ -20,7 +21,7 @@ log = logging.getLogger("freshet.trends")
 class OwnedTrends(Mapping[int, TrendCounts]):
     """Counts of the profiles partitions that this worker owns."""
 
-    def __init__(self, app: AppT, settings: Settings) -> None:
+    def __init__(self, app: BatchApp, settings: Settings) -> None:
         self._topic = TRENDS.full(settings.prefix)
         self._source = FEEDBACK.full(settings.prefix)
         self._settings = settings

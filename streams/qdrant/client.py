@@ -1,4 +1,4 @@
-"""How Qdrant is called: who may be called with a key, and how long a call is tried again."""
+"""How Qdrant is called: which servers may get the key, and how long a call is retried."""
 
 import math
 from asyncio import get_running_loop, sleep, timeout_at
@@ -17,7 +17,7 @@ from ranker.retrieval.index import IndexRefused, IndexUnavailable
 from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+FIRST_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 0.05, 2.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Patience:
 
 
 READING = Patience(1.0, 2.0)  # guesses: a slate without this index is better than a late one
-WRITING = Patience(10.0, 30.0)  # guesses: an upload waits gladly
+WRITING = Patience(10.0, 30.0)  # guesses: an upload may wait
 
 
 def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s) -> AsyncQdrantClient:
-    """A client for the server at `url`; ValueError where the URL is none or would show the key to others."""
+    """A client for the server at `url`; ValueError where it is not a URL or would show the key to others."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
@@ -43,27 +43,27 @@ def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s)
             f"qdrant_url http://{host} would carry the API key in the clear; use https, or leave qdrant_api_key empty"
         )
     return AsyncQdrantClient(
-        # The parts, not the URL: no second parser may read another host out of it than was checked.
+        # The parts, not the URL: a second parser might read another host out of it than was checked.
         host=f"[{host}]" if ":" in host else host,
         port=parts.port or 6333,
         https=parts.scheme == "https",
         prefix=parts.path.rstrip("/") or None,
         headers={"api-key": api_key} if api_key else None,
         timeout=math.ceil(deadline_s),
-        check_compatibility=False,  # `start` does it, and can refuse
+        check_compatibility=False,  # `start` does it, and can refuse the server
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-        trust_env=not is_loopback(host),  # no proxy stands between us and ourselves
+        trust_env=not is_loopback(host),  # no proxy on the way to our own machine
     )
 
 
 def wait_before_retry(fault: Exception) -> float | None:
-    """Seconds that a fault asks us to wait before trying again; None where trying again is useless."""
+    """Seconds that a fault asks us to wait before a retry; None where a retry is useless."""
     match fault:
         case ResourceExhaustedResponse():
             return max(0.0, float(fault.retry_after_s))
         case UnexpectedResponse():
-            passing = fault.status_code in (408, 429) or (fault.status_code or 0) >= 500
-            return 0.0 if passing else None
+            transient = fault.status_code in (408, 429) or (fault.status_code or 0) >= 500
+            return 0.0 if transient else None
         case ResponseHandlingException():
             return 0.0 if isinstance(fault.source, httpx.TransportError) else None
         case _:
@@ -76,8 +76,8 @@ def why(fault: Exception) -> str:
         case ResourceExhaustedResponse():
             return f"HTTP 429, retry after {fault.retry_after_s} s"
         case UnexpectedResponse():
-            said = fault.content[:200].decode("utf-8", "replace").replace("\n", " ")
-            return f"HTTP {fault.status_code}: {said}"
+            answer = fault.content[:200].decode("utf-8", "replace").replace("\n", " ")
+            return f"HTTP {fault.status_code}: {answer}"
         case ResponseHandlingException():
             return f"{type(fault.source).__name__}: {fault.source}".replace("\n", " ")[:200]
         case TimeoutError():
@@ -86,12 +86,12 @@ def why(fault: Exception) -> str:
             return str(fault)
 
 
-async def patiently(what: str, call: Callable[[], Awaitable[T]], patience: Patience) -> T:
+async def with_retries(what: str, call: Callable[[], Awaitable[T]], patience: Patience) -> T:
     """Make a repeatable call until it succeeds, is refused, or the deadline has come."""
     clock = get_running_loop().time
-    ends, tries, pause = clock() + patience.deadline_s, 0, FIRST_PAUSE_S
+    ends, attempts, delay = clock() + patience.deadline_s, 0, FIRST_RETRY_DELAY_S
     while True:
-        tries += 1
+        attempts += 1
         try:
             async with timeout_at(min(clock() + patience.attempt_s, ends)):
                 return await call()
@@ -99,11 +99,11 @@ async def patiently(what: str, call: Callable[[], Awaitable[T]], patience: Patie
             asked = wait_before_retry(fault)
             if asked is None:
                 raise IndexRefused(f"Qdrant refused to {what}: {why(fault)}") from fault
-            wait = max(asked, SystemRandom().uniform(pause / 2, pause))
+            wait = max(asked, SystemRandom().uniform(delay / 2, delay))
             if clock() + wait >= ends:
                 raise IndexUnavailable(
-                    f"Qdrant did not {what} within {patience.deadline_s:g} s ({tries} attempts, the last:"
+                    f"Qdrant did not {what} within {patience.deadline_s:g} s ({attempts} attempts, the last:"
                     f" {why(fault)}); check that it runs and can be reached"
                 ) from fault
         await sleep(wait)
-        pause = min(pause * 2, LONGEST_PAUSE_S)
+        delay = min(delay * 2, MAX_RETRY_DELAY_S)

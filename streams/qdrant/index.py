@@ -1,8 +1,8 @@
 """The videos' vectors in a Qdrant server, behind the ranker's `VideoIndex`; REST through qdrant-client.
 
 Everything in the collection can be rebuilt from features.v1. A collection belongs to one version of the retrieval
-vector, which names the models too, so two embeddings never mix. Every call can be repeated: 429, 5xx and silence are
-tried again until a deadline.
+vector, which names the models too, so that two embeddings are never mixed. Every call can be repeated: 429, 5xx and
+silence are retried until a deadline.
 """
 
 import logging
@@ -20,35 +20,35 @@ from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, IndexRefused, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
-from streams.qdrant.client import READING, WRITING, Patience, connect, patiently
+from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
 from streams.qdrant.mapping import (
     FIELDS,
     Dims,
     Floats,
     collection_name,
-    filter_of,
-    hits_of,
     point_id,
-    point_of,
     shape_of,
+    to_filter,
+    to_hits,
+    to_point,
+    to_video,
     vectors_config,
-    video_of,
 )
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it without a word
+OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it in silence
 TESTED = (1, 19)
 UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
 TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
-REST_S = 2.0  # a guess: so long after an unanswered query no further one is tried
+BACKOFF_S = 2.0  # a guess: so long after an unanswered query no further one is tried
 
 
 class QdrantIndex:
     """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine.
 
-    modalities  dimensions of the vectors that lie beside the retrieval vector, by name
+    modalities  dimensions of the vectors that are stored beside the retrieval vector, by name
     """
 
     name = "qdrant"
@@ -70,16 +70,16 @@ class QdrantIndex:
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
         self._hnsw_ef, self._exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
-        self._rests_until = -math.inf
+        self._backoff_until = -math.inf
 
     async def start(self) -> None:
-        """Check the server's version, and see that the collection and its payload indexes are right."""
-        info = await self._write("say its version", self._client.info)
+        """Check the server's version; create or check the collection and its payload indexes."""
+        info = await self._write("give its version", self._client.info)
         check_version(info.version)
         if not await self._exists():
             await self._create()
             log.info("%s is new and empty; `freshet rebuild` fills it from features.v1", self._collection)
-        found = await self._write("describe it", lambda: self._client.get_collection(self._collection))
+        found = await self._write("describe the collection", lambda: self._client.get_collection(self._collection))
         self._check(found)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
         for field, kind in FIELDS.items():
@@ -98,7 +98,7 @@ class QdrantIndex:
             await self._store(ordered[start : start + UPSERT_POINTS])
 
     async def remove(self, video_ids: Sequence[str]) -> None:
-        """Take videos out; an id that is not there is no error."""
+        """Remove videos; an id that is not there is no error."""
         points: list[models.ExtendedPointId] = [point_id(video_id) for video_id in dict.fromkeys(video_ids)]
         if points:
             selector = models.PointIdsList(points=points)
@@ -107,34 +107,34 @@ class QdrantIndex:
     async def near(self, vectors: Floats, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
         if k < 1 or not len(vectors):
-            return [hits_of((), 0) for _ in vectors]
+            return [to_hits((), 0) for _ in vectors]
         clock = get_running_loop().time
-        if clock() < self._rests_until:
-            raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {REST_S:g} s")
+        if clock() < self._backoff_until:
+            raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {BACKOFF_S:g} s")
         requests = self._requests(vectors, k, where, RETRIEVAL, ["video_id"])
         found: list[Hits] = []
         try:
             for start in range(0, len(requests), QUERY_VECTORS):
                 answers = await self._query(requests[start : start + QUERY_VECTORS])
-                found += [hits_of(answer.points, k) for answer in answers]
+                found += [to_hits(answer.points, k) for answer in answers]
         except IndexRefused:
             raise
         except IndexUnavailable:
-            self._rests_until = clock() + REST_S
+            self._backoff_until = clock() + BACKOFF_S
             raise
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
-        """What is known of the `k` videos whose vector of this name is nearest to [D], without their vectors."""
+        """The `k` videos whose vector of this name is nearest to [D], with everything but their vectors."""
         [answer] = await self._query(self._requests(vector[None], k, where, name, True))
         payloads = [point.payload for point in answer.points if point.payload]
-        told = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
-        hits = hits_of(answer.points, k)
-        return [Hit(video_of(told[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
+        by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
+        hits = to_hits(answer.points, k)
+        return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
 
     async def vectors_of(self, video_id: str) -> dict[str, Floats] | None:
         """All vectors of a video by name, or None where it is not there."""
-        points = await patiently(
+        points = await with_retries(
             "show a video",
             lambda: self._client.retrieve(
                 self._collection, [point_id(video_id)], with_payload=False, with_vectors=True
@@ -146,16 +146,16 @@ class QdrantIndex:
         named = cast("Mapping[str, list[float]]", points[0].vector or {})
         return {name: np.array(vector, np.float32) for name, vector in named.items()}
 
-    async def look(self) -> None:
-        """See that there is something to find; an IndexUnavailable says what to do where there is not."""
-        there = patiently(
+    async def require_videos(self) -> None:
+        """Raise IndexUnavailable, with the remedy, where there is no video to find."""
+        there = with_retries(
             "look for the collection", lambda: self._client.collection_exists(self._collection), self._reading
         )
         if not await there or not await self.count():
             raise IndexUnavailable(f"Qdrant has no videos in {self._collection}: `freshet rebuild` fills it")
 
     async def take_alias(self, alias: str) -> None:
-        """Let this name stand for the collection from now on, in one step, whatever it stood for before."""
+        """Point this alias to the collection from now on, in one step, wherever it pointed before."""
         known = await self._write("list the aliases", self._client.get_aliases)
         changes: list[models.AliasOperations] = [
             models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
@@ -168,7 +168,7 @@ class QdrantIndex:
 
     async def count(self) -> int:
         """How many videos the collection holds, exactly."""
-        answer = await patiently(
+        answer = await with_retries(
             "count videos", lambda: self._client.count(self._collection, exact=True), self._reading
         )
         return answer.count
@@ -178,7 +178,7 @@ class QdrantIndex:
         await self._client.close()
 
     async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(what, call, self._writing)
+        return await with_retries(what, call, self._writing)
 
     async def _create(self) -> None:
         try:
@@ -187,12 +187,12 @@ class QdrantIndex:
                 lambda: self._client.create_collection(
                     self._collection,
                     vectors_config=vectors_config(self._dims),
-                    on_disk_payload=False,  # each hit reads its video id from there
+                    on_disk_payload=False,  # every hit reads its video id from the payload
                     metadata={"encoder": self._encoder},
                 ),
             )
         except IndexRefused:
-            # Another process, or our own attempt whose answer was lost, may have made it in the meantime.
+            # Another process, or our own attempt whose answer was lost, may have created it in the meantime.
             if not await self._exists():
                 raise
 
@@ -216,8 +216,8 @@ class QdrantIndex:
         )
 
     def _operation(self, at_ms: int, videos: Iterable[IndexedVideo]) -> models.UpdateOperation:
-        points = [point_of(video, self._dims) for video in videos]
-        # The server compares and writes in one step: no other writer comes between a read and a write.
+        points = [to_point(video, self._dims) for video in videos]
+        # The server compares and writes in one step: no other writer can write in between.
         older = models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms))
         upsert = models.PointsList(points=points, update_filter=models.Filter(must=[older]))
         return models.UpsertOperation(upsert=upsert)
@@ -239,7 +239,7 @@ class QdrantIndex:
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
         limit = k + TIE_MARGIN
         params = models.SearchParams(hnsw_ef=max(self._hnsw_ef, limit), exact=self._exact)
-        wanted = filter_of(where)
+        wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
             for row in vectors.tolist()
@@ -247,7 +247,7 @@ class QdrantIndex:
 
     async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
         seconds = math.ceil(self._reading.attempt_s)  # the server gives up with us
-        return await patiently(
+        return await with_retries(
             "answer a query",
             lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),
             self._reading,
@@ -255,11 +255,11 @@ class QdrantIndex:
 
 
 def check_version(version: str) -> None:
-    """Refuse a server that would let an older upload win; say so where it is not one we were tested with."""
+    """Refuse a server that would let an older upload win; warn of one that we were not tested with."""
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST or numbers[:1] != TESTED[:1]:
         oldest = ".".join(map(str, OLDEST))
-        raise IndexRefused(f"Qdrant {version} does not do: upsert's update_filter needs {oldest} or a later 1.x")
+        raise IndexRefused(f"Qdrant {version} is not supported: upsert's update_filter needs {oldest} or a later 1.x")
     if abs(numbers[1] - TESTED[1]) > 1:
         log.warning("Qdrant %s: the requests were checked against %d.%d, more than a minor away", version, *TESTED)
 
@@ -275,7 +275,7 @@ def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
 
 
 async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
-    """The collection of this encoder, ready to use; an IndexUnavailable says in a sentence why not."""
+    """The collection of this encoder, ready to use; IndexUnavailable gives the reason where it is not."""
     index = index_of(settings, dim, encoder)
     try:
         await index.start()

@@ -1,9 +1,8 @@
-"""How a video lies in Qdrant: its point, the vectors and fields of a collection, and conditions in Qdrant's words."""
+"""How a video is stored in Qdrant: its point, the vectors and fields of a collection, and filters in its terms."""
 
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -48,19 +47,19 @@ def collection_name(base: str, encoder: str, dim: int) -> str:
 
 
 def vectors_config(dims: Dims) -> dict[str, models.VectorParams]:
-    """Named vectors, compared by cosine: retrieval's in memory, the modalities', which are asked rarely, on disk."""
+    """Named vectors, compared by cosine: retrieval's in memory, the modalities', which are rarely queried, on disk."""
     return {name: _params(dim, name != RETRIEVAL) for name, dim in dims.items()}
 
 
 def _params(dim: int, on_disk: bool) -> models.VectorParams:
     if not on_disk:
         return models.VectorParams(size=dim, distance=models.Distance.COSINE)
-    # not `memory`, which came with 1.19 and which an older server passes over
+    # not `memory`, which came with 1.19 and which an older server ignores
     graph = models.HnswConfigDiff(on_disk=True)
     return models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=True, hnsw_config=graph)
 
 
-def shape_of(vectors: Any) -> str:
+def shape_of(vectors: models.VectorParams | Mapping[str, models.VectorParams | None] | None) -> str:
     """The vectors of a collection in words.
 
     >>> shape_of(vectors_config({"text": 384, "retrieval": 256}))
@@ -71,26 +70,26 @@ def shape_of(vectors: Any) -> str:
     return ", ".join(f"{name} {one.size}-d {one.distance.value}" for name, one in found) or "no"
 
 
-def point_of(video: IndexedVideo, dims: Dims) -> models.PointStruct:
+def to_point(video: IndexedVideo, dims: Dims) -> models.PointStruct:
     """The point of a video; a ValueError where a vector is not of these dimensions."""
     vectors = {RETRIEVAL: video.vector, **video.modalities}
     for name, vector in vectors.items():
         if vector.shape != (dims.get(name),) or not np.isfinite(vector).all():
             raise ValueError(
-                f"video {video.video_id}: a {name} vector of shape {vector.shape} came, the index needs"
-                f" {dims.get(name, 'no')} finite numbers; encode it again"
+                f"video {video.video_id} has a {name} vector of shape {vector.shape}, the index needs"
+                f" {dims.get(name, 'no')} finite numbers; embed it again"
             )
     payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)} | dict(video.about)
     lists = {name: vector.tolist() for name, vector in vectors.items()}
     return models.PointStruct(id=point_id(video.video_id), vector=lists, payload=payload)
 
 
-def video_of(payload: Mapping[str, Any]) -> Encoded:
-    """What a point tells of its video, all but the vectors."""
+def to_video(payload: Mapping[str, object]) -> Encoded:
+    """The video of a point, without its vectors."""
     return msgspec.convert({"kind": "encoded", **payload}, Encoded)
 
 
-def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
+def to_hits(points: Iterable[models.ScoredPoint], k: int) -> Hits:
     """The best `k` of Qdrant's points; a point without a video id is not ours."""
     ours = [(p.score, p.payload["video_id"]) for p in points if p.payload and "video_id" in p.payload]
     named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
@@ -98,8 +97,8 @@ def hits_of(points: Iterable[models.ScoredPoint], k: int) -> Hits:
     return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
 
 
-def filter_of(where: SearchFilter | None) -> models.Filter | None:
-    """The ranker's conditions in Qdrant's words."""
+def to_filter(where: SearchFilter | None) -> models.Filter | None:
+    """The ranker's conditions as a Qdrant filter."""
     if where is None:
         return None
     must: list[models.Condition] = []

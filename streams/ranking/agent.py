@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from faust.types import AgentT, AppT, StreamT
+from faust.types import AgentT, StreamT
 
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES
 from streams.dead_letters.publisher import DeadLetterPublisher
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import put
@@ -16,7 +17,7 @@ from streams.ranking.step import RankStep
 
 
 def declare(
-    app: AppT,
+    app: BatchApp,
     settings: Settings,
     replica: CatalogueReplica,
     ranked: RankedOffsets,

@@ -6,12 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, TopicPartition
-
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
-from streams.kafka.reader import AT_ONCE, bounds, groupless, is_end, partitions_of
-from streams.kafka.records import Message, records_of
+from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
+from streams.kafka.records import Message, TopicPartition, records_of
 from streams.ranking.shared_state import SharedState
 
 log = logging.getLogger("freshet.shared")
@@ -53,14 +51,19 @@ class CatalogueReplica:
         places: list[TopicPartition] = []
         while True:
             # one reads, one asks: a question would wait for the fetches before it, half a second each in quiet times
-            with groupless(self._settings, left=True) as consumer, groupless(self._settings, left=True) as asker:
+            with (
+                groupless(self._settings, close_in_background=True) as consumer,
+                groupless(self._settings, close_in_background=True) as asker,
+            ):
                 places = await self._read_on(consumer, asker, places or await self._starts(asker))
 
-    async def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+    async def _starts(self, consumer: GrouplessConsumer) -> list[TopicPartition]:
         topics = (self._features, self._trends, self._erasures)
         return [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
 
-    async def _read_on(self, consumer: Consumer, asker: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+    async def _read_on(
+        self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]
+    ) -> list[TopicPartition]:
         """Read on from these places; returns where, once the broker has not answered this client for long.
 
         librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
@@ -69,7 +72,7 @@ class CatalogueReplica:
         if not self._caught_up:
             await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
         while True:
-            if messages := consumer.consume(AT_ONCE, 0):
+            if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 self._take(messages)
                 self._mark_ready()
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
@@ -81,7 +84,7 @@ class CatalogueReplica:
                     return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _check(self, consumer: Consumer, asker: Consumer, places: list[TopicPartition]) -> None:
+    async def _check(self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]) -> None:
         """Ask for the ends and read up to them."""
         asked_s = time.monotonic()
         there = await asyncio.gather(*(bounds(asker, place.topic, place.partition) for place in places))
@@ -89,16 +92,16 @@ class CatalogueReplica:
         while empty_fetches < MAX_EMPTY_FETCHES and any(
             first < end > place.offset for place, (first, end) in zip(consumer.position(places), there, strict=True)
         ):
-            messages = await asyncio.to_thread(consumer.consume, AT_ONCE, POLL_INTERVAL_S)
+            messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             empty_fetches = 0 if messages else empty_fetches + 1
             self._take(messages)
         self._mark_ready()
         self._current_as_of_s = asked_s
 
-    async def _catch_up(self, consumer: Consumer, behind: set[tuple[str, int]]) -> None:
+    async def _catch_up(self, consumer: GrouplessConsumer, behind: set[tuple[str, int]]) -> None:
         started = logged = time.monotonic()
         while behind:
-            messages = await asyncio.to_thread(consumer.consume, AT_ONCE, POLL_INTERVAL_S)
+            messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             self._take(messages)
             behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:

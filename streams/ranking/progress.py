@@ -4,10 +4,11 @@ import logging
 from collections.abc import Iterable
 
 import msgspec
-from faust.types import TP, AppT
+from faust.types import TP
 
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES, RECOMMENDATIONS
+from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.reader import end_offsets, read_between, read_to_end
@@ -32,7 +33,7 @@ _decode_version = msgspec.json.Decoder(_Version).decode
 class RankedOffsets:
     """Newest answered offset of the profiles changelog, per partition."""
 
-    def __init__(self, app: AppT, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
         self._settings = settings
         self._out = out
         self._source = PROFILES.full(settings.prefix)
@@ -53,7 +54,7 @@ class RankedOffsets:
             for record in batch:
                 tails[record.partition].append(record)
                 self._upto[record.partition] = max(source_offset_of(record), self._upto.get(record.partition, -1))
-        self._out.alone(self._topic, await end_offsets(self._settings, self._topic, owned), self._put_right)
+        self._out.expect_single_writer(self._topic, await end_offsets(self._settings, self._topic, owned), self._repair)
         ends = await end_offsets(self._settings, self._source, owned)
         for partition, offset in list(self._upto.items()):
             if offset >= ends[partition]:
@@ -62,7 +63,7 @@ class RankedOffsets:
         for partition, tail in tails.items():
             await self._put_newest_last(partition, tail)
 
-    async def _put_right(self, partition: int, start: int, end: int) -> None:
+    async def _repair(self, partition: int, start: int, end: int) -> None:
         """Another worker's slates lie among ours: where one is older than what the person had, put the newer again."""
         log.warning("%s[%d]: another worker wrote between %d and %d", self._topic, partition, start, end)
         records = await read_between(self._settings, self._topic, partition, max(0, start - BACK), end)

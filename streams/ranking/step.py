@@ -18,7 +18,7 @@ from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.recommendations import Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS
-from streams.dead_letters.validation import letter
+from streams.dead_letters.validation import dead_letter
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record
@@ -95,7 +95,7 @@ class RankStep:
             try:
                 readable.append((record, profile_of(record)))
             except ValueError as error:
-                outcome.dead_letters.append(letter(record, Reason.INTERNAL, str(error)))
+                outcome.dead_letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
         queries = [self._query(record, profile) for record, profile in readable if profile is not None]
         slates = iter(await self._recommend(queries))
         await self._wait_until_current()  # what is withdrawn by now is dropped below

@@ -8,21 +8,24 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from confluent_kafka import KafkaException
 
 from schemas.settings.model import Settings
 
+if TYPE_CHECKING:  # `freshet health` reads files, and need not wait for Faust
+    from streams.kafka.app import BatchApp
+    from streams.kafka.consumer import Consumer
+
 log = logging.getLogger("freshet.health")
 
-LOOK_S = 1.0
-PROBE_S = 5.0  # between two questions whether the broker answers
-ANSWER_S = 3.0
-LONG_S = 2.0  # a wait that takes longer makes a worker not ready
-BEAT_S = 0.5
-LONGEST_RECOVERY_S = 900.0  # one of them, with a broker that answers; a million people take 10 s
+STATUS_INTERVAL_S = 1.0
+PROBE_INTERVAL_S = 5.0  # between two questions whether the broker answers
+PROBE_TIMEOUT_S = 3.0
+LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
+HEARTBEAT_INTERVAL_S = 0.5
+MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
 STUCK = 3  # exit status of a worker that made no progress
 
 State = Literal["starting", "recovering", "ready", "waiting", "stopping"]
@@ -36,51 +39,51 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     at_ms: int
     waits_for: list[str] = []
-    lag: dict[str, int] = {}  # records behind the partition's end, by topic[partition]
-    in_hand: int = 0  # records of the poll in hand
+    lag: dict[str, int] = {}  # records between what is done and the partition's end, by topic[partition]
+    in_flight: int = 0  # records of the in-flight batch
 
 
 class Health:
-    """A thread beside the event loop, so that it still speaks when the loop does not."""
+    """A thread beside the event loop, so that it still works when the loop does not."""
 
-    def __init__(self, app: Any, agent: str, settings: Settings) -> None:
+    def __init__(self, app: "BatchApp", agent: str, settings: Settings) -> None:
         self._app, self._agent = app, agent
         self._limit_s = settings.stuck_s
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
-        self._moved_s = self._flowed_s = time.monotonic()
-        self._beat_s: float | None = None  # Faust starts tasks once the first recovery is over
-        self._progress = (-1, -1)  # polls, and flushes of a long one
+        self._progressed_s = self._flowed_s = time.monotonic()
+        self._heartbeat_s: float | None = None  # Faust starts tasks once the first recovery is over
+        self._progress = (-1, -1)  # polls done, and flushes of a long one
         self._generation = -1
         self._reachable, self._probed_s = True, 0.0
-        self._complained = False
+        self._write_failed = False
         app.task(self._beat)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to write the status, and to watch for progress."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        threading.Thread(target=self._look_on, name="health", daemon=True).start()
+        threading.Thread(target=self._watch, name="health", daemon=True).start()
 
     async def _beat(self) -> None:
         while True:
-            self._beat_s = time.monotonic()
-            await asyncio.sleep(BEAT_S)
+            self._heartbeat_s = time.monotonic()
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 
-    def _look_on(self) -> None:
+    def _watch(self) -> None:
         while True:
-            time.sleep(LOOK_S)
-            consumer = self._app._consumer  # its property would make one, here beside the event loop
+            time.sleep(STATUS_INTERVAL_S)
+            consumer = self._app._consumer
             if consumer is None or not consumer.started:
                 continue
             try:
                 self._write(self._status())
-                stuck = self._stuck()
+                stuck = self._why_stuck()
             except RuntimeError:  # the client is closed: the worker is about to end in order
                 return
             if stuck:
                 self._end(stuck)
 
     def _status(self) -> Status:
-        consumer, waits = self._app.consumer, self._app.transport.waits.now(LONG_S)
+        consumer, waits = self._app.consumer, self._app.transport.waits.now(LONG_WAIT_S)
         self._probe(consumer)
         if not self._reachable:
             waits.append("the broker")
@@ -93,56 +96,55 @@ class Health:
             at_ms=int(time.time() * 1000),
             waits_for=waits,
             lag=consumer.lag(),
-            in_hand=consumer.in_hand,
+            in_flight=consumer.in_flight,
         )
 
-    def _probe(self, consumer: Any) -> None:
-        if time.monotonic() - self._probed_s < PROBE_S:
+    def _probe(self, consumer: "Consumer") -> None:
+        if time.monotonic() - self._probed_s < PROBE_INTERVAL_S:
             return
-        try:
-            self._reachable = consumer.answers(ANSWER_S)
-        except KafkaException:
-            self._reachable = False
+        self._reachable = consumer.is_broker_ready(PROBE_TIMEOUT_S)
         self._probed_s = time.monotonic()
 
-    def _stuck(self) -> str:
-        """Why this worker has to end, if it has to."""
+    def _why_stuck(self) -> str:
+        """Why this worker has to end, or an empty string."""
         now, consumer = time.monotonic(), self._app.consumer
-        idle = not (consumer.in_hand or any(consumer.lag().values()))
-        kept = not self._reachable or self._app.transport.waits.now()
+        idle = not (consumer.in_flight or any(consumer.lag().values()))
+        waiting = not self._reachable or self._app.transport.waits.now()
         progress = consumer.polls, self._app.producer.flushes
-        if idle or kept or not consumer.flowing or progress != self._progress:
-            self._progress, self._moved_s = progress, now
-        if self._beat_s is not None and now - self._beat_s > self._limit_s:
-            return f"the event loop has stood still for {now - self._beat_s:.0f} s"
+        if idle or waiting or not consumer.flowing or progress != self._progress:
+            self._progress, self._progressed_s = progress, now
+        if self._heartbeat_s is None and consumer.flowing:
+            self._heartbeat_s = now  # the first poll may block the event loop before it has run our task
+        if self._heartbeat_s is not None and now - self._heartbeat_s > self._limit_s:
+            return f"the event loop has stood still for {now - self._heartbeat_s:.0f} s"
         generation = self._app.consumer_generation_id
-        if kept or consumer.flowing or not consumer.assignment() or generation != self._generation:
+        if waiting or consumer.flowing or not consumer.assignment() or generation != self._generation:
             self._generation, self._flowed_s = generation, now
-        if now - self._flowed_s > LONGEST_RECOVERY_S:
+        if now - self._flowed_s > MAX_RECOVERY_S:
             return f"its partitions have not been ready for {now - self._flowed_s:.0f} s"
-        if now - self._moved_s > self._limit_s:
-            return f"records wait, and none was done with for {now - self._moved_s:.0f} s"
+        if now - self._progressed_s > self._limit_s:
+            return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""
 
     def _end(self, why: str) -> None:
-        log.critical("%s ends: %s; nothing of it is acknowledged", self._agent, why)
+        log.critical("%s ends: %s; the offsets of its in-flight batch are not committed", self._agent, why)
         faulthandler.dump_traceback(sys.stderr)
-        self.gone()
+        self.remove_status()
         os._exit(STUCK)
 
     def _write(self, status: Status) -> None:
         try:
-            fresh = self._file.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(status))
-            fresh.replace(self._file)
-            self._complained = False
+            new = self._file.with_suffix(".new")
+            new.write_bytes(msgspec.json.encode(status))
+            new.replace(self._file)
+            self._write_failed = False
         except OSError as error:  # a full disk is no reason to stop: the agents keep nothing on it
-            if not self._complained:
+            if not self._write_failed:
                 log.error("%s cannot be written: %s", self._file, error.strerror)
-            self._complained = True
+            self._write_failed = True
 
-    def gone(self) -> None:
-        """Take the status file away."""
+    def remove_status(self) -> None:
+        """Delete the status file."""
         self._file.unlink(missing_ok=True)
 
 
@@ -152,7 +154,7 @@ def status_folder(settings: Settings) -> Path:
 
 
 def statuses(settings: Settings) -> list[Status]:
-    """What the workers on this machine say, those left out whose process is gone."""
+    """The statuses of this machine's workers, without those whose process has ended."""
     found = []
     for file in sorted(status_folder(settings).glob("*.json")):
         try:

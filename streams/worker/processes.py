@@ -43,7 +43,7 @@ def stop(process: subprocess.Popen[bytes], limit_s: float) -> int:
 
 
 def exit_text(status: int) -> str:
-    """Say an exit status in words.
+    """An exit status in words.
 
     >>> exit_text(3), exit_text(-9)
     ('with exit code 3', 'by SIGKILL')

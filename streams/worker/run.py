@@ -1,4 +1,4 @@
-"""Runs one agent in this process, until a signal ends it in order or a limit ends it by force."""
+"""Runs one agent in this process, until a signal ends it in order or a time limit ends it by force."""
 
 import faulthandler
 import logging
@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 
 import faust
 
+from schemas.agents import Agent
 from schemas.settings.model import Settings
 from streams.app import BUILDERS
-from streams.worker.agents import Agent
 from streams.worker.health import Health
 
 log = logging.getLogger("freshet.worker")
 
-STOP_S = 15.0  # for an orderly end; then by force, with nothing of the poll in hand acknowledged
-FROZEN_S = 2.0  # after that: where the limit itself does not fire, since a library keeps the interpreter to itself
+STOP_TIMEOUT_S = 15.0  # for an orderly end; then by force, without a commit of the in-flight batch
+FROZEN_S = 2.0  # after that: where the timer itself does not fire, since a library keeps the interpreter to itself
 NICE = {"encoder": 5}  # where agents share a machine, ranking comes first
 FORCED = 70  # exit status of an end by force
 
@@ -28,10 +28,10 @@ class Worker(faust.Worker):
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         if self._signal_stop_time:
             _force("a second signal")
-        deadline = threading.Timer(STOP_S, _force, [f"no orderly end within {STOP_S:g} s"])
+        deadline = threading.Timer(STOP_TIMEOUT_S, _force, [f"no orderly end within {STOP_TIMEOUT_S:g} s"])
         deadline.daemon = True
         deadline.start()
-        faulthandler.dump_traceback_later(STOP_S + FROZEN_S, exit=True)
+        faulthandler.dump_traceback_later(STOP_TIMEOUT_S + FROZEN_S, exit=True)
         super()._schedule_shutdown(signal)
 
 
@@ -40,7 +40,11 @@ def run_worker(name: str, settings: Settings) -> None:
     os.nice(NICE.get(name, 0))
     app = BUILDERS[Agent(name)](settings)
     health = Health(app, name, settings)
-    options: dict[str, Any] = {"loglevel": settings.log_level, "logfile": None, "redirect_stdouts": False}
+    options: dict[str, Any] = {  # Faust types each of them otherwise
+        "loglevel": settings.log_level,
+        "logfile": None,
+        "redirect_stdouts": False,
+    }
     worker = Worker(app, quiet=True, **options)
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
@@ -48,9 +52,9 @@ def run_worker(name: str, settings: Settings) -> None:
     try:
         worker.execute_from_commandline()
     finally:
-        health.gone()
+        health.remove_status()
 
 
 def _force(why: str) -> NoReturn:
-    log.critical("ended by force: %s; what was in hand comes again", why)
+    log.critical("ended by force: %s; the in-flight batch is redelivered", why)
     os._exit(FORCED)

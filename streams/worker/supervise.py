@@ -5,20 +5,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
-from schemas.settings.load import ENVIRONMENT_PREFIX
+from schemas.settings.load import ENVIRONMENT_PREFIX, RENAMED
 from schemas.settings.model import SECRETS, Settings
 from streams.errors import OperatorError
-from streams.kafka.probe import addresses, answers
+from streams.kafka.probe import Report
 from streams.worker.processes import exit_text, start
 
-Report = Callable[[str], None]
 Processes = dict[str, subprocess.Popen[bytes]]
 
-STOP_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
-LOOK_S = 0.1
+STOP_TIMEOUT_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
+POLL_INTERVAL_S = 0.1
 
 
 def workers(names: Iterable[str]) -> dict[str, list[str]]:
@@ -30,8 +28,9 @@ def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
     values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
     variables = {ENVIRONMENT_PREFIX + key.upper(): value for key, value in values.items()}
-    files = {f"{ENVIRONMENT_PREFIX}{key.upper()}_FILE" for key in SECRETS}  # already read
-    kept = {name: value for name, value in os.environ.items() if name not in files}
+    read_already = {f"{ENVIRONMENT_PREFIX}{key.upper()}_FILE" for key in SECRETS}
+    read_already |= {ENVIRONMENT_PREFIX + key.upper() for key in RENAMED}
+    kept = {name: value for name, value in os.environ.items() if name not in read_already}
     return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
 
 
@@ -53,7 +52,7 @@ def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write
         stop_all(processes, report)
 
 
-def stop_all(processes: Processes, report: Report, limit_s: float = STOP_S) -> None:
+def stop_all(processes: Processes, report: Report, limit_s: float = STOP_TIMEOUT_S) -> None:
     """Stop all at the same time; what still runs after the limit, or at a second Ctrl-C, is killed."""
     for process in processes.values():
         process.terminate()
@@ -69,31 +68,12 @@ def stop_all(processes: Processes, report: Report, limit_s: float = STOP_S) -> N
                 process.wait()
 
 
-@contextmanager
-def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[None]:
-    """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
-    from streams.local.broker import HOST, local_broker
-
-    if settings.kafka_security != "plaintext":
-        cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
-        raise OperatorError(cause, "Leave --broker out, or that setting.")
-    (host, port), *_ = addresses(settings.bootstrap)
-    if answers(host, port):
-        yield
-        return
-    if host not in (HOST, "localhost"):
-        cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
-        raise OperatorError(cause, "Leave --broker out.")
-    with local_broker(settings.data_dir, settings.cache_dir, port, report=report):
-        yield
-
-
 def _first_end(processes: Processes) -> tuple[str, int]:
     while True:
         for name, process in processes.items():
             if (status := process.poll()) is not None:
                 return name, status
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:

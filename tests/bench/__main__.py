@@ -90,7 +90,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
 
 def measured(name: str, ground: "Ground") -> "list[Result] | str":
     """The results of one measurement, or why it failed: then the others go on."""
-    from streams.cli.errors import explain
+    from streams.cli.errors import parts_of
 
     module, function = MEASUREMENTS[name].split(":")
     try:
@@ -99,7 +99,7 @@ def measured(name: str, ground: "Ground") -> "list[Result] | str":
     except Exception as error:  # whatever it is, it is told below the table
         if os.environ.get("FRESHET_DEBUG"):
             traceback.print_exception(error)
-        cause, remedy, _ = explain(error)
+        cause, remedy, _ = parts_of(error)
         return f"{cause} {remedy}".strip()
 
 

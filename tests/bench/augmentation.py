@@ -28,7 +28,7 @@ from encoders.models.manifest import folder_of
 from ranker.training.fusion import MODALITY_DROPOUT, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.operations.train_fusion import EPOCHS, attention, start_of
+from streams.operations.train_fusion import EPOCHS, initial_weights, to_attention
 from tests.bench.fusion import LOSSES, K, Mask, World, encoded, header, judged, world
 from tests.support.models import built_in
 
@@ -112,7 +112,7 @@ class Study:
     """One world with its views encoded once, and what each way makes of it."""
 
     def __init__(self, settings: Settings, made: World, seed: int) -> None:
-        self._seed, self._made, self._start = seed, made, start_of(settings)
+        self._seed, self._made, self._start = seed, made, initial_weights(settings)
         folder = folder_of(settings.cache_dir)
         self._vectors, self._mean = encoded(folder, made), load_fusion(built_in(folder), "mean")
         self._text, self._image = TextEncoder(folder, provider="cpu"), ImageEncoder(folder, provider="cpu")
@@ -128,7 +128,7 @@ class Study:
 
     def figures(self, way: Way, case: Case) -> list[tuple[float, float]]:
         """By column the share of the same kind and the recall."""
-        return judged(attention(self.weights(way, case)), self._vectors, self._made, self._seed, case.asked)
+        return judged(to_attention(self.weights(way, case)), self._vectors, self._made, self._seed, case.asked)
 
     def mean(self, case: Case) -> list[tuple[float, float]]:
         """The same where nothing is learned."""

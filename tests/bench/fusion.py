@@ -27,7 +27,7 @@ from ranker.training.fusion import Rows, both_ways, co_recall, co_watched, learn
 from schemas.messages.videos import Upload
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from streams.operations.train_fusion import attention, start_of, watch_of
+from streams.operations.train_fusion import initial_weights, to_attention, to_watched
 from tests.support.models import built_in
 
 SEED, PEOPLE, VIDEOS, EVENTS = 0, 400, 400, 24_000
@@ -56,7 +56,7 @@ def world(seed: int = SEED, people: int = PEOPLE, videos: int = VIDEOS, events: 
     """The world of a seed."""
     log = list(simulated_log(seed, people, videos, events, 1_650_000_000_000 - SPAN_MS))
     uploads = [one for one in log if isinstance(one, Upload)]
-    watches = [watched for one in log if not isinstance(one, Upload) and (watched := watch_of(one))]
+    watches = [watched for one in log if not isinstance(one, Upload) and (watched := to_watched(one))]
     known = {one.video_id: row for row, one in enumerate(uploads)}
     cut = watches[int(EARLY * len(watches))].at_ms
     kinds = [list(KINDS).index(one.category or "") for one in uploads]
@@ -146,14 +146,14 @@ def table(settings: Settings) -> list[str]:
     weights = learn(
         vectors,
         made.early,
-        start_of(settings),
+        initial_weights(settings),
         on_epoch=lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.3f}", file=sys.stderr),
     )
     ways: dict[str, Callable[[Mapping[str, Vectors]], Vectors]] = {
         **{f"{name} alone": lambda given, name=name: mean({name: given[name]}) for name in MODALITIES},  # type: ignore[misc]
         "concat": load_fusion(built_in(folder), "concat"),
         "mean": mean,
-        "attention": attention(weights),
+        "attention": to_attention(weights),
     }
     lines = header(list(LOSSES))
     for way, fuse in ways.items():

@@ -12,6 +12,7 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.settings.load import ENVIRONMENT_PREFIX, load
 from schemas.settings.model import Settings
+from schemas.topics import TOPICS
 from streams.kafka import topic_admin
 from streams.local.broker import local_broker
 from streams.logs.convert.kuairand import convert_kuairand
@@ -65,7 +66,7 @@ class Ground:
     def with_topics(self, prefix: str) -> Settings:
         """Settings of a system of its own on the broker, its topics made."""
         settings = self.settings(bootstrap=self.bootstrap, prefix=prefix)
-        topic_admin.apply(settings, lambda _: None)
+        topic_admin.apply(settings, TOPICS, lambda _: None)
         return settings
 
     @cached_property

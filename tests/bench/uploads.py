@@ -45,7 +45,7 @@ def measured(on: Stage, log: Recorded, ground: Ground) -> list[Result]:
     sender.start()
     beside = ranked(on, log, now, rounds)
     sender.end()
-    sent, known = sender.sent, on.seen.described
+    sent, known = sender.sent, on.outputs.embedded
     on.wait("features", lambda: sum(name in known for name in sent), len(sent), shown=False)
     spent = percentiles([1000 * (known[name] - one.at_s) for name, one in sent.items()])
     ratio = beside.p99 / alone.p99

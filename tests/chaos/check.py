@@ -97,7 +97,7 @@ def expected_of(settings: Settings) -> Expected:
         found.profiles.update(folded.changed)
         found.ids |= {(partition, one.offset, one.event.event_id or "") for one in reading.arrivals}
         found.asked += [(one.event.user_id, partition, one.offset) for one in folded.applied]
-        found.letters.update(one.reason.value for one in reading.letters)
+        found.letters.update(one.reason.value for one in reading.dead_letters)
         found.letters.update({"late": len(folded.late)} if folded.late else {})
         found.repeats += folded.repeats
     return found

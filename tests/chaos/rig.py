@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK, PROFILES, UPLOADS, Topic
+from schemas.topics import FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from streams.worker import processes, supervise
@@ -212,7 +212,7 @@ class Rig:
         values = {"bootstrap": self.broker.bootstrap, "prefix": f"{folder.name}.", "slate_size": 5, "provider": "cpu"}
         folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
         settings = load({**values, **folders, **changes}, {}, None).settings
-        topic_admin.apply(settings, lambda _: None)
+        topic_admin.apply(settings, TOPICS, lambda _: None)
         fill(settings)
         bootstrap = f"{HOST}:{self.proxy.port}" if proxied else self.broker.bootstrap
         system = System(settings, folder, self.size(SESSION_S, None), bootstrap, encoder=encoder, forked=not self.long)

@@ -131,7 +131,9 @@ def with_session(seconds: float) -> None:
 def main(name: str, environ: dict[str, str]) -> None:
     """Run one agent with its trap, as `freshet worker` does."""
     from schemas.settings.load import load
+    from schemas.topics import TOPICS
     from streams.kafka import topic_admin
+    from streams.kafka.probe import wait_for_authenticated_broker
     from streams.worker.run import run_worker
 
     marks = Path(environ["CHAOS_MARKS"]) if "CHAOS_MARKS" in environ else None
@@ -140,8 +142,8 @@ def main(name: str, environ: dict[str, str]) -> None:
     if session := environ.get("CHAOS_SESSION_S"):
         with_session(float(session))
     settings = load({}, environ, None).settings
-    topic_admin.wait_for_authenticated_broker(settings, print)
-    topic_admin.check(settings)
+    wait_for_authenticated_broker(settings, print)
+    topic_admin.check(settings, TOPICS)
     run_worker(name, settings)
 
 

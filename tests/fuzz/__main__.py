@@ -29,9 +29,9 @@ from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers
 from schemas.messages.erasures import decode_marker
 from schemas.messages.feedback import decode, encode
 from schemas.settings.load import SettingsError, load
-from streams.dead_letters.publisher import outgoing
-from streams.dead_letters.store import _letter
-from streams.dead_letters.validation import letter as letter_for
+from streams.dead_letters import validation
+from streams.dead_letters.publisher import to_record
+from streams.dead_letters.store import from_record
 from streams.dead_letters.validation import read_feedback, read_upload
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.records import Headers, Record
@@ -75,7 +75,7 @@ def junk_headers(data: bytes) -> Headers:
 
 def one_letter(letter: DeadLetter) -> str:
     """A dead letter, as it would be written."""
-    outgoing(letter)
+    to_record(letter)
     return letter.reason
 
 
@@ -83,7 +83,7 @@ def feedback(data: bytes) -> str:
     """An event, folded and packed, or one dead letter."""
     reading = read_feedback([record(data)], partitions=1)
     if not reading.arrivals:
-        (letter,) = reading.letters
+        (letter,) = reading.dead_letters
         return one_letter(letter)
     event = reading.arrivals[0].event
     state = after(event)
@@ -95,10 +95,10 @@ def feedback(data: bytes) -> str:
 def with_headers(data: bytes) -> str:
     """A sound event whose headers are junk."""
     reading = read_feedback([record(SOUND, headers=junk_headers(data))], partitions=1)
-    for letter in reading.letters:
+    for letter in reading.dead_letters:
         letter_headers(letter, "0")
-    assert len(reading.arrivals) + len(reading.letters) == 1
-    return one_letter(reading.letters[0]) if reading.letters else "read"
+    assert len(reading.arrivals) + len(reading.dead_letters) == 1
+    return one_letter(reading.dead_letters[0]) if reading.dead_letters else "read"
 
 
 def upload(data: bytes) -> str:
@@ -113,7 +113,7 @@ def upload(data: bytes) -> str:
 def erasure(data: bytes) -> str:
     """An erasure or one dead letter."""
     reading = read_erasures([record(data, "f.erasures.v1")], partitions=1)
-    return one_letter(reading.letters[0]) if reading.letters else "read"
+    return one_letter(reading.dead_letters[0]) if reading.dead_letters else "read"
 
 
 def features(data: bytes) -> str:
@@ -161,7 +161,7 @@ def profile(data: bytes) -> str:
     except ProfileError as error:
         with pytest.raises(ValueError):
             profile_of(of)
-        return one_letter(letter_for(of, Reason.INTERNAL, str(error)))
+        return one_letter(validation.dead_letter(of, Reason.INTERNAL, str(error)))
     fold(state, liked("ana", "v1"), Origin(None, "t", 0, 8, NOON))
     return "read"
 
@@ -189,7 +189,7 @@ def envelope(data: bytes) -> str:
 
 def dead_letter(data: bytes) -> str:
     """A dead letter whose headers are junk, as `freshet dlq` reads it."""
-    letter = _letter(record(data, headers=junk_headers(data)))
+    letter = from_record(record(data, headers=junk_headers(data)))
     return f"tried {'once' if letter.attempts == 1 else 'more often'}"
 
 

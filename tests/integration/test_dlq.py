@@ -15,8 +15,8 @@ from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, MAX_RECORD_BYTES, PROFILES
 from streams.cli.dlq import readable
 from streams.dead_letters import store
-from streams.dead_letters.publisher import SAY_EVERY_S, SPAN_S, Alarm, outgoing
-from streams.dead_letters.store import Letter, groups, newest, why_not
+from streams.dead_letters.publisher import ALARM_INTERVAL_S, WINDOW_S, Alarm, to_record
+from streams.dead_letters.store import StoredDeadLetter, groups, newest, why_not_replayable
 from streams.kafka import topic_admin
 from tests.support.brokers import broker_in
 from tests.support.command import freshet
@@ -36,7 +36,7 @@ def headers_of(letter: DeadLetter) -> dict[str, bytes]:
     return dict(letter_headers(letter, "0.1.0"))
 
 
-def letter(written_ms: int = NOON, **changes: Any) -> Letter:
+def letter(written_ms: int = NOON, **changes: Any) -> StoredDeadLetter:
     fields: dict[str, Any] = {
         "partition": 0,
         "offset": 0,
@@ -50,7 +50,7 @@ def letter(written_ms: int = NOON, **changes: Any) -> Letter:
         "value": BAD,
         "kept": (),
     }
-    return Letter(**(fields | changes))
+    return StoredDeadLetter(**(fields | changes))
 
 
 # ---- what a letter carries ----
@@ -82,7 +82,7 @@ def test_a_letter_of_an_erased_person_keeps_no_header() -> None:
 
 
 def test_a_letter_is_never_too_large_to_be_written() -> None:
-    record = outgoing(dead_letter(key=b"k" * 10_000_000, value=b"v" * 10_000_000))
+    record = to_record(dead_letter(key=b"k" * 10_000_000, value=b"v" * 10_000_000))
     assert (len(record.key or b""), len(record.value or b"")) == (LETTER_BYTES, LETTER_BYTES)
 
 
@@ -95,9 +95,9 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_one_letter_in_a_hundred_is_no_alarm_and_two_are(caplog: pytest.LogCaptureFixture) -> None:
     alarm = Alarm("profiles", 0.01)
-    alarm.take(0.0, 100, [Reason.DECODE])
+    alarm.add(0.0, 100, [Reason.DECODE])
     assert said(caplog) == []
-    alarm.take(1.0, 0, [Reason.LATE])
+    alarm.add(1.0, 0, [Reason.LATE])
     (line,) = said(caplog)
     assert line.startswith(
         "profiles: 2 of the 100 records of the last 5 minutes became dead letters (1 decode, 1 late)"
@@ -106,17 +106,17 @@ def test_one_letter_in_a_hundred_is_no_alarm_and_two_are(caplog: pytest.LogCaptu
 
 def test_the_alarm_speaks_once_a_minute_at_most(caplog: pytest.LogCaptureFixture) -> None:
     alarm = Alarm("profiles", 0.01)
-    for second in range(int(SAY_EVERY_S) + 1):
-        alarm.take(float(second), 10, [Reason.SCHEMA])
+    for second in range(int(ALARM_INTERVAL_S) + 1):
+        alarm.add(float(second), 10, [Reason.SCHEMA])
     assert len(said(caplog)) == 2
 
 
 def test_what_lies_more_than_five_minutes_back_does_not_count(caplog: pytest.LogCaptureFixture) -> None:
     alarm = Alarm("profiles", 0.01)
-    alarm.take(0.0, 1000, [Reason.SCHEMA] * 10)
-    alarm.take(SPAN_S + 10.0, 100, [])
-    assert (alarm.shares.read, alarm.shares.letters.total()) == (100, 0)
-    alarm.take(SPAN_S + 11.0, 0, [Reason.SCHEMA])
+    alarm.add(0.0, 1000, [Reason.SCHEMA] * 10)
+    alarm.add(WINDOW_S + 10.0, 100, [])
+    assert (alarm.recent.read, alarm.recent.dead_letters.total()) == (100, 0)
+    alarm.add(WINDOW_S + 11.0, 0, [Reason.SCHEMA])
     assert said(caplog) == []
 
 
@@ -127,8 +127,8 @@ def test_letters_are_counted_by_reason_and_topic_with_their_time_range() -> None
     late = [letter(NOON + at, reason="late", attempts=at) for at in (3, 1, 2)]
     found = groups([letter(), *late])
     assert list(found) == [("late", TOPIC), ("decode", TOPIC)]
-    heap = found["late", TOPIC]
-    assert (heap.count, heap.oldest_ms, heap.newest_ms, heap.most_attempts) == (3, NOON + 1, NOON + 3, 3)
+    group = found["late", TOPIC]
+    assert (group.count, group.oldest_ms, group.newest_ms, group.most_attempts) == (3, NOON + 1, NOON + 3, 3)
 
 
 def test_the_newest_letters_of_all_partitions_are_shown_oldest_first() -> None:
@@ -143,13 +143,13 @@ def test_the_newest_letters_of_all_partitions_are_shown_oldest_first() -> None:
         ({"value": b"x" * LETTER_BYTES}, "cut at 65536 bytes"),
         ({"key": b"k" * LETTER_BYTES}, "cut at 65536 bytes"),
         ({"value": b""}, "nothing was kept of it"),
-        ({"topic": "other.feedback.v1"}, "its topic is none of ours"),
-        ({"topic": "f.payroll"}, "its topic is none of ours"),
-        ({"topic": "f.dead-letters.v1"}, "its topic is none of ours"),
+        ({"topic": "other.feedback.v1"}, "its topic is not one of ours"),
+        ({"topic": "f.payroll"}, "its topic is not one of ours"),
+        ({"topic": "f.dead-letters.v1"}, "its topic is not one of ours"),
     ],
 )
 def test_what_is_not_whole_or_not_ours_is_not_sent_again(changes: dict[str, Any], why: str | None) -> None:
-    assert why_not(letter(**changes), "f.") == why
+    assert why_not_replayable(letter(**changes), "f.") == why
 
 
 def test_what_somebody_wrote_cannot_command_a_terminal() -> None:
@@ -173,7 +173,7 @@ def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Sett
 
 def put(settings: Settings, *letters: DeadLetter) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap)
-    for record in map(outgoing, letters):
+    for record in map(to_record, letters):
         name = DEAD_LETTERS.full(settings.prefix)
         producer.send(name, record.value, record.key, headers=list(record.headers)).get(30)
     producer.close()
@@ -196,8 +196,9 @@ def committed(settings: Settings) -> int:
 def test_letters_are_listed_and_shown_by_the_command(settings: Settings) -> None:
     put(settings, ours(settings), ours(settings, value=b"x" * 1000, key=None), ours(settings, Reason.LATE))
     listed = json.loads(freshet(settings, "dlq", "ls", "--json").stdout)
-    assert listed["letters"] == 3
-    assert [(heap["reason"], heap["count"]) for heap in listed["heaps"]] == [("decode", 2), ("late", 1)]
+    assert listed["dead_letters"] == 3
+    assert [(group["reason"], group["count"]) for group in listed["groups"]] == [("decode", 2), ("late", 1)]
+    assert (listed["letters"], listed["heaps"]) == (listed["dead_letters"], listed["groups"])  # for one release
     table = freshet(settings, "dlq", "ls").stdout
     assert FEEDBACK.full(settings.prefix) in table
     shown = freshet(settings, "dlq", "show", "--reason", "late")
@@ -229,10 +230,10 @@ def test_a_replay_sends_the_original_once_with_one_attempt_more(settings: Settin
 def test_a_record_that_is_still_bad_comes_back_with_one_attempt_more(settings: Settings, tmp_path: Path) -> None:
     publish(settings, FEEDBACK, [("ana", BAD)])
     with agents(settings, tmp_path, "profiles"):
-        wait_until("it is dead", lambda: len(everything(settings, DEAD_LETTERS)) == 1)
+        wait_until("the dead letter is there", lambda: len(everything(settings, DEAD_LETTERS)) == 1)
         assert store.replay(settings, "decode", dry_run=False).sent.total() == 1
-        wait_until("it is dead again", lambda: len(everything(settings, DEAD_LETTERS)) == 2)
-    found = sorted(store.letters(settings), key=lambda one: one.offset)
+        wait_until("the second one is there", lambda: len(everything(settings, DEAD_LETTERS)) == 2)
+    found = sorted(store.stored_dead_letters(settings), key=lambda one: one.offset)
     assert [(one.attempts, one.key, one.value) for one in found] == [(1, b"ana", BAD), (2, b"ana", BAD)]
 
 
@@ -256,7 +257,7 @@ def test_an_agent_that_cannot_write_dead_letters_stops_taking_input_and_says_so(
         wait_until("it goes on", lambda: len(everything(settings, PROFILES)) == 3)
         wait_until("it acknowledges", lambda: committed(settings) == 4)
     assert len(everything(settings, DEAD_LETTERS)) == 1
-    assert "nothing is acknowledged" in running.said("profiles")
+    assert "offsets are not committed" in running.said("profiles")
 
 
 def limit_letters(settings: Settings, size: int) -> None:

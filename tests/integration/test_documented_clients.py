@@ -9,7 +9,7 @@ import pytest
 
 from schemas.messages import videos
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, UPLOADS
+from schemas.topics import FEATURES, TOPICS, UPLOADS
 from streams.kafka import topic_admin
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE, broker_in
@@ -30,7 +30,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
     folder = tmp_path_factory.mktemp("clients")
     with broker_in(folder) as broker:
         settings = Settings(bootstrap=broker.bootstrap, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
-        topic_admin.apply(settings, print)
+        topic_admin.apply(settings, TOPICS, print)
         with agents(settings, folder, "profiles", "encoder", "ranker") as running:
             made = [uploaded(f"v{n}", title=f"Lesson {n} on the violin") for n in range(10)]
             publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
@@ -55,7 +55,7 @@ def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_pat
     environ = supervise.environment(
         system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path})
     )
-    topic_admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), print)
+    topic_admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), TOPICS, print)
     log = tmp_path / "faust.log"
     faust = Path(sys.executable).with_name("faust")
     with log.open("wb") as output:

@@ -32,12 +32,13 @@ from schemas.topics import (
     PEOPLE,
     PROFILES,
     RECOMMENDATIONS,
+    TOPICS,
     Topic,
 )
 from streams import cli
 from streams.kafka import topic_admin
 from streams.kafka.records import partition_of
-from streams.operations.contract.verify import run as verified
+from streams.operations.contract.verify import verify
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
 from tests.support.command import freshet
@@ -193,7 +194,7 @@ def test_whoever_comes_back_is_new_and_no_slate_repeats_an_id(settings: Settings
         all_answered(settings, sent)
         before = newest(settings, PROFILES, gone)
         older = ran(settings, gone, "--at-ms", UNTIL - 1, "--wait-s", 3)
-        assert (older.exit_code, older.stdout.startswith("nothing of before was left")) == (0, True)
+        assert (older.exit_code, older.stdout.startswith("nothing was left to erase")) == (0, True)
         assert newest(settings, PROFILES, gone) == before
     profile = unpack(before or b"")
     assert profile.version == 3 + GAP + 2
@@ -205,7 +206,7 @@ def test_whoever_comes_back_is_new_and_no_slate_repeats_an_id(settings: Settings
     (status, places) = proof(settings, gone)
     assert status == 1
     assert "no tombstone" in str(places["profiles.v1"]["why"])
-    assert [one for one in verified(settings) if one["breaches"]] == []
+    assert [one for one in verify(settings) if one.breaches] == []
 
 
 def test_a_worker_killed_between_floor_and_tombstone_leaves_nothing_undone(settings: Settings) -> None:
@@ -297,7 +298,7 @@ def last_profiles(settings: Settings) -> dict[bytes, bytes | None]:
 
 def dying_worker(settings: Settings) -> subprocess.Popen[bytes]:
     """The profiles worker that ends by SIGKILL after its first floor."""
-    topic_admin.check(settings)
+    topic_admin.check(settings, TOPICS)
     environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
     with (settings.data_dir / "dying.log").open("ab") as output:
         return processes.start([sys.executable, "-m", "tests.support.workers.dying_profiles"], output, environ)

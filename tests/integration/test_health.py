@@ -52,7 +52,7 @@ def test_a_worker_is_ready_once_it_reads_and_gone_when_it_has_stopped(settings: 
 @pytest.mark.connected
 @pytest.mark.parametrize(
     ("how", "why"),
-    [("block", "has stood still"), ("wait", "none was done with"), ("recover", "have not been ready")],
+    [("block", "has stood still"), ("wait", "none has been handled"), ("recover", "have not been ready")],
 )
 def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why: str) -> None:
     put(settings)

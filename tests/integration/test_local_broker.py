@@ -14,8 +14,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from schemas.settings.model import Settings
 from streams.errors import OperatorError
-from streams.kafka.probe import answers, wait_for_broker
+from streams.kafka.probe import is_broker_ready, wait_for_authenticated_broker
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
 from streams.local.jars import kafka_jars
 from tests.support.brokers import CACHE, broker_in
@@ -52,7 +53,7 @@ def test_it_listens_on_loopback_only(tmp_path: Path):
 def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path):
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OperatorError, match=f"Port {port} on 127.0.0.1 cannot be had: Address already in use"):
+        with pytest.raises(OperatorError, match=f"Port {port} on 127.0.0.1 cannot be used: Address already in use"):
             refuse_taken_port(port)
         (tmp_path / f"broker-{port}").mkdir()
         kept = tmp_path / f"broker-{port}" / "server.properties"
@@ -90,13 +91,13 @@ def test_waiting_says_for_what_and_ends_with_a_sentence():
     said: list[str] = []
     address = f"{HOST}:{free_port()}"
     with pytest.raises(OperatorError, match=f"No Kafka broker answered at {address} within 0.3 s"):
-        wait_for_broker(address, 0.3, said.append)
+        wait_for_authenticated_broker(Settings(bootstrap=address, broker_wait_s=0.3), said.append)
     assert said == [f"waiting for the broker at {address} (0 of 0.3 s)"]
 
 
 def test_something_that_listens_but_is_no_broker_does_not_answer():
     with socket.create_server((HOST, 0)) as silent:
-        assert not answers(HOST, silent.getsockname()[1], limit_s=0.2)
+        assert not is_broker_ready(HOST, silent.getsockname()[1], limit_s=0.2)
 
 
 @pytest.mark.connected
@@ -105,7 +106,7 @@ def test_a_crash_loses_nothing_and_reset_empties(tmp_path: Path):
         port = broker.port
         write(broker)
         broker.kill()
-        assert not answers(HOST, port)
+        assert not is_broker_ready(HOST, port)
         broker.start()
         assert read(broker) == RECORDS
     with broker_in(tmp_path, port) as broker:
@@ -140,12 +141,12 @@ def test_the_broker_ends_with_a_parent_that_was_killed(tmp_path: Path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout
         port = int(parent.stdout.readline())
-        assert answers(HOST, port)
+        assert is_broker_ready(HOST, port)
         parent.send_signal(signal.SIGKILL)
     end = time.monotonic() + 5
-    while answers(HOST, port) and time.monotonic() < end:
+    while is_broker_ready(HOST, port) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not answers(HOST, port)
+    assert not is_broker_ready(HOST, port)
 
 
 @pytest.mark.connected

@@ -23,7 +23,7 @@ from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Encoded, Upload, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
-from streams.operations.snapshot import read_stored, wish_of
+from streams.operations.snapshot import read_stored_library, wish_of
 from streams.operations.watch_history import read_watched
 from streams.worker import supervise
 from tests.support.brokers import broker_in
@@ -141,7 +141,9 @@ def test_vectors_of_another_version_answer_nothing(settings: Settings) -> None:
     read = freshet(own, "similar", "cats-1", "--json")
     assert '"cats-2"' in read.stdout and "old-" not in read.stdout, read.stderr
     assert "9 of 16 videos have vectors of other models" in read.stderr
-    assert len(wish_of(own, read_stored(own, print), "ana", None).interests) == 1  # of one version, whichever it is
+    assert (
+        len(wish_of(own, read_stored_library(own, print), "ana", None).interests) == 1
+    )  # of one version, whichever it is
     found = ids(asked(own, "playlist", "ana"))
     assert found[0] == "cats-2" and not [video_id for video_id in found if video_id.startswith("old-")]
     ran = freshet(own, "similar", "old-0", "--by", "text")
@@ -177,7 +179,7 @@ def test_what_the_gate_did_is_there_to_be_reviewed(settings: Settings) -> None:
     assert "1 limited, 1 no longer limited, 1 dropped" in ran.stderr
 
 
-def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
+def test_a_backfill_embeds_what_is_missing_and_then_finds_nothing_to_do(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "uploads.jsonl"
     uploads = [uploaded("soup", title=TITLES["soup"]), uploaded("new", title="The ugly sweater")]
     log.write_bytes(b"\n".join(map(videos.encode, uploads)))
@@ -185,8 +187,8 @@ def test_a_backfill_describes_what_is_missing_and_then_finds_nothing_to_do(setti
         served = settings.model_copy(update={"qdrant_url": stub.url})
         first, second = (freshet(served, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
         assert ids(asked(served, "search", "a pullover")) == ["new"]
-    assert "1 of 1 videos" in first.stderr and "1 videos were described" in first.stderr, first.stderr
-    assert "0 videos were described" in second.stderr, second.stderr
+    assert "1 of 1 videos" in first.stderr and "1 videos were embedded" in first.stderr, first.stderr
+    assert "0 videos were embedded" in second.stderr, second.stderr
     newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}
     found = newest[b"new"]
     assert isinstance(found, Encoded) and found.vectors.keys() == {"text", "retrieval"}

@@ -1,17 +1,23 @@
-"""Topics on the broker: what differs, what may be put right, and what is refused."""
+"""Topics on the broker: what differs, what may be altered, what is refused, and how commands read and publish."""
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.settings.load import load
-from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
+from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, Topic
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
+from streams.kafka.command_publisher import command_publisher
+from streams.kafka.command_reader import command_reader
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import partition_of
 from streams.local.broker import LocalBroker
 from tests.support.brokers import broker_in, settings_for
+from tests.support.system import everything, own_topics, publish, wait_until
 
 SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
 
@@ -61,21 +67,21 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
 def test_a_second_apply_does_nothing(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="twice.", partitions=3)
     with pytest.raises(OperatorError, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
-        topic_admin.check(settings)
+        topic_admin.check(settings, TOPICS)
     said: list[str] = []
-    assert topic_admin.apply(settings, said.append) == []
+    assert topic_admin.apply(settings, TOPICS, said.append) == []
     assert len(said) == len(TOPICS)
     again: list[str] = []
-    assert topic_admin.apply(settings, again.append) == []
+    assert topic_admin.apply(settings, TOPICS, again.append) == []
     assert again == []
-    assert topic_admin.plan(settings) == []
-    topic_admin.check(settings)
+    assert topic_admin.plan(settings, TOPICS) == []
+    topic_admin.check(settings, TOPICS)
 
 
 @pytest.mark.connected
 def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="made.", partitions=3)
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         names = [topic.full("made.") for topic in TOPICS]
         assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
@@ -88,17 +94,17 @@ def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
 @pytest.mark.connected
 def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker):
     settings = settings_for(kafka, prefix="hand.")
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         by_hand = {"retention.ms": "1000", "flush.ms": "60000"}
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1", configs=by_hand)])
     end = time.monotonic() + 10
-    while not (differences := topic_admin.plan(settings)) and time.monotonic() < end:
+    while not (differences := topic_admin.plan(settings, TOPICS)) and time.monotonic() < end:
         time.sleep(0.05)  # the broker shows a change a moment after it confirmed it
     (difference,) = differences
     assert (difference.field, difference.there, difference.action) == ("retention.ms", "1000", "alter")
-    assert topic_admin.apply(settings, lambda _: None) == []
-    assert topic_admin.plan(settings) == []
+    assert topic_admin.apply(settings, TOPICS, lambda _: None) == []
+    assert topic_admin.plan(settings, TOPICS) == []
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         resource = ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1")
         kept = client.describe_configs([resource])["topic"]["hand.feedback.v1"]
@@ -107,11 +113,11 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker
 
 @pytest.mark.connected
 def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(kafka: LocalBroker):
-    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
+    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), TOPICS, lambda _: None)
     grown = settings_for(kafka, prefix="grow.", partitions=3)
-    refused = topic_admin.apply(grown, lambda _: None)
+    refused = topic_admin.apply(grown, TOPICS, lambda _: None)
     assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
-    left = {difference.topic for difference in topic_admin.plan(grown)}
+    left = {difference.topic for difference in topic_admin.plan(grown, TOPICS)}
     assert left == {difference.topic for difference in refused}
     assert "grow.dead-letters.v1" not in left
 
@@ -127,3 +133,41 @@ def test_the_broker_makes_no_topic_by_itself(kafka: LocalBroker):
     producer.close(timeout=1)
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
         assert "nobody.made.me" not in client.list_topics()
+
+
+@pytest.mark.connected
+def test_a_command_publishes_in_order_and_names_what_the_broker_refuses(kafka: LocalBroker, tmp_path: Path) -> None:
+    settings = own_topics(kafka.bootstrap, tmp_path, "published")
+    topic = FEEDBACK.full(settings.prefix)
+    records = [Outgoing(b"ana", str(number).encode(), [("n", b"1")]) for number in range(3)]
+    with command_publisher(settings, limit_s=10, remedy="Do that.") as publisher:
+        offsets = publisher.publish(topic, records)
+        with pytest.raises(OperatorError, match=rf"{topic}: a record was not confirmed: .* Do that\."):
+            publisher.publish(topic, [Outgoing(b"ana", bytes(MAX_RECORD_BYTES + 1))])
+        with pytest.raises(OperatorError, match=r"There is no topic nobody\.made\.me"):
+            publisher.publish("nobody.made.me", records)
+    found = everything(settings, FEEDBACK)
+    assert [(one.offset, one.value) for one in found] == list(zip(offsets, (b"0", b"1", b"2"), strict=True))
+    assert {one.partition for one in found} == {partition_of(b"ana", settings.partitions)}
+
+
+@pytest.mark.connected
+def test_what_is_written_after_a_command_began_is_followed_and_not_read(kafka: LocalBroker, tmp_path: Path) -> None:
+    settings = own_topics(kafka.bootstrap, tmp_path, "followed")
+    topic, partition = FEEDBACK.full(settings.prefix), partition_of(b"ana", settings.partitions)
+    publish(settings, FEEDBACK, [("ana", b"before")])
+    with command_reader(settings, {"group.id": f"{settings.prefix}reader"}) as reader:
+        reader.follow({topic: partition})
+        records = reader.records(topic)
+        assert next(records).value == b"before"
+        publish(settings, FEEDBACK, [("ana", b"after")])
+        assert list(records) == []
+        followed: list[bytes | None] = []
+        wait_until(
+            "it is followed", lambda: bool(followed.extend(one.value for one in reader.new_records(0.2)) or followed)
+        )
+        assert followed == [b"after"]
+        assert reader.committed(topic, partition) is None
+        reader.commit(topic, {partition: 1})
+        assert reader.committed(topic, partition) == 1
+        assert [one.value for one in reader.records(topic, {partition: 1})] == [b"after"]

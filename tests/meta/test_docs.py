@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import typer
 
+from schemas.agents import Agent
 from schemas.topics import TOPICS
 from streams.cli import app
-from streams.worker.agents import Agent
 from tests.meta import flow_picture
 from tests.meta.pages import CODE, PAGES, Place, broken_links, code, fault_of, named, prose
 from tests.support.paths import ROOT

@@ -27,8 +27,8 @@ from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.cli.catalogue import vector_name
 from streams.encoding.index_sync import to_indexed_video
-from streams.operations.search import beside
-from streams.operations.snapshot import present
+from streams.operations.search import similar_in
+from streams.operations.snapshot import with_current_vectors
 from streams.qdrant.index import open_index
 from tests.support.brokers import CACHE
 from tests.support.documented_scripts import EXTENDING, scripts_of
@@ -154,7 +154,7 @@ async def test_an_index_keeps_it_under_its_name_and_finds_videos_by_it(
         kept = await index.vectors_of("v0")
         assert kept is not None and kept.keys() == {"text", "letters", RETRIEVAL}
         assert kept["letters"] == pytest.approx(row_of(videos[0], "letters"), abs=1e-6)
-        near = await beside(index, "v0", "letters", 2, SearchFilter())
+        near = await similar_in(index, "v0", "letters", 2, SearchFilter())
         assert [hit.video.video_id for hit in near] == ["v1", "v2"]
         await index.close()
 
@@ -162,7 +162,7 @@ async def test_an_index_keeps_it_under_its_name_and_finds_videos_by_it(
 def test_videos_are_compared_by_it_without_a_server_too(embedder: VideoEmbedder) -> None:
     gallery = VideoLibrary()
     found = embedded(embedder, "a cab", "bacca", "xyz xyz")
-    gallery.take(present(one, embedder.fusion, embedder.modalities) for one in found)
+    gallery.take(with_current_vectors(one, embedder.fusion, embedder.modalities) for one in found)
     assert [hit.video.video_id for hit in gallery.similar("v0", "letters", 2)] == ["v1", "v2"]
 
 

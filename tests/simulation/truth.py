@@ -107,7 +107,7 @@ class Truth:
     def _fed(self, record: Record) -> None:
         reading = read_feedback([record], self.broker.partitions)
         spot = record.partition, record.offset
-        if reading.letters:
+        if reading.dead_letters:
             self.refused.add(spot)
         if reading.misrouted:
             self.misrouted.add(f"{record.topic}/{record.partition}/{record.offset}")

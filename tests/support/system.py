@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.messages.recommendations import Recommendation, decode_recommendation
 from schemas.settings.model import Settings
-from schemas.topics import RECOMMENDATIONS, Topic
+from schemas.topics import RECOMMENDATIONS, TOPICS, Topic
 from streams.kafka import topic_admin
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
@@ -65,7 +65,7 @@ def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
     """Settings with topics of the test's own on a broker that it shares; the topics are made."""
     prefix = sub("[^a-z0-9]", "-", test) + "."
     settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
-    topic_admin.apply(settings, print)
+    topic_admin.apply(settings, TOPICS, print)
     return settings
 
 

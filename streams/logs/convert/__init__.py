@@ -1,1 +1,1 @@
-"""Recorded logs of others as Freshet's: one JSON object a line, uploads first, then events in order of time."""
+"""Public data sets as recorded logs: one JSON object a line, uploads first, then events in order of time."""

@@ -4,7 +4,7 @@ Videos", CIKM 2022.
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from schemas.messages.feedback import Comment, Follow, Hide, Like, Shared, Skip, VideoEvent, Watch
 from schemas.messages.videos import Upload
@@ -17,6 +17,17 @@ SWIPE_TAB = 1  # the feed in which videos play by themselves, so that going on i
 KUAIRAND_SIGNS = ("is_like", "is_hate", "is_follow", "is_comment", "is_forward", "long_view")
 KUAIRAND_ROW = ("user_id", "video_id", "time_ms", "play_time_ms", "duration_ms", "tab", *KUAIRAND_SIGNS)
 KUAIRAND_VIDEO = ("video_id", "author_id", "upload_dt", "video_duration", "music_id", "tag")
+
+
+class CommonFields(TypedDict):
+    """The fields that all events of one row share."""
+
+    user_id: str
+    video_id: str
+    at_ms: int
+    event_id: str
+    surface: str
+    duration_ms: int
 
 
 def convert_kuairand(src: Path, out: Path, limit: int | None = None) -> Counts:
@@ -39,7 +50,7 @@ def convert_kuairand(src: Path, out: Path, limit: int | None = None) -> Counts:
 def kuairand_events(row: Row, number: int) -> list[VideoEvent]:
     """The events of one row, watch or skip first; their ids are `kr-<row>-<kind>`."""
 
-    def common(kind: str) -> dict[str, Any]:
+    def common(kind: str) -> CommonFields:
         return {
             "user_id": f"u{row['user_id']}",
             "video_id": f"v{row['video_id']}",
@@ -86,7 +97,7 @@ def _kuairand_upload(row: Row) -> Upload:
 
 def _first_of_each(rows: list[Row]) -> list[tuple[int, Row]]:
     """Rows with their numbers, without exact duplicates."""
-    numbers: dict[tuple[Any, ...], int] = {}
+    numbers: dict[tuple[object, ...], int] = {}
     for number, row in enumerate(rows):
         numbers.setdefault(tuple(row.values()), number)
     return [(number, rows[number]) for number in numbers.values()]
@@ -94,13 +105,13 @@ def _first_of_each(rows: list[Row]) -> list[tuple[int, Row]]:
 
 def _parquet(path: Path) -> list[Row]:
     try:
-        from pyarrow import ArrowInvalid, parquet  # only this command needs it
+        from pyarrow import ArrowInvalid, parquet  # an optional dependency, for this command alone
     except ImportError as error:
         raise OperatorError("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
     try:
         table = parquet.read_table(path)  # all columns: duplicates are exact
     except (OSError, ArrowInvalid) as error:
-        raise OperatorError(f"{path} is no Parquet file: {error}.", "Fetch it again.") from error
+        raise OperatorError(f"{path} is not a Parquet file: {error}.", "Download it again.") from error
     require_columns(KUAIRAND_ROW, table.column_names, path)
     rows: list[Row] = table.to_pylist()
     return rows

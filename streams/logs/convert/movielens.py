@@ -1,18 +1,27 @@
 """MovieLens as a log: Harper and Konstan, "The MovieLens Datasets", TiiS 2015."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from schemas.messages.feedback import Like, Rate, Skip, VideoEvent, Watch
 from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Upload
 from streams.logs.convert.writer import Converted, Counts, Row, csv_rows, one_file, write_log
 
-MOVIELENS_LATER_MS = 260 * 7 * DAY_MS  # a sixth of the ratings are from before 2000, which no message may be
+MOVIELENS_LATER_MS = 260 * 7 * DAY_MS  # a sixth of the ratings are from before 2000, which messages may not be
 NOMINAL_WATCHED_MS = 18_000  # made up: MovieLens does not say how long anybody watched
 STARS_LEAST, STARS_MOST = 0.5, 5.0
 MOVIELENS_RATING = ("userId", "movieId", "rating", "timestamp")
 MOVIELENS_FILM = ("movieId", "title", "genres")
+
+
+class CommonFields(TypedDict):
+    """The fields that both events of one rating share."""
+
+    user_id: str
+    video_id: str
+    at_ms: int
+    event_id: str
 
 
 def convert_movielens(src: Path, out: Path, limit: int | None = None) -> Counts:
@@ -37,7 +46,7 @@ def movielens_events(row: Row, number: int) -> list[VideoEvent]:
     """The two events of one rating; their ids are `ml-<row>-<kind>`. Half a star is 0, five are 1."""
     stars = float(row["rating"])
 
-    def common(kind: str) -> dict[str, Any]:
+    def common(kind: str) -> CommonFields:
         return {
             "user_id": f"u{row['userId']}",
             "video_id": f"v{row['movieId']}",

@@ -1,4 +1,4 @@
-"""A converted log on its way into a file: uploads in time for their events, whole exposures."""
+"""A converted log is written to a file: uploads before the first event of their video, exposures never split."""
 
 import csv
 import gzip
@@ -17,9 +17,9 @@ from schemas.messages.videos import Upload
 from schemas.messages.videos import encode as encode_video
 from streams.errors import OperatorError
 
-UNTAGGED = "untagged"  # an upload has to say something; 96 of KuaiRand's videos have no category
+UNTAGGED = "untagged"  # an upload needs at least one text field; 96 of KuaiRand's videos have no category
 
-Row = dict[str, Any]
+Row = dict[str, Any]  # a row of a table: what each column holds is the data set's affair
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Converted(NamedTuple):
 
 
 def write_log(log: Converted, out: Path, limit: int | None) -> Counts:
-    """Write a log; a file of that name is replaced only by a whole one."""
+    """Write a log; a file of that name is replaced only by a complete one."""
     events = _first(log.events, limit)
     uploads, clamped = _in_time_for(events, log.uploads)
     part = out.with_name(f"{out.name}.part")
@@ -54,14 +54,14 @@ def write_log(log: Converted, out: Path, limit: int | None) -> Counts:
         part.replace(out)
     except OSError as error:
         raise OperatorError(
-            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder of yours."
+            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that you may write to."
         ) from error
     kinds = Counter(str(type(event).__struct_config__.tag) for event in events)
     return Counts(log.rows, log.duplicates, len(uploads), clamped, dict(sorted(kinds.items())))
 
 
 def _first(events: list[VideoEvent], limit: int | None) -> list[VideoEvent]:
-    """The first `limit` events and what else happened at the last one's time, so that no exposure is torn."""
+    """The first `limit` events and what else happened at the last one's time, so that no exposure is split."""
     if limit is None or limit >= len(events):
         return events
     end = max(limit, 0)
@@ -73,20 +73,20 @@ def _first(events: list[VideoEvent], limit: int | None) -> list[VideoEvent]:
 def _in_time_for(events: Iterable[VideoEvent], uploads: Iterable[Upload]) -> tuple[list[Upload], int]:
     """Uploads by time, each at its video's first event at the latest; how many were dated back.
 
-    A video that is used but not described gets an upload that says only that it exists.
+    A video with events but without an upload gets one that says only that it exists.
     """
     first_ms: dict[str, int] = {}
     for event in events:
         first_ms.setdefault(event.video_id, event.at_ms)
-    ready, clamped = [], 0
+    dated, clamped = [], 0
     for upload in uploads:
         latest_ms = first_ms.pop(upload.video_id, upload.at_ms)
         if upload.at_ms > latest_ms:
             clamped += 1
             upload = msgspec.structs.replace(upload, at_ms=latest_ms)
-        ready.append(upload)
-    ready += [Upload(video_id=video_id, at_ms=at_ms, tags=[UNTAGGED]) for video_id, at_ms in first_ms.items()]
-    return sorted(ready, key=lambda upload: upload.at_ms), clamped  # stable: ties keep the order of the file
+        dated.append(upload)
+    dated += [Upload(video_id=video_id, at_ms=at_ms, tags=[UNTAGGED]) for video_id, at_ms in first_ms.items()]
+    return sorted(dated, key=lambda upload: upload.at_ms), clamped  # stable: ties keep the order of the file
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
@@ -97,7 +97,7 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             require_columns(columns, rows.fieldnames or (), path)
             yield from rows
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise OperatorError(f"{path} cannot be read: {error}.", "Fetch it again.") from error
+        raise OperatorError(f"{path} cannot be read: {error}.", "Download it again.") from error
 
 
 def require_columns(columns: Sequence[str], found: Sequence[str], path: Path) -> None:

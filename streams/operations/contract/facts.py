@@ -1,10 +1,10 @@
-"""What the contract's rules need of records that were read before, and what they say when one is broken."""
+"""What the contract's rules need to know of records that were read before, and the breach of a rule."""
 
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,16 +12,15 @@ from ranker.profile.fold import Arrival
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import Topic
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 
-Record = Any  # kafka-python's ConsumerRecord, or anything with its fields
 Place = tuple[str, int, int]  # full topic name, partition, offset
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Breach(NamedTuple):
-    """A broken rule, and where."""
+    """A broken rule, and the record that breaks it."""
 
     topic: str
     partition: int
@@ -32,8 +31,8 @@ class Breach(NamedTuple):
         return f"{self.topic}[{self.partition}]@{self.offset}: {self.what}"
 
 
-class Showing(NamedTuple):
-    """From when on a video was shown or withdrawn; `written_ms` is the record's time, `at_ms` the event's."""
+class VideoState(NamedTuple):
+    """From when on a video was available or withdrawn; `written_ms` is the record's time, `at_ms` the event's."""
 
     written_ms: int
     at_ms: int
@@ -41,7 +40,7 @@ class Showing(NamedTuple):
 
 
 class History:
-    """What one person did, in the order of the log: only what was taken in."""
+    """The accepted events of one person, in the order of the log."""
 
     __slots__ = ("at_ms", "offsets", "video_ids", "written_ms")
 
@@ -62,7 +61,7 @@ class History:
         return at if at < len(self.offsets) and self.offsets[at] == offset else None
 
     def seen(self, offset: int, limit: int, after_ms: int = -1) -> set[str]:
-        """The last `limit` distinct videos up to an offset, without what happened until `after_ms`."""
+        """The last `limit` distinct videos up to an offset, of events after `after_ms`."""
         seen: set[str] = set()
         for at in range(bisect_right(self.offsets, offset) - 1, -1, -1):
             video_id = self.video_ids[at]
@@ -75,27 +74,27 @@ class History:
 
 @dataclass
 class Facts:
-    """What was read so far and the rules of later topics need."""
+    """What was read so far, and the rules of later topics need."""
 
     settings: Settings
     partitions: dict[Topic, int]  # how many each topic has
-    letters: set[Place] = field(default_factory=set)
-    erased: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
-    gone: dict[str, int] = field(default_factory=dict)  # person with a null slate → until when all is forgotten
-    showings: dict[str, list[Showing]] = field(default_factory=dict)
-    people: dict[str, History] = field(default_factory=dict)
-    first: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
+    dead_letters: set[Place] = field(default_factory=set)  # the originals' places
+    erasures: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
+    null_slates: dict[str, int] = field(default_factory=dict)  # person → until when they were erased by then
+    video_states: dict[str, list[VideoState]] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)
+    first_offsets: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
     versions: dict[str, tuple[int, int]] = field(default_factory=dict)  # person → version, trigger's offset
-    repeats: int = 0  # slates that came again with their version, as they may after a crash
+    repeats: int = 0  # slates that were published again with their version, as they may after a crash
 
-    def forgotten_ms(self, user_id: str, written_ms: int | None = None) -> int:
-        """Until when everything of a person is forgotten, by the erasures written up to a moment; -1: nothing is."""
-        erasures = self.erased.get(user_id, ())
-        return max((at_ms for said_ms, at_ms in erasures if written_ms is None or said_ms <= written_ms), default=-1)
+    def erased_until_ms(self, user_id: str, written_ms: int | None = None) -> int:
+        """Until when a person is erased, by the erasures written up to a moment; -1: they are not."""
+        found = self.erasures.get(user_id, ())
+        return max((at_ms for when_ms, at_ms in found if written_ms is None or when_ms <= written_ms), default=-1)
 
     def is_since(self, arrival: Arrival) -> bool:
         """Whether an event is newer than its person's last erasure."""
-        return arrival.event.at_ms > self.forgotten_ms(arrival.event.user_id)
+        return arrival.event.at_ms > self.erased_until_ms(arrival.event.user_id)
 
     def full(self, topic: Topic) -> str:
         """Name on the broker."""
@@ -108,18 +107,18 @@ def breach(record: Record, what: str) -> Breach:
 
 
 def misplaced(record: Record, topic: Topic, facts: Facts, key: str | None = None) -> Iterator[Breach]:
-    """A key that is none, is another than the message's, or lies on another partition than its murmur2 says."""
+    """No key, another key than the message's, or another partition than murmur2 of the key gives."""
     if record.key is None:
         yield breach(record, "has no key")
         return
     if key is not None and record.key != key.encode("utf-8", "surrogatepass"):
         yield breach(record, f"its key is not {key}")
-    home = partition_of(record.key, facts.partitions[topic])
-    if home != record.partition:
-        yield breach(record, f"its key belongs on partition {home}")
+    partition = partition_of(record.key, facts.partitions[topic])
+    if partition != record.partition:
+        yield breach(record, f"its key belongs on partition {partition}")
 
 
-def unanswered(record: Record, facts: Facts, why: str) -> Iterator[Breach]:
+def no_dead_letter(record: Record, facts: Facts, why: str) -> Iterator[Breach]:
     """A record that cannot be used, and for which no dead letter was written."""
-    if (record.topic, record.partition, record.offset) not in facts.letters:
-        yield breach(record, f"cannot be used and no dead letter says so: {why}")
+    if (record.topic, record.partition, record.offset) not in facts.dead_letters:
+        yield breach(record, f"cannot be used, and there is no dead letter for it: {why}")

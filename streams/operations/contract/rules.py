@@ -1,6 +1,6 @@
-"""Whether what stands on the topics keeps the contract: pure rules over records, read in one fixed order.
+"""Whether the records on the topics keep the contract: pure rules over records, read in one fixed order.
 
-`check` reads one topic and remembers in `Facts` what the rules of later topics need; `RULES` has that order.
+`check` reads one topic and keeps in `Facts` what the rules of later topics need; `RULES` has that order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,26 +21,26 @@ from schemas.messages.trends import decode_trends
 from schemas.topics import Topic
 from streams.dead_letters.validation import ORIGIN, read_feedback, read_upload
 from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import Record
 from streams.operations.contract.facts import (
     UNREADABLE,
     Breach,
     Facts,
     History,
-    Record,
-    Showing,
+    VideoState,
     breach,
     misplaced,
-    unanswered,
+    no_dead_letter,
 )
 from streams.operations.contract.slate_rules import slates
 from streams.profiles.erasure import read_erasures
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 
-LETTER_NUMBERS = ("partition", "offset", "at_ms", "attempts")
-LETTER_WORDS = ("reason", "detail", "topic", "freshet_version")
-UNIT = 1e-3  # how far a retrieval vector's length may be from 1
-AT_ONCE = 1000
+NUMBER_HEADERS = ("partition", "offset", "at_ms", "attempts")
+TEXT_HEADERS = ("reason", "detail", "topic", "freshet_version")
+LENGTH_TOLERANCE = 1e-3  # how far a retrieval vector's length may be from 1
+CHECK_BATCH_SIZE = 1000  # records
 
 
 def check(topic: Topic, records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -51,16 +51,16 @@ def check(topic: Topic, records: Iterable[Record], facts: Facts) -> Iterator[Bre
 def dead_letters(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """All headers, a reason of the closed list, and no more than the first 64 KiB of the original."""
     for record in records:
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        yield from (breach(record, what) for what in letter_faults(headers, record.value))
+        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+        yield from (breach(record, what) for what in dead_letter_faults(headers, record.value))
         if headers.get("partition", "").isdecimal() and headers.get("offset", "").isdecimal():
-            facts.letters.add((headers.get("topic", ""), int(headers["partition"]), int(headers["offset"])))
+            facts.dead_letters.add((headers.get("topic", ""), int(headers["partition"]), int(headers["offset"])))
 
 
-def letter_faults(headers: dict[str, str], value: bytes | None) -> Iterator[str]:
+def dead_letter_faults(headers: dict[str, str], value: bytes | None) -> Iterator[str]:
     """What is wrong with a dead letter, in sentences."""
-    yield from (f"header {name} is missing or empty" for name in LETTER_WORDS if not headers.get(name))
-    for name in LETTER_NUMBERS:
+    yield from (f"header {name} is missing or empty" for name in TEXT_HEADERS if not headers.get(name))
+    for name in NUMBER_HEADERS:
         if not headers.get(name, "").lstrip("-").isdecimal():
             yield f"header {name} is {headers.get(name)!r}, not a whole number"
     if headers.get("reason") and headers["reason"] not in set(Reason):
@@ -70,21 +70,21 @@ def letter_faults(headers: dict[str, str], value: bytes | None) -> Iterator[str]
 
 
 def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, or a dead letter says why not; on the person's partition, or sent on to it."""
-    sending = SentOn()
+    """Decoded, or a dead letter gives the reason; on the person's partition, or rerouted to it."""
+    rerouted = Rerouted()
     for record in records:
-        sending.see(record)
-        reading = read_erasures([record], facts.partitions[topics.ERASURES])
-        for letter in reading.letters:
-            yield from unanswered(record, facts, letter.detail)
-        for erasure in reading.erasures:
-            facts.erased.setdefault(erasure.user_id, []).append((record.timestamp, erasure.at_ms))
-        sending.expect(reading.misrouted, {record.offset: record})
-    yield from sending.missing()
+        rerouted.see(record)
+        validated = read_erasures([record], facts.partitions[topics.ERASURES])
+        for dead_letter in validated.dead_letters:
+            yield from no_dead_letter(record, facts, dead_letter.detail)
+        for erasure in validated.erasures:
+            facts.erasures.setdefault(erasure.user_id, []).append((record.timestamp, erasure.at_ms))
+        rerouted.expect(validated.misrouted, {record.offset: record})
+    yield from rerouted.missing()
 
 
 def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """A keyed hash, under it a time and a version; the partition is the person's, which nobody can tell from it."""
+    """A keyed hash with a time and a version; its partition is the person's, which cannot be computed from the hash."""
     for record in records:
         key = (record.key or b"").decode("ascii", "replace")
         if len(key) != 2 * CODE_BYTES or not set(key) <= set("0123456789abcdef"):
@@ -96,30 +96,30 @@ def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
 
 
 def uploads(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, or a dead letter says why not; keyed by the video."""
+    """Decoded, or a dead letter gives the reason; keyed by the video."""
     for record in records:
-        read = read_upload(record)
-        if isinstance(read, DeadLetter):
-            yield from unanswered(record, facts, read.detail)
+        upload = read_upload(record)
+        if isinstance(upload, DeadLetter):
+            yield from no_dead_letter(record, facts, upload.detail)
         elif record.key is not None:
-            yield from misplaced(record, topics.UPLOADS, facts, read.video_id)
+            yield from misplaced(record, topics.UPLOADS, facts, upload.video_id)
 
 
 def features(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, keyed by the video, vectors of the length that they claim, finite, the retrieval vector a unit."""
+    """Decoded, keyed by the video; vectors finite and of the size that they claim, the retrieval vector of length 1."""
     for record in records:
         if record.value is None:
             continue
         try:
-            read = videos.decode_features(record.value)
+            video = videos.decode_features(record.value)
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
             continue
-        withdrawn = isinstance(read, videos.Withdrawn)
-        facts.showings.setdefault(read.video_id, []).append(Showing(record.timestamp, read.at_ms, withdrawn))
-        yield from misplaced(record, topics.FEATURES, facts, read.video_id)
-        if isinstance(read, videos.Encoded):
-            yield from (breach(record, what) for what in vector_faults(read))
+        state = VideoState(record.timestamp, video.at_ms, isinstance(video, videos.Withdrawn))
+        facts.video_states.setdefault(video.video_id, []).append(state)
+        yield from misplaced(record, topics.FEATURES, facts, video.video_id)
+        if isinstance(video, videos.Encoded):
+            yield from (breach(record, what) for what in vector_faults(video))
 
 
 def vector_faults(video: videos.Encoded) -> Iterator[str]:
@@ -133,32 +133,31 @@ def vector_faults(video: videos.Encoded) -> Iterator[str]:
             yield f"vector {name} holds a number that is not finite"
         elif name == "retrieval" and vector.dim != DIM:
             yield f"vector {name} has {vector.dim} dimensions, the catalogue {DIM}"
-        elif name == "retrieval" and abs(float(np.sqrt((values * values).sum())) - 1) > UNIT:
+        elif name == "retrieval" and abs(float(np.sqrt((values * values).sum())) - 1) > LENGTH_TOLERANCE:
             yield f"vector {name} is not of length 1"
 
 
 def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded or answered by a dead letter; on the person's partition, or sent on to it."""
-    partitions, lives = facts.partitions[topics.FEEDBACK], Lives(facts)
-    sending = SentOn()
+    """Decoded, or a dead letter gives the reason; on the person's partition, or rerouted to it."""
+    partitions, lives, rerouted = facts.partitions[topics.FEEDBACK], Lives(facts), Rerouted()
     for batch in batches(records):
         for record in batch:
-            facts.first.setdefault(record.partition, record.offset)
-            sending.see(record)
+            facts.first_offsets.setdefault(record.partition, record.offset)
+            rerouted.see(record)
         for partition in sorted({record.partition for record in batch}):
             mine = [record for record in batch if record.partition == partition]
             by_offset = {record.offset: record for record in mine}
             validated = read_feedback(mine, partitions)
-            for letter in validated.letters:
-                yield from unanswered(by_offset[letter.offset], facts, letter.detail)
-            sending.expect(validated.misrouted, by_offset)
+            for dead_letter in validated.dead_letters:
+                yield from no_dead_letter(by_offset[dead_letter.offset], facts, dead_letter.detail)
+            rerouted.expect(validated.misrouted, by_offset)
             applied, late = lives.apply(partition, by_offset, validated.arrivals)
-            for letter in late:
-                yield from unanswered(by_offset[letter.offset], facts, "it came too late")
+            for dead_letter in late:
+                yield from no_dead_letter(by_offset[dead_letter.offset], facts, "it came too late")
             for one in sorted(applied, key=lambda arrival: arrival.offset):
-                history = facts.people.setdefault(one.event.user_id, History())
+                history = facts.histories.setdefault(one.event.user_id, History())
                 history.add(one.offset, by_offset[one.offset].timestamp, one.event)
-    yield from sending.missing()
+    yield from rerouted.missing()
 
 
 class Lives:
@@ -185,31 +184,31 @@ class Lives:
         return applied, late
 
 
-class SentOn:
-    """Records on a wrong partition, each of which has to come again on the right one."""
+class Rerouted:
+    """Records on a wrong partition, each of which has to be there a second time on the right one."""
 
     def __init__(self) -> None:
-        self._astray: dict[bytes, Record] = {}
-        self._came: set[bytes | None] = set()
+        self._misrouted: dict[bytes, Record] = {}  # by place
+        self._origins: set[bytes | None] = set()
 
     def see(self, record: Record) -> None:
-        """Note whether this is one that was sent on."""
-        self._came.update(value for name, value in record.headers if name == ORIGIN)
+        """Note the origin of a record that was rerouted."""
+        self._origins.update(value for name, value in record.headers if name == ORIGIN)
 
     def expect(self, misrouted: Iterable[Outgoing], by_offset: Mapping[int, Record]) -> None:
-        """Note what should come again."""
-        for sent in misrouted:
-            place = dict(sent.headers)[ORIGIN] or b""
-            self._astray[place] = by_offset[int(place.rpartition(b"/")[2])]
+        """Note records that have to be rerouted."""
+        for outgoing in misrouted:
+            place = dict(outgoing.headers)[ORIGIN] or b""
+            self._misrouted[place] = by_offset[int(place.rpartition(b"/")[2])]
 
     def missing(self) -> Iterator[Breach]:
-        """Breaches of what never came."""
-        lost = (record for place, record in self._astray.items() if place not in self._came)
-        yield from (breach(record, "is on the wrong partition and was not sent on") for record in lost)
+        """Breaches of those that were not."""
+        lost = (record for place, record in self._misrouted.items() if place not in self._origins)
+        yield from (breach(record, "is on the wrong partition and was not rerouted") for record in lost)
 
 
 def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """A readable profile that has taken something in, or a tombstone; keyed by the person."""
+    """A readable profile to which an event was applied, or a tombstone; keyed by the person."""
     for record in records:
         yield from misplaced(record, topics.PROFILES, facts)
         if record.value is None:
@@ -220,26 +219,26 @@ def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield breach(record, str(error))
             continue
         if profile.version <= EMPTY.version or profile.origin is None:
-            yield breach(record, f"version {profile.version} has taken in no event")
+            yield breach(record, f"no event was applied to version {profile.version}")
 
 
 def trends(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, keyed by the partition that it counts, and no count below nothing."""
+    """Decoded, keyed by the partition that it counts, and no count below zero."""
     for record in records:
         if record.value is None:
             continue
         try:
-            read = decode_trends(record.value)
+            counts = decode_trends(record.value)
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
             continue
-        yield from misplaced(record, topics.TRENDS, facts, str(read.partition))
+        yield from misplaced(record, topics.TRENDS, facts, str(counts.partition))
 
 
 def batches(records: Iterable[Record]) -> Iterator[Sequence[Record]]:
-    """Runs of records, so that a long topic is never held in whole."""
+    """Runs of records, so that a long topic is never held in memory as a whole."""
     left = iter(records)
-    while batch := list(islice(left, AT_ONCE)):
+    while batch := list(islice(left, CHECK_BATCH_SIZE)):
         yield batch
 
 

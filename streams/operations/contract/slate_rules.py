@@ -11,7 +11,8 @@ from schemas.messages.recommendations import (
     decode_recommendation,
     recommendation_id,
 )
-from streams.operations.contract.facts import UNREADABLE, Breach, Facts, History, Record, Showing, breach, misplaced
+from streams.kafka.records import Record
+from streams.operations.contract.facts import UNREADABLE, Breach, Facts, History, VideoState, breach, misplaced
 
 GRACE_MS = 1000  # a withdrawal reaches every ranking process within this; shared state advances once a second
 
@@ -22,7 +23,7 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         if record.value is None:
             yield from misplaced(record, topics.RECOMMENDATIONS, facts)
             user_id = (record.key or b"").decode("utf-8", "replace")
-            facts.gone[user_id] = facts.forgotten_ms(user_id, record.timestamp)
+            facts.null_slates[user_id] = facts.erased_until_ms(user_id, record.timestamp)
             continue
         try:
             slate = decode_recommendation(record.value)
@@ -30,14 +31,18 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield breach(record, f"does not decode: {error}")
             continue
         yield from misplaced(record, topics.RECOMMENDATIONS, facts, slate.user_id)
-        for what in (*alone(slate, facts.settings.slate_size), *header(record), *after_the_last(slate, facts)):
+        for what in (
+            *by_itself(slate, facts.settings.slate_size),
+            *header_faults(record),
+            *after_the_last(slate, facts),
+        ):
             yield breach(record, what)
         for what in against_the_log(slate, record.timestamp, facts):
             yield breach(record, what)
 
 
-def alone(slate: Recommendation, size: int) -> Iterator[str]:
-    """What is wrong with a slate whatever else was said; decoding has refused numbers out of range or not finite."""
+def by_itself(slate: Recommendation, size: int) -> Iterator[str]:
+    """What is wrong with a slate by itself; decoding has refused numbers that are out of range or not finite."""
     if slate.schema_version.partition(".")[0] != "1":
         yield f"schema_version is {slate.schema_version!r}, not 1.x"
     if slate.recommendation_id != recommendation_id(slate.user_id, slate.version):
@@ -49,14 +54,14 @@ def alone(slate: Recommendation, size: int) -> Iterator[str]:
     if [item.rank for item in slate.items] != list(range(1, len(slate.items) + 1)):
         yield "the ranks are not 1, 2, 3 and so on"
     if len({item.video_id for item in slate.items}) != len(slate.items):
-        yield "a video stands there twice"
+        yield "a video is on it twice"
 
 
-def header(record: Record) -> Iterator[str]:
-    """The source offset must be there: the ranking agent knows by it what it has answered."""
-    said = dict(record.headers).get(SOURCE_OFFSET, b"")
-    if not said.isdigit():
-        yield f"header {SOURCE_OFFSET} is {said!r}, not an offset"
+def header_faults(record: Record) -> Iterator[str]:
+    """The source offset must be there: by it the ranking agent knows which profiles it has ranked."""
+    offset = dict(record.headers).get(SOURCE_OFFSET) or b""
+    if not offset.isdigit():
+        yield f"header {SOURCE_OFFSET} is {offset!r}, not an offset"
 
 
 def after_the_last(slate: Recommendation, facts: Facts) -> Iterator[str]:
@@ -65,7 +70,7 @@ def after_the_last(slate: Recommendation, facts: Facts) -> Iterator[str]:
     if slate.version < version:
         yield f"version {slate.version} comes after version {version}"
     elif slate.version == version and slate.trigger.offset != offset:
-        yield f"version {version} comes again with another trigger: {slate.trigger.offset}, before {offset}"
+        yield f"version {version} is repeated with another trigger: {slate.trigger.offset}, before {offset}"
     elif slate.version == version:
         facts.repeats += 1
     if slate.version >= version:
@@ -74,37 +79,38 @@ def after_the_last(slate: Recommendation, facts: Facts) -> Iterator[str]:
 
 def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Iterator[str]:
     """The trigger is there, and no item was seen, is unknown or had been withdrawn."""
-    yield from (f"{item.video_id} is not in features.v1" for item in slate.items if item.video_id not in facts.showings)
+    unknown = (item.video_id for item in slate.items if item.video_id not in facts.video_states)
+    yield from (f"{video_id} is not in features.v1" for video_id in unknown)
     trigger = slate.trigger
-    if trigger.at_ms <= facts.gone.get(slate.user_id, -1):
-        yield "it answers an event from before its person's erasure, after the null slate"
+    if trigger.at_ms <= facts.null_slates.get(slate.user_id, -1):
+        yield "its trigger is from before its person's erasure, and it follows the null slate"
     if trigger.topic != facts.full(topics.FEEDBACK):
         yield f"its trigger is on {trigger.topic}"
         return
-    if trigger.partition in facts.first and trigger.offset < facts.first[trigger.partition]:
-        return  # retention has taken the trigger, so the rest cannot be told any more
-    history = facts.people.get(slate.user_id, History())
-    at = history.place(trigger.offset) if trigger.partition in facts.first else None
+    if trigger.partition in facts.first_offsets and trigger.offset < facts.first_offsets[trigger.partition]:
+        return  # the trigger has expired, so the rest cannot be checked any more
+    history = facts.histories.get(slate.user_id, History())
+    at = history.place(trigger.offset) if trigger.partition in facts.first_offsets else None
     if at is None or history.at_ms[at] != trigger.at_ms:
-        yield f"its trigger {trigger.partition}@{trigger.offset} is no event of {slate.user_id} that was taken in"
+        yield f"its trigger {trigger.partition}@{trigger.offset} is not an accepted event of {slate.user_id}"
         return
-    if "unseen" not in slate.degraded:  # with everything seen, what was seen longest ago comes back
-        seen = history.seen(trigger.offset, SEEN, facts.forgotten_ms(slate.user_id))
+    if "unseen" not in slate.degraded:  # with everything seen, what was seen longest ago is shown again
+        seen = history.seen(trigger.offset, SEEN, facts.erased_until_ms(slate.user_id))
         yield from (f"{item.video_id} was seen before" for item in slate.items if item.video_id in seen)
     for item in slate.items:
-        states = facts.showings.get(item.video_id, ())
+        states = facts.video_states.get(item.video_id, ())
         if is_withdrawn(states, history.written_ms[at] - GRACE_MS) and is_withdrawn(states, written_ms):
             yield f"{item.video_id} had been withdrawn"
 
 
-def is_withdrawn(states: Iterable[Showing], when_ms: int) -> bool:
+def is_withdrawn(states: Iterable[VideoState], when_ms: int) -> bool:
     """Whether a video was withdrawn at a moment of the broker's time: its newest upload or withdrawal decides.
 
-    >>> states = [Showing(10, 1, False), Showing(20, 5, True), Showing(30, 4, False)]
+    >>> states = [VideoState(10, 1, False), VideoState(20, 5, True), VideoState(30, 4, False)]
     >>> [is_withdrawn(states, moment) for moment in (5, 15, 25, 35)]
     [False, False, True, True]
     """
-    newest = Showing(0, -1, False)
+    newest = VideoState(0, -1, False)
     for state in states:
         if state.written_ms <= when_ms and state.at_ms >= newest.at_ms:
             newest = state

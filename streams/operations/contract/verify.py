@@ -1,63 +1,63 @@
-"""Reading every topic from its start to its present end, and checking each message against the contract."""
+"""Every topic read from its start to its present end, and each message checked against the contract."""
 
 from collections.abc import Iterator
-from contextlib import closing
-from typing import Any
-
-from kafka import KafkaConsumer
+from typing import NamedTuple
 
 from schemas.settings.model import Settings
-from schemas.topics import MAX_RECORD_BYTES, Topic
-from streams.kafka.command_reader import records
-from streams.kafka.security import kafka_python_options
+from schemas.topics import Topic
+from streams.kafka.command_reader import command_reader
+from streams.kafka.records import Record
 from streams.operations.contract.facts import Breach, Facts
 from streams.operations.contract.rules import RULES, check
 
-SHOWN = 20  # breaches of a topic that are told; all are counted
+SHOWN = 20  # breaches of a topic that are reported in words; all are counted
 
 
-def run(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Check topic after topic: its name, records, breaches and the first of them in words."""
-    with _consumer(settings) as consumer:
-        counts = {topic: len(consumer.partitions_for_topic(topic.full(settings.prefix)) or ()) for topic in RULES}
-        facts = Facts(settings, counts)
+class Verified(NamedTuple):
+    """What was found on one topic."""
+
+    topic: str
+    records: int
+    breaches: int
+    first: list[Breach]
+    repeats: int | None = None  # slates that were published again with their version, as they may after a crash
+
+    def as_json(self) -> dict[str, object]:
+        """The same for scripts."""
+        counts: dict[str, object] = {"topic": self.topic, "records": self.records, "breaches": self.breaches}
+        if self.repeats is not None:
+            counts["repeats"] = self.repeats
+        return counts | {"first": [breach._asdict() for breach in self.first]}
+
+
+def verify(settings: Settings) -> Iterator[Verified]:
+    """Check topic after topic."""
+    with command_reader(settings) as reader:
+        partitions = {topic: len(reader.partitions(topic.full(settings.prefix))) for topic in RULES}
+        facts = Facts(settings, partitions)
         for topic in RULES:
-            count = Count(records(consumer, topic.full(settings.prefix)))
-            yield _told(topic, count, check(topic, count, facts), facts)
+            yield _verify_topic(topic, CountedRecords(reader.records(facts.full(topic))), facts)
 
 
-class Count:
-    """Records, counted as they pass."""
+class CountedRecords:
+    """Records, counted as they are read."""
 
-    def __init__(self, records: Iterator[Any]) -> None:
-        self.passed = 0
+    def __init__(self, records: Iterator[Record]) -> None:
+        self.count = 0
         self._records = records
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Record]:
         for record in self._records:
-            self.passed += 1
+            self.count += 1
             yield record
 
 
-def _consumer(settings: Settings) -> Any:
-    return closing(
-        KafkaConsumer(
-            **kafka_python_options(settings),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        )
-    )
-
-
-def _told(topic: Topic, count: Count, breaches: Iterator[Breach], facts: Facts) -> dict[str, Any]:
-    found, first = 0, []
-    for one in breaches:
-        found += 1
-        if found <= SHOWN:
-            first.append(one)
-    told: dict[str, Any] = {"topic": facts.full(topic), "records": count.passed, "breaches": found}
-    if topic.name.startswith("recommendations"):
-        told["repeats"] = facts.repeats
-    return told | {"first": [one._asdict() for one in first]}
+def _verify_topic(topic: Topic, records: CountedRecords, facts: Facts) -> Verified:
+    first: list[Breach] = []
+    breaches = 0
+    for breach in check(topic, records, facts):
+        breaches += 1
+        if breaches <= SHOWN:
+            first.append(breach)
+    repeats = facts.repeats if topic.name.startswith("recommendations") else None
+    return Verified(facts.full(topic), records.count, breaches, first, repeats)

@@ -29,7 +29,7 @@ async def _block(*_: Any) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "recover":
         ProfileStore.recover = _wait  # type: ignore[method-assign]
-        health.LONGEST_RECOVERY_S = 5.0
+        health.MAX_RECOVERY_S = 5.0
     else:
         agent.deliver = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -16,7 +16,7 @@ from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
-from streams.qdrant import rebuild as rebuilding
+from streams.operations import rebuild as rebuilding
 from streams.qdrant.index import open_index
 from streams.ranking.shared_state import SharedState
 from tests.support.events import NOON
@@ -72,7 +72,7 @@ def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
         with aside(QdrantStub()) as stub:
             settings, gallery = settings_of(precision, qdrant_url=stub.url), VideoLibrary()
             gallery.take([described(of)])
-            monkeypatch.setattr(rebuilding, "read_gallery", lambda *_, gallery=gallery: gallery)
+            monkeypatch.setattr(rebuilding, "read_library", lambda *_, gallery=gallery: gallery)
             assert rebuilding.rebuild(settings, print, lambda *_: None) == 1
             (name,) = asyncio.run(stub.aliases()).values()
             assert name.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout2")
@@ -96,7 +96,7 @@ def test_rebuilding_leaves_the_alias_where_the_present_models_have_described_not
     with aside(QdrantStub()) as stub:
         settings, gallery = settings_of("int8", qdrant_url=stub.url), VideoLibrary()
         gallery.take([described("int8", models="0123456789abcdef")])
-        monkeypatch.setattr(rebuilding, "read_gallery", lambda *_: gallery)
+        monkeypatch.setattr(rebuilding, "read_library", lambda *_: gallery)
         with pytest.raises(OperatorError, match="None of 1 videos has vectors of the present models") as trouble:
             rebuilding.rebuild(settings, print, lambda *_: None)
         assert "freshet backfill" in trouble.value.remedy and not asyncio.run(stub.aliases())

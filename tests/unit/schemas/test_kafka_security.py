@@ -14,6 +14,7 @@ from streams.dead_letters.validation import read_feedback, read_upload
 from streams.errors import OperatorError
 from streams.kafka.records import Record
 from streams.kafka.security import kafka_python_options, librdkafka_options, without_security
+from streams.local.broker import broker_if_none_answers
 from streams.qdrant.client import connect
 from streams.worker import supervise
 from tests.support.events import NOON
@@ -122,7 +123,7 @@ def test_both_clients_are_told_the_same(files: dict[str, str]) -> None:
 def test_the_local_broker_is_spoken_to_in_the_open() -> None:
     settings = load({}, {**PASSWORD, "FRESHET_KAFKA_SECURITY": "sasl_ssl"}, None).settings
     assert librdkafka_options(without_security(settings)) == librdkafka_options(Settings())
-    with pytest.raises(OperatorError, match="speaks plain text"), supervise.broker_if_none_answers(settings, print):
+    with pytest.raises(OperatorError, match="speaks plain text"), broker_if_none_answers(settings, print):
         pass
 
 
@@ -173,7 +174,7 @@ def test_a_record_that_asks_to_be_unpickled_is_a_dead_letter(kind: str, tmp_path
     value = b"cos\nmkdir\n(V" + bytes(tmp_path / "sprung") + b"\ntR."  # makes the folder where it is unpickled
     headers = [("content-type", kind.encode()), ("serializer", b"pickle"), ("codec", b"pickle")]
     record = Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)
-    (letter,) = read_feedback([record], partitions=1).letters
+    (letter,) = read_feedback([record], partitions=1).dead_letters
     upload = read_upload(record)
     assert isinstance(upload, DeadLetter)
     assert (letter.reason, upload.reason) == (Reason.DECODE, Reason.DECODE)

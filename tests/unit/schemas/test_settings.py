@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.settings.load import SettingsError, load, settings_file
+from schemas.settings.load import RENAMED, SettingsError, load, settings_file
 from schemas.settings.model import Settings
 
 
@@ -116,3 +116,33 @@ def test_settings_do_not_change_once_made():
 
 def test_every_setting_says_what_it_is():
     assert [key for key, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_former_name_is_understood_with_a_notice_that_names_both(tmp_path: Path):
+    loaded = load({}, {"FRESHET_LETTERS_ALARM": "0.5"}, None)
+    assert loaded.settings.dead_letter_alarm_ratio == 0.5
+    assert loaded.sources["dead_letter_alarm_ratio"] == "environment" and "letters_alarm" not in loaded.sources
+    (notice,) = loaded.notices
+    assert notice.startswith("FRESHET_LETTERS_ALARM is now FRESHET_DEAD_LETTER_ALARM_RATIO; ")
+    loaded = load({}, {}, written(tmp_path, "letters_alarm = 0.25"))
+    assert loaded.settings.dead_letter_alarm_ratio == 0.25
+    assert (
+        "letters_alarm in " in loaded.notices[0] and "freshet.toml is now dead_letter_alarm_ratio" in loaded.notices[0]
+    )
+    assert load({}, {}, None).notices == ()
+
+
+def test_a_current_name_beats_the_former_one_and_a_bad_value_is_named_with_both(tmp_path: Path):
+    both = {"FRESHET_LETTERS_ALARM": "0.5", "FRESHET_DEAD_LETTER_ALARM_RATIO": "0.1"}
+    assert load({}, both, None).settings.dead_letter_alarm_ratio == 0.1
+    file = written(tmp_path, "dead_letter_alarm_ratio = 0.2")
+    assert load({}, {"FRESHET_LETTERS_ALARM": "0.5"}, file).settings.dead_letter_alarm_ratio == 0.5
+    with pytest.raises(
+        SettingsError, match=r"^FRESHET_LETTERS_ALARM is now .* FRESHET_DEAD_LETTER_ALARM_RATIO cannot be"
+    ):
+        load({}, {"FRESHET_LETTERS_ALARM": "5"}, None)
+
+
+def test_every_former_name_stands_for_a_setting_and_is_none():
+    assert set(RENAMED.values()) <= Settings.model_fields.keys()
+    assert RENAMED.keys().isdisjoint(Settings.model_fields)

@@ -4,7 +4,7 @@ from encoders.fusion.embeddings import RETRIEVAL
 from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
-from streams.operations.backfill import gone_meanwhile, todo
+from streams.operations.backfill import missing_uploads, withdrawn_meanwhile
 from tests.support.events import NOON, uploaded, withdrawn, withdrew
 from tests.support.models import built_in
 
@@ -22,7 +22,7 @@ def gallery(*records: Encoded) -> VideoLibrary:
 
 
 def wanted(*uploads: object, known: VideoLibrary) -> list[str]:
-    return [one.video_id for one in todo(uploads, known, built_in())]  # type: ignore[arg-type]
+    return [one.video_id for one in missing_uploads(uploads, known, built_in())]  # type: ignore[arg-type]
 
 
 def test_what_is_described_by_the_present_models_is_passed_over() -> None:
@@ -41,7 +41,9 @@ def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
 
 
 def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
-    found = todo([uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), built_in())
+    found = missing_uploads(
+        [uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), built_in()
+    )
     assert [one.title for one in found] == ["new"]
     assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=VideoLibrary()) == []
     gone = VideoLibrary()
@@ -52,7 +54,7 @@ def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None
 def test_what_was_withdrawn_while_it_was_described_goes_out_of_the_index_again() -> None:
     after = gallery(described("a"), described("b"))
     after.take([withdrawn("b", NOON + 1), withdrawn("elsewhere", NOON)])
-    assert gone_meanwhile([uploaded("a"), uploaded("b")], after) == ["b"]
+    assert withdrawn_meanwhile([uploaded("a"), uploaded("b")], after) == ["b"]
 
 
 def test_a_record_that_was_overtaken_by_an_older_one_is_known_until_it_is_put_behind_it() -> None:

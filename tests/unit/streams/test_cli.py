@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from schemas.topics import DEAD_LETTERS, FEEDBACK, UPLOADS
+from schemas.topics import DEAD_LETTERS, FEEDBACK, TOPICS, UPLOADS
 from streams import cli
 from streams.cli.logs import speed_of
 from streams.kafka import topic_admin
@@ -138,6 +138,14 @@ def test_a_bad_setting_is_two_lines_and_no_traceback(freshet: Freshet, monkeypat
     assert ran.err.startswith("freshet: FRESHET_PARTITIONS cannot be 'many'")
 
 
+def test_a_setting_by_its_former_name_is_one_line_on_stderr(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_LETTERS_ALARM", "0.5")
+    ran = freshet("config", "show", "--json")
+    assert json.loads(ran.out)["dead_letter_alarm_ratio"] == {"value": 0.5, "source": "environment"}
+    (notice,) = ran.err.splitlines()
+    assert "FRESHET_LETTERS_ALARM is now FRESHET_DEAD_LETTER_ALARM_RATIO" in notice
+
+
 def test_an_absent_broker_is_two_lines_and_no_traceback(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
     ran = freshet("topics", "plan", "--bootstrap", f"{HOST}:{free_port()}")
@@ -149,10 +157,10 @@ def test_an_unforeseen_error_shows_its_traceback_only_when_asked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("FRESHET_DEBUG", raising=False)
-    assert cli.report(ZeroDivisionError("by zero")) == 1
+    assert cli.print_error(ZeroDivisionError("by zero")) == 1
     assert capsys.readouterr().err.splitlines()[0] == "freshet: ZeroDivisionError: by zero"
     monkeypatch.setenv("FRESHET_DEBUG", "1")
-    cli.report(ZeroDivisionError("by zero"))
+    cli.print_error(ZeroDivisionError("by zero"))
     assert capsys.readouterr().err.startswith("ZeroDivisionError: by zero")
 
 
@@ -213,7 +221,7 @@ def test_a_sent_log_arrives_under_its_keys_as_it_was_written(freshet: Freshet, k
     early = freshet("send", file, *common)
     assert early.code == 1
     assert "topics apply" in early.err
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     ran = freshet("send", file, *common, "--json")
     assert ran.code == 1  # a line was left out, and is named
     assert "line 3: at_ms: schema" in ran.err
@@ -226,7 +234,7 @@ def test_a_sent_log_arrives_under_its_keys_as_it_was_written(freshet: Freshet, k
 @pytest.mark.connected
 def test_watch_shows_one_persons_slates(freshet: Freshet, kafka: LocalBroker):
     settings = settings_for(kafka, prefix="seen.")
-    topic_admin.apply(settings, lambda _: None)
+    topic_admin.apply(settings, TOPICS, lambda _: None)
     slate = {
         "schema_version": "1.0",
         "recommendation_id": "r-1",

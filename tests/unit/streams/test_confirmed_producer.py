@@ -1,4 +1,4 @@
-"""The outbox over a client that keeps what it is given: what goes out when, and in which order after a refusal."""
+"""The confirmed producer over a client that keeps what it is given: what is sent when, and what follows a refusal."""
 
 import asyncio
 from typing import Any
@@ -49,22 +49,22 @@ class Client:
         self.fatal = False
         self.client = self
 
-    def produce(self, topic: str, value: bytes, key: bytes, partition: int, heard: Any) -> None:
-        self.given.append((key, heard))
+    def produce(self, topic: str, value: bytes, key: bytes, partition: int, on_delivery: Any) -> None:
+        self.given.append((key, on_delivery))
 
     async def flush(self) -> None:
-        for key, heard in self.given:
+        for key, on_delivery in self.given:
             if key in self.refuses:
                 self.refuses.discard(key)
-                heard(Refusal(self.fatal), None)
+                on_delivery(Refusal(self.fatal), None)
             else:
                 self.log.append(key)
-                heard(None, Message(len(self.log) - 1))
+                on_delivery(None, Message(len(self.log) - 1))
         self.given.clear()
 
 
 class App:
-    """What an outbox asks of a Faust app; the log is its one partition."""
+    """What a confirmed producer asks of a Faust app; the log is its one partition."""
 
     def __init__(self) -> None:
         self.producer = Client()
@@ -78,11 +78,11 @@ class App:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> App:
-    monkeypatch.setattr(confirmed_producer, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(confirmed_producer, "RETRY_DELAYS_S", (0.0,))
     return App()
 
 
-def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None:
+def test_what_is_sent_is_handed_over_at_once_and_waited_for_later(app: App) -> None:
     async def story() -> None:
         out = ConfirmedProducer(app)
         out.put("t", 0, [A])
@@ -95,7 +95,7 @@ def test_what_is_sent_goes_out_at_once_and_is_waited_for_later(app: App) -> None
     asyncio.run(story())
 
 
-def test_a_partly_accepted_batch_goes_on_behind_what_was_taken(app: App) -> None:
+def test_of_a_partly_accepted_batch_the_rest_is_sent_after_what_was_acked(app: App) -> None:
     async def story() -> None:
         out = ConfirmedProducer(app)
         app.producer.refuses = {b"c"}
@@ -106,39 +106,39 @@ def test_a_partly_accepted_batch_goes_on_behind_what_was_taken(app: App) -> None
     asyncio.run(story())
 
 
-def test_what_a_fatal_error_kept_out_is_never_taken_for_confirmed(app: App) -> None:
+def test_what_a_fatal_error_refused_is_never_confirmed(app: App) -> None:
     async def story() -> None:
         out = ConfirmedProducer(app)
         app.producer.refuses, app.producer.fatal = {b"c"}, True
         out.put("t", 0, [A, B, C])
-        for _ in range(2):  # whoever asks again hears it again
+        for _ in range(2):  # a second call raises it again
             with pytest.raises(KafkaException):
                 await out.confirmed()
 
     asyncio.run(story())
 
 
-def test_a_stranger_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmed_producer, "LOOK_EVERY_S", 0.0)
+def test_a_foreign_write_is_found_where_nothing_is_sent(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmed_producer, "FOREIGN_WRITE_CHECK_INTERVAL_S", 0.0)
 
     async def story() -> None:
-        out, told = ConfirmedProducer(app), []
+        out, gaps = ConfirmedProducer(app), []
 
         async def on_foreign_write(*gap: int) -> None:
-            told.append(gap)
+            gaps.append(gap)
 
-        out.alone("t", {0: 0}, on_foreign_write)
-        (look,) = app.between_polls
-        await look()
+        out.expect_single_writer("t", {0: 0}, on_foreign_write)
+        (check,) = app.between_polls
+        await check()
         app.producer.log.append(b"somebody else's")
-        await look()
-        await look()
-        assert told == [(0, 0, 1)]
+        await check()
+        await check()
+        assert gaps == [(0, 0, 1)]
 
     asyncio.run(story())
 
 
-def test_nothing_newer_goes_out_before_a_refused_record_is_in(app: App) -> None:
+def test_nothing_newer_is_sent_before_a_refused_record_is_acked(app: App) -> None:
     async def story() -> None:
         out = ConfirmedProducer(app)
         app.producer.refuses = {b"a"}
@@ -152,19 +152,19 @@ def test_nothing_newer_goes_out_before_a_refused_record_is_in(app: App) -> None:
     asyncio.run(story())
 
 
-def test_whoever_puts_right_what_others_wrote_has_the_last_word(app: App) -> None:
+def test_a_foreign_write_is_reported_after_our_own_records_are_acked(app: App) -> None:
     async def story() -> None:
-        out, told = ConfirmedProducer(app), []
+        out, gaps = ConfirmedProducer(app), []
 
         async def on_foreign_write(partition: int, start: int, end: int) -> None:
-            told.append((partition, start, end, [*app.producer.log]))
+            gaps.append((partition, start, end, [*app.producer.log]))
 
-        out.alone("t", {0: 0}, on_foreign_write)
+        out.expect_single_writer("t", {0: 0}, on_foreign_write)
         out.put("t", 0, [A])
         await out.sent()
         app.producer.log.append(b"somebody else's")
         out.put("t", 0, [B])
         await out.sent()
-        assert told == [(0, 0, 2, [b"somebody else's", b"a", b"b"])]
+        assert gaps == [(0, 0, 2, [b"somebody else's", b"a", b"b"])]
 
     asyncio.run(story())

@@ -200,7 +200,7 @@ def test_a_damaged_file_is_named_and_an_older_log_stays(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "log.jsonl").write_text("older")
     (tmp_path / "log_standard_1.parquet").write_bytes(b"not parquet")
-    with pytest.raises(OperatorError, match=r"log_standard_1\.parquet is no Parquet file"):
+    with pytest.raises(OperatorError, match=r"log_standard_1\.parquet is not a Parquet file"):
         convert_kuairand(tmp_path, tmp_path / "log.jsonl")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n")
     (tmp_path / "ratings.csv.gz").write_bytes(b"not gzip")

@@ -12,8 +12,8 @@ from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, lett
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
-from streams.dead_letters.publisher import outgoing
-from streams.dead_letters.validation import late_letters, read_feedback, read_upload
+from streams.dead_letters.publisher import to_record
+from streams.dead_letters.validation import late_dead_letters, read_feedback, read_upload
 from streams.kafka.records import Record
 from tests.support import hostile_records
 from tests.support.brokers import broker_in
@@ -39,7 +39,7 @@ def a_letter_fits(letter: DeadLetter, one: Record) -> None:
     """A letter says where its record lay and why, and carries no more than it may."""
     assert (letter.topic, letter.partition, letter.offset) == (one.topic, one.partition, one.offset)
     assert letter.detail and "\n" not in letter.detail
-    assert len(outgoing(letter).value or b"") <= LETTER_BYTES
+    assert len(to_record(letter).value or b"") <= LETTER_BYTES
     assert sum(len(name) + len(value) for name, value in letter_headers(letter, "0")) < 10_000
 
 
@@ -47,14 +47,14 @@ def a_letter_fits(letter: DeadLetter, one: Record) -> None:
 def test_a_bad_event_becomes_one_dead_letter_between_two_good_ones(one: Hostile) -> None:
     before, after = watched("mallory", "v1", event_id="e-1"), liked("mallory", "v2", event_id="e-2")
     bad = record(one)
-    reading = read_feedback([good(before, 6), bad, good(after, 8)], partitions=1)
-    (letter,) = reading.letters
+    validated = read_feedback([good(before, 6), bad, good(after, 8)], partitions=1)
+    (letter,) = validated.dead_letters
     assert letter.reason == one.reason
     a_letter_fits(letter, bad)
-    folded = fold_all({}, reading.arrivals, DAY_MS)
-    assert [arrival.event for arrival in reading.arrivals] == [before, after]
+    folded = fold_all({}, validated.arrivals, DAY_MS)
+    assert [arrival.event for arrival in validated.arrivals] == [before, after]
     assert folded.changed["mallory"].applied == {0: 8}
-    assert not reading.misrouted
+    assert not validated.misrouted
 
 
 @pytest.mark.parametrize("one", [*hostile_records.UPLOADS, hostile_records.AHEAD_UPLOAD], ids=lambda one: one.name)
@@ -70,14 +70,14 @@ def test_what_is_older_than_the_persons_newest_by_more_than_the_bound_is_late() 
     events_ = [watched("ana", "v1", minute(100)), watched("ana", "v2", minute(0)), watched("ben", "v1", minute(0))]
     records = [replaced._replace(timestamp=minute(100)) for replaced in map(good, events_, range(3))]
     folded = fold_all({}, read_feedback(records, partitions=1).arrivals, late_ms=60 * 60_000)
-    (letter,) = late_letters(records, folded.late)
+    (letter,) = late_dead_letters(records, folded.late)
     assert (letter.reason, letter.offset) == (Reason.LATE, 1)
     assert set(folded.changed) == {"ana", "ben"}
 
 
 def test_an_event_about_a_video_that_nobody_knows_is_taken_in() -> None:
-    reading = read_feedback([good(liked("ana", "not uploaded yet"), 0)], partitions=1)
-    assert fold_all({}, reading.arrivals, DAY_MS).changed["ana"].likes[0].video_id == "not uploaded yet"
+    validated = read_feedback([good(liked("ana", "not uploaded yet"), 0)], partitions=1)
+    assert fold_all({}, validated.arrivals, DAY_MS).changed["ana"].likes[0].video_id == "not uploaded yet"
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_an_event_about_a_video_that_nobody_knows_is_taken_in() -> None:
     ids=["the last of two keys counts", "unknown fields are passed over", "white space around"],
 )
 def test_what_is_odd_but_allowed_is_taken_in(value: bytes) -> None:
-    reading = read_feedback([Record("f.feedback.v1", 0, 0, NOON, None, value, ())], partitions=1)
-    assert [arrival.event.user_id for arrival in reading.arrivals] == ["ana"]
+    validated = read_feedback([Record("f.feedback.v1", 0, 0, NOON, None, value, ())], partitions=1)
+    assert [arrival.event.user_id for arrival in validated.arrivals] == ["ana"]
 
 
 @pytest.mark.parametrize("headers", [(("x", b"y"),) * 10_000, (("ce_id", None), ("content-type", None))])
 def test_headers_that_say_nothing_are_passed_over(headers: hostile_records.Headers) -> None:
     event = liked("ana", "v")
-    reading = read_feedback([good(event, 0)._replace(headers=headers)], partitions=1)
-    assert [arrival.event for arrival in reading.arrivals] == [event]
+    validated = read_feedback([good(event, 0)._replace(headers=headers)], partitions=1)
+    assert [arrival.event for arrival in validated.arrivals] == [event]
 
 
 LONG = b"e" * 300
@@ -116,8 +116,8 @@ LONG = b"e" * 300
 def test_an_event_id_that_does_not_come_from_the_event_is_no_longer_than_one_that_does(
     value: bytes, headers: hostile_records.Headers
 ) -> None:
-    reading = read_feedback([Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)], partitions=1)
-    assert [letter.reason for letter in reading.letters] == [Reason.SCHEMA]
+    validated = read_feedback([Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)], partitions=1)
+    assert [letter.reason for letter in validated.dead_letters] == [Reason.SCHEMA]
 
 
 # --- the same through running agents; test_agents.py sends a thousand events without headers ---------

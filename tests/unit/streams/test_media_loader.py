@@ -38,14 +38,14 @@ async def test_each_upload_gets_its_own_content_in_order(contents: MediaLoader) 
     assert gone is None and text is None
     assert silent is not None and silent.frames is not None and silent.sound is None
     assert [one.duration_ms for one in (good, silent)] == [pytest.approx(1000, abs=100)] * 2
-    assert seen.letters == []
+    assert seen.dead_letters == []
 
 
 async def test_what_cannot_be_read_is_a_dead_letter_and_the_video_stays(contents: MediaLoader) -> None:
     batch = [uploaded("a", media_uri="noise.mp4"), uploaded("b", media_uri="https://elsewhere.example/v.mp4")]
     seen = await contents.load_batch([(record(at), one) for at, one in enumerate(batch)])
-    assert [letter.reason for letter in seen.letters] == [Reason.MEDIA, Reason.URL_FORBIDDEN]
-    assert [letter.offset for letter in seen.letters] == [0, 1]
+    assert [letter.reason for letter in seen.dead_letters] == [Reason.MEDIA, Reason.URL_FORBIDDEN]
+    assert [letter.offset for letter in seen.dead_letters] == [0, 1]
     assert all(one is not None and one.frames is None and one.sound is None for one in seen.contents)
 
 

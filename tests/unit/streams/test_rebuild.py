@@ -14,8 +14,8 @@ from ranker.library.library import VideoLibrary
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
-from streams.operations.snapshot import outdated, present
-from streams.qdrant.rebuild import fill
+from streams.operations.rebuild import fill
+from streams.operations.snapshot import outdated_notice, with_current_vectors
 from tests.support.events import NOON, encoded, withdrawn
 from tests.support.models import built_in, real_models
 
@@ -96,10 +96,10 @@ def test_pictures_of_another_precision_are_not_of_this_version() -> None:
 
 def test_questions_are_answered_by_vectors_of_the_present_version_alone() -> None:
     video = described("v1")
-    made = present(video, NEW, INT8)
-    assert made == with_fusion_version(video, NEW, INT8) and present(made, NEW, INT8) is made
-    assert present(described("v1", by=NEW, models="0123456789abcdef"), OLD, INT8).vectors == {}
-    fp32 = present(video, NEW, FP32)
+    made = with_current_vectors(video, NEW, INT8)
+    assert made == with_fusion_version(video, NEW, INT8) and with_current_vectors(made, NEW, INT8) is made
+    assert with_current_vectors(described("v1", by=NEW, models="0123456789abcdef"), OLD, INT8).vectors == {}
+    fp32 = with_current_vectors(video, NEW, FP32)
     assert sorted(fp32.vectors) == ["audio", "retrieval", "text"]
     assert fp32.vectors[RETRIEVAL] == with_fusion_version(video, NEW, FP32).vectors[RETRIEVAL]
 
@@ -107,7 +107,7 @@ def test_questions_are_answered_by_vectors_of_the_present_version_alone() -> Non
 def test_videos_that_other_models_described_are_counted() -> None:
     gallery = VideoLibrary()
     gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="0123456789abcdef")])
-    assert outdated(gallery, INT8).startswith("1 of 3 videos have vectors of other models")
-    assert outdated(gallery, FP32).startswith("3 of 3 ")
+    assert outdated_notice(gallery, INT8).startswith("1 of 3 videos have vectors of other models")
+    assert outdated_notice(gallery, FP32).startswith("3 of 3 ")
     gallery.take([withdrawn("ccc", NOON + 1)])
-    assert outdated(gallery, INT8) == ""
+    assert outdated_notice(gallery, INT8) == ""

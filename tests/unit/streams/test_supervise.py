@@ -79,3 +79,10 @@ def test_agents_get_the_settings_that_flags_have_changed(tmp_path: Path):
     environ = supervise.environment(settings)
     assert (environ["FRESHET_PREFIX"], environ["FRESHET_DATA_DIR"]) == ("mine.", str(tmp_path))
     assert environ["FRESHET_QDRANT_API_KEY"] == ""  # whatever stands around us
+
+
+def test_agents_get_a_setting_by_its_current_name_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_LETTERS_ALARM", "0.5")
+    environ = supervise.environment(CACHE.settings.model_copy(update={"dead_letter_alarm_ratio": 0.5}))
+    assert environ["FRESHET_DEAD_LETTER_ALARM_RATIO"] == "0.5"
+    assert "FRESHET_LETTERS_ALARM" not in environ  # or each of them would repeat the notice

@@ -15,9 +15,9 @@ from ranker.training.fusion import Watched
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.cli.train import again
+from streams.cli.train import train_repeatedly
 from streams.errors import OperatorError
-from streams.operations.train_fusion import Outcome, learn_fusion
+from streams.operations.train_fusion import Outcome, train_fusion
 from tests.support.events import minute
 from tests.support.models import built_in, real_models
 
@@ -64,29 +64,29 @@ def test_the_first_weights_are_kept_and_the_same_again_change_nothing(
     settings: Settings, gallery: VideoLibrary
 ) -> None:
     log, path = watches(1, of_kind=True), settings.data_dir / "fusion" / ATTENTION
-    first = learn_fusion(settings, gallery, log, print)
+    first = train_fusion(settings, gallery, log, print)
     assert first.replaced and first.old is None and first.new > first.mean
     assert read_attention(path).version == first.version and list(path.parent.iterdir()) == [path]
     kept = path.stat().st_mtime_ns
-    second = learn_fusion(settings, gallery, log, print)
+    second = train_fusion(settings, gallery, log, print)
     assert not second.replaced and second.old == second.new == first.new
     assert second.version == first.version and path.stat().st_mtime_ns == kept
 
 
 def test_weights_that_the_newest_pairs_do_not_speak_for_stay_out(settings: Settings, gallery: VideoLibrary) -> None:
     good, noise = watches(1, of_kind=True), watches(2, of_kind=False)
-    before = learn_fusion(settings, gallery, good, print)
+    before = train_fusion(settings, gallery, good, print)
     newest = [one for one in good if one.at_ms >= minute(100 * 630)]
-    after = learn_fusion(settings, gallery, [one for one in noise if one.at_ms < minute(100 * 630)] + newest, print)
+    after = train_fusion(settings, gallery, [one for one in noise if one.at_ms < minute(100 * 630)] + newest, print)
     assert after.old == before.new and after.new < before.new and not after.replaced
     assert "no better" in str(after) and after.version == before.version
-    back = learn_fusion(settings, gallery, good, print)
+    back = train_fusion(settings, gallery, good, print)
     assert back.version == before.version
 
 
 def test_better_weights_take_the_place_of_worse_ones(settings: Settings, gallery: VideoLibrary) -> None:
-    worse = learn_fusion(settings, gallery, watches(2, of_kind=False), print)
-    better = learn_fusion(settings, gallery, watches(1, of_kind=True), print)
+    worse = train_fusion(settings, gallery, watches(2, of_kind=False), print)
+    better = train_fusion(settings, gallery, watches(1, of_kind=True), print)
     assert better.old is not None and better.new > better.old and better.replaced
     assert read_attention(settings.data_dir / "fusion" / ATTENTION).version == better.version != worse.version
 
@@ -102,30 +102,30 @@ def test_weights_that_cannot_be_compared_are_said_and_replaced(
     else:
         np.savez(path, map_text=np.zeros((3, 256), np.float32), gate_text=np.zeros(4, np.float32))
     said: list[str] = []
-    learned = learn_fusion(settings, gallery, watches(1, of_kind=True), said.append)
+    learned = train_fusion(settings, gallery, watches(1, of_kind=True), said.append)
     assert learned.replaced and learned.old is None
     assert [line for line in said if line.startswith("not compared: ")]
 
 
 def test_a_log_that_says_too_little_is_refused_and_the_weights_stay(settings: Settings, gallery: VideoLibrary) -> None:
     with pytest.raises(OperatorError, match="200 and 20 are the least"):
-        learn_fusion(settings, gallery, watches(1, of_kind=True)[:300], print)
+        train_fusion(settings, gallery, watches(1, of_kind=True)[:300], print)
     assert not (settings.data_dir / "fusion").exists()
 
 
 def test_what_other_models_made_is_not_learned_from(settings: Settings, gallery: VideoLibrary, tmp_path: Path) -> None:
     log, said = watches(1, of_kind=True), list[str]()
-    with_fp32 = learn_fusion(settings, described(pictures="fp32"), log, said.append)
+    with_fp32 = train_fusion(settings, described(pictures="fp32"), log, said.append)
     assert f"{VIDEOS} of {VIDEOS} videos have vectors of other models" in said[0] and "freshet backfill" in said[0]
     bare = VideoLibrary()
     bare.take([replace(one, vectors={"text": one.vectors["text"]}) for one in gallery.videos.values()])
-    alone = learn_fusion(settings.model_copy(update={"data_dir": tmp_path / "alone"}), bare, log, print)
+    alone = train_fusion(settings.model_copy(update={"data_dir": tmp_path / "alone"}), bare, log, print)
     assert with_fp32.version == alone.version and (with_fp32.new, with_fp32.mean) == (alone.new, alone.mean)
 
 
 def test_where_other_models_described_all_a_backfill_comes_first(settings: Settings) -> None:
     with pytest.raises(OperatorError, match=f"holds 0 pairs .* {VIDEOS} of {VIDEOS} videos .* run `freshet backfill`"):
-        learn_fusion(settings, described(models="0123456789abcdef"), watches(1, of_kind=True), print)
+        train_fusion(settings, described(models="0123456789abcdef"), watches(1, of_kind=True), print)
     assert not (settings.data_dir / "fusion").exists()
 
 
@@ -145,7 +145,7 @@ def test_rounds_outlive_a_broker_that_goes_away_and_end_where_models_are_missing
         raise faults.pop(0)
 
     with pytest.raises(ModelError, match="no file"):
-        again(learn, every=1e-9)
+        train_repeatedly(learn, every=1e-9)
     said = capsys.readouterr().err
     assert said.count("the next round begins") == 3
     assert "Too short." in said and "KafkaException" in said and "TimeoutError" in said

@@ -12,7 +12,7 @@ from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
 from streams.encoding.fetch import Rules
 from streams.encoding.local_files import UrlForbidden
-from streams.encoding.media_loader import FetchedMedia, content_of, limits_of
+from streams.encoding.media_loader import FetchedMedia, fetch_media, limits_of
 from tests.support.clips import clip, still
 from tests.support.media_asserts import frames_of
 
@@ -27,7 +27,7 @@ async def found(
     root: Path, reader: MediaReader, media_uri: str | None, thumbnail_uri: str | None = None
 ) -> FetchedMedia:
     upload = Upload(video_id="v7", at_ms=1650000000000, title="x", media_uri=media_uri, thumbnail_uri=thumbnail_uri)
-    return await content_of(upload, Rules(hosts(""), root, 10_000_000, 10.0), reader.read)
+    return await fetch_media(upload, Rules(hosts(""), root, 10_000_000, 10.0), reader.read)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ranker.profile.codec import pack
 from streams.operations import erasure_audit
-from streams.operations.user_id_scan import contains_user_id, lines_naming
+from streams.operations.user_id_scan import contains_user_id, lines_with_user_id
 from tests.support.events import after, watched
 
 PROFILE = pack(after(watched("ana", "u42", event_id="u42-1")))
@@ -67,11 +67,11 @@ def test_odd_ids_are_found_however_they_are_written(user_id: str) -> None:
 def test_lines_of_a_file_name_a_person_as_a_word(tmp_path: Path) -> None:
     file = tmp_path / "some.log"
     file.write_text('seen u42.\nseen u421\nkey=u42\n{"who":"\\u00754\\u0032"}\nxu42 u42-1 u42_1\n', "utf-8")
-    assert list(lines_naming(file, "u42")) == [1, 3, 4]
+    assert list(lines_with_user_id(file, "u42")) == [1, 3, 4]
 
 
 async def test_every_payload_of_an_index_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasure_audit, "PAGE", 2)
+    monkeypatch.setattr(erasure_audit, "PAGE_SIZE", 2)
     client = AsyncQdrantClient(location=":memory:")
     await client.create_collection("videos", models.VectorParams(size=2, distance=models.Distance.COSINE))
     payloads = [{"creator_id": f"u4{n}", "tags": ["u42"] if n == 5 else []} for n in range(7)]

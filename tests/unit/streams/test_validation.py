@@ -1,4 +1,4 @@
-"""The guard: envelopes, headers and wrong partitions; tests/unit/streams/test_hostile_input.py has what it refuses."""
+"""Validation: envelopes, headers and wrong partitions; tests/unit/streams/test_hostile_input.py has what it rejects."""
 
 import json
 from typing import NamedTuple
@@ -30,13 +30,13 @@ class Read(NamedTuple):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_header_without_a_value_is_as_good_as_none(name: str) -> None:
-    reading = read_feedback([Read(GOOD, ((name, None),))], partitions=1)
-    assert [arrival.event for arrival in reading.arrivals] == [watched("ana", "v1", event_id="e1")]
+    validated = read_feedback([Read(GOOD, ((name, None),))], partitions=1)
+    assert [arrival.event for arrival in validated.arrivals] == [watched("ana", "v1", event_id="e1")]
 
 
 def test_an_event_may_have_unknown_fields_that_an_envelope_has_too() -> None:
-    reading = read_feedback([Read(GOOD[:-1] + b',"specversion":"7"}')], partitions=1)
-    assert not reading.letters
+    validated = read_feedback([Read(GOOD[:-1] + b',"specversion":"7"}')], partitions=1)
+    assert not validated.dead_letters
 
 
 @pytest.mark.parametrize("field", ["user_id", "video_id", "event_id"])
@@ -47,7 +47,7 @@ def test_a_control_character_in_any_id_is_found_however_it_is_written(field: str
     if sign > " ":  # JSON wants the others escaped
         values.append(json.dumps(event, ensure_ascii=False).encode())
     for value in values:
-        (found,) = read_feedback([Read(value)], partitions=1).letters
+        (found,) = read_feedback([Read(value)], partitions=1).dead_letters
         assert (found.reason.value, found.detail) == ("schema", f"$.{field} holds a control character")
 
 
@@ -57,21 +57,21 @@ def test_ids_of_any_script_are_taken() -> None:
     assert arrival.event == event
 
 
-def test_more_people_than_are_remembered_are_at_home_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "HOMES", 3)
+def test_more_users_than_are_cached_have_the_right_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "CACHED_USERS", 3)
     people = [f"u{number}" for number in range(40)]
     records = [Read(feedback.encode(watched(one, "v1")), partition=partition_of(one.encode(), 7)) for one in people * 2]
-    reading = read_feedback(records, partitions=7)
-    assert [arrival.event.user_id for arrival in reading.arrivals] == people * 2
+    validated = read_feedback(records, partitions=7)
+    assert [arrival.event.user_id for arrival in validated.arrivals] == people * 2
     moved = [record._replace(partition=(record.partition + 1) % 7) for record in records]
     assert len(read_feedback(moved, partitions=7).misrouted) == len(moved)
 
 
-def test_what_lies_on_a_wrong_partition_is_sent_on_once() -> None:
+def test_a_record_on_a_wrong_partition_is_rerouted_once() -> None:
     (again,) = read_feedback([Read(GOOD, partition=6)], partitions=1).misrouted
     moved = Read(again.value, tuple(again.headers), again.key, partition=6)
-    reading = read_feedback([moved], partitions=1)
-    assert [letter.reason.value for letter in reading.letters] == ["key_mismatch"]
+    validated = read_feedback([moved], partitions=1)
+    assert [one.reason.value for one in validated.dead_letters] == ["key_mismatch"]
 
 
 def test_an_upload_is_read() -> None:

@@ -20,7 +20,7 @@ from streams.ranking.shared_state import SharedState
 HELD = """
 import ctypes, signal
 from streams.worker import run as worker
-worker.STOP_S, worker.FROZEN_S = 0.2, 0.3
+worker.STOP_TIMEOUT_S, worker.FROZEN_S = 0.2, 0.3
 worker.faust.Worker._schedule_shutdown = lambda *_: ctypes.PyDLL(None).sleep(60)  # and no other thread gets a turn
 worker.Worker._schedule_shutdown(worker.Worker.__new__(worker.Worker), signal.SIGTERM)
 """
@@ -51,7 +51,7 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 
     monkeypatch.setattr(faust_consumer.Consumer, "on_stop", committed)
     consumer = Consumer.__new__(Consumer)
-    consumer._news, consumer._done = [], {TP("feedback.v1", 0): 7}
+    consumer._rebalances, consumer._done = [], {TP("feedback.v1", 0): 7}
     consumer._client = client = Client(consumer._on_revoke)
     asyncio.run(consumer.on_stop())
     assert client.calls == ["unsubscribe", "poll", "poll", "close"]  # no commit besides the one that Faust asks for
@@ -60,7 +60,7 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 async def test_after_a_long_silence_the_group_is_joined_with_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Client(lambda *_: None), Client(lambda *_: None)
     consumer = Consumer.__new__(Consumer)
-    consumer._news, consumer._done, consumer._reads, consumer._lost_s = [], {}, ["feedback.v1"], None
+    consumer._rebalances, consumer._done, consumer._topics, consumer._lost_s = [], {}, ["feedback.v1"], None
     consumer._client = old
 
     async def connect() -> None:
@@ -69,15 +69,15 @@ async def test_after_a_long_silence_the_group_is_joined_with_another_client(monk
     monkeypatch.setattr(consumer, "on_start", connect)
     consumer._on_lost(old, old.assignment())
     assert consumer._lost_s is not None
-    await consumer._begin_anew()
+    await consumer._rejoin()
     while "close" not in old.calls:  # noqa: ASYNC110  # in a thread
         await asyncio.sleep(0.01)
     assert new.calls == ["subscribe"]
     consumer._on_assign(old, old.assignment())  # what the old one still says counts for nothing
     consumer._on_revoke(old, old.assignment())
-    assert [what for what, _ in consumer._news] == ["revoked"] and "commit" not in old.calls
+    assert [what for what, _ in consumer._rebalances] == ["revoked"] and "commit" not in old.calls
     consumer._on_assign(new, new.assignment())
-    assert consumer._lost_s is None and [what for what, _ in consumer._news] == ["revoked", "assigned"]
+    assert consumer._lost_s is None and [what for what, _ in consumer._rebalances] == ["revoked", "assigned"]
 
 
 class Deaf:

@@ -31,7 +31,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASURES
 from streams.dead_letters.validation import FUTURE_MS, ORIGIN
 from streams.kafka.records import Record
-from streams.profiles.erasure import erased_letters, read_erasures
+from streams.profiles.erasure import erased_dead_letters, read_erasures
 from streams.ranking.shared_state import SharedState
 from streams.ranking.step import RankStep
 from tests.support.catalogues import LATER, catalogue_of, home_feed, ids, kitchen_and_garden
@@ -165,7 +165,7 @@ def test_an_erasure_is_read_also_without_a_key_and_as_a_cloud_event() -> None:
     cloud = json.dumps({"specversion": "1.0", "id": "1", "type": "x.v1", "data": json.loads(saying())}).encode()
     reading = read_erasures([erasure_record(saying(), None), erasure_record(cloud)], 4)
     assert reading.erasures == [Erasure(user_id="ana", at_ms=NOON)] * 2
-    assert not reading.letters
+    assert not reading.dead_letters
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_an_erasure_is_read_also_without_a_key_and_as_a_cloud_event() -> None:
 )
 def test_an_erasure_that_cannot_be_used_has_its_reason(value: bytes | None, key: str, reason: Reason) -> None:
     reading = read_erasures([erasure_record(value, key)], 4)
-    assert [one.reason for one in reading.letters] == [reason]
+    assert [one.reason for one in reading.dead_letters] == [reason]
     assert not reading.erasures
 
 
@@ -198,7 +198,7 @@ def test_an_erasure_on_the_wrong_partition_is_sent_on_once() -> None:
     (again,) = read_erasures([wrong], 4).misrouted
     assert (again.key, again.value) == (b"ana", wrong.value)
     assert dict(again.headers)[ORIGIN] == f"{wrong.topic}/{wrong.partition}/7".encode()
-    (one,) = read_erasures([wrong._replace(headers=again.headers)], 4).letters
+    (one,) = read_erasures([wrong._replace(headers=again.headers)], 4).dead_letters
     assert one.reason == Reason.KEY_MISMATCH
 
 
@@ -207,7 +207,7 @@ def test_the_dead_letter_of_an_erased_person_holds_nothing_of_them() -> None:
     record = Rec(
         "freshet.feedback.v1", 0, 0, NOON, b"person-ana", feedback.encode(event), [("ce_subject", b"person-ana")]
     )
-    (one,) = erased_letters([record, record._replace(offset=1)], arrivals([event]))
+    (one,) = erased_dead_letters([record, record._replace(offset=1)], arrivals([event]))
     written = dead_letters.letter_headers(one, "0")
     assert (one.key, one.value, one.reason, one.offset) == (None, b"", Reason.ERASED, 0)
     assert not any(b"person-ana" in value for _, value in written)
@@ -233,14 +233,16 @@ def test_an_event_refused_for_an_erasure_is_not_held_against_the_profile() -> No
 
 
 def refusal(record: Rec) -> list[tuple[str, bytes]]:
-    (one,) = erased_letters([record], [Arrival(feedback.decode(record.value or b""), record.topic, 0, record.offset)])
+    (one,) = erased_dead_letters(
+        [record], [Arrival(feedback.decode(record.value or b""), record.topic, 0, record.offset)]
+    )
     return dead_letters.letter_headers(one, "0.1.0")
 
 
 def test_an_erasure_on_the_wrong_partition_has_to_come_again() -> None:
     log = good_log()
     wrong = put(log, ERASURES, "ana", saying(), partition=(home("ana") + 1) % 4)
-    assert said(log) == ["is on the wrong partition and was not sent on"]
+    assert said(log) == ["is on the wrong partition and was not rerouted"]
     origin = f"{wrong.topic}/{wrong.partition}/{wrong.offset}".encode()
     put(log, ERASURES, "ana", saying(), headers=[(ORIGIN, origin)])
     assert breaches(log) == []
@@ -253,7 +255,7 @@ def test_nobody_is_answered_for_what_was_erased_after_the_null_slate() -> None:
     put(log, topics.RECOMMENDATIONS, "ben", None, minute(3) + 1)
     assert breaches(log) == []
     log[topics.RECOMMENDATIONS].append(record._replace(offset=record.offset + 2))
-    assert said(log) == ["it answers an event from before its person's erasure, after the null slate"]
+    assert said(log) == ["its trigger is from before its person's erasure, and it follows the null slate"]
 
 
 async def test_a_slate_in_flight_leaves_without_what_was_withdrawn_and_not_at_all_after_an_erasure() -> None:

@@ -63,9 +63,9 @@ def first_item(**fields: Any) -> Callable[[Recommendation], Recommendation]:
         (replaced(recommendation_id="r1"), "recommendation_id r1 is not the UUIDv5"),
         (replaced(user_id="eve"), "its key is not eve"),
         (replaced(items=[]), "does not decode"),
-        (replaced(version=1, recommendation_id=recommendation_id("ben", 1)), "comes again with another trigger"),
+        (replaced(version=1, recommendation_id=recommendation_id("ben", 1)), "is repeated with another trigger"),
         (first_item(rank=2), "the ranks are not 1, 2, 3"),
-        (first_item(video_id="v3"), "a video stands there twice"),
+        (first_item(video_id="v3"), "a video is on it twice"),
         (first_item(video_id="v1"), "v1 was seen before"),
         (first_item(video_id="v0"), "v0 was seen before"),
         (first_item(video_id="v99"), "v99 is not in features.v1"),
@@ -79,9 +79,13 @@ def test_a_slate_that_breaks_a_rule_is_found(change: Callable[[Recommendation], 
 
 @pytest.mark.parametrize(
     ("trigger", "sentence"),
-    [({"offset": 7}, "is no event of ben"), ({"partition": 9}, "is no event of ben"), ({"topic": "x"}, "is on x")],
+    [
+        ({"offset": 7}, "is not an accepted event of ben"),
+        ({"partition": 9}, "is not an accepted event of ben"),
+        ({"topic": "x"}, "is on x"),
+    ],
 )
-def test_a_trigger_that_is_none_is_found(trigger: dict[str, Any], sentence: str) -> None:
+def test_a_trigger_that_is_no_event_is_found(trigger: dict[str, Any], sentence: str) -> None:
     log = with_last_slate(
         lambda slate: msgspec.structs.replace(slate, trigger=msgspec.structs.replace(slate.trigger, **trigger))
     )
@@ -106,7 +110,7 @@ def test_somebody_elses_event_is_no_trigger() -> None:
     trigger = msgspec.structs.replace(slate.trigger, offset=log[topics.FEEDBACK][-1].offset)
     wrong = msgspec.structs.replace(slate, trigger=trigger)
     log[topics.RECOMMENDATIONS][-1] = record._replace(value=recommendations.encode(wrong))
-    assert any("is no event of ben" in what for what in said(log))
+    assert any("is not an accepted event of ben" in what for what in said(log))
 
 
 def test_more_items_than_a_slate_has_are_found() -> None:
@@ -130,7 +134,7 @@ def test_versions_may_repeat_but_not_go_back() -> None:
     assert said(log) == ["version 1 comes after version 2"]
 
 
-def test_an_erased_person_has_a_null_slate_and_starts_anew() -> None:
+def test_an_erased_person_has_a_null_slate_and_starts_from_scratch() -> None:
     log = good_log()
     put(log, topics.RECOMMENDATIONS, "ben", None, minute(3))
     put(log, topics.ERASURES, "ben", b'{"user_id":"ben","at_ms":%d}' % minute(3))

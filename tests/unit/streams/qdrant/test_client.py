@@ -216,7 +216,7 @@ async def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(
 async def test_a_server_without_conditional_writes_is_refused(version: str) -> None:
     async with running(QdrantStub(version)) as old:
         index = QdrantIndex(connect(old.url), "videos", DIM, ENCODER)
-        with pytest.raises(IndexRefused, match=f"Qdrant {version} does not do"):
+        with pytest.raises(IndexRefused, match=f"Qdrant {version} is not supported"):
             await index.start()
         await index.close()
 
@@ -270,7 +270,7 @@ async def test_no_url_means_no_server() -> None:
 
 async def test_a_vector_that_is_none_is_refused(served: QdrantIndex) -> None:
     for bad in (np.full(DIM, np.nan, np.float32), np.zeros(DIM + 1, np.float32)):
-        with pytest.raises(ValueError, match="video v1: a retrieval vector of shape"):
+        with pytest.raises(ValueError, match="video v1 has a retrieval vector of shape"):
             await served.upsert([video("v1", bad)])
         with pytest.raises(ValueError, match="finite rows of 16"):
             await served.near(bad[None], 3)

@@ -22,10 +22,10 @@ from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
-from streams.operations.search import beside
+from streams.operations.rebuild import fill
+from streams.operations.search import similar_in
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
-from streams.qdrant.rebuild import fill
 from tests.support.events import NOON, withdrawn
 from tests.support.indexed_videos import OPENAPI, assert_published
 from tests.support.models import built_in
@@ -104,7 +104,7 @@ async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, 
     gallery = some()
     await fill(index, gallery, NOW, BUILT_IN, lambda *_: None)
     for where in (SearchFilter(), SearchFilter(languages=("de",)), SearchFilter(exclude=frozenset({"v1"}))):
-        assert told(await beside(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
+        assert told(await similar_in(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
     assert told(await index.find(words, 20, name=name)) == told(gallery.near(words, name, 20))
 
@@ -116,9 +116,9 @@ async def test_a_missing_modality_is_absent_and_the_video_is_found_by_the_others
     query = np.ones(MODALITIES["audio"], np.float32)
     assert [hit.video.video_id for hit in await index.find(query, 5, name="audio")] == ["v1"]
     with pytest.raises(OperatorError, match="'v2' has no audio vector of the present models; it has: fused, text"):
-        await beside(index, "v2", "audio", 5, SearchFilter())
+        await similar_in(index, "v2", "audio", 5, SearchFilter())
     with pytest.raises(IndexUnavailable, match="does not hold 'v3'"):
-        await beside(index, "v3", "text", 5, SearchFilter())
+        await similar_in(index, "v3", "text", 5, SearchFilter())
 
 
 async def test_a_later_upload_without_sound_has_none_any_more(index: QdrantIndex) -> None:
@@ -188,9 +188,9 @@ async def test_what_cannot_answer_is_told_with_what_to_do(stub: QdrantStub) -> N
         with pytest.raises(
             IndexUnavailable, match="no videos in freshet-videos-fused-3-256-layout2: `freshet rebuild`"
         ):
-            await nobody.look()
+            await nobody.require_videos()
         made = await open_index(settings, DIM, "fused@3")
         await made.close()
     await put(nobody, described(1))
-    await nobody.look()
+    await nobody.require_videos()
     await nobody.close()

@@ -1,4 +1,4 @@
-"""The agents by name, in the order of the data."""
+"""The consumer groups: one for each agent, in the order of the data."""
 
 from enum import StrEnum
 

@@ -113,6 +113,8 @@ class Health:
         progress = consumer.polls, self._app.producer.flushes
         if idle or kept or not consumer.flowing or progress != self._progress:
             self._progress, self._moved_s = progress, now
+        if self._beat_s is None and consumer.flowing:  # the first poll may hold the loop before its first beat
+            self._beat_s = now
         if self._beat_s is not None and now - self._beat_s > self._limit_s:
             return f"the event loop has stood still for {now - self._beat_s:.0f} s"
         generation = self._app.consumer_generation_id

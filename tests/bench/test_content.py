@@ -15,7 +15,6 @@ from encoders.modalities.text import TextEncoder
 from tests.bench import cold_start, compression, gpu, languages
 from tests.bench.films import Shelf, read
 from tests.bench.titles import ENGLISH, NAMES, titles
-from tests.support.models import real_models
 from tests.support.paths import ROOT
 
 GENRES = ("Action|Crime", "Animation|Children")
@@ -39,11 +38,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shelf(folder: Path) -> Shelf:
     return read(folder)
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
 
 
 # films

@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 
 from encoders.base import Encoder, Vectors
-from encoders.modalities.audio import RATE, AudioEncoder
-from encoders.modalities.image import ImageEncoder
+from encoders.modalities.audio import RATE
 from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
-from tests.support.models import TITLES, chirp, made_up_frames, real_models
+from tests.support.models import TITLES, chirp, made_up_frames
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder[Any])
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-@pytest.fixture(scope="module")
-def text(models: Path) -> TextEncoder:
-    return TextEncoder(models, provider="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +23,6 @@ def exact(models: Path) -> TextEncoder:
 @pytest.fixture(scope="module")
 def int8(models: Path) -> TextEncoder:
     return TextEncoder(models, provider="cpu", precision="int8")
-
-
-@pytest.fixture(scope="module")
-def image(models: Path) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu")
-
-
-@pytest.fixture(scope="module")
-def image_int8(models: Path) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu", precision="int8")
-
-
-@pytest.fixture(scope="module")
-def audio(models: Path) -> AudioEncoder:
-    return AudioEncoder(models, provider="cpu")
 
 
 class Modality(NamedTuple):
@@ -74,7 +48,14 @@ SOUNDS = Modality(
     silent=[np.zeros(0, np.float32), np.zeros(5 * RATE, np.float32), np.full(RATE, 1e-6, np.float32)],
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
-MODALITIES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
+MODALITIES = {
+    "text": WORDS,
+    "exact": WORDS,
+    "int8": WORDS,
+    "image": PICTURES,
+    "image_int8": PICTURES,
+    "audio": SOUNDS,
+}
 
 
 @pytest.fixture(params=list(MODALITIES))

@@ -1,7 +1,6 @@
 """Topics on the broker: what differs, what may be put right, and what is refused."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -11,7 +10,7 @@ from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, Topic
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker
-from tests.support.brokers import broker_in, settings_for
+from tests.support.brokers import settings_for
 
 SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
 
@@ -51,15 +50,9 @@ def test_nothing_shrinks():
     assert actions(FEEDBACK, found(FEEDBACK, replication=3)) == [("replication", "refuse")]
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    with broker_in(tmp_path_factory.mktemp("topics")) as broker:
-        yield broker
-
-
 @pytest.mark.connected
-def test_a_second_apply_does_nothing(kafka: LocalBroker):
-    settings = settings_for(kafka, prefix="twice.", partitions=3)
+def test_a_second_apply_does_nothing(broker: LocalBroker):
+    settings = settings_for(broker, prefix="twice.", partitions=3)
     with pytest.raises(OperatorError, match=r"twice\.feedback\.v1: topic is missing, .* \(and 10 more\)"):
         topic_admin.check(settings)
     said: list[str] = []
@@ -73,10 +66,10 @@ def test_a_second_apply_does_nothing(kafka: LocalBroker):
 
 
 @pytest.mark.connected
-def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
-    settings = settings_for(kafka, prefix="made.", partitions=3)
+def test_topics_are_made_as_they_are_declared(broker: LocalBroker):
+    settings = settings_for(broker, prefix="made.", partitions=3)
     topic_admin.apply(settings, lambda _: None)
-    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
         names = [topic.full("made.") for topic in TOPICS]
         assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
         resource = ConfigResource(ConfigResourceType.TOPIC, "made.recommendations.v1")
@@ -86,10 +79,10 @@ def test_topics_are_made_as_they_are_declared(kafka: LocalBroker):
 
 
 @pytest.mark.connected
-def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker):
-    settings = settings_for(kafka, prefix="hand.")
+def test_what_somebody_changed_by_hand_is_found_and_put_right(broker: LocalBroker):
+    settings = settings_for(broker, prefix="hand.")
     topic_admin.apply(settings, lambda _: None)
-    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
         by_hand = {"retention.ms": "1000", "flush.ms": "60000"}
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1", configs=by_hand)])
     end = time.monotonic() + 10
@@ -99,16 +92,16 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(kafka: LocalBroker
     assert (difference.field, difference.there, difference.action) == ("retention.ms", "1000", "alter")
     assert topic_admin.apply(settings, lambda _: None) == []
     assert topic_admin.plan(settings) == []
-    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
         resource = ConfigResource(ConfigResourceType.TOPIC, "hand.feedback.v1")
         kept = client.describe_configs([resource])["topic"]["hand.feedback.v1"]
     assert kept["flush.ms"]["value"] == "60000"  # what Freshet does not declare is left alone
 
 
 @pytest.mark.connected
-def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(kafka: LocalBroker):
-    topic_admin.apply(settings_for(kafka, prefix="grow.", partitions=2), lambda _: None)
-    grown = settings_for(kafka, prefix="grow.", partitions=3)
+def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(broker: LocalBroker):
+    topic_admin.apply(settings_for(broker, prefix="grow.", partitions=2), lambda _: None)
+    grown = settings_for(broker, prefix="grow.", partitions=3)
     refused = topic_admin.apply(grown, lambda _: None)
     assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
     left = {difference.topic for difference in topic_admin.plan(grown)}
@@ -117,13 +110,13 @@ def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_th
 
 
 @pytest.mark.connected
-def test_the_broker_makes_no_topic_by_itself(kafka: LocalBroker):
+def test_the_broker_makes_no_topic_by_itself(broker: LocalBroker):
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 
-    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, max_block_ms=1500)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, max_block_ms=1500)
     with pytest.raises(KafkaError):
         producer.send("nobody.made.me", b"x").get(2)
     producer.close(timeout=1)
-    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
         assert "nobody.made.me" not in client.list_topics()

@@ -15,12 +15,17 @@ from streams.local.broker import LocalBroker, local_broker
 CACHE = load({}, {k: v for k, v in os.environ.items() if k in ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")}, None)
 
 
-@contextmanager
-def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[LocalBroker]:
-    """Run a broker with its data in the folder; the test is skipped where Java or Maven is missing."""
+def needs_java_and_maven() -> None:
+    """Skip the test where one of them is missing."""
     for program in ("java", "mvn"):
         if not shutil.which(program):
             pytest.skip(f"a local Kafka needs {program}")
+
+
+@contextmanager
+def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[LocalBroker]:
+    """Run a broker with its data in the folder; the test is skipped where Java or Maven is missing."""
+    needs_java_and_maven()
     with local_broker(folder, CACHE.settings.cache_dir, port, reset) as broker:
         yield broker
 

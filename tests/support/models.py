@@ -1,6 +1,6 @@
 """Makers for tests of encoders and model files: the real models, made-up titles, frames and sounds, a tiny model."""
 
-import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from encoders.base import Vectors
+from encoders.embedder import VideoEmbedder
 from encoders.modalities.audio import RATE
 from encoders.modalities.image import SIDE
 from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
-from schemas.settings.load import load
+from schemas.settings.model import Settings
+from tests.support.brokers import CACHE
 
 PARTS = [
     "street food in Osaka",
@@ -55,11 +57,17 @@ def chirp(seconds: float, start_hz: float = 200.0) -> Vectors:
     return (0.3 * np.sin(2 * np.pi * (start_hz + 300 * time) * time) + 0.1 * noise).astype(np.float32)
 
 
+@cache
 def real_models() -> Path:
     """The folder that `make setup` has filled; where it has not, the ModelError says so."""
-    folder = folder_of(load({}, os.environ, None).settings.cache_dir)
+    folder = folder_of(CACHE.settings.cache_dir)
     verify(folder)
     return folder
+
+
+def real_embedder() -> VideoEmbedder:
+    """The encoders of an encoding agent, on the CPU."""
+    return VideoEmbedder.of(Settings(cache_dir=real_models().parents[1], provider="cpu"))
 
 
 def with_one_file_changed(models: Path, folder: Path, name: str, content: bytes | None) -> Path:

@@ -21,6 +21,7 @@ class DyingOutbox(ConfirmedProducer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run it in this process."""
     app.ConfirmedProducer = DyingOutbox  # type: ignore[misc]  # the worker is the shipped one but for this
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -6,7 +6,6 @@ Its first fold never ends, and keeps the event loop (`block`) or only its poll (
 
 import asyncio
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,11 @@ async def _block(*_: Any) -> None:
     time.sleep(3600)  # noqa: ASYNC251  # that is the fault
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "recover":
+def main(how: str) -> None:
+    """Run it in this process."""
+    if how == "recover":
         ProfileStore.recover = _wait  # type: ignore[method-assign]
         health.LONGEST_RECOVERY_S = 5.0
     else:
-        agent.forget = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
+        agent.forget = {"wait": _wait, "block": _block}[how]  # type: ignore[assignment]
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -13,14 +13,8 @@ from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.command import ROOT
 from tests.support.events import uploaded
-from tests.support.models import real_models
 
 GERMAN = "Frische Nudeln selbst gemacht"
-
-
-@pytest.fixture(scope="module")
-def describer() -> VideoEmbedder:
-    return VideoEmbedder.load(real_models(), provider="cpu")
 
 
 @pytest.mark.parametrize(
@@ -39,9 +33,9 @@ def describer() -> VideoEmbedder:
     ],
 )
 def test_a_language_is_the_creators_or_that_of_title_and_description(
-    describer: VideoEmbedder, upload: dict[str, Any], language: str | None
+    embedder: VideoEmbedder, upload: dict[str, Any], language: str | None
 ) -> None:
-    (video,) = describer.features([uploaded("v7", **upload)])
+    (video,) = embedder.features([uploaded("v7", **upload)])
     assert isinstance(video, Encoded) and video.language == language
 
 

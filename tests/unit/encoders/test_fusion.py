@@ -13,20 +13,10 @@ from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import RETRIEVAL_DIM, Way, principal_directions, projected
 from encoders.fusion.weighted import EQUAL, Weighted, Weights
 from encoders.modalities.text import TextEncoder
-from tests.support.models import TITLES, real_models
+from tests.support.models import TITLES
 from tests.support.paths import DATA
 
 FILMS = DATA / "movielens-latest-small/movies.csv.gz"
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-@pytest.fixture(scope="module")
-def text(models: Path) -> TextEncoder:
-    return TextEncoder(models, provider="cpu")
 
 
 def test_an_upload_that_says_nothing_has_no_text() -> None:

@@ -13,12 +13,7 @@ from encoders.fusion.fusion import load_fusion
 from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
 from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
 from encoders.models.session import CUDA, Port, open_model
-from tests.support.models import doubling, real_models, with_one_file_changed
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
+from tests.support.models import doubling, with_one_file_changed
 
 
 def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path) -> bool:

@@ -1,6 +1,5 @@
 """An upload's media: the video, and the thumbnail where the video has no picture."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from streams.encoding.local_files import UrlForbidden
 from streams.encoding.media_loader import FetchedMedia, content_of, limits_of
 from tests.support.clips import clip, still
 from tests.support.media_asserts import frames_of, jpeg
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[MediaReader]:
-    with MediaReader() as reader:
-        yield reader
 
 
 async def found(

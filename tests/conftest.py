@@ -1,5 +1,6 @@
 """What takes seconds to make, made once a session (with xdist: once in each of its processes)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from encoders.modalities.text import TextEncoder
 from schemas.settings.model import Settings
 from streams.local.broker import LocalBroker
 from tests.support.brokers import broker_in
+from tests.support.command import Freshet
 from tests.support.models import real_embedder, real_models
 from tests.support.system import own_topics
 
@@ -29,6 +31,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
 def settings(broker: LocalBroker, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """Settings with topics of the test's own, made on the session's broker."""
     return own_topics(broker.bootstrap, tmp_path, request.node.nodeid)
+
+
+@pytest.fixture
+def freshet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Freshet:
+    """Runs commands in this process, in an empty folder and without FRESHET_ variables."""
+    for name in [name for name in os.environ if name.startswith("FRESHET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return Freshet(capsys)
 
 
 @pytest.fixture(scope="session")

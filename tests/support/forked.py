@@ -124,4 +124,4 @@ def begin(
 
 def _unbuffered(number: int) -> io.TextIOWrapper:
     """A stream that writes at once, as under PYTHONUNBUFFERED."""
-    return io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", write_through=True)  # type: ignore[arg-type]
+    return io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", write_through=True)

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
@@ -20,8 +21,8 @@ KINDS = ("AS", "CORE", "CPU", "FSIZE", "NOFILE", "NPROC")
 def act(file: FileIO, limits: Limits) -> Media:
     """Do what the file says; a deed that succeeds answers "done"."""
     order = file.read().decode()
-    {
-        "tell": echo_err,
+    deeds: dict[str, Callable[[], object]] = {
+        "tell": report_limits,
         "eat": eat,
         "spin": spin,
         "sleep": lambda: time.sleep(600),
@@ -37,11 +38,12 @@ def act(file: FileIO, limits: Limits) -> Media:
         "raise a limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
         "say much": say_much,
         "answer": lambda: None,
-    }[order]()
+    }
+    deeds[order]()
     raise MediaError("done")
 
 
-def echo_err() -> None:
+def report_limits() -> None:
     """Say what is left to this process."""
     told = {
         "limits": {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}")) for kind in KINDS},

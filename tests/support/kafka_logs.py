@@ -118,7 +118,8 @@ def good_log(prefix: str = PREFIX) -> Log:
 
 
 def breaches(log: Log, **changed: Any) -> list[Breach]:
-    facts = Facts(**{"prefix": PREFIX, "late_ms": DAY_MS, "size": 20, "partitions": SEVERAL} | changed)
+    given: dict[str, Any] = {"prefix": PREFIX, "late_ms": DAY_MS, "size": 20, "partitions": SEVERAL}
+    facts = Facts(**given | changed)
     return [one for topic in RULES for one in check(topic, log.get(topic, []), facts)]
 
 

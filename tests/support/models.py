@@ -13,7 +13,7 @@ from encoders.embedder import VideoEmbedder
 from encoders.modalities.audio import RATE
 from encoders.modalities.image import SIDE
 from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
-from schemas.settings.model import Settings
+from schemas.settings.load import load
 from tests.support.brokers import CACHE
 
 PARTS = [
@@ -67,7 +67,7 @@ def real_models() -> Path:
 
 def real_embedder() -> VideoEmbedder:
     """The encoders of an encoding agent, on the CPU."""
-    return VideoEmbedder.of(Settings(cache_dir=real_models().parents[1], provider="cpu"))
+    return VideoEmbedder.of(load({"cache_dir": real_models().parents[1], "provider": "cpu"}, {}, None).settings)
 
 
 def with_one_file_changed(models: Path, folder: Path, name: str, content: bytes | None) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.messages.recommendations import Recommendation, decode_recommendation
+from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS, Topic
 from streams.kafka import topic_admin
@@ -89,7 +90,8 @@ def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
     test  its node id
     """
     prefix = prefix_of(test)
-    settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+    folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
+    settings = load({"bootstrap": bootstrap, "prefix": prefix, **folders}, {}, None).settings
     topic_admin.apply(settings, print)
     return settings
 

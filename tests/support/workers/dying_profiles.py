@@ -23,5 +23,5 @@ class DyingOutbox(ConfirmedProducer):
 
 def main() -> None:
     """Run it in this process."""
-    app.ConfirmedProducer = DyingOutbox  # type: ignore[misc]  # the worker is the shipped one but for this
+    setattr(app, "ConfirmedProducer", DyingOutbox)  # noqa: B010  # the worker is the shipped one but for this
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -28,8 +28,8 @@ async def _block(*_: Any) -> None:
 def main(how: str) -> None:
     """Run it in this process."""
     if how == "recover":
-        ProfileStore.recover = _wait  # type: ignore[method-assign]
+        setattr(ProfileStore, "recover", _wait)  # noqa: B010  # a method takes no assignment that is typed
         health.LONGEST_RECOVERY_S = 5.0
     else:
-        agent.forget = {"wait": _wait, "block": _block}[how]  # type: ignore[assignment]
+        setattr(agent, "forget", {"wait": _wait, "block": _block}[how])  # noqa: B010
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

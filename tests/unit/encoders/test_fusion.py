@@ -179,7 +179,7 @@ def kept_neighbours(long: Vectors, short: Vectors, k: int = 10) -> float:
 @pytest.mark.skipif(not FILMS.exists(), reason=f"needs {FILMS.name}; set FRESHET_TEST_DATA")
 def test_the_projection_keeps_film_titles_neighbours_better_than_chance_does(models: Path, text: TextEncoder) -> None:
     with gzip.open(FILMS, "rt", encoding="utf-8") as stream:
-        titles = [row["title"] for row in csv.DictReader(stream)][::9]
+        titles = [row["title"] for row in csv.DictReader(stream)][::18]
     vectors = text.encode(titles)
     chance, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((384, RETRIEVAL_DIM)))
     kept = kept_neighbours(vectors, load_fusion(models)({"text": vectors}))

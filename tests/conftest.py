@@ -3,6 +3,7 @@
 The fixtures import what they need when they are asked for, so that tests of pure functions start at once.
 """
 
+import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.local.broker import LocalBroker
     from tests.support.command import Freshet
+
+
+# Said before anything starts the one server that a process has: the benches use it too.
+multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.support.loaded"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,7 +135,7 @@ def test_a_variant_is_opened_by_the_encoder_as_in_service(models: Path, tmp_path
 
 @pytest.mark.slow  # makes and packs six models
 def test_compression_prints_a_row_for_every_model_and_length(folder: Path) -> None:
-    command = [sys.executable, "-m", "tests.bench.compression", str(folder), "--rounds", "1"]
+    command = [sys.executable, "-m", "tests.bench.compression", str(folder), "--rounds", "1", "--level", "1"]
     root = ROOT
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,26 +8,23 @@ import sys
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
-from schemas.topics import DEAD_LETTERS, FEEDBACK, UPLOADS
+from schemas.settings.model import Settings
+from schemas.topics import DEAD_LETTERS, FEEDBACK, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port
 from tests.support.brokers import CACHE, needs_java_and_maven, settings_for
 from tests.support.command import LIMIT_S, Freshet
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
 from tests.support.paths import ROOT
+from tests.support.system import everything
 
 pytestmark = pytest.mark.connected
 
 
-def records(broker: LocalBroker, topic: str, partitions: int) -> list[tuple[bytes, bytes]]:
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=1000)
-    consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
-    consumer.seek_to_beginning()
-    found = [(record.key, record.value) for record in consumer]
-    consumer.close()
-    return found
+def records(settings: Settings, topic: Topic) -> list[tuple[bytes, bytes]]:
+    return [(record.key, record.value) for record in everything(settings, topic)]
 
 
 def test_topics_are_planned_checked_and_applied(freshet: Freshet, broker: LocalBroker):
@@ -54,9 +51,9 @@ def test_a_sent_log_arrives_under_its_keys_as_it_was_written(freshet: Freshet, b
     assert ran.code == 1  # a line was left out, and is named
     assert "line 3: at_ms: schema" in ran.err
     assert json.loads(ran.out) == {"confirmed": {"sent.feedback.v1": 1, "sent.uploads.v1": 1}, "left_out": 1}
-    assert records(broker, FEEDBACK.full("sent."), 2) == [(b"u1", LIKE.encode())]
-    assert records(broker, UPLOADS.full("sent."), 2) == [(b"v1", UPLOAD.encode())]
-    assert records(broker, DEAD_LETTERS.full("sent."), 2) == []
+    assert records(settings, FEEDBACK) == [(b"u1", LIKE.encode())]
+    assert records(settings, UPLOADS) == [(b"v1", UPLOAD.encode())]
+    assert records(settings, DEAD_LETTERS) == []
 
 
 def test_watch_shows_one_persons_slates(freshet: Freshet, broker: LocalBroker):
@@ -88,7 +85,7 @@ def test_watch_shows_one_persons_slates(freshet: Freshet, broker: LocalBroker):
     }
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
     for user_id, value in [("u41", b"{}"), ("u42", json.dumps(slate).encode()), ("u42", None)]:
-        producer.send("seen.recommendations.v1", value, key=user_id.encode()).get(10)
+        producer.send("seen.recommendations.v1", value, key=user_id.encode()).get(60)
     producer.close()
     options = ("watch", "u42", "--from-start", "--count", 2, "--bootstrap", broker.bootstrap, "--prefix", "seen.")
     first, second = map(json.loads, freshet(*options, "--json").out.splitlines())

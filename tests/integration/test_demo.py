@@ -31,7 +31,7 @@ def all_there() -> None:
 
 def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
     ran = demo(tmp_path, "--events", 300, "--json", "--keep")
-    out, err = ran.communicate(timeout=180)
+    out, err = ran.communicate(timeout=600)
     assert ran.returncode == 0, err
     told = json.loads(out)
     assert told["events"] == 300 + 4 + 200  # the log, ana, the measured ones

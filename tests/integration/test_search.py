@@ -225,8 +225,10 @@ def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stay
         assert running.stderr
         said = until(running.stderr, "next round")
         assert "0 pairs of videos watched together" in said  # which ends nothing
+        running.send_signal(signal.SIGSTOP)  # or it begins in the middle of what is published
         publish(own, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in watched[1]])
         publish(own, FEEDBACK, [("ana", b"{"), ("ana", feedback.encode(liked("ana", "unknown")))])
+        running.send_signal(signal.SIGCONT)
         said = until(running.stderr, "next round")
         assert "3002 records read" in said and "there were no weights before" in said
         kept = (tmp_path / "fusion/fusion-attention.npz").read_bytes()

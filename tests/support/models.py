@@ -40,7 +40,7 @@ def made_up_titles(count: int) -> list[str]:
     return [f"{' '.join(rng.choice(PARTS, rng.choice([1, 1, 1, 1, 2, 2, 3, 24])))} {number}" for number in range(count)]
 
 
-TITLES = made_up_titles(240)
+TITLES = made_up_titles(120)
 
 
 def made_up_frames(count: int, seed: int = 3) -> NDArray[np.uint8]:

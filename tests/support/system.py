@@ -112,7 +112,7 @@ def publish(
     name = topic.full(settings.prefix)
     sent = [producer.send(name, key=None if k is None else k.encode(), value=v) for k, v in records]
     producer.flush()
-    confirmed = [one.get(timeout=30) for one in sent]
+    confirmed = [one.get(timeout=60) for one in sent]
     producer.close()
     return confirmed
 

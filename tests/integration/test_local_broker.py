@@ -38,7 +38,7 @@ def read(broker: LocalBroker) -> list[bytes]:
     consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=60_000)
     consumer.assign([PLACE])
     consumer.seek_to_beginning(PLACE)
-    values = [record.value for record, _ in zip(consumer, RECORDS, strict=False)]
+    values = [record.value for _, record in zip(RECORDS, consumer, strict=False)]  # does not wait for one more
     consumer.close()
     return values
 

@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test fuzz check format bench chaos chaos-long up lock schemas pictures clean
+.PHONY: help setup tools models demo test test-fast fuzz check format bench chaos chaos-long up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,13 +64,21 @@ CLIPS ?= $(wildcard ../shared/data)
 demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
 	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
+# Two processes: each has its own Kafka and its own models, and while one waits for a broker the other computes.
+# A file's tests stay together, for they share what is costly to make; JOBS=0 runs all in one process.
+JOBS ?= 2
+SHARED := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
-	@$(BIN)/python -m pytest -m "" $(ARGS)
+	@$(BIN)/python -m pytest -m "" $(SHARED) $(ARGS)
+
+test-fast: setup  ## Run the tests of the inner loop: units, contracts, rules of the tree; no broker, within a minute.
+	@$(BIN)/python -m pytest tests/unit tests/contracts tests/meta $(SHARED) $(ARGS)
 
 fuzz: $(STAMP)  ## Hand a million damaged messages to everything that reads bytes; ARGS="--seed 7" draws others.
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(STAMP)  ## Lint, formatting, types and import arrows; changes nothing.
+check: $(STAMP)  ## Lint, formatting, types and directions of imports; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -2,13 +2,14 @@
 
 import base64
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from schemas.settings.model import Settings
@@ -19,6 +20,7 @@ from streams.local.jars import KAFKA, find_program, kafka_jars
 from streams.worker import processes
 
 HOST = "127.0.0.1"
+CHOSEN_PORTS = range(20_000, 32_768)  # Linux gives outgoing connections those above, macOS those from 49152 on
 START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
 STOP_TIMEOUT_S = 10.0
 HEAP = ("-Xms128m", "-Xmx768m")
@@ -192,10 +194,12 @@ def server_properties(folder: Path, port: int, controller_port: int) -> dict[str
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody uses right now, and that no outgoing connection is given before it is used."""
+    while True:
+        port = secrets.choice(CHOSEN_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def refuse_taken_port(port: int) -> None:

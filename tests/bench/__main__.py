@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -110,6 +111,8 @@ def main() -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is loaded, so before everything else
     asked = arguments()
     on_two_cores()
+    # Imports once, however many senders and readers are made.
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.bench.traffic"])
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     return run(asked, console)
 

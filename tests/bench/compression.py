@@ -111,12 +111,12 @@ def opened(models: Path, aside: Path, precision: Precision, make: Make) -> tuple
     return path, TextEncoder(aside, provider="cpu", precision=precision)
 
 
-def variants(models: Path, folder: Path, titles: Sequence[str]) -> dict[str, Variant]:
+def variants(models: Path, folder: Path, titles: Sequence[str], level: int) -> dict[str, Variant]:
     found = {}
     for number, (name, (precision, make)) in enumerate(VARIANTS.items()):
         path, encoder = opened(models, folder / str(number), precision, make)
         content = path.read_bytes()
-        found[name] = Variant(len(content), len(zlib.compress(content)), encoder, encoder.encode(titles))
+        found[name] = Variant(len(content), len(zlib.compress(content, level)), encoder, encoder.encode(titles))
         print(f"{name}: encoded", file=sys.stderr)
     return found
 
@@ -227,6 +227,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.bench.compression", description="Smaller text models.")
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, metavar="DIR", help="MovieLens")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of timing; the best counts")
+    parser.add_argument("--level", type=int, default=zlib.Z_DEFAULT_COMPRESSION, help="of packing; 1 is the quickest")
     asked = parser.parse_args(given)
     try:
         titles = list(dict.fromkeys(read(asked.folder).titles))
@@ -236,7 +237,7 @@ def main(given: Sequence[str] | None = None) -> None:
     models = manifest.folder_of(Ground.defaults().cache_dir)
     fusion = load_fusion(built_in(models))
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
-        found = variants(models, Path(folder), titles)
+        found = variants(models, Path(folder), titles, asked.level)
         spent = times({name: one.encoder for name, one in found.items()}, titles, asked.rounds)
     agreed = agreements(found, fusion)
     columns = f"cosine, mean | least | recall@{K} | 95 %"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.local.broker import LocalBroker
 from tests.bench import backlog, live
 from tests.bench.answers import Sent, VideoEvent, answered
 from tests.bench.backlog import Drained
@@ -26,9 +27,11 @@ UNITS = {"fold": "cpu_us/event", "ranker.slates": "slates/s/core", "encode.text"
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ExitStack() as running:
-        yield Ground(True, False, tmp_path_factory.mktemp("bench"), running)
+        made = Ground(True, False, tmp_path_factory.mktemp("bench"), running)
+        made.bootstrap = broker.bootstrap  # the session's, in place of one of its own
+        yield made
 
 
 @pytest.mark.slow
@@ -36,7 +39,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def test_a_quick_run_writes_its_figures_as_json(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "tests.bench", "--quick", "--only", ONLY, "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads(file.read_text("utf-8"))
     assert set(written) == {"machine", "results", "failed"}
@@ -83,7 +86,7 @@ def test_an_event_that_comes_twice_changes_no_state(work: Work) -> None:
 
 def test_an_unknown_measurement_is_refused_by_its_nearest_name() -> None:
     command = [sys.executable, "-m", "tests.bench", "--only", "ranker.slate"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "the nearest one is ranker.slates" in done.stderr
 

@@ -77,7 +77,6 @@ def measure(settings: Settings, traffic: Traffic, output: str, kind: str, proces
 def _apart(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
     """A function in a process of its own, with a connection to it as its last argument."""
     server = get_context("forkserver")  # a plain fork would take over threads of librdkafka
-    server.set_forkserver_preload([__name__])  # imports once, however many processes it makes
     here, there = server.Pipe()
     process = server.Process(target=work, args=(*given, there), daemon=True)
     process.start()

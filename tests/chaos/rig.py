@@ -19,11 +19,12 @@ from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from streams.worker import processes, supervise
 from tests.chaos.check import breaches, verdict
-from tests.chaos.forked import Forked
 from tests.chaos.load import Load, Maker, fill, plain, read_ledger
 from tests.chaos.proxy import Proxy
 from tests.chaos.topics import ends, lag
+from tests.chaos.worker import main as run_worker
 from tests.support.brokers import CACHE
+from tests.support.forked import forked
 from tests.support.paths import ROOT
 
 SOURCE = {"profiles": FEEDBACK, "ranker": PROFILES, "encoder": UPLOADS}
@@ -47,7 +48,7 @@ class Worker:
     """One worker process with what it wrote."""
 
     agent: str
-    process: subprocess.Popen[bytes] | Forked
+    process: subprocess.Popen[bytes]
     log: Path
     marks: Path
     started_s: float
@@ -85,6 +86,17 @@ class Worker:
         return self.log.read_text("utf-8", "replace")
 
 
+def warm(agent: str, environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A worker forked off a process that has imported everything."""
+    return forked(run_worker, [agent, environ], environ, log)
+
+
+def cold(agent: str, environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A worker in an interpreter of its own."""
+    with log.open("wb") as output:
+        return processes.start([sys.executable, "-m", "tests.chaos.worker", agent], output, environ)
+
+
 @dataclass
 class System:
     """Topics of a scenario's own, workers on them, and the load."""
@@ -116,9 +128,7 @@ class System:
             environ |= {"CHAOS_STEP": crash.step, "CHAOS_CALL": str(crash.call), "CHAOS_SIGNAL": crash.sign}
         if self.session_s:
             environ["CHAOS_SESSION_S"] = str(self.session_s)
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "tests.chaos.worker", agent]
-            process = Forked(agent, log, environ) if self.forked else processes.start(command, output, environ)
+        process = (warm if self.forked else cold)(agent, environ, log)
         worker = Worker(agent, process, log, marks, time.monotonic(), crash)
         self.started.append(worker)
         return worker

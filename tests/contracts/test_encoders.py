@@ -8,23 +8,12 @@ import numpy as np
 import pytest
 
 from encoders.base import Encoder, Vectors
-from encoders.modalities.audio import RATE, AudioEncoder
-from encoders.modalities.image import ImageEncoder
+from encoders.modalities.audio import RATE
 from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
 from encoders.testing import ENCODER_LAWS, Examples, Law, check_modality, forget, has_a_version_for_each_answer
-from tests.support.models import TITLES, built_in, chirp, made_up_frames, real_models
+from tests.support.models import TITLES, built_in, chirp, made_up_frames
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder[Any])
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-@pytest.fixture(scope="module")
-def text(models: Path) -> TextEncoder:
-    return TextEncoder(models, provider="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +24,6 @@ def exact(models: Path) -> TextEncoder:
 @pytest.fixture(scope="module")
 def int8(models: Path) -> TextEncoder:
     return TextEncoder(models, provider="cpu", precision="int8")
-
-
-@pytest.fixture(scope="module")
-def image(models: Path) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu")
-
-
-@pytest.fixture(scope="module")
-def image_int8(models: Path) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu", precision="int8")
-
-
-@pytest.fixture(scope="module")
-def audio(models: Path) -> AudioEncoder:
-    return AudioEncoder(models, provider="cpu")
 
 
 WORDS = Examples(

@@ -1,7 +1,6 @@
 """The agents on a real Kafka: what goes in is answered, and what cannot be used has its reason."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,9 @@ from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMEND
 from streams.dead_letters.validation import ORIGIN
 from streams.kafka.records import partition_of
 from streams.logs.digest import live_digest
-from tests.support.brokers import broker_in
 from tests.support.events import fold_all, minute, uploaded, watched, withdrew
 from tests.support.hostile_records import RECORDS
-from tests.support.system import Agents, agents, everything, own_topics, publish, slates, unanswered, wait_until
+from tests.support.system import LIMIT_S, Agents, agents, everything, publish, slates, unanswered, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -38,16 +36,10 @@ class System:
     folder: Path
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with broker_in(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker.bootstrap
-
-
 @pytest.fixture
-def system(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> System:
-    """Topics of the test's own on the module's broker."""
-    return System(own_topics(kafka, tmp_path, request.node.name), tmp_path)
+def system(settings: Settings, tmp_path: Path) -> System:
+    """Topics of the test's own on the session's broker."""
+    return System(settings, tmp_path)
 
 
 def put_uploads(settings: Settings) -> None:
@@ -72,7 +64,7 @@ def all_answered(settings: Settings, sent: list[tuple[str, object]]) -> None:
 
 
 def test_every_event_is_answered_by_a_slate_of_unseen_videos(system: System) -> None:
-    with agents(system.settings, system.folder, "profiles", "encoder", "ranker"):
+    with agents(system.settings, system.folder, "profiles", "encoder", "ranker", cold=True):
         put_uploads(system.settings)
         wait_until("the videos are encoded", lambda: len(everything(system.settings, FEATURES)) == len(VIDEOS))
         sent = put_events(system.settings, 120)
@@ -230,7 +222,7 @@ def test_a_killed_profiles_agent_comes_back_with_its_state(system: System) -> No
 def test_a_worker_waits_for_its_broker_by_name_and_gives_up(tmp_path: Path) -> None:
     settings = Settings(bootstrap="127.0.0.1:9", broker_wait_s=1, data_dir=tmp_path)
     with agents(settings, tmp_path) as running:
-        status = running.start("profiles").wait(timeout=30)
+        status = running.start("profiles").wait(LIMIT_S)
     assert status not in (0, None)
     assert "127.0.0.1:9" in running.said("profiles")
     assert "Traceback" not in running.said("profiles")
@@ -239,7 +231,7 @@ def test_a_worker_waits_for_its_broker_by_name_and_gives_up(tmp_path: Path) -> N
 def test_an_encoder_without_models_refuses_to_start_in_one_sentence(system: System, tmp_path: Path) -> None:
     settings = system.settings.model_copy(update={"cache_dir": tmp_path / "empty"})
     with agents(settings, tmp_path) as running:
-        status = running.start("encoder").wait(timeout=30)
+        status = running.start("encoder").wait(LIMIT_S)
     assert status == 2
     assert "freshet export" in running.said("encoder")
     assert "Traceback" not in running.said("encoder")

@@ -1,6 +1,5 @@
 """Real clips and made ones, from their files to tags, similar videos and searches: what the demo shows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,40 +12,28 @@ from ranker.library.library import RETRIEVAL, VideoLibrary
 from schemas.messages.videos import Encoded, Upload
 from streams.demo.clips import MADE, Clip, put_clips
 from tests.support.events import NOON
-from tests.support.models import built_in, real_embedder
 from tests.support.paths import DATA
 
 HERE = (DATA / "clips").exists() and (DATA / "audio").exists()
 real = pytest.mark.skipif(not HERE, reason="needs clips and audio; set FRESHET_TEST_DATA")
 
 
-@pytest.fixture(scope="module")
-def describer() -> VideoEmbedder:
-    return real_embedder()
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[MediaReader]:
-    with MediaReader() as reading:
-        yield reading
-
-
-def described(clips: list[Clip], folder: Path, describer: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
+def described(clips: list[Clip], folder: Path, embedder: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
     gallery = VideoLibrary()
     for clip in clips:
         media = reader.read((folder / clip.file).read_bytes())
         content = Content(frames=media.frames, sound=media.sound)
         upload = Upload(video_id=clip.file, at_ms=NOON, title=clip.title, duration_ms=media.duration_ms)
-        gallery.take(describer.features([upload], [content]))
+        gallery.take(embedder.features([upload], [content]))
     return gallery
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory, describer: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
+def gallery(tmp_path_factory: pytest.TempPathFactory, embedder: VideoEmbedder, reader: MediaReader) -> VideoLibrary:
     folder = tmp_path_factory.mktemp("media")
     clips = put_clips(DATA / "clips", folder / "clips"), put_clips(DATA / "audio", folder / "audio")
-    found = described(clips[0], folder / "clips", describer, reader)
-    for video in described(clips[1], folder / "audio", describer, reader).videos.values():
+    found = described(clips[0], folder / "clips", embedder, reader)
+    for video in described(clips[1], folder / "audio", embedder, reader).videos.values():
         found.videos[f"audio-{video.video_id}"] = Encoded(
             video_id=f"audio-{video.video_id}",
             at_ms=video.at_ms,
@@ -100,21 +87,21 @@ def test_what_is_read_aloud_sounds_like_what_is_read_aloud(gallery: VideoLibrary
     ],
 )
 def test_a_search_in_other_words_finds_the_clip(
-    gallery: VideoLibrary, describer: VideoEmbedder, words: str, title: str
+    gallery: VideoLibrary, embedder: VideoEmbedder, words: str, title: str
 ) -> None:
-    [hit] = gallery.near(describer.encoders["text"].encode([words])[0], "text", 1)
+    [hit] = gallery.near(embedder.encoders["text"].encode([words])[0], "text", 1)
     assert title in (hit.video.title or "")
 
 
 def test_a_made_clip_has_all_modalities_and_a_copy_under_another_title_is_a_reupload(
-    tmp_path: Path, describer: VideoEmbedder, reader: MediaReader
+    tmp_path: Path, embedder: VideoEmbedder, reader: MediaReader
 ) -> None:
     clips = put_clips(None, tmp_path)
     assert [clip.title for clip in clips] == list(MADE)
-    gallery = described(clips, tmp_path, describer, reader)
+    gallery = described(clips, tmp_path, embedder, reader)
     assert all(video.vectors.keys() == {"text", "image", "audio", RETRIEVAL} for video in gallery.videos.values())
     (tmp_path / "copy.mp4").write_bytes((tmp_path / clips[0].file).read_bytes())
-    gallery.take(described([Clip("copy.mp4", "mine, all mine")], tmp_path, describer, reader).videos.values())
-    assert [(one.video_id, other.video_id) for one, other, _ in reuploads(gallery, built_in().same)] == [
+    gallery.take(described([Clip("copy.mp4", "mine, all mine")], tmp_path, embedder, reader).videos.values())
+    assert [(one.video_id, other.video_id) for one, other, _ in reuploads(gallery, embedder.modalities.same)] == [
         (clips[0].file, "copy.mp4")
     ]

@@ -1,10 +1,7 @@
 """The batch-wise runtime on a real Kafka: nothing is acknowledged before it is done, and an agent may raise."""
 
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -12,32 +9,21 @@ from kafka import KafkaConsumer, TopicPartition
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams.worker import processes, supervise
-from tests.support.brokers import broker_in
-from tests.support.paths import ROOT
-from tests.support.system import everything, own_topics, publish, wait_until
+from tests.support.forked import faust_command, forked
+from tests.support.system import LIMIT_S, everything, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
 COUNT = 400
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with broker_in(tmp_path_factory.mktemp("runtime")) as broker:
-        yield broker.bootstrap
+def copier(settings: Settings, log: str = "copier.log") -> subprocess.Popen[bytes]:
+    command = ["-A", "tests.support.workers.counting_app:app", "worker", "-l", "info", "--without-web"]
+    return forked(faust_command, command, supervise.environment(settings), settings.data_dir / log)
 
 
-@pytest.fixture
-def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    return own_topics(kafka, tmp_path, request.node.name)
-
-
-def copier(settings: Settings) -> subprocess.Popen[bytes]:
-    faust = Path(sys.executable).with_name("faust")
-    command = [str(faust), "-A", "tests.support.workers.counting_app:app", "worker", "-l", "info"]
-    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
-    with (settings.data_dir / "copier.log").open("ab") as output:
-        return processes.start(command, output, environ)
+def said(settings: Settings, log: str = "copier.log") -> str:
+    return (settings.data_dir / log).read_text("utf-8")
 
 
 def put(settings: Settings, start: int) -> None:
@@ -62,9 +48,9 @@ def test_an_agent_that_raises_ends_its_worker_and_loses_nothing(settings: Settin
     (settings.data_dir / "raise").touch()
     put(settings, 0)
     failing = copier(settings)
-    assert failing.wait(timeout=60) == 1
+    assert failing.wait(LIMIT_S) == 1
     assert committed(settings) == 0
-    assert "dropped a poll" in (settings.data_dir / "copier.log").read_text("utf-8")
+    assert "dropped a poll" in said(settings)
 
     (settings.data_dir / "raise").unlink()
     mended = copier(settings)
@@ -102,9 +88,10 @@ def test_partitions_move_to_a_second_worker_and_back_without_loss(settings: Sett
     first = copier(settings)
     put(settings, 0)
     wait_until("the first records are copied", lambda: len(copied(settings)) == COUNT)
-    second = copier(settings)
+    second = copier(settings, "second.log")
     put(settings, COUNT)
     wait_until("two workers copy", lambda: len(copied(settings)) == 2 * COUNT)
+    wait_until("the second has partitions", lambda: "Worker ready" in said(settings, "second.log"))
     assert processes.stop(first, 15) == 0
     put(settings, 2 * COUNT)
     wait_until("the second worker copies alone", lambda: copied(settings).keys() == set(range(3 * COUNT)))

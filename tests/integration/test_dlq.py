@@ -1,7 +1,6 @@
 """Dead letters: what they carry, when they raise an alarm, and how they are listed, shown and sent again."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from streams.dead_letters import store
 from streams.dead_letters.publisher import ALARM_INTERVAL_S, WINDOW_S, Alarm, to_record
 from streams.dead_letters.store import StoredDeadLetter, groups, newest, why_not_replayable
 from streams.kafka import topic_admin
-from tests.support.brokers import broker_in
 from tests.support.command import freshet
 from tests.support.events import NOON, watched
-from tests.support.system import agents, everything, own_topics, publish, wait_until
+from tests.support.system import agents, everything, publish, wait_until
 
 BAD = b'{"kind":"watch"'
 TOPIC = "f.feedback.v1"
@@ -158,17 +156,6 @@ def test_what_somebody_wrote_cannot_command_a_terminal() -> None:
 
 
 # ---- on a broker ----
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with broker_in(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker.bootstrap
-
-
-@pytest.fixture
-def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    return own_topics(kafka, tmp_path, request.node.name)
 
 
 def put(settings: Settings, *letters: DeadLetter) -> None:

@@ -11,12 +11,13 @@ from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, TOPICS, UPLOADS
 from streams.kafka import topic_admin
+from streams.local.broker import LocalBroker
 from streams.worker import processes, supervise
-from tests.support.brokers import CACHE, broker_in
+from tests.support.brokers import CACHE
 from tests.support.documented_scripts import scripts_of
 from tests.support.events import uploaded
 from tests.support.paths import ROOT
-from tests.support.system import Agents, agents, everything, publish, wait_until
+from tests.support.system import LIMIT_S, Agents, agents, everything, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -25,17 +26,16 @@ SCRIPTS = scripts_of(PAGE)
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
-    """Freshet with its default topic names and ten videos."""
+def system(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
+    """Freshet with ten videos and its default topic names, which no other test has on the session's broker."""
     folder = tmp_path_factory.mktemp("clients")
-    with broker_in(folder) as broker:
-        settings = Settings(bootstrap=broker.bootstrap, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
-        topic_admin.apply(settings, TOPICS, print)
-        with agents(settings, folder, "profiles", "encoder", "ranker") as running:
-            made = [uploaded(f"v{n}", title=f"Lesson {n} on the violin") for n in range(10)]
-            publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
-            wait_until("the videos are encoded", lambda: len(everything(settings, FEATURES)) == 10)
-            yield running
+    settings = Settings(bootstrap=broker.bootstrap, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+    topic_admin.apply(settings, TOPICS, print)
+    with agents(settings, folder, "profiles", "encoder", "ranker") as running:
+        made = [uploaded(f"v{n}", title=f"Lesson {n} on the violin") for n in range(10)]
+        publish(settings, UPLOADS, [(one.video_id, videos.encode(one)) for one in made])
+        wait_until("the videos are encoded", lambda: len(everything(settings, FEATURES)) == 10)
+        yield running
 
 
 @pytest.mark.parametrize("name", ["kafka_python_client.py", "confluent_kafka_client.py"])
@@ -43,7 +43,7 @@ def test_a_documented_client_publishes_an_event_and_reads_its_slate(system: Agen
     script = tmp_path / name
     script.write_text(SCRIPTS[name], "utf-8")
     command = [sys.executable, str(script), system.settings.bootstrap, f"reader-of-{name}", "v3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
     version, slate = done.stdout.strip().split(" ", 1)
     assert version == "1"
     assert "'v1'" in slate

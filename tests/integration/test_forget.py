@@ -3,11 +3,9 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from typer.testing import CliRunner
 
 from ranker.profile.codec import pack, unpack
 from ranker.profile.erasure import GAP, coder
-from schemas import topics
 from schemas.messages import feedback, videos
 from schemas.messages.erasures import Erasure, decode_erasure, decode_marker
 from schemas.messages.recommendations import decode_recommendation
@@ -32,19 +29,18 @@ from schemas.topics import (
     PEOPLE,
     PROFILES,
     RECOMMENDATIONS,
-    TOPICS,
     Topic,
 )
 from streams import cli
-from streams.kafka import topic_admin
 from streams.kafka.records import partition_of
+from streams.local.broker import LocalBroker
 from streams.operations.contract.verify import verify
-from streams.worker import processes, supervise
-from tests.support.brokers import CACHE
+from streams.worker import supervise
 from tests.support.command import freshet
 from tests.support.events import after, encoded, minute, watched
-from tests.support.paths import ROOT
-from tests.support.system import agents, everything, own_topics, publish, slates, unanswered, wait_until
+from tests.support.forked import forked
+from tests.support.system import LIMIT_S, agents, everything, publish, slates, unanswered, wait_until
+from tests.support.workers import dying_profiles
 
 pytestmark = pytest.mark.connected
 
@@ -60,19 +56,20 @@ AT_ONCE = {  # what a day does otherwise
 }
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from streams.local.broker import local_broker
-
-    folder = tmp_path_factory.mktemp("forget")
-    with local_broker(folder, CACHE.settings.cache_dir, extra={"log.cleaner.backoff.ms": "200"}) as broker:
-        yield broker.bootstrap
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With a key for erasures; the agents' logs lie in the folder that the proof looks through."""
+    return settings.model_copy(update={"erasure_key": SecretStr("a secret")})
 
 
 @pytest.fixture
-def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    """Topics of the test's own; the agents' logs lie in the folder that the proof looks through."""
-    return own_topics(kafka, tmp_path, request.node.name).model_copy(update={"erasure_key": SecretStr("a secret")})
+def quick_cleaner(broker: LocalBroker) -> Iterator[None]:
+    """For the time of a test the broker looks every 0.2 s, and not every 15 s, for what it can compact."""
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
+        for pause_ms in ("200", "15000"):
+            client.alter_configs([ConfigResource(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": pause_ms})])
+            if pause_ms == "200":
+                yield
 
 
 def watch(settings: Settings, people: Sequence[str], start: int, count: int = 2) -> list[tuple[str, object]]:
@@ -144,6 +141,7 @@ def proof(settings: Settings, user_id: str) -> tuple[int, dict[str, dict[str, ob
     return said.exit_code, {one["place"].removeprefix(settings.prefix): one for one in places}
 
 
+@pytest.mark.usefixtures("quick_cleaner")
 def test_of_an_erased_person_nothing_is_left_but_what_expires(settings: Settings) -> None:
     gone, *others = CROWD
     with agents(settings, settings.data_dir, "profiles", "ranker") as running:
@@ -172,7 +170,7 @@ def test_of_an_erased_person_nothing_is_left_but_what_expires(settings: Settings
         assert "compaction takes them from" in str(places["profiles.v1"]["why"])
 
     compacted(settings, PROFILES, RECOMMENDATIONS, PEOPLE)
-    end = time.monotonic() + 90
+    end = time.monotonic() + LIMIT_S
     while status and time.monotonic() < end:
         close_segments(settings)
         status, places = proof(settings, gone)
@@ -217,7 +215,7 @@ def test_a_worker_killed_between_floor_and_tombstone_leaves_nothing_undone(setti
         wait_until("all are folded", lambda: {unpack(v).version for v in last_profiles(settings).values() if v} == {5})
         say(settings, gone, UNTIL)
         watch(settings, [gone], 500)
-        assert dying.wait(60) == -signal.SIGKILL
+        assert dying.wait(LIMIT_S) == -signal.SIGKILL
         (marker,) = everything(settings, ERASED)
         assert (marker.key, marker.partition) == (coder("a secret")(gone).encode(), home(gone))
         assert decode_marker(marker.value).at_ms == UNTIL
@@ -298,14 +296,4 @@ def last_profiles(settings: Settings) -> dict[bytes, bytes | None]:
 
 def dying_worker(settings: Settings) -> subprocess.Popen[bytes]:
     """The profiles worker that ends by SIGKILL after its first floor."""
-    topic_admin.check(settings, TOPICS)
-    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
-    with (settings.data_dir / "dying.log").open("ab") as output:
-        return processes.start([sys.executable, "-m", "tests.support.workers.dying_profiles"], output, environ)
-
-
-def test_compacted_topics_that_name_people_are_compacted_within_a_day() -> None:
-    personal = [
-        topic for topic in (*topics.TOPICS, *topics.RESERVED) if topic.keyed_by_user and "compact" in topic.cleanup
-    ]
-    assert [topic.config()["max.compaction.lag.ms"] for topic in personal] == ["86400000"] * 4
+    return forked(dying_profiles.main, [], supervise.environment(settings), settings.data_dir / "dying.log")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,22 +13,16 @@ from schemas.topics import FEEDBACK
 from streams.kafka.waits import Waits
 from streams.worker import processes, supervise
 from streams.worker.health import STUCK, Status, statuses
-from tests.support.brokers import broker_in
 from tests.support.command import freshet
 from tests.support.events import watched
-from tests.support.paths import ROOT
-from tests.support.system import agents, own_topics, publish, wait_until
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with broker_in(tmp_path_factory.mktemp("health")) as broker:
-        yield broker.bootstrap
+from tests.support.forked import forked
+from tests.support.system import LIMIT_S, agents, publish, wait_until
+from tests.support.workers import hanging_profiles
 
 
 @pytest.fixture
-def settings(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    return own_topics(kafka, tmp_path, request.node.name).model_copy(update={"stuck_s": 5.0})
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"stuck_s": 5.0})
 
 
 def put(settings: Settings) -> None:
@@ -58,7 +51,7 @@ def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why
     put(settings)
     hanging = start_hanging(settings, how)
     try:
-        assert hanging.wait(timeout=60) == STUCK
+        assert hanging.wait(LIMIT_S) == STUCK
     finally:
         processes.stop(hanging, 5)
     assert why in (settings.data_dir / "hanging.log").read_text("utf-8")
@@ -66,9 +59,8 @@ def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why
 
 
 def start_hanging(settings: Settings, how: str) -> subprocess.Popen[bytes]:
-    environ = supervise.environment(settings) | {"PYTHONPATH": str(ROOT)}
-    with (settings.data_dir / "hanging.log").open("ab") as output:
-        return processes.start([sys.executable, "-m", "tests.support.workers.hanging_profiles", how], output, environ)
+    environ = supervise.environment(settings)
+    return forked(hanging_profiles.main, [how], environ, settings.data_dir / "hanging.log")
 
 
 def test_a_wait_is_named_while_it_lasts() -> None:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from encoders.base import Content
+from encoders.embedder import VideoEmbedder
 from encoders.media.sandbox_client import MediaReader
 from ranker.catalogue.entry import LIMITED
 from ranker.profile.codec import pack
@@ -23,14 +23,13 @@ from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Encoded, Upload, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, FEEDBACK, PROFILES
+from streams.local.broker import LocalBroker
 from streams.operations.snapshot import read_stored_library, wish_of
 from streams.operations.watch_history import read_watched
 from streams.worker import supervise
-from tests.support.brokers import broker_in
 from tests.support.clips import clip
-from tests.support.command import freshet
+from tests.support.command import LIMIT_S, freshet
 from tests.support.events import NOON, after, liked, uploaded
-from tests.support.models import real_embedder
 from tests.support.qdrant_stub import QdrantStub, aside
 from tests.support.system import everything, own_topics, publish
 
@@ -47,26 +46,24 @@ TITLES = {
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    folder = tmp_path_factory.mktemp("questions")
-    with broker_in(folder / "broker") as broker:
-        made = own_topics(broker.bootstrap, folder, "questions")
-        publish(made, FEATURES, [(one.video_id, videos.encode(one)) for one in catalogue()])
-        ana = after(liked("ana", "cats-1"))
-        publish(made, PROFILES, [("ana", pack(ana))])
-        yield made
+def settings(
+    broker: LocalBroker, embedder: VideoEmbedder, reader: MediaReader, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    made = own_topics(broker.bootstrap, tmp_path_factory.mktemp("questions"), __name__)
+    publish(made, FEATURES, [(one.video_id, videos.encode(one)) for one in catalogue(embedder, reader)])
+    ana = after(liked("ana", "cats-1"))
+    publish(made, PROFILES, [("ana", pack(ana))])
+    return made
 
 
-def catalogue() -> list[Encoded | Withdrawn]:
+def catalogue(embedder: VideoEmbedder, reader: MediaReader) -> list[Encoded | Withdrawn]:
     """Five videos by their titles, one uploaded twice with pictures, two limited, one only until NOON, one dropped."""
-    describer = real_embedder()
-    with MediaReader() as reader:
-        media = reader.read(clip(seconds=1))
+    media = reader.read(clip(seconds=1))
     content = Content(frames=media.frames, sound=media.sound)
     uploads = [uploaded(name, title=title, language="en") for name, title in TITLES.items()]
     uploads.append(uploaded("stolen", NOON + 1, title="mine", language="de"))
     contents = [content if one.video_id in ("goal", "stolen") else None for one in uploads]
-    made = describer.features(uploads, contents)
+    made = embedder.features(uploads, contents)
     bread = next(one for one in made if one.video_id == "bread")
     assert isinstance(bread, Encoded)
     limited = replace(bread, at_ms=NOON + 2, labels={"safety:nudity": 0.5, LIMITED: 1.0}, expires={LIMITED: IN_2090})
@@ -196,10 +193,12 @@ def test_a_backfill_embeds_what_is_missing_and_then_finds_nothing_to_do(settings
 
 
 @pytest.fixture(scope="module")
-def watched(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[Feedback]]:
+def watched(
+    settings: Settings, embedder: VideoEmbedder, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, list[Feedback]]:
     """Sixty described videos under a prefix of their own, and what forty people did with them; it is not sent yet."""
     log = list(simulated_log(0, 40, 60, 3000, NOON))
-    described = real_embedder().features([one for one in log if isinstance(one, Upload)])
+    described = embedder.features([one for one in log if isinstance(one, Upload)])
     folder = tmp_path_factory.mktemp("learning")
     own = settings.model_copy(update={"prefix": "learning.", "data_dir": folder})
     assert freshet(own, "topics", "apply").returncode == 0
@@ -228,8 +227,10 @@ def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stay
         assert running.stderr
         said = until(running.stderr, "next round")
         assert "0 pairs of videos watched together" in said  # which ends nothing
+        running.send_signal(signal.SIGSTOP)  # or it begins in the middle of what is published
         publish(own, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in watched[1]])
         publish(own, FEEDBACK, [("ana", b"{"), ("ana", feedback.encode(liked("ana", "unknown")))])
+        running.send_signal(signal.SIGCONT)
         said = until(running.stderr, "next round")
         assert "3002 records read" in said and "there were no weights before" in said
         kept = (tmp_path / "fusion/fusion-attention.npz").read_bytes()
@@ -237,7 +238,7 @@ def test_a_fusion_is_learned_from_kafka_until_stopped_and_what_is_no_better_stay
         assert "no better" in said and (tmp_path / "fusion/fusion-attention.npz").read_bytes() == kept
         until(running.stderr, "epoch 1 of 10")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(5) == 0
+        assert running.wait(LIMIT_S) == 0
         assert running.stderr.read().splitlines()[-1] == "stopped"
     assert [path.name for path in (tmp_path / "fusion").iterdir()] == ["fusion-attention.npz"]
 

@@ -48,7 +48,7 @@ def ours(suffix: str = "") -> list[Path]:
     found: list[Path] = []
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [name for name in folders if name == ".ci" or not (name in NOT_OURS or name.startswith("."))]
-        found += [Path(folder, name) for name in files if name.endswith(suffix)]
+        found += [Path(folder, name) for name in files if name.endswith(suffix) and name != ".git"]  # of a worktree
     return sorted(found)
 
 

@@ -105,7 +105,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def slates_of(log: Path, folder: Path, feed: str, cwd: Path = ROOT) -> list[dict[str, Any]]:
     """What `freshet replay` makes of the log by a feed."""
     settings = Settings(cache_dir=CACHE.settings.cache_dir, data_dir=folder, feed=feed, slate_size=40)
-    done = freshet(settings, "replay", log, "--out", folder / "slates.jsonl", cwd=cwd)
+    done = freshet(settings, "replay", log, "--out", folder / "slates.jsonl", cold=True, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in (folder / "slates.jsonl").read_bytes().splitlines()]
 

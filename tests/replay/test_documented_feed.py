@@ -35,4 +35,4 @@ def test_a_feed_that_is_not_there_ends_a_replay_with_a_sentence(tmp_path: Path) 
     settings = Settings(cache_dir=CACHE.settings.cache_dir, data_dir=tmp_path, feed="not_there:build")
     done = freshet(settings, "replay", GOLDEN / "log.jsonl")
     assert done.returncode == 2
-    assert "freshet: The feed not_there:build cannot be imported: No module named 'not_there'." in done.stderr
+    assert "freshet: FRESHET_FEED=not_there:build: there is no module not_there; install it" in done.stderr

@@ -15,16 +15,21 @@ from streams.local.broker import LocalBroker, local_broker
 CACHE = load({}, {k: v for k, v in os.environ.items() if k in ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")}, None)
 
 
-@contextmanager
-def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[LocalBroker]:
-    """Run a broker with its data in the folder; the test is skipped where Java or Maven is missing."""
+def needs_java_and_maven() -> None:
+    """Skip the test where one of them is missing."""
     for program in ("java", "mvn"):
         if not shutil.which(program):
             pytest.skip(f"a local Kafka needs {program}")
+
+
+@contextmanager
+def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[LocalBroker]:
+    """Run a broker with its data in the folder; the test is skipped where Java or Maven is missing."""
+    needs_java_and_maven()
     with local_broker(folder, CACHE.settings.cache_dir, port, reset) as broker:
         yield broker
 
 
 def settings_for(broker: LocalBroker, **changes: object) -> Settings:
     """Settings that point to the broker."""
-    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 10, **changes}, {}, None).settings
+    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 60, **changes}, {}, None).settings

@@ -14,7 +14,7 @@ from ranker.pipeline.types import Slate
 from ranker.retrieval.exact import ExactIndex
 from ranker.retrieval.index import VideoIndex
 from schemas.messages.videos import CatalogueRecord
-from schemas.settings.model import Settings
+from schemas.settings.load import load
 from tests.support.events import NOON, encoded
 
 HOUR_MS = 3_600_000
@@ -51,7 +51,9 @@ def catalogue_of(*records: CatalogueRecord, watched_by_many: Sequence[str] = (),
 def context_of(
     catalogue: Catalogue, index: VideoIndex | None = None, *, size: int = SIZE, clock: Clock = no_clock
 ) -> FeedContext:
-    return FeedContext(catalogue, index or ExactIndex(catalogue), Settings(slate_size=size), clock=clock)
+    return FeedContext(
+        catalogue, index or ExactIndex(catalogue), load({"slate_size": size}, {}, None).settings, clock=clock
+    )
 
 
 def home_feed(

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from io import BytesIO
+from typing import cast
 
 import av
 import numpy as np
@@ -38,15 +39,17 @@ def clip(
     """
     written = BytesIO()
     with av.open(written, "w", format=form, options=options or {}) as file:
-        pictures = tones = None
+        pictures: av.VideoStream | None = None
+        tones: av.AudioStream | None = None
         if video:
-            pictures = file.add_stream(video, rate=rate, options=_quick(video))
+            pictures = cast(av.VideoStream, file.add_stream(video, rate=rate, options=_quick(video)))
             pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
             pictures.codec_context.gop_size = key_every
             if degrees:
                 pictures.set_display_rotation(degrees)
         if audio:
-            tones = file.add_stream(audio, rate=48_000 if "opus" in audio else SOUND_RATE, layout=channels)
+            sound_rate = 48_000 if "opus" in audio else SOUND_RATE
+            tones = cast(av.AudioStream, file.add_stream(audio, rate=sound_rate, layout=channels))
         if pictures is not None:
             count = round(seconds * rate)
             for n in range(count):
@@ -99,7 +102,7 @@ def still(codec: str, size: tuple[int, int] = (300, 200)) -> bytes:
     forms = {"mjpeg": "image2pipe", "png": "image2pipe", "libwebp": "webp", "gif": "gif"}
     written = BytesIO()
     with av.open(written, "w", format=forms[codec]) as file:
-        stream = file.add_stream(codec, rate=1)
+        stream = cast(av.VideoStream, file.add_stream(codec, rate=1))
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         file.mux(stream.encode(av.VideoFrame.from_ndarray(scene(size, 0.5), "rgb24").reformat(format=pixels)))
         file.mux(stream.encode(None))

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
@@ -20,8 +21,8 @@ KINDS = ("AS", "CORE", "CPU", "FSIZE", "NOFILE", "NPROC")
 def act(file: FileIO, limits: Limits) -> Media:
     """Do what the file says; a deed that succeeds answers "done"."""
     order = file.read().decode()
-    {
-        "tell": tell_rights,
+    deeds: dict[str, Callable[[], object]] = {
+        "tell": report_limits,
         "eat": eat,
         "spin": spin,
         "sleep": lambda: time.sleep(600),
@@ -37,12 +38,13 @@ def act(file: FileIO, limits: Limits) -> Media:
         "raise a limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
         "say much": say_much,
         "answer": lambda: None,
-    }[order]()
+    }
+    deeds[order]()
     raise MediaError("done")
 
 
-def tell_rights() -> None:
-    """Answer with the rights and resources that are left to this process."""
+def report_limits() -> None:
+    """Say what is left to this process."""
     told = {
         "limits": {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}")) for kind in KINDS},
         "open": [fd for fd in range(256) if is_open(fd)],

@@ -31,7 +31,7 @@ from tests.support import events
 from tests.support.events import NOON, minute
 
 Log = dict[Topic, list[Rec]]
-PARTITIONS = 4
+PARTITIONS, PREFIX = 4, "freshet."
 SEVERAL = dict.fromkeys(RULES, PARTITIONS)
 
 
@@ -41,10 +41,10 @@ def home(key: str) -> int:
 
 def put(log: Log, topic: Topic, key: str, value: bytes | None, at_ms: int = NOON, **changed: Any) -> Rec:
     """Append a record to a log where it belongs, unless said otherwise."""
-    partition = changed.pop("partition", home(key))
+    partition, prefix = changed.pop("partition", home(key)), changed.pop("prefix", PREFIX)
     records = log.setdefault(topic, [])
     offset = sum(record.partition == partition for record in records)
-    records.append(Rec(topic.full("freshet."), partition, offset, at_ms, key.encode(), value)._replace(**changed))
+    records.append(Rec(topic.full(prefix), partition, offset, at_ms, key.encode(), value)._replace(**changed))
     return records[-1]
 
 
@@ -94,25 +94,26 @@ def put_letter(log: Log, record: Rec, **changed: Any) -> Rec:
     return put(log, topics.DEAD_LETTERS, "any", letter.value, **changed)
 
 
-def good_log() -> Log:
+def good_log(prefix: str = PREFIX) -> Log:
     """Ana and Ben watch, six videos are there, each event has its slate."""
     log: Log = {}
+    there: dict[str, Any] = {"prefix": prefix}
     for number in range(6):
         upload = events.uploaded(f"v{number}")
-        put(log, topics.UPLOADS, upload.video_id, videos.encode(upload))
-        put(log, topics.FEATURES, upload.video_id, videos.encode(events.encoded(upload.video_id)))
+        put(log, topics.UPLOADS, upload.video_id, videos.encode(upload), **there)
+        put(log, topics.FEATURES, upload.video_id, videos.encode(events.encoded(upload.video_id)), **there)
     people: dict[str, Profile] = {}
     for user_id in ("ana", "ben"):
-        first = put_event(log, events.watched(user_id, "v0", minute(1), event_id=f"{user_id}-1"))
-        put_slate(log, slate_for(log, user_id, 1, first, ["v1", "v2", "v3"]), minute(1) + 10)
-        second = put_event(log, events.skipped(user_id, "v1", minute(2)))
-        put_slate(log, slate_for(log, user_id, 2, second, ["v4", "v3"]), minute(2) + 10)
+        first = put_event(log, events.watched(user_id, "v0", minute(1), event_id=f"{user_id}-1"), **there)
+        put_slate(log, slate_for(log, user_id, 1, first, ["v1", "v2", "v3"]), minute(1) + 10, **there)
+        second = put_event(log, events.skipped(user_id, "v1", minute(2)), **there)
+        put_slate(log, slate_for(log, user_id, 2, second, ["v4", "v3"]), minute(2) + 10, **there)
         people[user_id] = events.after(events.watched(user_id, "v0"), events.skipped(user_id, "v1"))
     for user_id, profile in people.items():
-        put(log, topics.PROFILES, user_id, pack(profile))
+        put(log, topics.PROFILES, user_id, pack(profile), **there)
     counts = Trends(partition=home("ana"), tick=1, period=1, counts={"v0": (256, 0, 1)})
-    put(log, topics.TRENDS, str(counts.partition), recommendations.encode(counts))
-    put(log, topics.ERASURES, "eve", b'{"user_id":"eve","at_ms":%d}' % NOON)
+    put(log, topics.TRENDS, str(counts.partition), recommendations.encode(counts), **there)
+    put(log, topics.ERASURES, "eve", b'{"user_id":"eve","at_ms":%d}' % NOON, **there)
     return log
 
 

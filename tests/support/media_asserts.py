@@ -11,7 +11,7 @@ Picture = NDArray[np.uint8]
 
 def frames_of(media: Media, count: int) -> Picture:
     assert media.frames is not None
-    assert (media.frames.shape, media.frames.dtype) == ((count, 224, 224, 3), np.uint8)
+    assert (media.frames.shape, media.frames.dtype) == ((count, 224, 224, 3), np.dtype(np.uint8))
     return media.frames
 
 
@@ -22,7 +22,7 @@ def is_near(pixel: Picture, colour: tuple[int, int, int], most: int = 40) -> boo
 def square_at(frame: Picture) -> float:
     """Where the bright square is, 0..1 from left to right."""
     _, columns = np.nonzero(frame.min(axis=2) > 180)
-    return float(columns.mean()) / frame.shape[1]
+    return float(columns.mean()) / int(frame.shape[1])
 
 
 def is_the_scene(media: Media) -> bool:

@@ -1,6 +1,6 @@
 """Makers for tests of encoders and model files: the real models, made-up titles, frames and sounds, a tiny model."""
 
-import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from encoders.modalities.image import SIDE
 from encoders.modalities.modality import ModalityContext, ModalitySet
 from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
 from schemas.settings.load import load
-from schemas.settings.model import Settings
+from tests.support.brokers import CACHE
 
 PARTS = [
     "street food in Osaka",
@@ -42,7 +42,7 @@ def made_up_titles(count: int) -> list[str]:
     return [f"{' '.join(rng.choice(PARTS, rng.choice([1, 1, 1, 1, 2, 2, 3, 24])))} {number}" for number in range(count)]
 
 
-TITLES = made_up_titles(240)
+TITLES = made_up_titles(120)
 
 
 def made_up_frames(count: int, seed: int = 3) -> NDArray[np.uint8]:
@@ -59,9 +59,10 @@ def chirp(seconds: float, start_hz: float = 200.0) -> Vectors:
     return (0.3 * np.sin(2 * np.pi * (start_hz + 300 * time) * time) + 0.1 * noise).astype(np.float32)
 
 
+@cache
 def real_models() -> Path:
     """The folder that `make setup` has filled; where it has not, the ModelError says so."""
-    folder = folder_of(load({}, os.environ, None).settings.cache_dir)
+    folder = folder_of(CACHE.settings.cache_dir)
     verify(folder)
     return folder
 
@@ -69,12 +70,12 @@ def real_models() -> Path:
 def built_in(folder: Path = Path(), precision: Precision = "int8") -> ModalitySet:
     """Text, pictures and sound; a folder is only looked at where a model or a fusion is opened."""
     context = ModalityContext(folder=folder, provider="cpu", image_precision=precision)
-    return modalities_in(context, Settings().modalities)
+    return modalities_in(context, load({}, {}, None).settings.modalities)
 
 
 def real_embedder() -> VideoEmbedder:
     """The encoders of an encoding agent, on the CPU."""
-    return VideoEmbedder.of(Settings(cache_dir=real_models().parents[1], provider="cpu"))
+    return VideoEmbedder.of(load({"cache_dir": real_models().parents[1], "provider": "cpu"}, {}, None).settings)
 
 
 def with_one_file_changed(models: Path, folder: Path, name: str, content: bytes | None) -> Path:

@@ -1,18 +1,16 @@
 """One broker with a listener of each kind: open for the test itself, with passwords, with TLS, with both."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, needs_java_and_maven
 from tests.support.certificates import Authority, Signed
 
 MODULES = "org.apache.kafka.common.security"
@@ -48,7 +46,7 @@ class Secured:
 
     def settings(self, listener: str, **changes: object) -> Settings:
         """Settings for a listener."""
-        given: dict[str, object] = {"bootstrap": self.address(listener), "broker_wait_s": 10}
+        given: dict[str, object] = {"bootstrap": self.address(listener), "broker_wait_s": 60}
         given |= {"kafka_security": KINDS[listener].lower(), "cache_dir": CACHE.settings.cache_dir}
         return load({**given, **changes}, {}, None).settings
 
@@ -58,9 +56,7 @@ def secured_broker(
     folder: Path, passwords: Mapping[str, str], extra: Mapping[str, str] | None = None
 ) -> Iterator[Secured]:
     """Run the broker; every user may come by plain and by both SCRAM mechanisms."""
-    for program in ("java", "mvn"):
-        if not shutil.which(program):
-            pytest.skip(f"a local Kafka needs {program}")
+    needs_java_and_maven()
     authority = Authority(folder / "certificates", "authority")
     server = authority.sign("server", f"IP:{HOST}")
     client = authority.sign("freshet", password=KEY_PASSWORD)

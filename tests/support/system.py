@@ -1,8 +1,9 @@
 """Freshet as its users meet it: agents as processes of their own on a real Kafka, spoken to by kafka-python."""
 
+import hashlib
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from re import sub
@@ -11,28 +12,29 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.messages.recommendations import Recommendation, decode_recommendation
+from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS, TOPICS, Topic
 from streams.kafka import topic_admin
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
+from tests.support.forked import forked, freshet_command
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0  # a guess: beside a busy loop on each core nothing that is waited for took half of it
+SHOWN = 60  # characters of a test's name in its prefix; topic names end at 249
 
 
 class Agents:
     """Worker processes with their output in files."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, settings: Settings, folder: Path, cold: bool = False) -> None:
+        self.settings, self.folder, self.cold = settings, folder, cold
         self.running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start one more worker of an agent."""
         log = self.folder / f"{name}-{len(self.running)}.log"
-        (command,) = supervise.workers([name]).values()
-        with log.open("wb") as output:
-            process = processes.start(command, output, supervise.environment(self.settings))
+        process = (started if self.cold else warm)(name, supervise.environment(self.settings), log)
         self.running.append((name, process, log))
         return process
 
@@ -49,22 +51,47 @@ class Agents:
         supervise.stop_all({f"{name}-{process.pid}": process for name, process, _ in self.running}, print)
 
 
+def warm(agent: str, environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A worker forked off a process that has imported everything."""
+    return forked(freshet_command, ["worker", agent], environ, log)
+
+
+def started(agent: str, environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A worker as `freshet up` starts it: an interpreter of its own."""
+    (command,) = supervise.workers([agent]).values()
+    with log.open("wb") as output:
+        return processes.start(command, output, environ)
+
+
 @contextmanager
-def agents(settings: Settings, folder: Path, *names: str) -> Iterator[Agents]:
-    """Run agents for the time of a `with`."""
-    started = Agents(settings, folder)
+def agents(settings: Settings, folder: Path, *names: str, cold: bool = False) -> Iterator[Agents]:
+    """Run agents for the time of a `with`; cold ones import everything themselves."""
+    running = Agents(settings, folder, cold)
     try:
         for name in names:
-            started.start(name)
-        yield started
+            running.start(name)
+        yield running
     finally:
-        started.stop()
+        running.stop()
+
+
+def prefix_of(test: str) -> str:
+    """A prefix for the topics of one test: its name, cut short, and what tells it from others of that name.
+
+    test  its node id, which no other test has
+    """
+    name = sub("[^a-z0-9]+", "-", test.split("::")[-1].lower())[:SHOWN]
+    return f"{name}-{hashlib.sha256(test.encode()).hexdigest()[:6]}."
 
 
 def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
-    """Settings with topics of the test's own on a broker that it shares; the topics are made."""
-    prefix = sub("[^a-z0-9]", "-", test) + "."
-    settings = Settings(bootstrap=bootstrap, prefix=prefix, data_dir=folder, cache_dir=CACHE.settings.cache_dir)
+    """Settings with topics of the test's own on a broker that it shares; the topics are made.
+
+    test  its node id
+    """
+    prefix = prefix_of(test)
+    folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
+    settings = load({"bootstrap": bootstrap, "prefix": prefix, **folders}, {}, None).settings
     topic_admin.apply(settings, TOPICS, print)
     return settings
 
@@ -85,7 +112,7 @@ def publish(
     name = topic.full(settings.prefix)
     sent = [producer.send(name, key=None if k is None else k.encode(), value=v) for k, v in records]
     producer.flush()
-    confirmed = [one.get(timeout=30) for one in sent]
+    confirmed = [one.get(timeout=60) for one in sent]
     producer.close()
     return confirmed
 

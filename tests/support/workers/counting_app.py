@@ -1,20 +1,15 @@
 """A small batch-wise Faust app: copies records, and raises where a file says so."""
 
 import os
-from pathlib import Path
 from typing import Any
 
-from schemas.settings.model import Settings
+from schemas.settings.load import load
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
 from streams.app import new_app
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.poll import Poll, Raw
 
-settings = Settings(
-    bootstrap=os.environ["FRESHET_BOOTSTRAP"],
-    prefix=os.environ["FRESHET_PREFIX"],
-    data_dir=Path(os.environ["FRESHET_DATA_DIR"]),
-)
+settings = load({}, os.environ, None).settings
 trap = settings.data_dir / "raise"  # while this file is there, the agent raises with a poll in hand
 app = new_app("copier", settings)
 out = ConfirmedProducer(app)

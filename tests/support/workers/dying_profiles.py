@@ -21,6 +21,7 @@ class DyingProducer(ConfirmedProducer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    app.ConfirmedProducer = DyingProducer  # type: ignore[misc]  # the worker is the real one but for this
+def main() -> None:
+    """Run it in this process."""
+    setattr(app, "ConfirmedProducer", DyingProducer)  # noqa: B010  # the worker is the real one but for this
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

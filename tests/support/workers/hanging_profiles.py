@@ -6,7 +6,6 @@ recovery never ends (`recover`).
 
 import asyncio
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,11 @@ async def _block(*_: Any) -> None:
     time.sleep(3600)  # noqa: ASYNC251  # that is the fault
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "recover":
-        ProfileStore.recover = _wait  # type: ignore[method-assign]
+def main(how: str) -> None:
+    """Run it in this process."""
+    if how == "recover":
+        setattr(ProfileStore, "recover", _wait)  # noqa: B010  # a method takes no assignment that is typed
         health.MAX_RECOVERY_S = 5.0
     else:
-        agent.deliver = {"wait": _wait, "block": _block}[sys.argv[1]]  # type: ignore[assignment]
+        setattr(agent, "deliver", {"wait": _wait, "block": _block}[how])  # noqa: B010
     run_worker("profiles", load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -24,20 +24,10 @@ from encoders.modalities.audio import (
 from encoders.modalities.audio import FILE as MODEL
 from encoders.models.manifest import checked_bytes
 from encoders.models.session import open_model
-from tests.support.models import chirp, real_models
+from tests.support.models import chirp
 from tests.support.paths import GOLDEN
 
 GOLDEN = json.loads((GOLDEN / "audio.json").read_text("utf-8"))
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-@pytest.fixture(scope="module")
-def audio(models: Path) -> AudioEncoder:
-    return AudioEncoder(models, provider="cpu")
 
 
 def test_the_graph_answers_as_librosa_and_the_original_network_did(models: Path, audio: AudioEncoder) -> None:

@@ -9,17 +9,12 @@ import pytest
 from encoders.base import ModelError
 from encoders.modalities.image import DIM, DIRECTIONS, DIRECTIONS_DIM, LABELS, SIDE, Frames, ImageEncoder
 from encoders.models.manifest import checked_bytes, read
-from tests.support.models import made_up_frames, real_models
+from tests.support.models import made_up_frames
 
 
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-@pytest.fixture(scope="module", params=["fp32", "int8"])
-def image(models: Path, request: pytest.FixtureRequest) -> ImageEncoder:
-    return ImageEncoder(models, provider="cpu", precision=request.param)
+@pytest.fixture(params=["fp32", "int8"])
+def image(image: ImageEncoder, image_int8: ImageEncoder, request: pytest.FixtureRequest) -> ImageEncoder:
+    return {"fp32": image, "int8": image_int8}[request.param]
 
 
 ROW, COLUMN = np.mgrid[:SIDE, :SIDE]

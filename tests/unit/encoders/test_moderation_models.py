@@ -9,12 +9,7 @@ from encoders.base import ModelError
 from encoders.modalities.image import SIDE
 from encoders.moderation.nudity import LABELS, NudityDetector, enlarged
 from encoders.moderation.toxicity import WEIGHTS, Toxicity
-from tests.support.models import made_up_frames, real_models, with_one_file_changed
-
-
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
+from tests.support.models import made_up_frames, with_one_file_changed
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,6 @@ import pytest
 
 from encoders.annotate.tags import TOPICS, Topics, above, merged
 from encoders.modalities.text import TextEncoder
-from tests.support.models import real_models
-
-
-@pytest.fixture(scope="module")
-def text() -> TextEncoder:
-    return TextEncoder(real_models(), provider="cpu")
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,16 @@
 """Bad input: whatever is sent becomes one dead letter with its reason, and its neighbours do not notice."""
 
-from itertools import zip_longest
-from pathlib import Path
-
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from msgspec.structs import replace
 
-from schemas.messages import feedback, videos
+from schemas.messages import feedback
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, letter_headers
 from schemas.messages.fields import DAY_MS
-from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
 from streams.dead_letters.publisher import to_record
 from streams.dead_letters.validation import late_dead_letters, read_feedback, read_upload
 from streams.kafka.records import Record
 from tests.support import hostile_records
-from tests.support.brokers import broker_in
-from tests.support.events import NOON, fold_all, liked, minute, uploaded, watched
+from tests.support.events import NOON, fold_all, liked, minute, watched
 from tests.support.hostile_records import Hostile
-from tests.support.system import agents, everything, own_topics, wait_until
 
 HUGE = Hostile("10 MB", "too_large", hostile_records.HUGE)
 CASES = [hostile_records.NULL, hostile_records.AHEAD, HUGE, *hostile_records.FEEDBACK, *hostile_records.WITH_HEADERS]
@@ -116,74 +107,5 @@ LONG = b"e" * 300
 def test_an_event_id_that_does_not_come_from_the_event_is_no_longer_than_one_that_does(
     value: bytes, headers: hostile_records.Headers
 ) -> None:
-    validated = read_feedback([Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)], partitions=1)
-    assert [letter.reason for letter in validated.dead_letters] == [Reason.SCHEMA]
-
-
-# --- the same through running agents; test_agents.py sends a thousand events without headers ---------
-
-
-@pytest.mark.connected
-def test_the_rest_of_the_table_goes_through_running_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    with broker_in(tmp_path / "kafka") as broker:
-        settings = own_topics(broker.bootstrap, tmp_path, request.node.name)
-        neighbours = [watched(f"person-{n}", "v1", minute(n), event_id=f"e-{n}") for n in range(20)]
-        old = [replace(one, at_ms=one.at_ms - 30 * DAY_MS, event_id=None) for one in neighbours[:5]]
-        sound = [uploaded(f"video-{n}", title=f"The harbour at {n}") for n in range(len(hostile_records.UPLOADS))]
-        bad = [
-            (one.key, one.value, one.headers) for one in hostile_records.WITH_HEADERS if one.name != "sent on already"
-        ]
-        with agents(settings, tmp_path, "profiles", "encoder") as running:
-            good = [(one.user_id, feedback.encode(one), ()) for one in neighbours]
-            _send(settings, FEEDBACK, [*_mixed(good, bad), *((e.user_id, feedback.encode(e), ()) for e in old)])
-            uploads = [(one.video_id, videos.encode(one), ()) for one in sound]
-            _send(
-                settings,
-                UPLOADS,
-                _mixed(uploads, [(one.key, one.value, one.headers) for one in hostile_records.UPLOADS]),
-            )
-            expected = len(bad) + len(old) + len(hostile_records.UPLOADS)
-            wait_until("every letter is there", lambda: len(everything(settings, DEAD_LETTERS)) >= expected)
-            wait_until("every neighbour is taken in", lambda: len(_keys(settings, PROFILES)) == len(neighbours))
-            wait_until("every neighbour is encoded", lambda: len(_keys(settings, FEATURES)) == len(sound))
-            wait_until("the offsets have moved on", lambda: _left(settings) == 0)
-            assert running.alive()
-        reasons = sorted(dict(letter.headers)["reason"].decode() for letter in everything(settings, DEAD_LETTERS))
-        wanted = [
-            one.reason
-            for one in [*hostile_records.WITH_HEADERS, *hostile_records.UPLOADS]
-            if one.name != "sent on already"
-        ]
-        assert reasons == sorted([*wanted, *["late"] * len(old)])
-
-
-Sent = tuple[str | None, bytes | None, hostile_records.Headers]
-
-
-def _mixed(some: list[Sent], others: list[Sent]) -> list[Sent]:
-    return [one for pair in zip_longest(some, others) for one in pair if one is not None]
-
-
-def _send(settings: Settings, topic: Topic, records: list[Sent]) -> None:
-    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=16 * 1024 * 1024)
-    for key, value, headers in records:
-        name = topic.full(settings.prefix)
-        producer.send(name, key=key and key.encode(), value=value, headers=list(headers), timestamp_ms=NOON)
-    producer.flush()
-    producer.close()
-
-
-def _keys(settings: Settings, topic: Topic) -> set[bytes]:
-    return {one.key for one in everything(settings, topic)}
-
-
-def _left(settings: Settings) -> int:
-    """How many records of both topics are not acknowledged yet."""
-    left = 0
-    for agent, topic in (("profiles", FEEDBACK), ("encoder", UPLOADS)):
-        consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=f"{settings.prefix}{agent}")
-        places = [TopicPartition(topic.full(settings.prefix), p) for p in range(settings.partitions)]
-        ends = consumer.end_offsets(places)
-        left += sum(ends[place] - (consumer.committed(place) or 0) for place in places)
-        consumer.close()
-    return left
+    reading = read_feedback([Record("f.feedback.v1", 0, 0, NOON, b"ana", value, headers)], partitions=1)
+    assert [letter.reason for letter in reading.dead_letters] == [Reason.SCHEMA]

@@ -29,7 +29,7 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     start = time.monotonic()
     with pytest.raises(OperatorError, match="ranker ended with exit code 3"):
         supervise.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50  # the sleeper would sleep for 60
     pid = int(said[0].removeprefix("profiles started (process ").removesuffix(")"))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -66,7 +66,7 @@ def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
         assert running.stderr
         assert {running.stdout.readline(), running.stdout.readline()} == {"a        | ready\n", "b        | ready\n"}
         running.send_signal(number)
-        assert running.wait(15) == 0
+        assert running.wait(60) == 0
         said = running.stderr.read().splitlines()
     assert said[-1] == "all stopped"
     for line in said[:2]:

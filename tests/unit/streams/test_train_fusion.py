@@ -21,7 +21,8 @@ from streams.operations.train_fusion import Outcome, train_fusion
 from tests.support.events import minute
 from tests.support.models import built_in, real_models
 
-VIDEOS, KINDS = 60, 4
+VIDEOS, KINDS, VISITS = 60, 4, 420
+NEWEST = minute(100 * VISITS * 9 // 10)  # from here on pairs are held out
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def watches(seed: int, *, of_kind: bool) -> list[Watched]:
     """People who watch two videos a visit, of one kind or of any."""
     rng = np.random.default_rng(seed)
     made = []
-    for visit in range(700):
+    for visit in range(VISITS):
         first = int(rng.integers(VIDEOS))
         second = (first + KINDS * int(rng.integers(1, VIDEOS // KINDS))) % VIDEOS
         pair = (first, second if of_kind else int(rng.integers(VIDEOS)))
@@ -76,8 +77,8 @@ def test_the_first_weights_are_kept_and_the_same_again_change_nothing(
 def test_weights_that_the_newest_pairs_do_not_speak_for_stay_out(settings: Settings, gallery: VideoLibrary) -> None:
     good, noise = watches(1, of_kind=True), watches(2, of_kind=False)
     before = train_fusion(settings, gallery, good, print)
-    newest = [one for one in good if one.at_ms >= minute(100 * 630)]
-    after = train_fusion(settings, gallery, [one for one in noise if one.at_ms < minute(100 * 630)] + newest, print)
+    newest = [one for one in good if one.at_ms >= NEWEST]
+    after = train_fusion(settings, gallery, [one for one in noise if one.at_ms < NEWEST] + newest, print)
     assert after.old == before.new and after.new < before.new and not after.replaced
     assert "no better" in str(after) and after.version == before.version
     back = train_fusion(settings, gallery, good, print)

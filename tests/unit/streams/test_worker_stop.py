@@ -110,7 +110,7 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
 
 
 def test_a_worker_whose_interpreter_is_held_by_a_library_ends_all_the_same() -> None:
-    ended = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1
     assert "Timeout (0:00:00.5" in ended.stderr
     assert "_schedule_shutdown" in ended.stderr  # says what held it

@@ -1,7 +1,5 @@
 """Reading media: what is found in a clip."""
 
-from collections.abc import Iterator
-
 import av
 import numpy as np
 import pytest
@@ -13,12 +11,6 @@ from tests.support.media_asserts import frames_of, is_near, is_the_scene, pitch_
 from tests.support.paths import DATA
 
 CLIPS = DATA / "clips"
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[MediaReader]:
-    with MediaReader() as reader:
-        yield reader
 
 
 KINDS = {

@@ -1,7 +1,6 @@
 """Files that are no usable video: each gets a sentence, and none gets anything else."""
 
 import socket
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,6 @@ from encoders.media.types import Limits, MediaError
 from schemas.messages.dead_letters import Reason
 from tests.support.clips import PLAYLISTS, clip, elsewhere, many_streams, playlist, png, still
 from tests.support.media_asserts import is_the_scene
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[MediaReader]:
-    with MediaReader() as reader:
-        yield reader
 
 
 def refusal(reader: MediaReader, data: bytes) -> str:

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 
 ACT = "tests.support.hostile_decoders:act"
 LINUX = sys.platform == "linux"
-SMALL = Limits(memory=64 << 20, cpu_s=1, wall_s=5.0)
+SMALL = Limits(memory=64 << 20, cpu_s=1, wall_s=60.0)  # on a busy machine a second of CPU takes many
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="asks /proc; the limits are Linux's")
 
@@ -119,9 +119,9 @@ def test_what_a_decoder_may_not_do_ends_in_a_media_error_and_the_next_file_is_re
 
 @pytest.mark.parametrize("order", ["sleep", "let go"])
 def test_a_fork_that_does_not_come_back_is_ended_at_the_deadline(order: str) -> None:
-    with MediaReader(Limits(wall_s=0.2), ACT) as reader:
+    with MediaReader(Limits(wall_s=1.0), ACT) as reader:
         said = refusal(reader, order)
-        assert "longer than 0.2 s" in said or "SIGKILL" in said
+        assert "longer than 1 s" in said or "SIGKILL" in said
         assert children(pid_of(reader)) == []
         assert refusal(reader, "answer") == "done"
 

@@ -1,27 +1,18 @@
 """The rules between messages: each breach is found, and nothing that is allowed is called one."""
 
-import json
-import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
 from ranker.profile.codec import pack
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS
-from schemas.topics import TOPICS, Topic
-from streams.cli import contract
-from streams.kafka import topic_admin
-from streams.operations.contract import verify
-from streams.operations.contract.rules import RULES
+from schemas.topics import Topic
 from tests.support import events
-from tests.support.brokers import broker_in, settings_for
 from tests.support.events import NOON, minute
-from tests.support.kafka_logs import PARTITIONS, Rec, breaches, good_log, home, put, put_event, put_letter, said, send
+from tests.support.kafka_logs import PARTITIONS, breaches, good_log, home, put, put_event, put_letter, said
 
 
 def test_a_good_log_keeps_the_contract() -> None:
@@ -130,34 +121,3 @@ def test_a_dead_letter_without_a_header_or_with_too_much_is_found() -> None:
         assert [gone in what for what in said(log)] == [True]
     log[topics.DEAD_LETTERS] = [record._replace(value=b"x" * 65_537)]
     assert said(log) == ["the value is 65537 bytes, not up to 65536 bytes"]
-
-
-# --- from a broker -------------------------------------------------------------------------------
-
-
-@pytest.mark.connected
-def test_verify_reads_a_broker_from_the_start(tmp_path: Path) -> None:
-    with broker_in(tmp_path) as broker:
-        settings = settings_for(broker)
-        topic_admin.apply(settings, TOPICS, lambda _: None)
-        log = good_log()
-        now_ms = int(time.time() * 1000)  # slates of 2022 expire within seconds, those of now after the test
-        log[topics.RECOMMENDATIONS] = [one._replace(timestamp=now_ms) for one in log[topics.RECOMMENDATIONS]]
-        send(settings, log)
-        verified = list(verify.verify(settings))
-        assert {one.topic: one.records for one in verified} == {
-            topic.full(settings.prefix): len(log.get(topic, [])) for topic in RULES
-        }
-        assert [one.first for one in verified] == [[]] * len(RULES)
-        wanted = ["--from-start", "--bootstrap", broker.bootstrap]
-        good = CliRunner().invoke(contract.app, ["verify", *wanted])
-        assert (good.exit_code, good.stdout.splitlines()[-1].split()) == (
-            0,
-            ["freshet.recommendations.v1", "4", "0"],
-        )
-        send(settings, {topics.PROFILES: [Rec("freshet.profiles.v1", home("ana"), 0, NOON, b"ana", b"\0")]})
-        bad = CliRunner().invoke(contract.app, ["verify", *wanted])
-        assert bad.exit_code == 1
-        assert "profile of 1 bytes" in bad.stdout.splitlines()[-1]
-        as_json = CliRunner().invoke(contract.app, ["verify", "--json", *wanted])
-        assert json.loads(as_json.stdout)["breaches"] == 1

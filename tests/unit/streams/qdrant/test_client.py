@@ -120,7 +120,7 @@ async def test_lasting_trouble_ends_at_the_deadline_in_one_error(
         began = monotonic()
         with pytest.raises(IndexUnavailable, match=r"within 0\.45 s \(\d+ attempts"):
             await call
-        assert monotonic() - began < HASTY.deadline_s + 1
+        assert monotonic() - began < HASTY.deadline_s + 5
     assert len(stub.asked) > 4  # tried more than once
 
 
@@ -129,7 +129,7 @@ async def test_a_wait_beyond_the_deadline_is_not_waited_for(stub: QdrantStub, ha
     began = monotonic()
     with pytest.raises(IndexUnavailable, match="retry after 60 s"):
         await hasty.upsert(shelf(1))
-    assert monotonic() - began < 5
+    assert monotonic() - began < HASTY.deadline_s + 5
 
 
 async def test_after_no_answer_the_next_query_fails_at_once(stub: QdrantStub, hasty: QdrantIndex) -> None:

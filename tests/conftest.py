@@ -1,0 +1,115 @@
+"""What takes seconds to make, made once a session (with xdist: once in each of its processes).
+
+The fixtures import what they need when they are asked for, so that tests of pure functions start at once.
+"""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from encoders.embedder import VideoEmbedder
+    from encoders.media.sandbox_client import MediaReader
+    from encoders.modalities.audio import AudioEncoder
+    from encoders.modalities.image import ImageEncoder
+    from encoders.modalities.text import TextEncoder
+    from schemas.settings.model import Settings
+    from streams.local.broker import LocalBroker
+    from tests.support.command import Freshet
+
+
+# Said before anything starts the one server that a process has: the benches use it too.
+multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.support.loaded"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits for a broker: of two processes, none then works alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("connected") is None)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalBroker"]:
+    """One Kafka for all tests that neither stop nor configure theirs; prefixes keep their topics apart."""
+    from tests.support.brokers import broker_in
+
+    with broker_in(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+        running.kill()  # an orderly end would write down what nobody reads
+        shutil.rmtree(running.folder / "log")  # a thousand folders
+
+
+@pytest.fixture
+def settings(broker: "LocalBroker", tmp_path: Path, request: pytest.FixtureRequest) -> "Settings":
+    """Settings with topics of the test's own, made on the session's broker."""
+    from tests.support.system import own_topics
+
+    return own_topics(broker.bootstrap, tmp_path, request.node.nodeid)
+
+
+@pytest.fixture
+def freshet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Freshet":
+    """Runs commands in this process, in an empty folder and without FRESHET_ variables."""
+    from tests.support.command import Freshet
+
+    for name in [name for name in os.environ if name.startswith("FRESHET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return Freshet(capsys)
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the real models, looked through."""
+    from tests.support.models import real_models
+
+    return real_models()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> "VideoEmbedder":
+    """All encoders, as an encoding agent opens them."""
+    from tests.support.models import real_embedder
+
+    return real_embedder()
+
+
+@pytest.fixture(scope="session")
+def text(models: Path) -> "TextEncoder":
+    from encoders.modalities.text import TextEncoder
+
+    return TextEncoder(models, provider="cpu")
+
+
+@pytest.fixture(scope="session")
+def image(models: Path) -> "ImageEncoder":
+    from encoders.modalities.image import ImageEncoder
+
+    return ImageEncoder(models, provider="cpu")
+
+
+@pytest.fixture(scope="session")
+def image_int8(models: Path) -> "ImageEncoder":
+    from encoders.modalities.image import ImageEncoder
+
+    return ImageEncoder(models, provider="cpu", precision="int8")
+
+
+@pytest.fixture(scope="session")
+def audio(models: Path) -> "AudioEncoder":
+    from encoders.modalities.audio import AudioEncoder
+
+    return AudioEncoder(models, provider="cpu")
+
+
+@pytest.fixture(scope="session")
+def reader() -> Iterator["MediaReader"]:
+    """A process that decodes media under the limits that are the default."""
+    from encoders.media.sandbox_client import MediaReader
+
+    with MediaReader() as reading:
+        yield reading

@@ -113,3 +113,11 @@ def reader() -> Iterator["MediaReader"]:
 
     with MediaReader() as reading:
         yield reading
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip and uv look for packages nowhere."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("UV_OFFLINE", "1")

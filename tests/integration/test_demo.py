@@ -67,3 +67,13 @@ def test_ctrl_c_ends_the_demo_in_time_and_leaves_nothing(tmp_path: Path):
     assert running.returncode == 130
     assert "interrupted; all stopped" in out
     assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_without_models_the_demo_says_how_to_make_them(tmp_path: Path):
+    ran = demo(tmp_path, FRESHET_CACHE_DIR=str(tmp_path / "nothing"))
+    _, err = ran.communicate(timeout=600)
+    assert ran.returncode == 1
+    assert "freshet: The models cannot be used" in err
+    assert "freshet export" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "demo").iterdir()) == []

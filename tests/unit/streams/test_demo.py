@@ -21,7 +21,6 @@ from streams.demo.story import least_shown, share
 from streams.errors import OperatorError
 from streams.logs.jsonl import Line
 from streams.worker import processes
-from tests.support.command import LIMIT_S, demo
 from tests.support.events import NOON, liked, minute, uploaded, watched, withdrew
 
 
@@ -45,16 +44,6 @@ def log_at(path: Path, *lines: bytes) -> Path:
 
 def line(event: feedback.Feedback, number: int = 1) -> Line:
     return Line(number, FEEDBACK, "like", event.user_id.encode(), event.at_ms, feedback.encode(event), event)
-
-
-def test_without_models_the_demo_says_how_to_make_them(tmp_path: Path):
-    ran = demo(tmp_path, FRESHET_CACHE_DIR=str(tmp_path / "nothing"))
-    _, err = ran.communicate(timeout=LIMIT_S)
-    assert ran.returncode == 1
-    assert "freshet: The models cannot be used" in err
-    assert "freshet export" in err
-    assert "Traceback" not in err
-    assert list((tmp_path / "demo").iterdir()) == []
 
 
 def test_an_agent_that_ends_is_named_with_its_last_lines(tmp_path: Path):

@@ -35,6 +35,7 @@ VALUES: dict[Topic, Any] = {
 }
 BYTES: dict[Topic, tuple[str, str]] = {
     topics.PROFILES: ("application/msgpack", "one person's profile"),
+    topics.EVENT_IDS: ("application/msgpack", "64 event ids of one person, hashed"),
     topics.DEAD_LETTERS: ("application/octet-stream", "the original bytes, the first 64 KiB of them"),
 }
 HEADERS: dict[Topic, Json] = {

@@ -50,6 +50,7 @@ UPLOADS = Topic("uploads.v1", "video_id", "delete", "upload, withdraw", False, 3
 PEOPLE = Topic("people.v1", "user_id", "compact", "declared interests, for a cold start", True)
 FEATURES = Topic("features.v1", "video_id", "compact", "what the encoders made of a video")
 PROFILES = Topic("profiles.v1", "user_id", "compact", "profiles (MessagePack), newest per person", True)
+EVENT_IDS = Topic("event-ids.v1", "user_id and version", "compact", "event ids that do not fit into the profiles", True)
 TRENDS = Topic("trends.v1", "partition", "compact", "decayed counts of distinct people per video")
 WEIGHTS = Topic("weights.v1", "model/block", "compact", "learned parameters in blocks, a manifest last")
 RECOMMENDATIONS = Topic("recommendations.v1", "user_id", "compact,delete", "slates", True, 7 * DAY_MS)
@@ -64,6 +65,7 @@ TOPICS = (
     UPLOADS,
     FEATURES,
     PROFILES,
+    EVENT_IDS,
     TRENDS,
     RECOMMENDATIONS,
     ERASURES,

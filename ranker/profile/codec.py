@@ -7,6 +7,7 @@ from operator import itemgetter
 
 import msgspec
 
+from ranker.profile.event_ids import PAGE_BYTES
 from ranker.profile.model import RECENT_BYTES, SEEN_BYTES, Origin, Profile
 
 HEAD, SHORTEST = b"\xa2p1", 12  # the tag behind the array's first byte; an empty profile is longer
@@ -108,5 +109,7 @@ def state_digest(users: Iterable[tuple[str, Profile]]) -> str:
     for user_id, profile in sorted(users, key=lambda pair: pair[0]):
         origin = profile.origin
         placeless = origin and Origin(origin.event_id, "", 0, 0, origin.at_ms)
-        digest.update(_encode_in_order((user_id, msgspec.structs.replace(profile, applied={}, origin=placeless))))
+        ids = profile.recent_ids[-PAGE_BYTES:]  # the digests of logs are older than longer memories
+        comparable = msgspec.structs.replace(profile, applied={}, origin=placeless, recent_ids=ids)
+        digest.update(_encode_in_order((user_id, comparable)))
     return digest.hexdigest()

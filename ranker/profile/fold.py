@@ -4,14 +4,16 @@ The bounded lists, the counts and `newest_ms` do not depend on the order in whic
 none is late. `origin`, `applied`, `recent_ids` and the order of `seen` follow arrival.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Literal
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from ranker.profile.codec import pack
+from ranker.profile.event_ids import PAGE_BYTES, EventIds, Page
 from ranker.profile.history import (
     FOLLOWS,
     HIDES,
@@ -25,25 +27,33 @@ from ranker.profile.history import (
     upsert_hide,
     weight_of,
 )
-from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
+from ranker.profile.model import EMPTY, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
 from schemas.messages.feedback import Feedback, Follow, Hide, Watch
 
 KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
 
 new_digest = blake2b(digest_size=RECENT_BYTES).copy  # half of what making one costs
-ALL_SEEN, ALL_RECENT = SEEN * SEEN_BYTES, RECENT * RECENT_BYTES
+ALL_SEEN = SEEN * SEEN_BYTES
 
 Verdict = Literal["new", "repeat", "late"]
 NOBODY: Mapping[str, Profile] = {}
+NO_EVENT_IDS: Mapping[str, EventIds] = {}
+Paged = Callable[[bytes], bool]
+
+
+def no_pages(_: bytes) -> bool:
+    """The answer for a person without pages."""
+    return False
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """An event with the place at which it was read."""
+    """An event with the place at which it was read; where it was sent on, with its first partition and offset too."""
 
     event: Feedback
     topic: str
     partition: int
     offset: int
+    rerouted_from: tuple[int, int] | None = None
 
 
 class FoldedBatch(msgspec.Struct):
@@ -55,14 +65,19 @@ class FoldedBatch(msgspec.Struct):
     first_positives: list[Arrival]  # person by person, each person's in their order
     reached: dict[int, int]  # partition → newest offset that was applied
     newest_ms: int  # event time of the newest event that was applied; 0 where none was
+    pages: dict[
+        str, list[Page]
+    ]  # by user id: event ids that were cut off; to be confirmed before the profiles are sent
 
 
 def fold(state: Profile, event: Feedback, origin: Origin) -> Profile:
-    """The profile after one event. Pure; whether the event is new is for `verdict` to say."""
+    """The profile after one event. Pure; whether the event is new is for `verdict` to say, and no id is cut off."""
     return _fold(state, event, origin, _id_digest(event.event_id))[0]
 
 
-def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> tuple[Profile, bool]:
+def _fold(
+    state: Profile, event: Feedback, origin: Origin, id_digest: bytes, rerouted_from: tuple[int, int] | None = None
+) -> tuple[Profile, bool]:
     """The profile after an event, and whether it is the first positive one for its video.
 
     It is one long function because calls between short ones would be a third of its time.
@@ -95,6 +110,8 @@ def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> 
     applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
     if origin.offset > applied.get(origin.partition, -1):
         applied[origin.partition] = origin.offset
+    if rerouted_from is not None:  # a partition that sends events on has a number of its own, below zero
+        applied[~rerouted_from[0]] = rerouted_from[1]
     counts[name] = counts.get(name, 0) + 1
     after = Profile(
         state.version + 1,
@@ -107,7 +124,7 @@ def _fold(state: Profile, event: Feedback, origin: Origin, id_digest: bytes) -> 
         hides,
         follows,
         (seen + entry if at < 0 else seen[:at] + seen[at + SEEN_BYTES :] + entry)[-ALL_SEEN:],
-        (state.recent_ids + id_digest)[-ALL_RECENT:],
+        state.recent_ids + id_digest,
         counts,
     )
     return after, first
@@ -129,19 +146,29 @@ def _aligned(entries: bytes, entry: bytes, at: int) -> int:
     return at
 
 
-def verdict(state: Profile, arrival: Arrival, late_ms: int) -> Verdict:
-    """Whether an event is new, a repeat, or older than the person's newest by more than `late_ms`."""
-    return _verdict(state, arrival, late_ms, _id_digest(arrival.event.event_id))
+def verdict(state: Profile, arrival: Arrival, late_ms: int, paged: Paged = no_pages) -> Verdict:
+    """Whether an event is new, a repeat, or older than the person's newest by more than `late_ms`.
+
+    paged  whether an id is in the person's pages; asked last, since what is in a page that has gone is late
+    """
+    return _verdict(state, arrival, late_ms, _id_digest(arrival.event.event_id), paged)
 
 
-def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes) -> Verdict:
-    if arrival.offset <= state.applied.get(arrival.partition, -1):
+def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes, paged: Paged) -> Verdict:
+    applied = state.applied
+    if arrival.offset <= applied.get(arrival.partition, -1):
         return "repeat"
+    if arrival.rerouted_from is not None:
+        partition, offset = arrival.rerouted_from
+        if offset <= applied.get(~partition, -1):
+            return "repeat"
     if id_digest:
         at = state.recent_ids.find(id_digest)
         if at >= 0 and _aligned(state.recent_ids, id_digest, at) >= 0:
             return "repeat"
-    return "late" if arrival.event.at_ms < state.newest_ms - late_ms else "new"
+    if arrival.event.at_ms < state.newest_ms - late_ms:
+        return "late"
+    return "repeat" if id_digest and paged(id_digest) else "new"
 
 
 def fold_batch(
@@ -149,23 +176,28 @@ def fold_batch(
     arrivals: Iterable[Arrival],
     late_ms: int,
     restarted: Mapping[str, Profile] = NOBODY,
+    event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
 ) -> FoldedBatch:
-    """Apply a batch, person by person; `profiles` stays as it is, and a person not among them starts empty.
+    """Apply a batch, person by person; what is given stays as it is, and an unknown person starts empty.
 
-    A person in `restarted` starts from that profile instead: they come back after an erasure. A profile is many small
-    objects all over the memory: to open it from its bytes, fold and pack it at once is cheaper than to return to it. So
-    `profiles` does best to open a profile when it is asked for, and to keep none open.
+    A person in `restarted` starts from that profile instead: they come back after an erasure. `event_ids` are the pages
+    that are confirmed. A profile is many small objects all over the memory: to open it from its bytes, fold and pack it
+    at once is cheaper than to return to it. So `profiles` does best to open one when it is asked, and to keep none.
     """
-    batch = FoldedBatch({}, [], [], [], {}, 0)
+    batch = FoldedBatch({}, [], [], [], {}, 0, {})
     reached, newest_ms = batch.reached, 0
     for user_id, theirs in _by_person(arrivals).items():
-        state = before = restarted.get(user_id) or profiles.get(user_id, EMPTY)
+        before = restarted.get(user_id) or profiles.get(user_id, EMPTY)
+        memory = Memory(event_ids.get(user_id))
+        state = before
         for arrival in theirs:
             event = arrival.event
             id_digest = _id_digest(event.event_id)
-            found = _verdict(state, arrival, late_ms, id_digest)
+            found = _verdict(state, arrival, late_ms, id_digest, memory.holds)
             if found == "new":
-                state, first = _fold(state, event, _origin(arrival), id_digest)
+                state, first = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from)
+                if len(state.recent_ids) >= 2 * PAGE_BYTES:
+                    state = memory.cut(state)
                 if first:
                     batch.first_positives.append(arrival)
                 if event.at_ms > newest_ms:
@@ -176,10 +208,39 @@ def fold_batch(
                 batch.late.append(arrival)
             else:
                 batch.repeats.append(arrival)
-        if state is not before:
+        if state.version != before.version:
             batch.changed[user_id] = pack(state)
+            if memory.cut_off:
+                batch.pages[user_id] = memory.cut_off
     batch.newest_ms = newest_ms
     return batch
+
+
+class Memory:
+    """The event ids of one person while a batch of theirs is folded."""
+
+    __slots__ = ("_fresh", "_paged", "cut_off")
+
+    def __init__(self, paged: EventIds | None) -> None:
+        self._paged = paged  # confirmed before this batch
+        self._fresh: EventIds | None = None  # cut off in this batch
+        self.cut_off: list[Page] = []
+
+    def holds(self, digest: bytes) -> bool:
+        """Whether a page has this id."""
+        if self._paged is None and self._fresh is None:
+            return False
+        if self._paged is not None and self._paged.holds(digest, len(self.cut_off)):
+            return True
+        return self._fresh is not None and self._fresh.holds(digest)
+
+    def cut(self, state: Profile) -> Profile:
+        """The profile without its oldest 64 ids, which become a page."""
+        page = Page(state.version, state.newest_ms, state.recent_ids[:PAGE_BYTES])
+        self._fresh = self._fresh or EventIds()
+        self._fresh.add(page)
+        self.cut_off.append(page)
+        return replace(state, recent_ids=state.recent_ids[PAGE_BYTES:])
 
 
 def _origin(arrival: Arrival) -> Origin:

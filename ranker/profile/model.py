@@ -13,7 +13,6 @@ from ranker.profile.history import HiddenItems, Interactions
 
 SEEN = 512  # videos that do not come back
 SEEN_BYTES = 4  # lets one unseen video in 8 million pass for seen
-RECENT = 64  # event ids by which a repeat is known although its offset is new
 RECENT_BYTES = 8
 
 
@@ -33,14 +32,14 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
     version: int  # accepted events so far
     newest_ms: int  # newest event time so far
     origin: Origin | None
-    applied: dict[int, int]  # input partition → newest applied offset
+    applied: dict[int, int]  # input partition → newest applied offset; ~partition of one that sent the events on
     watches: Interactions  # all lists: newest last
     likes: Interactions  # likes, shares, comments, saves, high ratings
     skips: Interactions  # skips, low ratings
     hides: HiddenItems
     follows: Interactions  # the creator of this video
     seen: bytes  # crc32 of the last 512 distinct videos, little-endian, newest last
-    recent_ids: bytes  # blake2b of the last 64 event ids
+    recent_ids: bytes  # blake2b of the newest event ids; of the older ones see event_ids.py
     counts: dict[str, int]  # events by kind
 
 

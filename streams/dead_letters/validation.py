@@ -1,5 +1,6 @@
 """From raw bytes to a valid message, or to a dead letter with its reason. No content of a record raises here."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -19,6 +20,7 @@ FEEDBACK_BYTES = 64 * 1024
 UPLOAD_BYTES = 1024 * 1024
 FUTURE_MS = 5 * 60 * 1000  # a clock may run ahead of the broker's by this much
 ORIGIN = "freshet-origin"  # header of a record that was rerouted to its right partition: topic/partition/offset
+ORIGIN_FORM = re.compile(r"(.+)/(\d{1,9})/(\d{1,18})", re.ASCII)
 CACHED_USERS = 200_000  # whose partition is cached; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
 
@@ -66,7 +68,10 @@ def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
             event = _feedback(record)
             partition = record.partition
             if right_partition[event.user_id] == partition:
-                arrivals.append(Arrival(event, record.topic, partition, record.offset))
+                rerouted_from = _rerouted_from(record) if record.headers else None
+                if rerouted_from and rerouted_from[0] >= partitions:
+                    rerouted_from = None
+                arrivals.append(Arrival(event, record.topic, partition, record.offset, rerouted_from))
             else:
                 batch.misrouted.append(reroute(record, event.user_id))
         except RejectedRecord as rejection:
@@ -124,7 +129,7 @@ def _feedback(record: Record) -> feedback.Feedback:
     key = record.key
     if key != user_id.encode() and key is not None:
         raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
-    if event.event_id is None and (event_id := event_id or _origin(record)):
+    if event.event_id is None and event_id:
         return msgspec.structs.replace(event, event_id=event_id)
     return event
 
@@ -180,12 +185,10 @@ def _header(record: Record, name: str) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
 
 
-def _origin(record: Record) -> str | None:
-    """Where a rerouted record was first read: as unique as an id."""
-    origin = _header(record, ORIGIN)
-    if origin is not None:
-        check_ids(origin=origin)
-    return origin
+def _rerouted_from(record: Record) -> tuple[int, int] | None:
+    """Partition and offset at which a rerouted record was first read; None where nobody rerouted it."""
+    origin = ORIGIN_FORM.fullmatch(_header(record, ORIGIN) or "")
+    return (int(origin[2]), int(origin[3])) if origin and origin[1] == record.topic else None
 
 
 def _headers(record: Record) -> Mapping[str, bytes]:
@@ -194,7 +197,7 @@ def _headers(record: Record) -> Mapping[str, bytes]:
 
 def reroute(record: Record, user_id: str) -> Outgoing:
     """The same record for the partition of its user; one that was rerouted before is rejected."""
-    if _header(record, ORIGIN):
+    if _rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])

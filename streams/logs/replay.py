@@ -200,7 +200,7 @@ def _restored(partition: int, state: PartitionState, tick: int) -> PartitionStat
     counts = TrendCounts(partition)
     counts.restore(trends.decode_trends(trends.encode(state.trends.record(tick, NO_LIMIT))))
     markers = {code: erasures.decode_marker(erasures.encode(marker)) for code, marker in state.markers.items()}
-    return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts)
+    return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts, {**state.event_ids})
 
 
 def replay_embedder(settings: Settings) -> VideoEmbedder:

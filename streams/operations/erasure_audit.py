@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ranker.profile.event_ids import SEPARATOR
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.command_reader import command_reader
@@ -32,8 +33,8 @@ class AuditFinding:
     kind: Kind
     looked_at: int = 0  # records, points or lines
     hits: int = 0
-    tombstones: int = 0  # of the hits: null values under the person's key
-    alive: bool = False  # the newest record under the person's key is not a tombstone
+    tombstones: int = 0  # of the hits: null values under a key of the person's
+    alive: bool = False  # the newest record under a key of the person's is not a tombstone
     last_ms: int = 0  # newest time of a record that is a hit
     config: Config = field(default_factory=dict)
 
@@ -70,18 +71,19 @@ def audit(settings: Settings, user_id: str) -> Iterator[AuditFinding]:
 
 def in_records(found: AuditFinding, records: Iterable[Record], user_id: str) -> AuditFinding:
     """Count the records that name the person in key, value or headers."""
-    key = user_id.encode()
+    key, alive = user_id.encode(), set[bytes]()
     for record in records:
         found.looked_at += 1
-        of_person = record.key == key
+        of_person = record.key is not None and record.key.partition(SEPARATOR.encode())[0] == key
         headers = (value for _, value in record.headers)
         if not (of_person or any(contains_user_id(data, user_id) for data in (record.key, record.value, *headers))):
             continue
         found.hits += 1
         found.last_ms = max(found.last_ms, record.timestamp)
-        if of_person:  # one key, one partition: the last one seen is the newest
-            found.alive = record.value is not None
+        if of_person and record.key is not None:  # one key, one partition: the last one seen is the newest
+            (alive.add if record.value is not None else alive.discard)(record.key)
             found.tombstones += record.value is None
+    found.alive = bool(alive)
     return found
 
 

@@ -1,13 +1,14 @@
 """What the profiles agent holds of a partition: packed profiles, erasure markers, trend counts. No Kafka."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from ranker.catalogue.popularity import TrendCounts
 from ranker.profile.codec import ProfileError, unpack, version_of
+from ranker.profile.event_ids import EventIds, Page, page_key, user_of
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.erasures import ErasureMarker
 
@@ -42,11 +43,40 @@ class PartitionState:
     profiles: PackedProfiles
     markers: dict[str, ErasureMarker]  # by keyed hash of the user id
     trends: TrendCounts
+    event_ids: dict[str, EventIds]  # by user id, of those who have pages
 
 
 def empty_partition(partition: int) -> PartitionState:
     """The state of a partition before its first event."""
-    return PartitionState(PackedProfiles({}), {}, TrendCounts(partition))
+    return PartitionState(PackedProfiles({}), {}, TrendCounts(partition), {})
+
+
+def recovered_event_ids(
+    pages: Mapping[str, Page],
+    versions: Callable[[str], int],
+    is_after_erasure: Callable[[str, int], bool],
+    late_ms: int,
+) -> tuple[dict[str, EventIds], list[str]]:
+    """Stored pages by their keys, put together by person, and the keys of those that are to be deleted.
+
+    A page counts only for a profile that has reached its version: the events of others are redelivered, and their page
+    is cut off once more. One from before an erasure goes, as does one whose events would be late by now.
+
+    versions          the version of a person's profile; 0: there is none
+    is_after_erasure  whether what has this version was written after the person's last erasure
+    """
+    people: dict[str, list[Page]] = {}
+    gone = []
+    for key, page in pages.items():
+        user_id = user_of(key)
+        if not is_after_erasure(user_id, page.version):
+            gone.append(key)
+        elif page.version <= versions(user_id):
+            people.setdefault(user_id, []).append(page)
+    held = {user_id: EventIds(theirs) for user_id, theirs in people.items()}
+    for user_id, ids in held.items():
+        gone += [page_key(user_id, version) for version in ids.trim(late_ms)]
+    return held, gone
 
 
 def version_or_zero(data: bytes) -> int:

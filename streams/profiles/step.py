@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
+from ranker.profile.event_ids import EventIds, Page, encode_page, page_key
 from ranker.profile.fold import Arrival, fold_batch
 from schemas.messages import erasures, trends
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.erasures import Erasure
 from schemas.settings.model import Settings
-from schemas.topics import ERASED, ERASURES, FEEDBACK, PROFILES, TRENDS
+from schemas.topics import ERASED, ERASURES, EVENT_IDS, FEEDBACK, PROFILES, TRENDS
 from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
@@ -31,7 +32,7 @@ class ProfilesOutcome:
     """What a poll came to: what could not be used, and what has to be sent."""
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    markers: list[Send] = field(default_factory=list)
+    first: list[Send] = field(default_factory=list)  # erasure markers, event ids
     changes: list[Send] = field(default_factory=list)  # profiles, tombstones, trends, misrouted records
     applied: list[Arrival] = field(default_factory=list)  # what changed a profile, in the order of the poll
     repeats: int = 0
@@ -40,9 +41,10 @@ class ProfilesOutcome:
     def stages(self) -> tuple[Stage, ...]:
         """What to send; the agent sends the dead letters before, since a newer profile hides what it refused.
 
-        Markers are confirmed before anything of a person goes: whoever recovers drops what lies below a marker.
+        Markers are confirmed before anything of a person goes: whoever recovers drops what lies below a marker. Event
+        ids are confirmed before a profile goes that no longer holds them.
         """
-        return (self.markers, self.changes) if self.markers else (self.changes,)
+        return (self.first, self.changes) if self.first else (self.changes,)
 
 
 class ProfilesStep:
@@ -59,8 +61,8 @@ class ProfilesStep:
         self._trends_limit = trends_limit
         self._late_ms = settings.late_ms
         self._code = coder(settings.erasure_key.get_secret_value())
-        names = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PROFILES, ERASED, TRENDS))
-        self._feedback, self._erasures, self._profiles, self._erased, self._trends = names
+        names = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PROFILES, ERASED, TRENDS, EVENT_IDS))
+        self._feedback, self._erasures, self._profiles, self._erased, self._trends, self._event_ids = names
 
     def apply(self, poll: Poll, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
         """Take in a poll: erasures first, then feedback partition by partition.
@@ -87,11 +89,17 @@ class ProfilesStep:
     ) -> None:
         validated = read_erasures(records, partitions)
         gone = {one.user_id: None for one in validated.erasures if self._forget(partition, one, outcome)}
-        tombstones = [Outgoing(user_id.encode(), None) for user_id in gone]
-        if tombstones:
+        if gone:
+            tombstones = [Outgoing(user_id.encode(), None) for user_id in gone]
             outcome.changes += [Send(topic, partition, tombstones) for topic in topics]
+            outcome.changes.append(Send(self._event_ids, partition, self._unpaged(partition, gone)))
         outcome.changes.append(Send(self._erasures, None, validated.misrouted))
         outcome.dead_letters += validated.dead_letters
+
+    def _unpaged(self, partition: int, people: Iterable[str]) -> list[Outgoing]:
+        held = self._states[partition].event_ids
+        pages = ((user_id, version) for user_id in people for version in held.pop(user_id, EventIds()).versions)
+        return [Outgoing(page_key(user_id, version).encode(), None) for user_id, version in pages]
 
     def _forget(self, partition: int, erasure: Erasure, outcome: ProfilesOutcome) -> bool:
         """Drop a person's profile; False where they were erased later than this, and have come back since."""
@@ -102,7 +110,7 @@ class ProfilesStep:
             return False
         if marker is not None:
             state.markers[code] = marker
-            outcome.markers.append(Send(self._erased, partition, [Outgoing(code.encode(), erasures.encode(marker))]))
+            outcome.first.append(Send(self._erased, partition, [Outgoing(code.encode(), erasures.encode(marker))]))
         state.profiles.packed.pop(erasure.user_id, None)
         return True
 
@@ -110,7 +118,7 @@ class ProfilesStep:
         state = self._states[partition]
         validated = read_feedback(records, partitions)
         kept, erased, restarted = self._split(state, validated.arrivals)
-        batch = fold_batch(state.profiles, kept, self._late_ms, restarted)
+        batch = fold_batch(state.profiles, kept, self._late_ms, restarted, state.event_ids)
         state.profiles.packed.update(batch.changed)
         state.trends.count(batch)
         outcome.dead_letters += validated.dead_letters
@@ -120,9 +128,25 @@ class ProfilesStep:
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
         changed = [Outgoing(user_id.encode(), data) for user_id, data in batch.changed.items()]
         outcome.changes.append(Send(self._profiles, partition, changed))
+        self._keep_pages(partition, batch.pages, outcome)
         if batch.reached:
             self._publish_trends(state, min(batch.newest_ms, records[-1].timestamp), outcome)
         outcome.changes.append(Send(self._feedback, None, validated.misrouted))
+
+    def _keep_pages(self, partition: int, pages: Mapping[str, list[Page]], outcome: ProfilesOutcome) -> None:
+        """Keep the pages that were cut off profiles, and let go of those whose events would be late by now."""
+        if not pages:
+            return
+        state, new, gone = self._states[partition], [], []
+        for user_id, theirs in pages.items():
+            held = state.event_ids.setdefault(user_id, EventIds())
+            too_old = held.trim(self._late_ms)  # by what is stored already: this batch may be redelivered
+            gone += [Outgoing(page_key(user_id, version).encode(), None) for version in too_old]
+            for page in theirs:
+                held.add(page)
+                new.append(Outgoing(page_key(user_id, page.version).encode(), encode_page(page)))
+        outcome.first.append(Send(self._event_ids, partition, new))
+        outcome.changes.append(Send(self._event_ids, partition, gone))
 
     def _split(self, state: PartitionState, arrivals: list[Arrival]) -> SplitByErasure:
         if not state.markers:

@@ -1,19 +1,20 @@
 """What the profiles agent owns, kept in compacted topics: profiles and erasure markers, recovered with a partition."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from faust.types import TP
 
 from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
 from ranker.profile.erasure import coder, is_after_erasure
+from ranker.profile.event_ids import EventIds, Page, decode_page, user_of
 from schemas.messages.erasures import ErasureMarker, decode_marker
 from schemas.settings.model import Settings
-from schemas.topics import ERASED, FEEDBACK, PROFILES
+from schemas.topics import ERASED, EVENT_IDS, FEEDBACK, PROFILES
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
-from streams.profiles.state import PackedProfiles, PartitionState, version_or_zero
+from streams.profiles.state import PackedProfiles, PartitionState, recovered_event_ids, version_or_zero
 from streams.profiles.trends import OwnedTrends
 
 log = logging.getLogger("freshet.profiles")
@@ -43,6 +44,53 @@ class ErasureMarkers(OwnedState[ErasureMarker]):
         return [user for user, version in versions if not is_after_erasure(self.of_person(partition, user), version)]
 
 
+class OwnedEventIds(OwnedState[Page]):
+    """The event ids that do not fit into the owned profiles; recovered after these, which say what of them counts."""
+
+    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer, markers: ErasureMarkers) -> None:
+        source, changelog = FEEDBACK.full(settings.prefix), EVENT_IDS.full(settings.prefix)
+        super().__init__(app, settings, source, changelog, decode_page, _page_order, out)
+        self._markers, self._late_ms = markers, settings.late_ms
+        self.by_person: dict[int, dict[str, EventIds]] = {}
+
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        """Whoever recovers the profiles recovers these then."""
+
+    async def _on_revoked(self, revoked: set[TP]) -> None:
+        await super()._on_revoked(revoked)
+        for tp in revoked:
+            if tp.topic == self._source:
+                self.by_person.pop(tp.partition, None)
+
+    async def recover(self, partitions: set[int]) -> None:
+        """Read the pages of these partitions; `settle` puts them together."""
+        self.by_person = {}
+        await super().recover(partitions)
+
+    async def settle(self, partition: int, packed: Mapping[str, bytes]) -> None:
+        """Put the pages of each person together; the profiles say what of them counts."""
+        self.by_person[partition], gone = recovered_event_ids(
+            self[partition],
+            lambda user_id: version_or_zero(packed[user_id]) if user_id in packed else 0,
+            lambda user_id, version: is_after_erasure(self._markers.of_person(partition, user_id), version),
+            self._late_ms,
+        )
+        self[partition].clear()
+        await self._write_tombstones(partition, gone)
+
+    async def _republish(self, partition: int, keys: Iterable[str]) -> None:
+        wanted = set(keys)
+        await super()._republish(partition, wanted)
+        theirs = {key: self._markers.of_person(partition, user_of(key)) for key in wanted}
+        erased = [key for key, marker in theirs.items() if not is_after_erasure(marker, int(key.rpartition("\0")[2]))]
+        await self._write_tombstones(partition, erased)
+
+    async def _write_tombstones(self, partition: int, keys: Sequence[str]) -> None:
+        if keys:
+            self._out.put(self.changelog, partition, [Outgoing(key.encode(), None) for key in keys])
+            await self._out.confirmed()
+
+
 class ProfileStore(OwnedState[bytes]):
     """Owned profiles; their changelog is what the ranking agent reads."""
 
@@ -50,6 +98,7 @@ class ProfileStore(OwnedState[bytes]):
         source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
         super().__init__(app, settings, source, changelog, _sound, order_of, out)
         self.markers = ErasureMarkers(app, settings, out)
+        self.event_ids = OwnedEventIds(app, settings, out, self.markers)
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
@@ -65,6 +114,9 @@ class ProfileStore(OwnedState[bytes]):
         await super().recover(partitions)
         for partition in sorted(partitions):
             await self._write_tombstones(partition, self.markers.outlived(partition, self[partition]))
+        await self.event_ids.recover(partitions)
+        for partition in sorted(partitions):
+            await self.event_ids.settle(partition, self[partition])
 
     async def _republish(self, partition: int, keys: Iterable[str]) -> None:
         wanted = set(keys)
@@ -91,7 +143,8 @@ class OwnedPartitions(Mapping[int, PartitionState]):
 
     def __getitem__(self, partition: int) -> PartitionState:
         packed, markers = self._profiles[partition], self._profiles.markers[partition]
-        return PartitionState(PackedProfiles(packed), markers, self._trends[partition])
+        event_ids = self._profiles.event_ids.by_person[partition]
+        return PartitionState(PackedProfiles(packed), markers, self._trends[partition], event_ids)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._trends)
@@ -103,6 +156,10 @@ class OwnedPartitions(Mapping[int, PartitionState]):
 def _marker_order(marker: ErasureMarker) -> int:
     """Of two markers the later counts, and of two of one time the one of the higher version."""
     return marker.at_ms << 64 | marker.version
+
+
+def _page_order(page: Page) -> int:
+    return page.version
 
 
 def _sound(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from schemas.topics import Topic
 from tests.support.paths import ROOT
 
 FILE = ROOT / "docs/flow.svg"
-WIDTH, HEIGHT = 1080, 480
+WIDTH, HEIGHT = 1080, 545
 TOPIC_WIDTH, TOPIC_HEIGHT, AGENT_WIDTH = 190, 50, 150
 TITLE = "How events and uploads become slates"
 
@@ -61,39 +61,41 @@ def topic(of: Topic, note: str, x: int, y: int) -> Box:
 INPUTS, AGENTS, STATE, RANKER, OUTPUT = 20, 270, 470, 715, 880
 BOXES = (
     topic(topics.ERASURES, "whom to erase", INPUTS, 20),
-    topic(topics.FEEDBACK, "watch, like, skip, …", INPUTS, 145),
-    topic(topics.UPLOADS, "new and withdrawn videos", INPUTS, 300),
-    Box("agent", "profiles agent", "folds events", AGENTS, 100, AGENT_WIDTH, 140),
-    Box("agent", "encoding agent", "embeds videos", AGENTS, 260, AGENT_WIDTH, 130),
+    topic(topics.FEEDBACK, "watch, like, skip, …", INPUTS, 178),
+    topic(topics.UPLOADS, "new and withdrawn videos", INPUTS, 365),
+    Box("agent", "profiles agent", "folds events", AGENTS, 100, AGENT_WIDTH, 205),
+    Box("agent", "encoding agent", "embeds videos", AGENTS, 325, AGENT_WIDTH, 130),
     topic(topics.ERASED, "erasure markers", STATE, 60),
-    topic(topics.PROFILES, "one profile a person", STATE, 125),
-    topic(topics.TRENDS, "what many watch now", STATE, 190),
-    topic(topics.FEATURES, "embeddings, tags, labels", STATE, 265),
-    Box("index", "Qdrant", "optional vector index", STATE, 335, TOPIC_WIDTH, TOPIC_HEIGHT),
-    Box("agent", "ranking agent", "makes slates", RANKER, 110, 130, 280),
-    topic(topics.RECOMMENDATIONS, "slates, with reasons", OUTPUT, 225),
-    topic(topics.DEAD_LETTERS, "unusable, with a reason", STATE, 415),
+    topic(topics.EVENT_IDS, "to know repeats by", STATE, 125),
+    topic(topics.PROFILES, "one profile a person", STATE, 190),
+    topic(topics.TRENDS, "what many watch now", STATE, 255),
+    topic(topics.FEATURES, "embeddings, tags, labels", STATE, 330),
+    Box("index", "Qdrant", "optional vector index", STATE, 400, TOPIC_WIDTH, TOPIC_HEIGHT),
+    Box("agent", "ranking agent", "makes slates", RANKER, 175, 130, 280),
+    topic(topics.RECOMMENDATIONS, "slates, with reasons", OUTPUT, 290),
+    topic(topics.DEAD_LETTERS, "unusable, with a reason", STATE, 480),
 )
 SOLID = (  # each a path of straight lines
-    "M210 170 H262",  # feedback → profiles agent
-    "M210 325 H262",  # uploads → encoding agent
+    "M210 203 H262",  # feedback → profiles agent
+    "M210 390 H262",  # uploads → encoding agent
     "M210 45 H345 V92",  # erasures → profiles agent
-    "M345 45 H780 V102",  # erasures → ranking agent
+    "M345 45 H780 V167",  # erasures → ranking agent
     "M420 115 H445 V85 H462",  # profiles agent → erased
-    "M420 150 H462",  # → profiles
-    "M420 215 H462",  # → trends
-    "M420 290 H462",  # encoding agent → features
-    "M420 360 H462",  # → Qdrant
-    "M660 150 H707",  # profiles → ranking agent
-    "M660 215 H707",  # trends
-    "M660 290 H707",  # features
-    "M660 360 H707",  # Qdrant
-    "M845 250 H872",  # ranking agent → recommendations
+    "M420 150 H462",  # → event ids
+    "M420 215 H462",  # → profiles
+    "M420 280 H462",  # → trends
+    "M420 355 H462",  # encoding agent → features
+    "M420 425 H462",  # → Qdrant
+    "M660 215 H707",  # profiles → ranking agent
+    "M660 280 H707",  # trends
+    "M660 355 H707",  # features
+    "M660 425 H707",  # Qdrant
+    "M845 315 H872",  # ranking agent → recommendations
 )
 DASHED = (  # what could not be used
-    "M270 225 H240 V450 H462",
-    "M345 390 V430 H462",
-    "M780 390 V440 H668",
+    "M270 290 H240 V515 H462",
+    "M345 455 V495 H462",
+    "M780 455 V505 H668",
 )
 
 

@@ -9,18 +9,19 @@ from encoders.base import Content
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack, version_of
+from ranker.profile.event_ids import Page, decode_page
 from schemas.messages import recommendations, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
+from schemas.topics import DEAD_LETTERS, EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
 from streams.encoding.step import EmbedStep, no_media
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record, partition_of
-from streams.profiles.state import empty_partition
+from streams.profiles.state import PartitionState, empty_partition, recovered_event_ids
 from streams.profiles.step import ProfilesStep
 from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
@@ -30,6 +31,7 @@ from tests.simulation.worker import Flaw, Sends, Worker
 
 LATE_MS = 60_000
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
+NEVER = 2**62  # a version that no profile reaches
 SHOWN = 3  # items of a slate
 ALWAYS = "always"  # a video that nobody withdraws
 SETTINGS = Settings(prefix="", late_ms=LATE_MS)  # without a prefix a topic's full name is its name
@@ -67,8 +69,25 @@ class ProfilesWorker(Worker):
             part = decode_trends(record.value or b"")
             if part.partition in states:
                 states[part.partition].trends.restore(part)
+        for partition in owned:
+            yield from self._recover_event_ids(partition, states[partition])
         self.step = ProfilesStep(SETTINGS, states)
         yield "recovered"
+
+    def _recover_event_ids(self, partition: int, state: PartitionState) -> Iterator[str]:
+        pages: dict[str, Page] = {}
+        for some in batches(self.broker.read(EVENT_IDS.name, partition), 50):
+            for record in some:
+                pages.pop(text_of(record.key), None)
+                if record.value is not None:
+                    pages[text_of(record.key)] = decode_page(record.value)
+            yield "recovering"
+        if self.flaw == Flaw.NO_PAGES:
+            return
+        versions = {user: version_of(data) for user, data in state.profiles.packed.items()}
+        unknown = NEVER if self.flaw == Flaw.PAGES_AHEAD else 0
+        held, _ = recovered_event_ids(pages, lambda user: unknown or versions.get(user, 0), lambda *_: True, LATE_MS)
+        state.event_ids.update(held)
 
     def _take(self, packed: dict[str, bytes], some: Sequence[Record]) -> None:
         for record in some:
@@ -83,6 +102,8 @@ class ProfilesWorker(Worker):
 
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
         """Apply a poll; dead letters go first, for a profile hides what it refused."""
+        if self.flaw == Flaw.NO_ORIGIN:
+            poll = {partition: [one._replace(headers=()) for one in records] for partition, records in poll.items()}
         topics = [((FEEDBACK.name, partition), records) for partition, records in poll.items()]
         outcome = self.step.apply(topics, self.broker.partitions)
         first = self.out if self.flaw == Flaw.LETTERS_TOGETHER else Sends(self.broker, self.rng)

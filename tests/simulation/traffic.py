@@ -28,6 +28,8 @@ class Publisher:
         self.sent: list[str] = []  # the session id of each event, by which it is known whatever else it carries
         self.left = rng.randint(20, 120)
         self._again: list[Outgoing] = []
+        self.repeats = rng.choice((0.02, 0.02, 0.02, 0.4))  # share of what was sent long ago
+        self._with_ids: list[Outgoing] = []
 
     def live(self) -> Iterator[str]:
         """Publish until all is sent."""
@@ -40,6 +42,8 @@ class Publisher:
                 self._publish(FEEDBACK.name, Outgoing(b"mallory", self.rng.choice(BAD)))
             elif self._again and (draw < 0.3 or not self.left):
                 self._publish(FEEDBACK.name, self._again.pop(0))
+            elif self._with_ids and draw < 0.3 + self.repeats:  # a batch job is run a second time
+                self._publish(FEEDBACK.name, self.rng.choice(self._with_ids))
             elif self.left:
                 self.left -= 1
                 self.event(self.rng.choice(self.people))
@@ -54,6 +58,8 @@ class Publisher:
         self._publish(FEEDBACK.name, out)
         if self.rng.random() < 0.06:  # the producer never heard that it was written
             self._publish(FEEDBACK.name, out)
+        if made.event_id:
+            self._with_ids.append(out)
         if made.event_id and self.rng.random() < 0.08:  # the client sends what it is unsure of
             self._again.append(out)
 

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ranker.profile.event_ids import EventIds
 from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
@@ -73,6 +74,7 @@ class Truth:
         self.broker = broker
         self.breaches: list[Breach] = []
         self.users: dict[str, Profile] = {}
+        self.event_ids: dict[str, EventIds] = {}
         self.counts: dict[str, Count] = {}
         self.sent: set[str] = set()  # session ids that were read at their place
         self.positive: Counter[str] = Counter()  # first positive events by video
@@ -111,19 +113,22 @@ class Truth:
             self.refused.add(spot)
         if reading.misrouted:
             self.misrouted.add(f"{record.topic}/{record.partition}/{record.offset}")
+        origin = (dict(record.headers).get(ORIGIN) or b"").decode()
         for arrival in reading.arrivals:
-            self.misrouted.discard((dict(record.headers).get(ORIGIN) or b"").decode())
-            self._read(arrival, spot)
+            self.misrouted.discard(origin)
+            self._read(arrival, spot, origin)
 
-    def _read(self, arrival: Arrival, spot: Spot) -> None:
+    def _read(self, arrival: Arrival, spot: Spot, origin: str) -> None:
         event = arrival.event
         user = event.user_id
         self.sent.add(event.session_id or "")
-        counted = self.counts.setdefault(user, Count()).take(event.event_id or f"at {spot}", event.at_ms)
-        found = fold_all(self.users, [arrival], LATE_MS)
+        counted = self.counts.setdefault(user, Count()).take(event.event_id or origin or f"at {spot}", event.at_ms)
+        found = fold_all(self.users, [arrival], LATE_MS, self.event_ids)
         if bool(found.applied) != counted:
             self.say("DOUBLE" if found.applied else "LOST", f"the fold takes {event} otherwise than it is counted")
         self.users |= found.changed
+        for page in found.batch.pages.get(user, ()):
+            self.event_ids.setdefault(user, EventIds()).add(page)
         if found.late:
             self.refused.add(spot)
         for user, profile in found.changed.items():

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
+from ranker.profile import event_ids, fold
+from schemas.topics import EVENT_IDS, FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
 from tests.simulation.agents import AGENTS, SOURCES
 from tests.simulation.broker import LAG_MS, SESSION_MS, Broker, Group
 from tests.simulation.check import check
@@ -13,7 +15,7 @@ from tests.simulation.traffic import Publisher
 from tests.simulation.truth import Breach, Truth
 from tests.simulation.worker import Flaw, Worker
 
-COMPACTED = (PROFILES.name, FEATURES.name, RECOMMENDATIONS.name, TRENDS.name)
+COMPACTED = (PROFILES.name, EVENT_IDS.name, FEATURES.name, RECOMMENDATIONS.name, TRENDS.name)
 FAULTS = ("kill", "kill", "kill", "freeze", "freeze", "freeze", "freeze", "stop", "start", "night")
 IDLE = ("idle", "joining")  # steps at which a fault shows little
 MOST_TURNS = 40_000
@@ -183,7 +185,24 @@ def simulate(
     seed: int, flaw: Flaw | None = None, troubled: str | None = None, keyless_uploads: bool = False
 ) -> Outcome:
     """Run one seed to its end; `troubled` is the agent that gets most of the faults, and many, instead of chance's."""
-    return World(seed, flaw, troubled, keyless_uploads).run()
+    with small_pages():
+        return World(seed, flaw, troubled, keyless_uploads).run()
+
+
+@contextmanager
+def small_pages() -> Iterator[None]:
+    """Pages of 4 event ids instead of 64, so that a seed's few events fill some."""
+    before = event_ids.PAGE_IDS
+    try:
+        _cut_pages_to(4)
+        yield
+    finally:
+        _cut_pages_to(before)
+
+
+def _cut_pages_to(count: int) -> None:
+    event_ids.PAGE_IDS = count
+    event_ids.PAGE_BYTES = fold.PAGE_BYTES = count * event_ids.ID_BYTES  # type: ignore[attr-defined]
 
 
 def command(seed: int, flaw: Flaw | None = None, troubled: str | None = None) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from encoders.fusion.fusion import VERSION
 from ranker.profile.codec import unpack
-from ranker.profile.fold import Arrival, FoldedBatch, fold_batch
+from ranker.profile.event_ids import EventIds
+from ranker.profile.fold import NO_EVENT_IDS, Arrival, FoldedBatch, fold_batch
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.feedback import (
     Comment,
@@ -120,9 +121,14 @@ class Folded(NamedTuple):
     batch: FoldedBatch
 
 
-def fold_all(users: Mapping[str, Profile], batch: Sequence[Arrival], late_ms: int) -> Folded:
+def fold_all(
+    users: Mapping[str, Profile],
+    batch: Sequence[Arrival],
+    late_ms: int,
+    event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
+) -> Folded:
     """What a batch makes of these profiles."""
-    found = fold_batch(users, batch, late_ms)
+    found = fold_batch(users, batch, late_ms, event_ids=event_ids)
     refused = [id(one) for one in (*found.late, *found.repeats)]
     applied = [one for one in batch if id(one) not in refused]
     changed = {user_id: unpack(data) for user_id, data in found.changed.items()}

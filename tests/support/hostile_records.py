@@ -117,7 +117,6 @@ WITH_HEADERS = [
         "structured, but no envelope", "schema", b"{}", headers=(("content-type", b"application/cloudevents+json"),)
     ),
     Hostile("10,000 headers on no event", "decode", b"{", headers=((("x", b"y"),) * 10_000)),
-    Hostile("sent on already", "key_mismatch", _event(user_id="trent"), "trent", (("freshet-origin", b"t/0/1"),)),
 ]
 NULL = Hostile("null", "decode", None)
 AHEAD = Hostile("ahead of a broker at NOON", "timestamp", _event(at_ms=NOON + FAR))  # fine for a broker of today

@@ -74,6 +74,35 @@ def test_a_record_on_a_wrong_partition_is_rerouted_once() -> None:
     assert [one.reason.value for one in validated.dead_letters] == ["key_mismatch"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "rerouted_from"),
+    [
+        (b"freshet.feedback.v1/3/71", (3, 71)),
+        (b"freshet.feedback.v1/0/0", (0, 0)),
+        (b"freshet.feedback.v1/7/71", None),  # of seven partitions
+        (b"other.feedback.v1/3/71", None),  # a copy of another cluster's record
+        (b"freshet.feedback.v1/3/-1", None),
+        (b"freshet.feedback.v1/3", None),
+        (b"freshet.feedback.v1/3/71/9", None),
+        (b"\xff\xfe", None),
+        (b"e" * 300, None),
+        (None, None),
+    ],
+)
+def test_where_a_record_was_first_read_is_known_if_this_topic_says_so(
+    origin: bytes | None, rerouted_from: tuple[int, int] | None
+) -> None:
+    at_home = partition_of(b"ana", 7)
+    reading = read_feedback([Read(GOOD, headers=(("freshet-origin", origin),), partition=at_home)], partitions=7)
+    assert [arrival.rerouted_from for arrival in reading.arrivals] == [rerouted_from]
+
+
+def test_a_record_with_another_clusters_origin_is_sent_on_as_any_other() -> None:
+    astray = Read(GOOD, headers=(("freshet-origin", b"other.feedback.v1/3/71"),), partition=6)
+    (again,) = read_feedback([astray], partitions=1).misrouted
+    assert dict(again.headers)["freshet-origin"] == b"freshet.feedback.v1/6/7"
+
+
 def test_an_upload_is_read() -> None:
     value = b'{"kind":"upload","video_id":"v1","at_ms":%d,"title":"One"}' % NOON
     assert isinstance(read_upload(Read(value, key=b"v1")), Upload)

@@ -3,10 +3,10 @@
 import pytest
 
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import Arrival, fold_batch, is_first_positive, verdict
-from ranker.profile.model import EMPTY, RECENT, RECENT_BYTES
+from ranker.profile.fold import fold_batch, is_first_positive
+from ranker.profile.model import EMPTY
 from schemas.messages.fields import DAY_MS
-from tests.support.events import ONE_OF_EACH, after, arrivals, fold_all, folded, liked, minute, shared, shown, watched
+from tests.support.events import ONE_OF_EACH, arrivals, fold_all, folded, liked, minute, shared, shown, watched
 
 # Repeats and late events
 
@@ -42,15 +42,6 @@ def test_the_same_event_id_of_two_people_is_two_events():
         "ana",
         "ben",
     ]
-
-
-def test_the_last_64_event_ids_are_remembered():
-    ana = after(*(shown("ana", f"v{number}", event_id=f"e-{number}") for number in range(RECENT + 1)))
-    assert len(ana.recent_ids) == RECENT * RECENT_BYTES
-    nowhere_read = {
-        number: Arrival(shown("ana", "v", event_id=f"e-{number}"), "feedback", 9, 0) for number in (0, 1, 64)
-    }
-    assert [verdict(ana, arrival, DAY_MS) for arrival in nowhere_read.values()] == ["new", "repeat", "repeat"]
 
 
 def test_an_event_older_than_the_newest_by_more_than_the_bound_is_refused():

@@ -72,13 +72,13 @@ def test_hostile_ids_and_times_are_folded_and_packed(video_id, at_ms):
     assert ana.watches == (history.Interaction(video_id, at_ms, 100),)
 
 
-def test_the_fullest_profile_with_short_ids_stays_below_six_kilobytes():
+def test_the_fullest_profile_with_short_ids_stays_below_six_and_a_half_kilobytes():
     everything: list[Feedback] = []
     for number in range(600):
         at_ms, video_id = minute(number), f"v{number}"
         one = (watched, liked, skipped, hid, followed)[number % 5]
         everything.append(one("ana", video_id, at_ms, event_id=f"e-{number}"))
-    assert len(pack(after(*everything))) < 6_000
+    assert len(pack(after(*everything))) < 6_500
 
 
 # The digest

@@ -47,7 +47,7 @@ def page_key(user_id: str, version: int) -> str:
 
 def user_of(key: str) -> str:
     """Whose page a key names."""
-    return key.rpartition(SEPARATOR)[0]
+    return key.partition(SEPARATOR)[0]
 
 
 encode_page = msgspec.msgpack.Encoder().encode

@@ -11,6 +11,7 @@ import numpy as np
 from ranker.catalogue.catalogue import DIM
 from ranker.profile.codec import ProfileError, unpack
 from ranker.profile.erasure import CODE_BYTES
+from ranker.profile.event_ids import PageError, decode_page, page_key, user_of
 from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY
 from schemas import topics
@@ -222,6 +223,22 @@ def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield breach(record, f"no event was applied to version {profile.version}")
 
 
+def event_ids(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
+    """A whole page of event ids, keyed by its person and version, on the person's partition; or a tombstone."""
+    for record in records:
+        key = (record.key or b"").decode("utf-8", "surrogatepass")
+        yield from misplaced(record._replace(key=user_of(key).encode()), topics.EVENT_IDS, facts)
+        if record.value is None:
+            continue
+        try:
+            page = decode_page(record.value)
+        except PageError as error:
+            yield breach(record, str(error))
+            continue
+        if key != page_key(user_of(key), page.version):
+            yield breach(record, f"its key does not end in version {page.version}")
+
+
 def trends(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded, keyed by the partition that it counts, and no count below zero."""
     for record in records:
@@ -250,6 +267,7 @@ RULES: dict[Topic, Callable[[Iterable[Record], Facts], Iterator[Breach]]] = {
     topics.FEATURES: features,
     topics.FEEDBACK: feedback,
     topics.PROFILES: profiles,
+    topics.EVENT_IDS: event_ids,
     topics.TRENDS: trends,
     topics.RECOMMENDATIONS: slates,
 }

@@ -6,13 +6,29 @@ import msgspec
 import pytest
 
 from ranker.profile.codec import pack
+from ranker.profile.event_ids import PAGE_BYTES, Page, encode_page, page_key
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS
 from schemas.topics import Topic
+from streams.operations.contract.rules import RULES
 from tests.support import events
 from tests.support.events import NOON, minute
 from tests.support.kafka_logs import PARTITIONS, breaches, good_log, home, put, put_event, put_letter, said
+
+PAGE = encode_page(Page(64, NOON, bytes(PAGE_BYTES)))
+
+
+def test_every_topic_has_a_rule() -> None:
+    assert set(RULES) == set(topics.TOPICS)
+
+
+def test_a_page_of_event_ids_is_on_its_persons_partition() -> None:
+    log = good_log()
+    put(log, topics.EVENT_IDS, page_key("ana", 64), PAGE, partition=home("ana"))
+    assert breaches(log) == []
+    put(log, topics.EVENT_IDS, page_key("ana", 64), None, partition=(home("ana") + 1) % PARTITIONS)
+    assert said(log) == [f"its key belongs on partition {home('ana')}"]
 
 
 def test_a_good_log_keeps_the_contract() -> None:
@@ -66,6 +82,8 @@ def broken_vector(**fields: Any) -> bytes:
         (topics.FEATURES, "v9", broken_vector(data=b"\0\0\xc0\x7f" * 256), "holds a number that is not finite"),
         (topics.PROFILES, "ana", b"\x00", "profile of 1 bytes"),
         (topics.PROFILES, "ana", pack(events.EMPTY), "no event was applied to version"),
+        (topics.EVENT_IDS, "ana", PAGE, "its key does not end in version 64"),
+        (topics.EVENT_IDS, "ana\x0064", b"{}", "page of 2 bytes"),
         (topics.TRENDS, "0", b"{}", "does not decode"),
         (topics.TRENDS, "0", b'{"partition":1,"tick":1,"period":1,"counts":{}}', "its key is not 1"),
         (topics.TRENDS, "0", b'{"partition":0,"tick":1,"period":1,"counts":{"v":[-1,0,0]}}', "does not decode"),
@@ -77,7 +95,7 @@ def broken_vector(**fields: Any) -> bytes:
 )
 def test_a_record_that_breaks_its_topics_rule_is_found(topic: Topic, key: str, value: bytes, sentence: str) -> None:
     log = good_log()
-    put(log, topic, key, value)
+    put(log, topic, key, value, partition=home(key.partition("\0")[0]))
     assert [sentence in what for what in said(log)] == [True]
 
 

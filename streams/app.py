@@ -28,7 +28,6 @@ from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
 from streams.kafka.records import Record, partition_of
-from streams.kafka.security import librdkafka_options
 from streams.kafka.transport import Transport
 from streams.profiles import agent as profiles_agent
 from streams.profiles.step import ProfilesStep
@@ -71,7 +70,7 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> BatchApp
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=MAX_RECORD_BYTES,
     )
-    app.transport = app.producer_transport = Transport(app, librdkafka_options(settings))
+    app.transport = app.producer_transport = Transport(app, settings)
     return app
 
 

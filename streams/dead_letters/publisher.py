@@ -11,6 +11,7 @@ from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, lett
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
+from streams.kafka.unreadable import UnreadableBatch
 
 log = logging.getLogger("freshet.dead_letters")
 
@@ -95,6 +96,26 @@ class DeadLetterPublisher:
             await put_dead_letters(self._out, self._settings, dead_letters)
             await self._out.confirmed()
         self.alarm.add(time.monotonic(), read, [one.reason for one in dead_letters])
+
+
+    async def put_unreadable(self, batches: Sequence[UnreadableBatch]) -> None:
+        """Publish one dead letter for each batch that Kafka's client could not read."""
+        if batches:
+            await self.put([of_batch(batch) for batch in batches], read=0)
+
+
+def of_batch(batch: UnreadableBatch) -> DeadLetter:
+    """A dead letter for a batch: its first offset is the place, and nothing is known of what it held."""
+    return DeadLetter(
+        reason=Reason.DECODE,
+        detail=batch.detail,
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.first,
+        at_ms=batch.newest_ms,
+        key=None,
+        value=b"",
+    )
 
 
 async def put_dead_letters(out: ConfirmedProducer, settings: Settings, dead_letters: Iterable[DeadLetter]) -> None:

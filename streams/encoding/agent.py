@@ -31,6 +31,7 @@ def declare(
     async def encode(polls: StreamT[Poll]) -> None:
         """Embed every upload, and pass every withdrawal on."""
         async for poll in polls:
+            await dead.put_unreadable(poll.unreadable)
             for records in poll.batches(EMBED_BATCH_SIZE):
                 outcome = await step.apply(records)
                 await dead.put(outcome.dead_letters, read=len(records))

@@ -10,7 +10,8 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
-from streams.kafka.records import Record, TopicPartition, records_of
+from streams.kafka.records import Message, Record, TopicPartition, records_of
+from streams.kafka.unreadable import pass_over
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class CommandReader:
         first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
         ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
         with groupless(self._settings, self._options) as consumer:
-            batches = fetch_between(consumer, topic, first, ends)
+            batches = fetch_between(self._settings, consumer, topic, first, ends)
             while (batch := _ask(topic, next, batches, None)) is not None:
                 silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
                 if silent_s > SILENCE_S:
@@ -65,7 +66,10 @@ class CommandReader:
 
     def new_records(self, limit_s: float) -> list[Record]:
         """What was written to the followed partitions since the last call; waits for it for so long at most."""
-        return records_of(_ask("Kafka", self._consumer.consume, 1000, limit_s))
+        refused: list[Message] = []
+        records = records_of(_ask("Kafka", self._consumer.consume, 1000, limit_s), refused)
+        pass_over(self._settings, self._consumer, refused)
+        return records
 
     def committed(self, topic: str, partition: int) -> int | None:
         """The offset that the reader's group has committed, or None."""

@@ -22,8 +22,9 @@ from mode.utils.futures import notify
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.reader import bounds
-from streams.kafka.records import Record, by_partition
+from streams.kafka.records import Message, by_partition
 from streams.kafka.tableless import TablelessConsumer
+from streams.kafka.unreadable import pass_over_in_thread
 
 log = logging.getLogger("freshet.consumer")
 
@@ -89,11 +90,13 @@ class Consumer(TablelessConsumer):
         if self._rebalances:
             await self._notify_faust()  # these messages are redelivered to whoever owns their partitions now
             return False
-        records = by_partition(messages)
-        if records:
+        refused: list[Message] = []
+        records = by_partition(messages, refused)
+        unreadable = await pass_over_in_thread(self.transport.settings, self._client, refused)  # type: ignore[attr-defined]
+        if records or unreadable:
             found = {TP(*place): batch for place, batch in records.items()}
-            await self._hand_over(Poll(found, self.suspend_flow, self._done.update))
-        return bool(records)
+            await self._hand_over(Poll(found, self.suspend_flow, self._done.update, unreadable))
+        return bool(records or unreadable)
 
     async def _rejoin(self) -> None:
         """Join with another client: one that has lost its only broker's handle meanwhile asks nobody ever again."""
@@ -166,9 +169,9 @@ class Consumer(TablelessConsumer):
         self._client.resume([_topic_partition(tp) for tp in self._assigned])
 
     async def _hand_over(self, poll: Poll) -> None:
-        tp, records = next(poll.items())
+        tp, offset = min(poll.next_offsets().items())
         self._in_flight = poll
-        await self.callback(self._as_message(poll, tp, records[-1]))
+        await self.callback(self._as_message(poll, tp, offset - 1))
         await poll.returned.wait()
         self._in_flight = None
         if poll.finished:
@@ -179,12 +182,12 @@ class Consumer(TablelessConsumer):
                 "its offsets are not committed, so it is redelivered after a restart"
             )
 
-    def _as_message(self, poll: Poll, tp: TP, last: Record) -> ConsumerMessage:
+    def _as_message(self, poll: Poll, tp: TP, offset: int) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
+            offset,
+            time.time(),  # of the fetch: records have theirs
             0,
             [],
             None,

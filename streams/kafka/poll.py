@@ -8,6 +8,7 @@ from faust.serializers.schemas import Schema
 from faust.types import TP, AppT, Message
 
 from streams.kafka.records import Record
+from streams.kafka.unreadable import UnreadableBatch
 
 
 class PollDropped(RuntimeError):
@@ -22,8 +23,10 @@ class Poll:
         records: Mapping[TP, Sequence[Record]],
         stopped: asyncio.Event,
         finish: Callable[[dict[TP, int]], object],
+        unreadable: Sequence[UnreadableBatch] = (),
     ) -> None:
         self._records = records
+        self.unreadable = unreadable  # batches behind these records, or without any, that were passed over
         self._stopped = stopped  # set when the worker ends
         self._finish = finish  # takes per partition the offset after the last record
         self.finished = False
@@ -48,9 +51,17 @@ class Poll:
 
     def done(self) -> None:
         """The broker has confirmed all that this poll caused: its offsets may be committed."""
-        self._finish({tp: records[-1].offset + 1 for tp, records in self._records.items()})
+        self._finish(self.next_offsets())
         self.finished = True
         self.returned.set()
+
+    def next_offsets(self) -> dict[TP, int]:
+        """By partition the offset after all that this poll brought or passed over."""
+        found = {tp: records[-1].offset + 1 for tp, records in self._records.items()}
+        for one in self.unreadable:
+            tp = TP(one.topic, one.partition)
+            found[tp] = max(found.get(tp, 0), one.last + 1)
+        return found
 
     async def unless_stopped(self, awaited: Coroutine[object, None, object]) -> bool:
         """Wait for something that may take for ever; False when the worker has to give up this poll meanwhile."""

@@ -13,8 +13,9 @@ from confluent_kafka import Consumer, KafkaError
 
 from schemas.settings.model import Settings
 from streams.kafka.client import CLIENT, CONSUMER, METADATA_TIMEOUT_S, KafkaException, retry_until_answered
-from streams.kafka.records import Message, Record, TopicPartition, raise_for, records_of
+from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
+from streams.kafka.unreadable import pass_over
 
 FETCH_BATCH_SIZE = 10_000  # records that one call fetches while a topic is read to its end
 FETCH_TIMEOUT_S = 0.2  # the longest wait for that many
@@ -25,6 +26,7 @@ class GrouplessConsumer(Protocol):
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
     def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
+    def seek(self, partition: TopicPartition) -> None: ...
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
     def commit(self, *, offsets: list[TopicPartition], asynchronous: Literal[False]) -> object: ...
@@ -54,9 +56,10 @@ def groupless(
 
 
 def fetch_between(
-    consumer: GrouplessConsumer, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+    settings: Settings, consumer: GrouplessConsumer, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
 ) -> Iterator[list[Message]]:
     """Batches from `starts` to before `ends`, offsets by partition; a batch is empty where the broker was silent."""
+    refused: list[Message] = []
     left = {p for p, start in starts.items() if start < ends[p]}
     if not left:
         return
@@ -64,7 +67,10 @@ def fetch_between(
     while left:
         batch = consumer.consume(FETCH_BATCH_SIZE, FETCH_TIMEOUT_S)
         at_end = {message.partition() for message in batch if is_end(message)}
-        yield [m for m in batch if not raise_for(m.error()) and m.offset() < ends[m.partition()]]
+        yield [m for m in batch if not is_event(m, refused) and m.offset() < ends[m.partition()]]
+        if refused:
+            pass_over(settings, consumer, refused)
+            refused.clear()
         reached = consumer.position([TopicPartition(topic, p) for p in left])
         left -= at_end | {place.partition for place in reached if place.offset >= ends[place.partition]}
 
@@ -111,14 +117,15 @@ async def read_to_end(
     with groupless(settings) as consumer:
         here = {p: await bounds(consumer, topic, p) for p in partitions}
         starts = {p: start if back is None else max(start, end - back) for p, (start, end) in here.items()}
-        async for batch in _in_thread(fetch_between(consumer, topic, starts, {p: end for p, (_, end) in here.items()})):
+        ends = {p: end for p, (_, end) in here.items()}
+        async for batch in _in_thread(fetch_between(settings, consumer, topic, starts, ends)):
             yield records_of(batch)
 
 
 async def read_between(settings: Settings, topic: str, partition: int, start: int, end: int) -> list[Record]:
     """The records of one partition from offset `start` to before `end`, as far as they are still there."""
     with groupless(settings) as consumer:
-        found = _in_thread(fetch_between(consumer, topic, {partition: start}, {partition: end}))
+        found = _in_thread(fetch_between(settings, consumer, topic, {partition: start}, {partition: end}))
         return [record async for batch in found for record in records_of(batch)]
 
 
@@ -126,7 +133,7 @@ async def messages_to(settings: Settings, topic: str, ends: dict[int, int]) -> A
     """Batches of everything before these ends by partition: the client's own messages, which are read faster."""
     with groupless(settings) as consumer:
         starts = {p: (await bounds(consumer, topic, p))[0] for p in ends}
-        async for batch in _in_thread(fetch_between(consumer, topic, starts, ends)):
+        async for batch in _in_thread(fetch_between(settings, consumer, topic, starts, ends)):
             yield batch
 
 

@@ -1,7 +1,7 @@
 """Records as the agents see them, and the partition of a key."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,16 @@ from confluent_kafka import TopicPartition as TopicPartition  # other folders na
 from streams.kafka.client import KafkaException, is_transient, log
 from streams.kafka.murmur2 import murmur2
 
+REFUSALS = frozenset(  # errors of one batch, which every further fetch would report again
+    (
+        KafkaError._BAD_MSG,
+        KafkaError._BAD_COMPRESSION,
+        KafkaError._NOT_IMPLEMENTED,
+        KafkaError._CRIT_SYS_RESOURCE,
+        KafkaError.INVALID_MSG,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+    )
+)
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -40,10 +50,10 @@ class Record(NamedTuple):
     headers: Headers = ()
 
 
-def records_of(messages: Sequence[Message]) -> list[Record]:
-    """A client's messages as records, without those that are events of the client, see `raise_for`."""
+def records_of(messages: Sequence[Message], refused: list[Message] | None = None) -> list[Record]:
+    """A client's messages as records, without those that are events of the client, see `is_event`."""
     if any(map(ClientMessage.error, messages)):  # type: ignore[arg-type]  # the protocol stands for this very class
-        messages = [message for message in messages if not raise_for(message.error())]
+        messages = [message for message in messages if not is_event(message, refused)]
     columns = (  # one call for a column costs half of what one call for a record does
         map(ClientMessage.topic, messages),  # type: ignore[arg-type]
         map(ClientMessage.partition, messages),  # type: ignore[arg-type]
@@ -51,15 +61,33 @@ def records_of(messages: Sequence[Message]) -> list[Record]:
         [at_ms for _, at_ms in map(ClientMessage.timestamp, messages)],  # type: ignore[arg-type]
         map(ClientMessage.key, messages),  # type: ignore[arg-type]
         map(ClientMessage.value, messages),  # type: ignore[arg-type]
-        [headers or () for headers in map(ClientMessage.headers, messages)],  # type: ignore[arg-type]
+        _headers_of(messages),
     )
     return [*map(Record._make, zip(*columns, strict=True))]
 
 
-def by_partition(messages: Sequence[Message]) -> dict[tuple[str, int], list[Record]]:
+def _headers_of(messages: Iterable[Message]) -> list[Headers]:
+    """Headers of each message; none where a name is not UTF-8, for the client cannot show them.
+
+    The client must not be asked twice for those: it has kept a list with a hole in it.
+    """
+    found: list[Headers | None] = []
+    left = iter(messages)
+    while True:
+        try:
+            found.extend(map(ClientMessage.headers, left))  # type: ignore[arg-type]
+        except (SystemError, UnicodeDecodeError):
+            found.append(None)  # of the message at which it stopped
+        else:
+            return [headers or () for headers in found]
+
+
+def by_partition(
+    messages: Sequence[Message], refused: list[Message] | None = None
+) -> dict[tuple[str, int], list[Record]]:
     """Records by topic and partition, each partition's in offset order."""
     found: dict[tuple[str, int], list[Record]] = defaultdict(list)
-    for record in records_of(messages):
+    for record in records_of(messages, refused):
         found[record[:2]].append(record)
     return found
 
@@ -74,12 +102,18 @@ def partition_of(key: bytes, count: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % count
 
 
-def raise_for(error: KafkaError | None) -> bool:
-    """Whether a message is an event of the client and no record; KafkaException unless its error is transient."""
+def is_event(message: Message, refused: list[Message] | None = None) -> bool:
+    """Whether a message is an event of the client and no record; KafkaException unless its error is transient.
+
+    refused  takes the reports of batches that the client cannot read; None: they raise as well
+    """
+    error = message.error()
     if error is None:
         return False
-    if not is_transient(error):
+    if refused is not None and error.code() in REFUSALS and message.topic():
+        refused.append(message)
+    elif not is_transient(error):
         raise KafkaException(error)
-    if error.code() != KafkaError._PARTITION_EOF:
+    elif error.code() != KafkaError._PARTITION_EOF:
         log.warning("Kafka: %s", error.str())
     return True

@@ -1,14 +1,16 @@
 """Our consumer and producer as a Faust transport."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import confluent_kafka as kafka
 from faust.transport import base
 from faust.types import AppT
 from faust.types.transports import ConsumerT, ProducerT
 
+from schemas.settings.model import Settings
 from streams.kafka.consumer import Consumer as OurConsumer
 from streams.kafka.producer import Producer as OurProducer
+from streams.kafka.security import librdkafka_options
 from streams.kafka.waits import Waits
 
 
@@ -20,8 +22,9 @@ class Transport(base.Transport):
 
     driver_version = f"confluent_kafka={kafka.__version__}"
 
-    def __init__(self, app: AppT, options: Mapping[str, str]) -> None:
+    def __init__(self, app: AppT, settings: Settings) -> None:
         super().__init__(app.conf.broker_consumer, app)
-        self.options = dict(options)
+        self.settings = settings
+        self.options = librdkafka_options(settings)
         self.waits = Waits()
         self.between_polls: list[Callable[[], Awaitable[None]]] = []

@@ -26,6 +26,7 @@ def declare(app: BatchApp, settings: Settings, step: ProfilesStep, out: Confirme
         async for poll in polls:
             holding_people = [people] if erasures in poll.topics and await out.exists(people) else []
             outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people)
+            await dead.put_unreadable(poll.unreadable)
             await dead.put(outcome.dead_letters, read=len(poll))
             await deliver(out, outcome.stages)
             poll.done()

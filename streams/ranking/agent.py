@@ -35,6 +35,7 @@ def declare(
             with out.waits.waiting("the first video"):
                 if not await poll.unless_stopped(replica.ready.wait()):
                     continue  # it is redelivered to whoever gets the partition
+            await dead.put_unreadable(poll.unreadable)
             for records in step.batches(poll.items(), ranked.covers):
                 outcome = await step.apply(records)
                 await dead.put(outcome.dead_letters, read=len(records))

@@ -10,6 +10,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
+from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
 
 log = logging.getLogger("freshet.shared")
@@ -73,7 +74,7 @@ class CatalogueReplica:
             await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
         while True:
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
-                self._take(messages)
+                await self._take(consumer, messages)
                 self._mark_ready()
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
                 try:
@@ -94,7 +95,7 @@ class CatalogueReplica:
         ):
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             empty_fetches = 0 if messages else empty_fetches + 1
-            self._take(messages)
+            await self._take(consumer, messages)
         self._mark_ready()
         self._current_as_of_s = asked_s
 
@@ -102,7 +103,7 @@ class CatalogueReplica:
         started = logged = time.monotonic()
         while behind:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
-            self._take(messages)
+            await self._take(consumer, messages)
             behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:
                 logged = time.monotonic()
@@ -122,8 +123,10 @@ class CatalogueReplica:
             gc.freeze()  # the collector need not walk the catalogue again and again: about a fifth of a slate's cost
             self.ready.set()
 
-    def _take(self, messages: list[Message]) -> None:
-        self.shared.apply([record for record in records_of(messages) if record.value])
+    async def _take(self, consumer: GrouplessConsumer, messages: list[Message]) -> None:
+        refused: list[Message] = []
+        self.shared.apply([record for record in records_of(messages, refused) if record.value])
+        await pass_over_in_thread(self._settings, consumer, refused)
 
 
 def _later(start: TopicPartition, reached: TopicPartition) -> TopicPartition:

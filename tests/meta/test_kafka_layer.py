@@ -17,7 +17,7 @@ OPENED_IN = {  # the clients' classes, and the only modules that make one
     "Producer": {"streams/kafka/producer.py", "streams/kafka/command_publisher.py"},  # of agents; of commands
     "AdminClient": {"streams/kafka/probe.py"},
     "KafkaAdminClient": {"streams/kafka/topic_admin.py"},
-    "KafkaConsumer": {"streams/demo/clients.py", "streams/logs/tail.py"},
+    "KafkaConsumer": {"streams/demo/clients.py", "streams/kafka/batch_head.py", "streams/logs/tail.py"},
     "KafkaProducer": {"streams/demo/clients.py", "streams/logs/send.py"},
 }
 OURS = {"schemas", "encoders", "ranker", "streams"}

@@ -71,7 +71,7 @@ def reader(log: Any) -> CommandReader:
 
 
 def offsets_between(log: Log, starts: dict[int, int], ends: dict[int, int]) -> list[tuple[int, int]]:
-    batches = fetch_between(log, TOPIC, starts, ends)  # type: ignore[arg-type]  # a log is a consumer to it
+    batches = fetch_between(Settings(), log, TOPIC, starts, ends)  # type: ignore[arg-type]  # a log is a consumer to it
     return [(message.partition(), message.offset()) for batch in batches for message in batch]
 
 

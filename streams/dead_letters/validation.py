@@ -94,6 +94,31 @@ def read_upload(record: Record) -> videos.Uploads | DeadLetter:
     return video
 
 
+class ValidatedUploads(NamedTuple):
+    """A batch of uploads and withdrawals after validation: each is in one of the three."""
+
+    valid: list[tuple[Record, videos.Uploads]]
+    dead_letters: list[DeadLetter]
+    misrouted: list[Outgoing]  # on the wrong partition: to be sent again by key
+
+
+def read_uploads(records: Iterable[Record], partitions: int) -> ValidatedUploads:
+    """Validate a batch of uploads.v1; the topic has so many partitions."""
+    batch = ValidatedUploads([], [], [])
+    for record in records:
+        one = read_upload(record)
+        try:
+            if isinstance(one, DeadLetter):
+                batch.dead_letters.append(one)
+            elif partition_of(one.video_id.encode(), partitions) == record.partition:
+                batch.valid.append((record, one))
+            else:
+                batch.misrouted.append(reroute(record, one.video_id))
+        except RejectedRecord as rejection:
+            batch.dead_letters.append(dead_letter(record, rejection.reason, rejection.detail))
+    return batch
+
+
 def late_dead_letters(records: Iterable[Record], late: Iterable[Arrival]) -> list[DeadLetter]:
     """Dead letters for events that came too late for their person."""
     offsets = {arrival.offset for arrival in late}
@@ -195,9 +220,9 @@ def _headers(record: Record) -> Mapping[str, bytes]:
     return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
 
 
-def reroute(record: Record, user_id: str) -> Outgoing:
-    """The same record for the partition of its user; one that was rerouted before is rejected."""
+def reroute(record: Record, key: str) -> Outgoing:
+    """The same record for the partition of its key, a user or a video; one that was rerouted before is rejected."""
     if _rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    return Outgoing(user_id.encode(), record.value, [*record.headers, (ORIGIN, origin)])
+    return Outgoing(key.encode(), record.value, [*record.headers, (ORIGIN, origin)])

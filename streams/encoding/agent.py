@@ -24,7 +24,8 @@ def declare(
 
     update_index  puts records into a server's index; None: ranking processes search features.v1 in memory
     """
-    uploads = app.topic(UPLOADS.full(settings.prefix), schema=Raw())
+    name = UPLOADS.full(settings.prefix)
+    uploads = app.topic(name, schema=Raw())
     dead = DeadLetterPublisher(settings, out, "encoder")
 
     @app.agent(uploads, name="encoder")
@@ -33,12 +34,12 @@ def declare(
         async for poll in polls:
             await dead.put_unreadable(poll.unreadable)
             for records in poll.batches(EMBED_BATCH_SIZE):
-                outcome = await step.apply(records)
+                outcome = await step.apply(records, await out.partitions(name))
                 await dead.put(outcome.dead_letters, read=len(records))
                 if update_index is not None:
                     with out.waits.waiting("the index"):
                         await update_index(outcome.records)
-                await deliver(out, [[step.send(outcome.records)]])
+                await deliver(out, [step.sends(outcome)])
             poll.done()
 
     return encode

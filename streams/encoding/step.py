@@ -12,8 +12,8 @@ from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES
-from streams.dead_letters.validation import read_upload
+from schemas.topics import FEATURES, UPLOADS
+from streams.dead_letters.validation import read_uploads
 from streams.encoding.media_loader import MediaBatch
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
@@ -36,6 +36,7 @@ class EmbedOutcome:
 
     dead_letters: list[DeadLetter]
     records: list[CatalogueRecord]
+    misrouted: list[Outgoing]  # uploads on the wrong partition: to be sent again by key
 
 
 class EmbedStep:
@@ -48,16 +49,18 @@ class EmbedStep:
 
     def __init__(self, settings: Settings, embed: Embed, load: LoadMedia, times_of: TimesOf) -> None:
         self._embed, self._load, self._times_of = embed, load, times_of
-        self._topic = FEATURES.full(settings.prefix)
+        self._topic, self._uploads = FEATURES.full(settings.prefix), UPLOADS.full(settings.prefix)
 
-    async def apply(self, records: Sequence[Record]) -> EmbedOutcome:
-        """Validate, leave out what is outdated, load media, embed."""
-        read = [(record, read_upload(record)) for record in records]
-        letters = [one for _, one in read if isinstance(one, DeadLetter)]
-        newer = [(record, one) for record, one in read if not isinstance(one, DeadLetter) and self._is_newer(one)]
+    async def apply(self, records: Sequence[Record], partitions: int) -> EmbedOutcome:
+        """Validate, leave out what is outdated, load media, embed.
+
+        partitions  of the uploads topic: only the owner of a video's partition knows which of its uploads is newest
+        """
+        validated = read_uploads(records, partitions)
+        newer = [(record, one) for record, one in validated.valid if self._is_newer(one)]
         media = await self._load(newer)
         embedded = await self._embed([one for _, one in newer], media.contents)
-        return EmbedOutcome([*letters, *media.dead_letters], embedded)
+        return EmbedOutcome([*validated.dead_letters, *media.dead_letters], embedded, validated.misrouted)
 
     def _is_newer(self, one: Uploads) -> bool:
         """Whether it is not older than what is known of its video: of a video only the last record survives."""
@@ -67,6 +70,7 @@ class EmbedStep:
         times[one.video_id] = one.at_ms
         return True
 
-    def send(self, records: Sequence[CatalogueRecord]) -> Send:
-        """Catalogue records, each on its video's partition."""
-        return Send(self._topic, None, [Outgoing(one.video_id.encode(), videos.encode(one)) for one in records])
+    def sends(self, outcome: EmbedOutcome) -> list[Send]:
+        """Catalogue records and uploads that are sent on, each on its video's partition."""
+        records = [Outgoing(one.video_id.encode(), videos.encode(one)) for one in outcome.records]
+        return [Send(self._topic, None, records), Send(self._uploads, None, outcome.misrouted)]

@@ -149,7 +149,7 @@ class Replay:
             return
         self._tick = tick
         uploads, self._uploads = self._uploads, []
-        found = (await self._embed_step.apply(uploads)).records if uploads else []
+        found = (await self._embed_step.apply(uploads, self._settings.partitions)).records if uploads else []
         for one in found:
             self._features.pop(one.video_id, None)
             self._features[one.video_id] = videos.encode(one)

@@ -145,10 +145,10 @@ class EncoderWorker(Worker):
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
         """Embed what is not older than what is known."""
         for some in batches([record for batch in poll.values() for record in batch], AT_ONCE):
-            outcome = yield from drive(self.step.apply(some))
+            outcome = yield from drive(self.step.apply(some, self.broker.partitions))
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))
             yield from self.out.confirmed()
-            self.put([self.step.send(outcome.records)])
+            self.put(self.step.sends(outcome))
             yield from self.out.confirmed()
 
     def version_of(self, value: bytes) -> int:

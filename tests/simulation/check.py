@@ -20,6 +20,7 @@ def check(broker: Broker, truth: Truth, publisher: Publisher, all_known: bool = 
     _events(truth, publisher)
     _slates(broker, truth, all_known)
     _trends(broker, truth)
+    _features(broker, truth)
     catalogue = Catalogue(dim=1)
     catalogue.apply([videos.decode_features(record.value or b"") for record in broker.everything(FEATURES.name)])
     if set(catalogue.row_of) != truth.shown:
@@ -75,6 +76,14 @@ def _slates(broker: Broker, truth: Truth, all_known: bool) -> None:
             truth.say("REGRESS", f"the newest slate of {user} was compacted away")
         elif all_known and not {item.video_id for item in found[user].items} <= truth.shown:
             truth.say("GHOST", f"the slate of {user} names a withdrawn video")
+
+
+def _features(broker: Broker, truth: Truth) -> None:
+    """Of each video the last record is its newest upload or withdrawal: compaction leaves no other."""
+    last = {text_of(r.key): videos.decode_time(r.value or b"") for r in broker.everything(FEATURES.name)}
+    for video_id, one in truth.videos.items():
+        if last.get(video_id) != one.at_ms:
+            truth.say("REGRESS", f"the last record of {video_id} is of {last.get(video_id)}, not of {one.at_ms}")
 
 
 def _trends(broker: Broker, truth: Truth) -> None:

@@ -20,7 +20,7 @@ from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason
 from schemas.messages.erasures import decode_marker
 from schemas.messages.trends import decode_trends
 from schemas.topics import Topic
-from streams.dead_letters.validation import ORIGIN, read_feedback, read_upload
+from streams.dead_letters.validation import ORIGIN, read_feedback, read_uploads
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.operations.contract.facts import (
@@ -97,13 +97,15 @@ def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
 
 
 def uploads(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
-    """Decoded, or a dead letter gives the reason; keyed by the video."""
+    """Decoded, or a dead letter gives the reason; on the video's partition, or rerouted to it."""
+    partitions, rerouted = facts.partitions[topics.UPLOADS], Rerouted()
     for record in records:
-        upload = read_upload(record)
-        if isinstance(upload, DeadLetter):
-            yield from no_dead_letter(record, facts, upload.detail)
-        elif record.key is not None:
-            yield from misplaced(record, topics.UPLOADS, facts, upload.video_id)
+        rerouted.see(record)
+        validated = read_uploads([record], partitions)
+        for letter in validated.dead_letters:
+            yield from no_dead_letter(record, facts, letter.detail)
+        rerouted.expect(validated.misrouted, {record.offset: record})
+    yield from rerouted.missing()
 
 
 def features(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:

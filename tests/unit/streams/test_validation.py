@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import pytest
 
-from schemas.messages import feedback
+from schemas.messages import feedback, videos
 from schemas.messages.videos import Upload
 from streams.dead_letters import validation
-from streams.dead_letters.validation import read_feedback, read_upload
+from streams.dead_letters.validation import ORIGIN, read_feedback, read_upload, read_uploads
 from streams.kafka.records import partition_of
-from tests.support.events import NOON, watched
+from tests.support.events import NOON, uploaded, watched
 
 GOOD = feedback.encode(watched("ana", "v1", event_id="e1"))
 NAMES = ("content-type", "ce_specversion", "ce_id", "ce_type", "freshet-origin", "x")
@@ -106,3 +106,19 @@ def test_a_record_with_another_clusters_origin_is_sent_on_as_any_other() -> None
 def test_an_upload_is_read() -> None:
     value = b'{"kind":"upload","video_id":"v1","at_ms":%d,"title":"One"}' % NOON
     assert isinstance(read_upload(Read(value, key=b"v1")), Upload)
+
+
+@pytest.mark.parametrize("key", [None, b"v1"], ids=["keyless", "keyed"])
+def test_an_upload_on_a_wrong_partition_is_sent_on_once_with_its_videos_key(key: bytes | None) -> None:
+    astray = Read(videos.encode(uploaded("v1", NOON)), key=key, partition=1 - partition_of(b"v1", 2))
+    found = read_uploads([astray], partitions=2)
+    assert (found.valid, found.dead_letters, len(found.misrouted)) == ([], [], 1)
+    assert found.misrouted[0].key == b"v1"
+    assert dict(found.misrouted[0].headers)[ORIGIN] == f"{astray.topic}/{astray.partition}/{astray.offset}".encode()
+    (again,) = read_uploads([astray._replace(headers=found.misrouted[0].headers)], partitions=2).dead_letters
+    assert again.reason == "key_mismatch"
+
+
+def test_an_upload_on_its_videos_partition_counts_with_or_without_a_key() -> None:
+    here = Read(videos.encode(uploaded("v1", NOON)), partition=partition_of(b"v1", 2))
+    assert [len(read_uploads([here._replace(key=key)], 2).valid) for key in (None, b"v1")] == [1, 1]

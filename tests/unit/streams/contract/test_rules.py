@@ -11,6 +11,7 @@ from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS
 from schemas.topics import Topic
+from streams.dead_letters.validation import read_uploads
 from streams.operations.contract.rules import RULES
 from tests.support import events
 from tests.support.events import NOON, minute
@@ -99,12 +100,22 @@ def test_a_record_that_breaks_its_topics_rule_is_found(topic: Topic, key: str, v
     assert [sentence in what for what in said(log)] == [True]
 
 
-@pytest.mark.parametrize("topic", [topics.UPLOADS, topics.FEATURES, topics.PROFILES], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("topic", [topics.FEATURES, topics.PROFILES], ids=lambda topic: topic.name)
 def test_a_record_on_another_partition_than_its_keys_is_found(topic: Topic) -> None:
     log = good_log()
     record = log[topic][0]
     log[topic].append(record._replace(partition=(record.partition + 1) % PARTITIONS))
     assert said(log) == [f"its key belongs on partition {record.partition}"]
+
+
+def test_an_upload_on_another_partition_than_its_videos_has_to_be_rerouted() -> None:
+    log = good_log()
+    astray = log[topics.UPLOADS][0]._replace(partition=(log[topics.UPLOADS][0].partition + 1) % PARTITIONS, offset=900)
+    log[topics.UPLOADS].append(astray)
+    assert said(log) == ["is on the wrong partition and was not rerouted"]
+    (sent_on,) = read_uploads([astray], PARTITIONS).misrouted
+    log[topics.UPLOADS].append(log[topics.UPLOADS][0]._replace(offset=901, headers=sent_on.headers))
+    assert said(log) == []
 
 
 def test_tombstones_are_no_breach() -> None:

@@ -1,5 +1,6 @@
 """Topics read by a command: what the broker does not answer ends the command with a reason, instead of waiting on."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 Options = Mapping[str, object] | None  # of librdkafka, over the usual ones
 
+UNSETTLED = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)  # of a topic that was just made
+UNSETTLED_S = 0.2
 SILENCE_S = 30.0  # without a record short of the end: then the broker does not deliver
 
 
@@ -87,10 +90,15 @@ def command_reader(settings: Settings, options: Options = None) -> Iterator[Comm
 
 
 def _ask(topic: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return ask(*args, **kwargs)
-    except KafkaException as error:
-        raise _refused(topic, error.args[0]) from error
+    """Ask, and for some seconds again where the broker is about to choose who leads the partition."""
+    end = time.monotonic() + METADATA_TIMEOUT_S
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except KafkaException as error:
+            if error.args[0].code() not in UNSETTLED or time.monotonic() > end:
+                raise _refused(topic, error.args[0]) from error
+        time.sleep(UNSETTLED_S)
 
 
 def _refused(topic: str, error: KafkaError) -> OperatorError:

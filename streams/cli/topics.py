@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -46,10 +46,9 @@ def apply(settings: "Settings", as_json: Json = False) -> None:
     """Create missing topics and alter their configuration; change nothing and fail if something has to be refused."""
     from schemas.topics import TOPICS
     from streams.kafka import topic_admin
-    from streams.kafka.probe import wait_for_authenticated_broker
 
     done: list[str] = []
-    wait_for_authenticated_broker(settings, echo_err)
+    wait_for_broker(settings)
     refused = topic_admin.apply(settings, TOPICS, done.append)
     if as_json:
         write_json({"differences": done, "refused": [asdict(difference) for difference in refused]})

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 from confluent_kafka import OFFSET_INVALID, KafkaError
 
 from schemas.settings.model import Settings
-from streams.errors import OperatorError
+from streams.errors import OperatorError, missing_topic
 from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
 from streams.kafka.records import Record, TopicPartition, records_of
@@ -43,7 +43,7 @@ class CommandReader:
         """The same; OperatorError when there is no such topic."""
         if partitions := self.partitions(topic):
             return partitions
-        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+        raise missing_topic(topic)
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
         """Every record of a topic up to its present end, in offset order per partition.

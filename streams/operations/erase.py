@@ -57,9 +57,10 @@ def _wait(reader: CommandReader, erasure: "PublishedErasure", wait_s: float, rep
         waited_s = time.monotonic() - started
         if not seconds and applied_s is None and _is_committed(reader, erasure.place):
             applied_s = waited_s  # what it caused is on its topic, and only has to be read
-        if not seconds and applied_s is not None and waited_s - applied_s > UNREAD_S:
-            return seconds
-        if erasure.waiting_for and waited_s > wait_s:
+        if not seconds and applied_s is not None:
+            if waited_s - applied_s > UNREAD_S:
+                return seconds
+        elif erasure.waiting_for and waited_s > wait_s:
             raise _no_tombstone(erasure.waiting_for, wait_s)
     return seconds
 

@@ -1,4 +1,4 @@
-"""The one exception that the command line turns into two lines: what is wrong, and what to do."""
+"""The exception that the command line turns into two lines: what is wrong, and what to do."""
 
 
 class OperatorError(Exception):
@@ -10,3 +10,10 @@ class OperatorError(Exception):
 
     def __str__(self) -> str:
         return f"{self.cause} {self.remedy}".strip()
+
+
+def missing_topic(name: str) -> OperatorError:
+    """The error of whoever reads or writes a topic that is not there: often the prefix was mistyped."""
+    return OperatorError(
+        f"There is no topic {name}.", "Name the --prefix in use; `freshet topics apply` creates its topics."
+    )

@@ -128,7 +128,9 @@ def _steps(aside: Path, report: Report) -> Run:
         **kept,
         "PYTHONNOUSERSITE": "1",
         "TMPDIR": str(aside / "scratch"),  # /tmp may be small and held in memory
+        "XDG_CACHE_HOME": str(aside / "scratch"),  # of torch and transformers, which go with the folder
         "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
 

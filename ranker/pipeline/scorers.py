@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 
 import numpy as np
 
@@ -13,21 +14,30 @@ from ranker.pipeline.types import Contributions, FeatureMatrix, Floats, Places, 
 class Weights:
     """A readable table: the weight of each feature in each head, and the weight of each head in the score."""
 
-    version: str  # of the scorer that they make; raised with them, and with the features
     heads: Mapping[str, Mapping[str, float]]
     head_weights: Mapping[str, float]
+
+    @property
+    def version(self) -> str:
+        """Name of the scorer that they make: a hash of every weight, so that other weights have another name."""
+        heads = {head: sorted(weights.items()) for head, weights in self.heads.items()}
+        content = repr((FEATURES_VERSION, sorted(heads.items()), sorted(self.head_weights.items())))
+        code = sha256(content.encode()).hexdigest()[:8]
+        return f"weighted-sum@{RELEASED.get(code, code)}"
 
     def linear_effect(self, feature: str) -> float:
         """How much a feature moves the score, in logits times head weights."""
         return sum(self.head_weights[head] * weights.get(feature, 0.0) for head, weights in self.heads.items())
 
 
+FEATURES_VERSION = 1  # raised when a feature changes its meaning
+RELEASED = {"a4715d65": 1}  # the number of weights that a release had, by their hash
+
 BELOW_ONE = np.float32(1 - 2**-24)  # the greatest float32 below 1
 
 # All guesses. The biases start near what a public log of short videos shows: a third is finished, one in fifty
 # liked, a quarter skipped.
 WEIGHTS = Weights(
-    version="weighted-sum@1",
     heads={
         "finish": {
             "bias": -1.4, "similar": 1.6, "liking": 0.8, "skipping": -1.0, "trend": 0.8, "popular": 0.4,

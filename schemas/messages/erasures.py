@@ -7,6 +7,8 @@ from msgspec import Meta
 
 from schemas.messages.fields import AtMs, UserId
 
+ERASURE_OFFSET = "freshet-erasure-offset"  # header of a tombstone: the offset of the erasure that it answers
+
 
 class ErasureMarker(msgspec.Struct, frozen=True, gc=False):
     """What is kept of an erased person, under a keyed hash of their id; later versions are above `version`."""

@@ -1,13 +1,18 @@
-"""Where the settings come from: flags, FRESHET_* variables, a TOML file and defaults, in this order of authority."""
+"""Where the settings come from: flags, FRESHET_* variables, a TOML file and defaults, in this order of authority.
 
+Everything that is wrong is collected, so that `freshet config show` can show it beside what is right.
+"""
+
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.settings.model import SECRETS, Settings
 
@@ -17,6 +22,7 @@ RENAMED = {"letters_alarm": "dead_letter_alarm_ratio"}  # former keys, which are
 OTHER_VARIABLES = frozenset(("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA"))  # read elsewhere
 
 Source = Literal["flag", "environment", "file", "default"]
+Faults = dict[str, str]  # a sentence by key, or by the name as it was given where it is no setting's
 
 
 class SettingsError(ValueError):
@@ -25,16 +31,43 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings, and for each key where its value came from."""
+    """The settings, and for each key where its value came from.
+
+    notices  one sentence for each setting that was given by its former name
+    faults   what cannot be used; `settings` has the default instead
+    given    what was given and cannot be used, by key, as far as it may be printed
+    """
 
     settings: Settings
     sources: Mapping[str, Source]
-    notices: tuple[str, ...] = ()  # one sentence for each setting that was given by its former name
+    notices: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
 
     def shown(self) -> dict[str, dict[str, object]]:
-        """Value and source by key as they may be printed: secrets masked."""
-        values = self.settings.model_dump(mode="json")  # pydantic masks SecretStr here
-        return {key: {"value": values[key], "source": self.sources[key]} for key in values}
+        """Value and source by key as they may be printed, secrets masked, and beside what is wrong a sentence."""
+        values = self.settings.model_dump(mode="json") | dict(self.given)  # pydantic masks SecretStr here
+        shown: dict[str, dict[str, object]] = {
+            key: {"value": value, "source": self.sources[key]} for key, value in values.items()
+        }
+        for name, fault in self.faults.items():
+            shown.setdefault(name, {"value": None, "source": None})["fault"] = fault
+        return shown
+
+
+@dataclass
+class Given:
+    """What the layers say, before anybody has looked at the values."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=lambda: dict.fromkeys(Settings.model_fields, "default"))
+    faults: Faults = field(default_factory=dict)
+
+    def add(self, source: Source, layer: Mapping[str, object]) -> None:
+        """Put a layer over those before it."""
+        current = _by_current_names(layer)
+        self.values.update(current)
+        self.sources.update(dict.fromkeys(current, source))
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None) -> Loaded:
@@ -42,24 +75,31 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | N
 
     A flag of None was not given. Raises SettingsError for an unknown key or a value that cannot be used.
     """
-    given = {key: value for key, value in flags.items() if value is not None}
+    loaded = inspect(flags, environ, file)
+    if loaded.faults:
+        first, *others = loaded.faults.values()
+        more = [f"{len(others)} more {'is' if len(others) == 1 else 'are'} wrong."] if others else []
+        raise SettingsError(" ".join((*loaded.notices, first, *more)))
+    return loaded
+
+
+def inspect(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None) -> Loaded:
+    """The same, with what is wrong among the result instead of a SettingsError."""
+    given = Given()
     layers: list[tuple[Source, Mapping[str, object]]] = [
         ("default", dict(_folders(environ))),
-        ("file", _from_file(file) if file else {}),
-        ("environment", dict(_from_environment(environ))),
-        ("flag", given),
+        ("file", _from_file(file, given.faults) if file else {}),
+        ("environment", _from_environment(environ, given.faults)),
+        ("flag", {key: value for key, value in flags.items() if value is not None}),
     ]
-    notices = tuple(notice for source, layer in layers for notice in _notices(source, layer, file))
-    values: dict[str, object] = {}
-    sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
     for source, layer in layers:
-        current = _by_current_names(layer)
-        values.update(current)
-        sources.update(dict.fromkeys(current, source))
-    try:
-        return Loaded(Settings(**values), sources, notices)  # type: ignore[arg-type]  # pydantic checks the values
-    except ValidationError as error:
-        raise SettingsError(" ".join((*notices, _sentence(error, sources, file)))) from None
+        given.add(source, layer)
+    notices = tuple(notice for source, layer in layers for notice in _notices(source, layer, file))
+    settings, wrong = _checked(given, file)
+    shown = {
+        key: "**********" if key in SECRETS else _printable(given.values[key]) for key in wrong & given.values.keys()
+    }
+    return Loaded(settings, given.sources, notices, given.faults, shown)
 
 
 def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -68,6 +108,39 @@ def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
         return Path(named).expanduser()
     here = folder / FILE_NAME
     return here if here.is_file() else None
+
+
+def _checked(given: Given, file: Path | None) -> tuple[Settings, set[str]]:
+    """Settings of all values that can be used, and the keys of the others, which are among the faults now."""
+    values, wrong = dict(given.values), set[str]()
+    while True:
+        try:
+            return Settings(**values), wrong  # type: ignore[arg-type]  # pydantic checks the values
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        except RuntimeError:  # no default for the folders
+            remedy = "Set FRESHET_DATA_DIR and FRESHET_CACHE_DIR."
+            raise SettingsError(f"This user has no home folder. {remedy}") from None
+        contradiction = not details[0]["loc"]
+        for one in details:
+            keys = set(_keys_in(one))
+            if not (contradiction and wrong):  # else it may follow from what was left out
+                given.faults.setdefault(next(iter(sorted(keys))), _sentence(one, given.sources, file))
+            wrong |= keys
+            for key in keys:
+                values.pop(key, None)
+
+
+def _keys_in(error: ErrorDetails) -> list[str]:
+    """The settings that an error is about: a contradiction names them in its sentence."""
+    if error["loc"]:
+        return [str(error["loc"][0])]
+    named = [name.lower() for name in re.findall(r"FRESHET_([A-Z_]+)", error["msg"])]
+    return [name for name in named if name in Settings.model_fields] or [*Settings.model_fields]
+
+
+def _printable(value: object) -> object:
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def _by_current_names(layer: Mapping[str, object]) -> dict[str, object]:
@@ -90,34 +163,55 @@ def _folders(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
             yield key, base / "freshet"
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, object]:
+    values: dict[str, object] = {}
     for variable in sorted(environ):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in OTHER_VARIABLES:
             continue
         key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         if key in Settings.model_fields or key in RENAMED:
-            yield key, environ[variable]
-        elif (secret := key.removesuffix("_file")) in SECRETS:
-            yield secret, _read(Path(environ[variable]), variable).strip()
+            values[key] = environ[variable]
+        elif (secret := key.removesuffix("_file")) in SECRETS and secret != key:
+            values |= _secret_in(environ, variable, secret, faults)
         else:
             nearest = ENVIRONMENT_PREFIX + _nearest(key).upper()
-            raise SettingsError(f"{variable} is no setting; the nearest one is {nearest}. Rename it.")
+            faults[variable] = f"{variable} is no setting; the nearest one is {nearest}. Rename it."
+    return values
 
 
-def _from_file(file: Path) -> dict[str, object]:
+def _secret_in(environ: Mapping[str, str], variable: str, secret: str, faults: Faults) -> dict[str, object]:
+    """A secret that lies in a file of its own."""
+    if environ.get(variable.removesuffix("_FILE")):
+        faults[variable] = f"{variable.removesuffix('_FILE')} and {variable} are both given. Leave one of them out."
+        return {}
+    try:
+        text = _read(Path(environ[variable]).expanduser(), variable).strip()
+    except SettingsError as error:
+        faults[variable] = str(error)
+        return {}
+    if not text:
+        faults[variable] = f"{variable}: {environ[variable]} is empty. Write the secret into it."
+    return {secret: text}
+
+
+def _from_file(file: Path, faults: Faults) -> dict[str, object]:
     try:
         values = tomllib.loads(_read(file, "settings file"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{file} is not TOML: {error}. Write lines like: partitions = 8") from None
-    for key in values:
-        if key not in Settings.model_fields and key not in RENAMED:
-            raise SettingsError(f"{file}: {key} is no setting; the nearest is {_nearest(key)}. Rename it.")
+        faults[str(file)] = f"{file} is not TOML: {error}. Write lines like: partitions = 8"
+        return {}
+    except SettingsError as error:
+        faults[str(file)] = str(error)
+        return {}
+    for key in [key for key in values if key not in Settings.model_fields and key not in RENAMED]:
+        faults[key] = f"{file}: {key} is no setting; the nearest is {_nearest(key)}. Rename it."
+        del values[key]
     return values
 
 
 def _read(path: Path, named_by: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"{named_by}: {path} cannot be read ({why}). Correct the path.") from None
@@ -127,17 +221,16 @@ def _nearest(key: str) -> str:
     return get_close_matches(key, sorted(Settings.model_fields), n=1, cutoff=0.0)[0]
 
 
-def _sentence(error: ValidationError, sources: Mapping[str, Source], file: Path | None) -> str:
-    """Say for the first bad value where it stands, what it is and what is needed; never a secret's value."""
-    first = error.errors(include_url=False)[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    key = str(first["loc"][0])
+def _sentence(error: ErrorDetails, sources: Mapping[str, Source], file: Path | None) -> str:
+    """Say of a bad value where it stands, what it is and what is needed; never a secret's value."""
+    if not error["loc"]:
+        return error["msg"].removeprefix("Value error, ")
+    key = str(error["loc"][0])
     if key not in Settings.model_fields:
         return f"{key} is no setting; the nearest one is {_nearest(key)}."
     place = _place(key, sources[key], file)
-    value = "the value" if key in SECRETS else repr(first["input"])
-    need = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    value = "the value" if key in SECRETS else repr(error["input"])
+    need = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."
 
 

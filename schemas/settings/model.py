@@ -1,7 +1,10 @@
 """The settings: every field with its default, its bounds and its meaning; `load` makes them."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -9,14 +12,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.settings import kafka_security
 from schemas.settings.media_hosts import hosts
 
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
+MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 
 
 class Settings(BaseSettings):
     """Everything that can be set; made by `load`, then passed down."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, with commas between")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
@@ -35,7 +41,7 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("freshet-videos", min_length=1, description="collection of the videos")
     qdrant_hnsw_ef: PositiveInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
-    prefix: str = Field("freshet.", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="prefix of topic names")
+    prefix: str = Field("freshet.", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
     )
@@ -44,8 +50,8 @@ class Settings(BaseSettings):
     replication: PositiveInt = Field(1, description="copies of each partition")
     feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")
-    late_ms: Annotated[int, Field(ge=0)] = Field(
+    seed: Annotated[int, Field(ge=0, le=MAX_INT)] = Field(0, description="seed of all random numbers")
+    late_ms: Annotated[int, Field(ge=0, le=MAX_INT)] = Field(
         86_400_000, description="an event so much older than the newest is late"
     )
     erasure_key: SecretStr = Field(SecretStr(""), description="key that the ids of erased people are hashed with")
@@ -73,13 +79,44 @@ class Settings(BaseSettings):
     modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_is_a_number(cls, values: object) -> object:
+        """TOML's true and false, which pydantic would take for 1 and 0, are left to the settings that are switches."""
+        if isinstance(values, Mapping):
+            switches = {key for key, field in cls.model_fields.items() if field.annotation is bool}
+            return {k: str(v).lower() if isinstance(v, bool) and k not in switches else v for k, v in values.items()}
+        return values
+
     @field_validator("bootstrap")
     @classmethod
     def _addresses(cls, value: str) -> str:
-        for address in value.split(","):
-            host, _, port = address.strip().rpartition(":")
-            if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-                raise ValueError(f"{address.strip()!r} is not host:port")
+        for address in map(str.strip, value.split(",")):
+            host, _, port = address.rpartition(":")
+            if "://" in address:
+                raise ValueError(f"{address!r} is not host:port; leave out {address.partition('://')[0]}://")
+            if not (_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+                raise ValueError(f"{address!r} is not host:port")
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _begins_a_topic_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]*", value):
+            raise ValueError("a topic's name has ASCII letters, digits, '.', '_' and '-' alone")
+        if len(value) > MAX_PREFIX:
+            raise ValueError(f"it has {len(value)} characters, {MAX_PREFIX} are the most: a topic's name ends at 249")
+        return value
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if not value:
+            return value
+        if "://" not in value:
+            raise ValueError(f"it has no scheme; write http://{value}")
+        if not _is_web_address(value):
+            raise ValueError("it is not of the form http://host:port")
         return value
 
     @field_validator("media_hosts")
@@ -107,9 +144,14 @@ class Settings(BaseSettings):
     @classmethod
     def _from_home(cls, value: Path) -> Path:
         try:
-            return value.expanduser()
+            folder = value.expanduser()
         except RuntimeError as error:  # this user has no home folder
             raise ValueError(str(error)) from None
+        if folder == Path():
+            raise ValueError("it is empty; leave it out for the default, or name a folder")
+        if folder.is_file():
+            raise ValueError("it is a file, not a folder")
+        return folder
 
     @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
     @classmethod
@@ -138,6 +180,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take values from the caller alone: `load` is handed the environment and knows every source."""
         return (init_settings,)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_place = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+    return has_place and not (parts.query or parts.fragment or any(map(str.isspace, url)))
 
 
 SECRETS = frozenset(key for key, field in Settings.model_fields.items() if field.annotation is SecretStr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, write_json
+from streams.cli.options import Json, configured, wait_for_broker, write_json
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def verify(
 
     if not from_start:
         raise OperatorError("The rules compare messages with earlier ones.", "Give --from-start to read all.", 2)
+    wait_for_broker(settings)
     verified = list(operation.verify(settings))
     breaches = sum(one.breaches for one in verified)
     if as_json:

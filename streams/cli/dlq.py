@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.messages.dead_letters import Reason
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -26,6 +26,7 @@ def ls(settings: "Settings", as_json: Json = False) -> None:
     """Count the dead letters by reason and topic."""
     from streams.dead_letters.store import groups, stored_dead_letters
 
+    wait_for_broker(settings)
     found = groups(stored_dead_letters(settings))
     if as_json:
         rows = [{"reason": reason, "topic": topic} | asdict(group) for (reason, topic), group in found.items()]
@@ -40,9 +41,7 @@ def ls(settings: "Settings", as_json: Json = False) -> None:
     for (reason, topic), group in found.items():
         times = (_when(group.oldest_ms), _when(group.newest_ms))
         lines.append((readable(reason), readable(topic), str(group.count), *times, str(group.most_attempts)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_columns(lines)
 
 
 @app.command()
@@ -56,6 +55,7 @@ def show(
     """Print the newest dead letters, oldest first: where each came from, the reason, and how its value begins."""
     from streams.dead_letters.store import newest, stored_dead_letters
 
+    wait_for_broker(settings)
     for dead_letter in newest(stored_dead_letters(settings, reason.value if reason else None), limit):
         if as_json:
             write_json(_as_json(dead_letter))
@@ -80,6 +80,7 @@ def replay(
     """
     from streams.dead_letters import store
 
+    wait_for_broker(settings)
     done = store.replay(settings, reason.value, dry_run)
     if as_json:
         write_json({"sent": dict(done.sent), "left_out": dict(done.left_out), "dry_run": dry_run})

@@ -29,7 +29,7 @@ def parts_of(error: Exception) -> tuple[str, str, int]:
         case OperatorError():
             return error.cause, error.remedy, error.exit_code
         case SettingsError():
-            return str(error), "`freshet config show` lists every setting with its source.", 2
+            return str(error), "`freshet config show` lists every setting with its source, and marks what is wrong.", 2
         case ModelError():
             return str(error), "", 2
         case IndexUnavailable():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -61,6 +61,7 @@ def _forget(settings: "Settings", user_id: str, at_ms: int, wait_s: float, as_js
 def _prove(settings: "Settings", user_id: str, as_json: bool) -> None:
     from streams.operations.erasure_audit import audit
 
+    wait_for_broker(settings)
     found = []
     for one in audit(settings, user_id):
         found.append(one)

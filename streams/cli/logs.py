@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -74,6 +74,7 @@ def send_log(settings: "Settings", file: Path, speed: str, as_json: bool) -> Non
 
     from streams.logs import send as sending
 
+    wait_for_broker(settings)
     faults: list[Fault] = []
     with file.open("rb") as lines, Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("confirmed", total=file.stat().st_size)
@@ -128,6 +129,7 @@ def watch(
     """Show slates as they come out, until Ctrl-C."""
     from streams.logs.tail import tail_recommendations
 
+    wait_for_broker(settings)
     echo_err(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
     with suppress(KeyboardInterrupt):
         for record in islice(tail_recommendations(settings, user, from_start), count):
@@ -141,8 +143,6 @@ def watch(
 
 def _show_slate(user_id: str, value: bytes | None) -> None:
     import msgspec
-    from rich.console import Console
-    from rich.table import Table
 
     from schemas.messages.recommendations import decode_recommendation
     from streams.logs.tail import heading, reasons_of
@@ -156,7 +156,8 @@ def _show_slate(user_id: str, value: bytes | None) -> None:
         echo_err(f"{user_id}: a slate that cannot be decoded: {error}")
         return
     typer.echo(heading(slate))
-    table = Table("rank", "video", "score", "sources", "because", box=None)
-    for item in slate.items:
-        table.add_row(str(item.rank), item.video_id, f"{item.score:.4f}", ", ".join(item.sources), reasons_of(item))
-    Console().print(table, markup=False)
+    rows = [
+        (str(item.rank), item.video_id, f"{item.score:.4f}", ", ".join(item.sources), reasons_of(item))
+        for item in slate.items
+    ]
+    print_columns([("rank", "video", "score", "sources", "because"), *rows])

@@ -3,7 +3,7 @@
 import inspect
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -12,6 +12,9 @@ import typer
 
 if TYPE_CHECKING:
     from schemas.settings.load import Loaded
+    from schemas.settings.model import Settings
+
+    Load = Callable[[Mapping[str, object]], Loaded]
 
 
 def _common(flag: str, text: str) -> Any:  # typer itself types an option as Any
@@ -28,14 +31,17 @@ COMMON = {
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def with_loaded(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options; its first parameter gets the settings with their sources."""
+def with_loaded(command: Callable[..., None], load: "Load | None" = None) -> Callable[..., None]:
+    """Give a command the common options; its first parameter gets the settings with their sources.
+
+    load  makes them of the flags; by default one that raises where something is wrong
+    """
     own = list(inspect.signature(command).parameters.values())[1:]
 
     @wraps(command)
     def with_options(**arguments: Any) -> None:  # whatever the command declares
         flags = {name: arguments.pop(name) for name in COMMON}
-        command(load_settings(flags), **arguments)
+        command((load or load_settings)(flags), **arguments)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     common = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in COMMON.items()]
@@ -66,10 +72,27 @@ def load_settings(flags: Mapping[str, object]) -> "Loaded":
     """Settings from flags, this process's environment and the settings file."""
     from schemas.settings.load import load, settings_file  # pydantic is slow to import, and `--help` needs none of it
 
-    loaded = load(flags, os.environ, settings_file(os.environ, Path.cwd()))
+    return _with_notices(load(flags, os.environ, settings_file(os.environ, Path.cwd())))
+
+
+def inspect_settings(flags: Mapping[str, object]) -> "Loaded":
+    """The same, with what is wrong among the result instead of an error."""
+    from schemas.settings.load import inspect, settings_file
+
+    return _with_notices(inspect(flags, os.environ, settings_file(os.environ, Path.cwd())))
+
+
+def _with_notices(loaded: "Loaded") -> "Loaded":
     for notice in loaded.notices:
         echo_err(notice)
     return loaded
+
+
+def wait_for_broker(settings: "Settings") -> None:
+    """Return when Kafka answers; what is waited for is on stderr, and the time limit is an error with its remedy."""
+    from streams.kafka.probe import wait_for_authenticated_broker  # its clients are heavy, and `--help` needs none
+
+    wait_for_authenticated_broker(settings, echo_err)
 
 
 def echo_err(line: str) -> None:
@@ -82,6 +105,13 @@ def write_json(value: object) -> None:
     import orjson  # only where JSON is asked for
 
     typer.echo(orjson.dumps(value))
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of text below each other in columns, never cut or folded: scripts and narrow terminals get all of it."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def treat_sigterm_as_ctrl_c() -> None:

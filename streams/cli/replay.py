@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from streams.cli.logs import LogFile, send_log
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -101,6 +101,7 @@ def digest(settings: "Settings", as_json: Json = False) -> None:
     """Read the live profiles and print their state digest, as `freshet replay` prints it for a log."""
     from streams.logs.digest import live_digest
 
+    wait_for_broker(settings)
     state, people = live_digest(settings)
     if as_json:
         write_json({"state_digest": state, "profiles": people})

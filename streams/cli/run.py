@@ -46,7 +46,7 @@ def up(
             if with_broker:
                 running.enter_context(broker_if_none_answers(settings, echo_err))
             wait_for_authenticated_broker(settings, echo_err)
-            topic_admin.apply(settings, TOPICS, echo_err)
+            topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
             supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, echo_err)
     except KeyboardInterrupt:

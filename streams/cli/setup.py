@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, treat_sigterm_as_ctrl_c, with_loaded, write_json
+from streams.cli.options import (
+    Json,
+    configured,
+    echo_err,
+    inspect_settings,
+    print_columns,
+    treat_sigterm_as_ctrl_c,
+    with_loaded,
+    write_json,
+)
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from schemas.settings.load import Loaded
     from schemas.settings.model import Settings
     from streams.local.broker import LocalBroker
@@ -54,21 +65,28 @@ def _wait_for_end(running: "LocalBroker") -> None:
         time.sleep(POLL_INTERVAL_S)
 
 
-@config.command()
-@with_loaded
 def show(loaded: "Loaded", as_json: Json = False) -> None:
-    """Print every setting, its value and where it came from; secrets are masked."""
+    """Print every setting, its value and where it came from; secrets are masked; mark what is wrong, and fail then."""
     values = loaded.shown()
     if as_json:
         write_json(values)
-        return
-    from rich.console import Console
-    from rich.table import Table
+    else:
+        rows = [(key, _cell(one["value"]), _cell(one["source"]), _mark(one)) for key, one in values.items()]
+        print_columns([("setting", "value", "source", ""), *rows])
+    for fault in loaded.faults.values():
+        echo_err(f"freshet: {fault}")
+    raise typer.Exit(1 if loaded.faults else 0)
 
-    table = Table("setting", "value", "source", box=None)
-    for key, entry in values.items():
-        table.add_row(key, str(entry["value"]), str(entry["source"]))
-    Console(soft_wrap=True).print(table, markup=False)
+
+config.command()(with_loaded(show, inspect_settings))
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _mark(entry: "Mapping[str, object]") -> str:
+    return "<- wrong" if "fault" in entry else ""
 
 
 @configured

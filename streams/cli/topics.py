@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -25,7 +25,7 @@ def plan(settings: "Settings", as_json: Json = False) -> None:
     from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
-    _show(topic_admin.plan(settings, TOPICS), as_json)
+    _show(topic_admin.plan(settings, TOPICS, echo_err), as_json)
 
 
 @app.command()
@@ -35,7 +35,7 @@ def check(settings: "Settings", as_json: Json = False) -> None:
     from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
-    differences = topic_admin.plan(settings, TOPICS)
+    differences = topic_admin.plan(settings, TOPICS, echo_err)
     _show(differences, as_json)
     raise typer.Exit(1 if differences else 0)
 
@@ -43,11 +43,12 @@ def check(settings: "Settings", as_json: Json = False) -> None:
 @app.command()
 @configured
 def apply(settings: "Settings", as_json: Json = False) -> None:
-    """Create missing topics and alter their configuration; fail if something has to be refused."""
+    """Create missing topics and alter their configuration; change nothing and fail if something has to be refused."""
     from schemas.topics import TOPICS
     from streams.kafka import topic_admin
 
     done: list[str] = []
+    wait_for_broker(settings)
     refused = topic_admin.apply(settings, TOPICS, done.append)
     if as_json:
         write_json({"differences": done, "refused": [asdict(difference) for difference in refused]})

@@ -13,7 +13,6 @@ from schemas.topics import DEAD_LETTERS, TOPICS
 from streams.kafka.command_publisher import CommandPublisher, command_publisher
 from streams.kafka.command_reader import CommandReader, command_reader
 from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.probe import wait_for_authenticated_broker
 from streams.kafka.records import Record
 
 REPLAY_BATCH_SIZE = 500  # dead letters between two commits
@@ -80,7 +79,6 @@ def newest(dead_letters: Iterable[StoredDeadLetter], limit: int) -> list[StoredD
 
 def stored_dead_letters(settings: Settings, reason: str | None = None) -> Iterator[StoredDeadLetter]:
     """Every dead letter up to the present end, of one reason or of all."""
-    wait_for_authenticated_broker(settings, lambda _: None)
     with command_reader(settings) as reader:
         for dead_letter in _read(reader, settings):
             if reason in (None, dead_letter.reason):
@@ -92,7 +90,6 @@ def replay(settings: Settings, reason: str, dry_run: bool) -> Replayed:
 
     With `dry_run` nothing is published and nothing committed. Raises OperatorError where the broker refuses one.
     """
-    wait_for_authenticated_broker(settings, lambda _: None)
     done = Replayed()
     with ExitStack() as opened:
         group = {"group.id": f"{settings.prefix}dlq-replay-{reason}"}

@@ -1,5 +1,6 @@
 """Topics read by a command: what the broker does not answer ends the command with a reason, instead of waiting on."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -7,7 +8,7 @@ from typing import ParamSpec, TypeVar
 from confluent_kafka import OFFSET_INVALID, KafkaError
 
 from schemas.settings.model import Settings
-from streams.errors import OperatorError
+from streams.errors import OperatorError, missing_topic
 from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
 from streams.kafka.records import Message, Record, TopicPartition, records_of
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 Options = Mapping[str, object] | None  # of librdkafka, over the usual ones
 
+UNSETTLED = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)  # of a topic that was just made
+UNSETTLED_S = 0.2
 SILENCE_S = 30.0  # without a record short of the end: then the broker does not deliver
 
 
@@ -41,7 +44,7 @@ class CommandReader:
         """The same; OperatorError when there is no such topic."""
         if partitions := self.partitions(topic):
             return partitions
-        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+        raise missing_topic(topic)
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
         """Every record of a topic up to its present end, in offset order per partition.
@@ -91,10 +94,15 @@ def command_reader(settings: Settings, options: Options = None) -> Iterator[Comm
 
 
 def _ask(topic: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return ask(*args, **kwargs)
-    except KafkaException as error:
-        raise _refused(topic, error.args[0]) from error
+    """Ask, and for some seconds again where the broker is about to choose who leads the partition."""
+    end = time.monotonic() + METADATA_TIMEOUT_S
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except KafkaException as error:
+            if error.args[0].code() not in UNSETTLED or time.monotonic() > end:
+                raise _refused(topic, error.args[0]) from error
+        time.sleep(UNSETTLED_S)
 
 
 def _refused(topic: str, error: KafkaError) -> OperatorError:

@@ -27,6 +27,7 @@ _BODY = struct.pack(f">hhih{len(_CLIENT)}sib", 3, 5, 1, len(_CLIENT), _CLIENT, 0
 _REQUEST = struct.pack(">i", len(_BODY)) + _BODY
 RETRY_DELAY_S = 0.1
 PROBE_TIMEOUT_S = 1.0  # of one question by librdkafka, and of a handshake
+FIRST_REPORT_S = 1.5  # a broker that answers sooner needs no word
 PROGRESS_INTERVAL_S = 5.0
 
 
@@ -43,28 +44,40 @@ def addresses(bootstrap: str) -> Iterator[tuple[str, int]]:
 
 def is_broker_ready(host: str, port: int, limit_s: float = 2.0) -> bool:
     """Whether a broker answers there in plain text and knows at least one broker that is ready for work."""
+    return not why_not_ready(host, port, limit_s)
+
+
+def why_not_ready(host: str, port: int, limit_s: float = 2.0) -> str:
+    """What is amiss there, as the end of a sentence; empty where a broker is ready for work."""
     try:
         with socket.create_connection((host, port), timeout=limit_s) as connection:
             connection.sendall(_REQUEST)
             # int32 each: size, correlation, throttle time, number of brokers
             head = connection.recv(16, socket.MSG_WAITALL)
-            return len(head) == 16 and struct.unpack(">iiii", head)[3] > 0
-    except OSError:
-        return False
+    except socket.gaierror:
+        return f"the name {host} cannot be resolved"
+    except TimeoutError:
+        return f"{host} does not answer"
+    except OSError as error:
+        return f"{host}:{port}: {(error.strerror or str(error)).lower()}"
+    if len(head) < 16 or struct.unpack(">ii", head[:8])[1] != 1:
+        return f"what answers at {host}:{port} does not speak Kafka's protocol in plain text"
+    return "" if struct.unpack(">i", head[12:])[0] > 0 else f"the broker at {host}:{port} is not ready yet"
 
 
 def wait_for_authenticated_broker(settings: Settings, report: Report) -> None:
     """Return when Kafka answers and accepts us; OperatorError at once where it refuses us, or at the time limit."""
     probe: PlaintextProbe | SecuredProbe
     probe = PlaintextProbe(settings) if settings.kafka_security == "plaintext" else SecuredProbe(settings)
-    start, reported_s, limit_s = time.monotonic(), 0.0, settings.broker_wait_s
+    start, reported_s, limit_s = time.monotonic(), FIRST_REPORT_S, settings.broker_wait_s
     while not probe.is_accepted():
         waited_s = time.monotonic() - start
         if waited_s >= limit_s:
             raise probe.timed_out(limit_s)
         if waited_s >= reported_s:
-            report(f"waiting for the broker at {settings.bootstrap} ({waited_s:.0f} of {limit_s:g} s)")
-            reported_s += PROGRESS_INTERVAL_S
+            where = f"waiting for the broker at {settings.bootstrap} ({waited_s:.0f} of {limit_s:g} s)"
+            report(f"{where}: {probe.why_not}")
+            reported_s = waited_s + PROGRESS_INTERVAL_S
         time.sleep(RETRY_DELAY_S)
 
 
@@ -73,15 +86,20 @@ class PlaintextProbe:
 
     def __init__(self, settings: Settings) -> None:
         self._bootstrap = settings.bootstrap
+        self.why_not = "no answer"
 
     def is_accepted(self) -> bool:
         """Whether a broker answered."""
-        return any(is_broker_ready(host, port) for host, port in addresses(self._bootstrap))
+        for host, port in addresses(self._bootstrap):
+            self.why_not = why_not_ready(host, port)
+            if not self.why_not:
+                return True
+        return False
 
     def timed_out(self, limit_s: float) -> OperatorError:
         """The error when none did."""
         return OperatorError(
-            f"No Kafka broker answered at {self._bootstrap} within {limit_s:g} s.",
+            f"No Kafka broker answered at {self._bootstrap} within {limit_s:g} s: {self.why_not}.",
             "Start one with `freshet broker`, or name yours with --bootstrap host:port.",
         )
 
@@ -95,7 +113,7 @@ class SecuredProbe:
 
         self._settings = settings
         self._errors: list[KafkaError] = []
-        self._last_error = "no answer"
+        self.why_not = "no answer"
         self._client_exception = KafkaException
         try:
             self._client = AdminClient(
@@ -115,7 +133,7 @@ class SecuredProbe:
             for complaint in self._errors or [error.args[0]]:
                 _raise_if_refused(complaint, self._settings)
                 if complaint.name() == "_TRANSPORT":
-                    self._last_error = _plain(complaint.str())
+                    self.why_not = _plain(complaint.str())
             return False
         return True
 
@@ -123,7 +141,7 @@ class SecuredProbe:
         """The error when Kafka neither accepted nor refused the connection."""
         where = f"Kafka at {self._settings.bootstrap}"
         return OperatorError(
-            f"{where} did not accept the connection within {limit_s:g} s: {self._last_error}.",
+            f"{where} did not accept the connection within {limit_s:g} s: {self.why_not}.",
             "Check --bootstrap and FRESHET_KAFKA_SECURITY: the port has to speak that protocol.",
         )
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, cast
 from confluent_kafka import Consumer, KafkaError
 
 from schemas.settings.model import Settings
+from streams.errors import missing_topic
 from streams.kafka.client import CLIENT, CONSUMER, METADATA_TIMEOUT_S, KafkaException, retry_until_answered
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
@@ -102,6 +103,14 @@ async def partitions_of(consumer: GrouplessConsumer, topic: str) -> list[int]:
     """Partition numbers of a topic, asked from the broker; an empty list when there is no such topic."""
     found = (await retry_until_answered(consumer.list_topics, topic, METADATA_TIMEOUT_S)).topics[topic]
     return [] if found.error else sorted(found.partitions)
+
+
+async def required_partitions(settings: Settings, topic: str) -> list[int]:
+    """The same for a command, which ends with a sentence where there is no such topic."""
+    with groupless(settings) as consumer:
+        if found := await partitions_of(consumer, topic):
+            return found
+    raise missing_topic(topic)
 
 
 async def end_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:

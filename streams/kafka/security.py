@@ -22,6 +22,7 @@ def librdkafka_options(settings: Settings) -> dict[str, str]:
     options = {
         "bootstrap.servers": settings.bootstrap,
         "security.protocol": settings.kafka_security,
+        "enable.metrics.push": "false",  # KIP-714: a broker may ask its clients for their metrics
     }
     if asks_password(settings.kafka_security):
         options |= {

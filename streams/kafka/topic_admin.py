@@ -1,7 +1,8 @@
 """Declared topics on the broker: what is missing or different, and bringing it in line.
 
-Nothing is ever deleted or shrunk, and no topic is left to the broker's automatic creation: it would get the broker's
-partition count, and agents whose topics differ in it look for a key in the wrong place.
+Nothing is ever deleted or shrunk, nothing is changed where anything has to be refused, and no topic is left to the
+broker's automatic creation: it would get the broker's partition count, and agents whose topics differ in it look for a
+key in the wrong place.
 """
 
 import time
@@ -51,33 +52,42 @@ class TopicState:
     config: Config
 
 
-def plan(settings: Settings, topics: Sequence[Topic]) -> list[Difference]:
+def plan(settings: Settings, topics: Sequence[Topic], report: Report = lambda _: None) -> list[Difference]:
     """List what differs, in the order of the topics; changes nothing."""
-    with connected(settings) as admin:
+    with connected(settings, report) as admin:
         return _differences(admin, settings, topics)
 
 
 def check(settings: Settings, topics: Sequence[Topic]) -> None:
     """Raise OperatorError where the topics on the broker differ from what is declared."""
     if differences := plan(settings, topics):
+        first = next((one for one in differences if one.action == "refuse"), differences[0])
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise OperatorError(
-            f"The topics at {settings.bootstrap} differ: {differences[0]}{more}.",
-            "`freshet topics plan` lists all, `freshet topics apply` creates and alters.",
-        )
+        can = "the refused ones need other settings" if first.action == "refuse" else "`freshet topics apply` does it"
+        cause = f"The topics at {settings.bootstrap} differ: {first}{more}."
+        raise OperatorError(cause, f"`freshet topics plan` lists all; {can}.")
 
 
-def apply(settings: Settings, topics: Sequence[Topic], report: Report) -> list[Difference]:
-    """Create what is missing and alter what differs; returns what was refused. A second run does nothing."""
-    with connected(settings) as admin:
+def apply(settings: Settings, topics: Sequence[Topic], report: Report, *, may_grow: bool = True) -> list[Difference]:
+    """Create what is missing and alter what differs, all or nothing; returns what was refused.
+
+    All topics are looked at first: where something is refused, nothing is changed. A second run does nothing.
+
+    may_grow  whether partitions are added; no one can take them away
+    """
+    with connected(settings, report) as admin:
         differences = _differences(admin, settings, topics)
+        refused = [d for d in differences if d.action == "refuse" or (d.action == "grow" and not may_grow)]
+        for difference in refused or differences:
+            report(str(difference))
+        if refused:
+            report("nothing was changed")
+            return refused
         _create(admin, settings, topics, [d for d in differences if d.action == "create"])
         _grow(admin, [d for d in differences if d.action == "grow"])
         _alter(admin, [d for d in differences if d.action == "alter"])
-        for difference in differences:
-            report(str(difference))
         _wait_until_visible(admin, settings, topics)
-    return [difference for difference in differences if difference.action == "refuse"]
+    return []
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from ranker.profile.model import EMPTY, Profile
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES
 from streams.kafka.owned_state import text_of
-from streams.kafka.reader import groupless, partitions_of, read_to_end
+from streams.kafka.reader import read_to_end, required_partitions
 
 
 def live_digest(settings: Settings) -> tuple[str, int]:
@@ -18,10 +18,8 @@ def live_digest(settings: Settings) -> tuple[str, int]:
 
 async def _profiles(settings: Settings) -> dict[str, Profile]:
     topic = PROFILES.full(settings.prefix)
-    with groupless(settings) as consumer:
-        partitions = await partitions_of(consumer, topic)
     newest: dict[str, Profile] = {}
-    async for batch in read_to_end(settings, topic, partitions):
+    async for batch in read_to_end(settings, topic, await required_partitions(settings, topic)):
         for record in batch:
             user_id = text_of(record.key)
             if record.value is None:

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS
-from streams.errors import OperatorError
+from streams.errors import OperatorError, missing_topic
 from streams.kafka import topic_admin
 from streams.kafka.security import kafka_python_options
 from streams.logs.jsonl import Line
@@ -81,4 +81,4 @@ def _refuse_missing_topics(settings: Settings) -> None:
     needed = {topic.full(settings.prefix) for topic in (FEEDBACK, UPLOADS, ERASURES)}
     missing = [d.topic for d in topic_admin.plan(settings, TOPICS) if d.action == "create" and d.topic in needed]
     if missing:
-        raise OperatorError(f"{settings.bootstrap} has no topic {missing[0]}.", "`freshet topics apply` creates it.")
+        raise missing_topic(missing[0])

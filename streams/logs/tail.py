@@ -11,8 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from schemas.messages.recommendations import Item, Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES, RECOMMENDATIONS
-from streams.errors import OperatorError
-from streams.kafka.probe import wait_for_authenticated_broker
+from streams.errors import missing_topic
 from streams.kafka.records import partition_of
 from streams.kafka.security import kafka_python_options
 
@@ -28,7 +27,6 @@ class SlateRecord(NamedTuple):
 
 def tail_recommendations(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[SlateRecord]:
     """Follow recommendations.v1, of one person or of all, without end."""
-    wait_for_authenticated_broker(settings, lambda _: None)
     topic = RECOMMENDATIONS.full(settings.prefix)
     consumer = KafkaConsumer(
         **kafka_python_options(settings),
@@ -51,7 +49,7 @@ def tail_recommendations(settings: Settings, user_id: str | None, from_start: bo
 def _seek(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: bool) -> None:
     numbers = sorted(consumer.partitions_for_topic(topic) or ())
     if not numbers:
-        raise OperatorError(f"There is no topic {topic}.", "`freshet topics apply` creates it.")
+        raise missing_topic(topic)
     if user_id is not None:
         numbers = [partition_of(user_id.encode(), len(numbers))]
     places = [TopicPartition(topic, number) for number in numbers]

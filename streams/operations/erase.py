@@ -1,6 +1,7 @@
 """An erasure, published and waited for: until profiles and slates show that the person is gone."""
 
 import time
+from collections.abc import Iterable
 
 from schemas.messages import feedback
 from schemas.messages.erasures import Erasure
@@ -12,9 +13,12 @@ from streams.kafka.command_reader import CommandReader, command_reader
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.probe import Report, wait_for_authenticated_broker
 from streams.kafka.records import Record, TopicPartition, partition_of
+from streams.profiles.erasure import erasure_offset_of
+from streams.ranking.slates import source_offset_of
 
 POLL_INTERVAL_S = 0.2
 DELIVERY_TIMEOUT_S = 10.0
+UNREAD_S = 2.0  # a guess: until the end of a topic has been read, once nothing more is written to it
 
 Seconds = dict[str, float]  # by topic
 
@@ -30,42 +34,69 @@ def forget(settings: Settings, user_id: str, at_ms: int, wait_s: float, report: 
     with command_reader(settings, group) as reader:
         topic, key = ERASURES.full(settings.prefix), user_id.encode()
         partition = partition_of(key, len(reader.require_partitions(topic)))
-        waiting_for = [one.full(settings.prefix) for one in (PROFILES, RECOMMENDATIONS)]
-        reader.follow(dict.fromkeys(waiting_for, partition))
+        watched = [one.full(settings.prefix) for one in (PROFILES, RECOMMENDATIONS)]
+        for name in watched:
+            reader.require_partitions(name)
+        reader.follow(dict.fromkeys(watched, partition))
         erasure = Outgoing(key, feedback.encode(Erasure(user_id=user_id, at_ms=at_ms)))
         remedy = "Check the broker and the rights."
         with command_publisher(settings, limit_s=DELIVERY_TIMEOUT_S, remedy=remedy) as publisher:
             (offset,) = publisher.publish(topic, [erasure], partition)
-        return _wait(reader, key, TopicPartition(topic, partition, offset), waiting_for, wait_s, report)
+        report(f"the erasure is published to {topic}[{partition}]@{offset}; waiting for profiles and slates")
+        published = PublishedErasure(key, TopicPartition(topic, partition, offset), settings.prefix)
+        return _wait(reader, published, wait_s, report)
 
 
-def _wait(
-    reader: CommandReader,
-    key: bytes,
-    published: TopicPartition,
-    waiting_for: list[str],
-    wait_s: float,
-    report: Report,
-) -> Seconds:
+def _wait(reader: CommandReader, erasure: "PublishedErasure", wait_s: float, report: Report) -> Seconds:
     """Seconds until each topic showed the tombstone; an empty dict where the erasure changed nothing."""
-    started, seconds = time.monotonic(), Seconds()
-    place = f"{published.topic}[{published.partition}]@{published.offset}"
-    report(f"the erasure is published to {place}; waiting for profiles and slates")
-    while waiting_for:
-        gone = {record.topic for record in reader.new_records(POLL_INTERVAL_S) if _is_tombstone(record, key)}
-        for topic in [topic for topic in waiting_for if topic in gone]:
-            waiting_for.remove(topic)
+    started, seconds, applied_s = time.monotonic(), Seconds(), None
+    while erasure.waiting_for:
+        for topic in erasure.shown_by(reader.new_records(POLL_INTERVAL_S)):
             seconds[topic] = round(time.monotonic() - started, 3)
             report(f"{topic}: erased after {seconds[topic]:.2f} s")
-        if waiting_for and time.monotonic() - started > wait_s:
-            if not seconds and _is_committed(reader, published):
+        waited_s = time.monotonic() - started
+        if not seconds and applied_s is None and _is_committed(reader, erasure.place):
+            applied_s = waited_s  # what it caused is on its topic, and only has to be read
+        if not seconds and applied_s is not None:
+            if waited_s - applied_s > UNREAD_S:
                 return seconds
-            raise _no_tombstone(waiting_for, wait_s)
+        elif erasure.waiting_for and waited_s > wait_s:
+            raise _no_tombstone(erasure.waiting_for, wait_s)
     return seconds
 
 
-def _is_tombstone(record: Record, key: bytes) -> bool:
-    return record.value is None and record.key == key
+class PublishedErasure:
+    """Which topics have not shown yet that this erasure is applied.
+
+    The person may be erased more than once at a time, and act meanwhile: a tombstone on profiles.v1 names its erasure,
+    and a null slate names the tombstone that it answers, or a later one.
+    """
+
+    def __init__(self, key: bytes, place: TopicPartition, prefix: str) -> None:
+        self.place = place
+        self._key = key
+        self._profiles, self._slates = PROFILES.full(prefix), RECOMMENDATIONS.full(prefix)
+        self._tombstone: int | None = None  # its offset
+        self._answered = -1  # newest offset that a null slate of the person's answers
+        self.waiting_for = [self._profiles, self._slates]
+
+    def shown_by(self, records: Iterable[Record]) -> list[str]:
+        """Take in what was written to the two topics; returns which of them show it now, and did not before."""
+        for record in records:
+            if record.key != self._key or record.value is not None:
+                continue
+            if record.topic == self._slates:
+                self._answered = max(self._answered, source_offset_of(record))
+            elif erasure_offset_of(record) == self.place.offset and self._tombstone is None:
+                self._tombstone = record.offset
+        shown = [topic for topic in self.waiting_for if self._is_shown(topic)]
+        self.waiting_for = [topic for topic in self.waiting_for if topic not in shown]
+        return shown
+
+    def _is_shown(self, topic: str) -> bool:
+        if self._tombstone is None:
+            return False
+        return topic == self._profiles or self._answered >= self._tombstone
 
 
 def _is_committed(reader: CommandReader, published: TopicPartition) -> bool:

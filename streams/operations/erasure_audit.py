@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ranker.profile.event_ids import SEPARATOR
 from schemas.settings.model import Settings
-from streams.errors import OperatorError
+from streams.errors import missing_topic
 from streams.kafka.command_reader import command_reader
 from streams.kafka.records import Record
 from streams.kafka.topic_admin import Config, topic_configs
@@ -59,7 +59,7 @@ def audit(settings: Settings, user_id: str) -> Iterator[AuditFinding]:
     """Look everywhere, one place after the other; places without a hit are reported too."""
     topics = topic_configs(settings)
     if not topics:
-        raise OperatorError(f"{settings.bootstrap} has no topic named {settings.prefix}…", "Name the --prefix in use.")
+        raise missing_topic(f"{settings.prefix}…")
     with command_reader(settings, ABORTED_TOO) as reader:
         for topic, config in sorted(topics.items()):
             kind: Kind = "compacted" if "compact" in config["cleanup.policy"] else "kept by time"

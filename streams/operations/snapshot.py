@@ -23,7 +23,7 @@ from schemas.settings.model import Settings
 from schemas.topics import FEATURES, PROFILES
 from streams.errors import OperatorError
 from streams.kafka.probe import Report, wait_for_authenticated_broker
-from streams.kafka.reader import groupless, partitions_of, read_to_end
+from streams.kafka.reader import read_to_end, required_partitions
 from streams.kafka.records import partition_of
 from streams.ranking.shared_state import catalogue_record_of
 
@@ -52,9 +52,7 @@ def read_stored_library(settings: Settings, report: Report) -> VideoLibrary:
 async def library_now(settings: Settings) -> VideoLibrary:
     """All videos that are embedded or withdrawn by now, as features.v1 stores them."""
     topic, library = FEATURES.full(settings.prefix), VideoLibrary()
-    with groupless(settings) as consumer:
-        partitions = await partitions_of(consumer, topic)
-    async for records in read_to_end(settings, topic, partitions):
+    async for records in read_to_end(settings, topic, await required_partitions(settings, topic)):
         decoded = (catalogue_record_of(record) for record in records if record.value)
         library.take(one for one in decoded if one is not None)
     return library
@@ -115,10 +113,9 @@ def _seen(video_ids: Collection[str], profile: Profile | None) -> set[str]:
 
 async def _profile(settings: Settings, user_id: str) -> Profile | None:
     topic, key = PROFILES.full(settings.prefix), user_id.encode()
-    with groupless(settings) as consumer:
-        count = len(await partitions_of(consumer, topic))
+    count = len(await required_partitions(settings, topic))
     newest: Profile | None = None
-    async for records in read_to_end(settings, topic, [partition_of(key, count)] if count else []):
+    async for records in read_to_end(settings, topic, [partition_of(key, count)]):
         for record in records:
             if record.key == key:
                 newest = unpack(record.value) if record.value else None

@@ -10,7 +10,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.dead_letters.validation import read_feedback
 from streams.kafka.probe import Report, wait_for_authenticated_broker
-from streams.kafka.reader import bounds, groupless, partitions_of, read_to_end
+from streams.kafka.reader import bounds, groupless, read_to_end, required_partitions
 from streams.operations.train_fusion import to_watched
 from streams.profiles.erasure import read_erasures
 
@@ -27,7 +27,7 @@ def read_watched(settings: Settings, known: Collection[str], report: Report) -> 
 async def _watched(settings: Settings, known: Collection[str], report: Report) -> list[Watched]:
     erased, topic = await _erased(settings), FEEDBACK.full(settings.prefix)
     with groupless(settings) as consumer:
-        ends = {p: await bounds(consumer, topic, p) for p in await partitions_of(consumer, topic)}
+        ends = {p: await bounds(consumer, topic, p) for p in await required_partitions(settings, topic)}
     back = MAX_RECORDS // max(len(ends), 1)
     total = sum(min(end - start, back) for start, end in ends.values())
     read, reported = 0, time.monotonic()
@@ -50,8 +50,7 @@ async def _watched(settings: Settings, known: Collection[str], report: Report) -
 async def _erased(settings: Settings) -> RecentErasures:
     """Who was erased, as far as erasures.v1 still holds it; their events may stay in the log for some days."""
     erased, topic = RecentErasures(ERASURES.retention_ms or 0), ERASURES.full(settings.prefix)
-    with groupless(settings) as consumer:
-        partitions = await partitions_of(consumer, topic)
+    partitions = await required_partitions(settings, topic)
     async for records in read_to_end(settings, topic, partitions):
         for record in records:
             for erasure in read_erasures([record], len(partitions)).erasures:

@@ -7,7 +7,7 @@ import msgspec
 
 from ranker.profile.fold import Arrival
 from schemas.messages.dead_letters import DeadLetter, Reason
-from schemas.messages.erasures import Erasure, decode_erasure
+from schemas.messages.erasures import ERASURE_OFFSET, Erasure, decode_erasure
 from streams.dead_letters import validation
 from streams.dead_letters.validation import RejectedRecord, dead_letter
 from streams.kafka.confirmed_producer import Outgoing
@@ -20,23 +20,36 @@ class ValidatedErasures(NamedTuple):
     """What a batch of erasures.v1 turned out to be."""
 
     erasures: list[Erasure]
+    offsets: list[int]  # of these erasures
     dead_letters: list[DeadLetter]
     misrouted: list[Outgoing]  # on the wrong partition: to be sent on by key
 
 
 def read_erasures(records: Iterable[Record], partitions: int) -> ValidatedErasures:
     """Read a batch of erasures.v1; the topic has so many partitions. Never raises on what a record holds."""
-    validated = ValidatedErasures([], [], [])
+    validated = ValidatedErasures([], [], [], [])
     for record in records:
         try:
             erasure = _erasure(record)
             if partition_of(erasure.user_id.encode(), partitions) == record.partition:
                 validated.erasures.append(erasure)
+                validated.offsets.append(record.offset)
             else:
                 validated.misrouted.append(validation.reroute(record, erasure.user_id))
         except RejectedRecord as why:
             validated.dead_letters.append(dead_letter(record, why.reason, why.detail))
     return validated
+
+
+def tombstone(user_id: str, offset: int) -> Outgoing:
+    """The null value of a person who was erased by the erasure at this offset."""
+    return Outgoing(user_id.encode(), None, [(ERASURE_OFFSET, str(offset).encode())])
+
+
+def erasure_offset_of(record: Record) -> int:
+    """Offset of the erasure that a tombstone answers; -1 where recovery wrote it, which answers none."""
+    value = dict(record.headers).get(ERASURE_OFFSET) or b""
+    return int(value) if value.isdigit() else -1
 
 
 def erased_dead_letters(records: Sequence[Record], erased: Iterable[Arrival]) -> list[DeadLetter]:

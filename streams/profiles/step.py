@@ -19,7 +19,7 @@ from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.sends import Send, Stage
-from streams.profiles.erasure import erased_dead_letters, read_erasures
+from streams.profiles.erasure import erased_dead_letters, read_erasures, tombstone
 from streams.profiles.state import PartitionState
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
@@ -88,11 +88,13 @@ class ProfilesStep:
         outcome: ProfilesOutcome,
     ) -> None:
         validated = read_erasures(records, partitions)
-        gone = {one.user_id: None for one in validated.erasures if self._forget(partition, one, outcome)}
+        read = zip(validated.erasures, validated.offsets, strict=True)
+        gone = [(one.user_id, offset) for one, offset in read if self._forget(partition, one, outcome)]
         if gone:
-            tombstones = [Outgoing(user_id.encode(), None) for user_id in gone]
+            tombstones = [tombstone(*one) for one in gone]  # one an erasure, for somebody waits for each
             outcome.changes += [Send(topic, partition, tombstones) for topic in topics]
-            outcome.changes.append(Send(self._event_ids, partition, self._unpaged(partition, gone)))
+            people = (user_id for user_id, _ in gone)
+            outcome.changes.append(Send(self._event_ids, partition, self._unpaged(partition, people)))
         outcome.changes.append(Send(self._erasures, None, validated.misrouted))
         outcome.dead_letters += validated.dead_letters
 

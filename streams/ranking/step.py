@@ -78,15 +78,23 @@ class RankStep:
     def batches(
         self, poll: Poll, is_answered: Callable[[Record], bool], size: int = RANK_BATCH_SIZE
     ) -> Iterator[Sequence[Record]]:
-        """Each person's newest record that has no slate yet, the partitions by turns, in batches."""
+        """What of a poll has to be answered and is not yet, the partitions by turns, in batches."""
         newest = [self.newest([r for r in records if not is_answered(r)]) for _, records in poll]
         records = by_turns(newest)
         return (records[start : start + size] for start in range(0, len(records), size))
 
     def newest(self, records: Iterable[Record]) -> list[Record]:
-        """Each person's newest record, in changelog order: so the last answered offset says what is answered."""
-        last = {record.key: record for record in records}
-        return sorted(last.values(), key=lambda record: record.offset)
+        """Each person's newest profile, and every tombstone: whoever waits for an erasure waits for its null slate.
+
+        In changelog order, so the last answered offset says what is answered.
+        """
+        last, tombstones = dict[bytes | None, Record](), list[Record]()
+        for record in records:
+            last[record.key] = record
+            if record.value is None:
+                tombstones.append(record)
+        newest = (record for record in last.values() if record.value is not None)
+        return sorted((*tombstones, *newest), key=lambda record: record.offset)
 
     async def apply(self, records: Sequence[Record]) -> RankOutcome:
         """One slate for each readable profile that may be shown anything, in the order of the records."""

@@ -92,7 +92,7 @@ def test_waiting_says_for_what_and_ends_with_a_sentence():
     address = f"{HOST}:{free_port()}"
     with pytest.raises(OperatorError, match=f"No Kafka broker answered at {address} within 0.3 s"):
         wait_for_authenticated_broker(Settings(bootstrap=address, broker_wait_s=0.3), said.append)
-    assert said == [f"waiting for the broker at {address} (0 of 0.3 s)"]
+    assert said == []  # a moment needs no word
 
 
 def test_something_that_listens_but_is_no_broker_does_not_answer():

@@ -5,7 +5,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, Topic
+from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS, Topic
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.command_publisher import command_publisher
@@ -104,14 +104,32 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(broker: LocalBroke
 
 
 @pytest.mark.connected
-def test_more_partitions_are_given_where_keys_do_not_matter_and_refused_where_they_do(broker: LocalBroker):
-    topic_admin.apply(settings_for(broker, prefix="grow.", partitions=2), TOPICS, lambda _: None)
+def test_where_one_topic_is_refused_none_is_changed_and_the_former_settings_go_on(broker: LocalBroker):
+    former = settings_for(broker, prefix="grow.", partitions=2)
+    topic_admin.apply(former, TOPICS[1:], lambda _: None)
     grown = settings_for(broker, prefix="grow.", partitions=3)
-    refused = topic_admin.apply(grown, TOPICS, lambda _: None)
-    assert {difference.topic for difference in refused} >= {"grow.feedback.v1", "grow.features.v1"}
-    left = {difference.topic for difference in topic_admin.plan(grown, TOPICS)}
-    assert left == {difference.topic for difference in refused}
-    assert "grow.dead-letters.v1" not in left
+    before = [str(difference) for difference in topic_admin.plan(grown, TOPICS)]
+    said: list[str] = []
+    refused = topic_admin.apply(grown, TOPICS, said.append)
+    assert {difference.topic for difference in refused} >= {"grow.profiles.v1", "grow.features.v1"}
+    assert said[-1] == "nothing was changed"
+    assert [str(difference) for difference in topic_admin.plan(grown, TOPICS)] == before
+    with pytest.raises(OperatorError, match="refused: keys would move"):
+        topic_admin.check(grown, TOPICS)
+    assert topic_admin.apply(former, TOPICS, lambda _: None) == []
+    topic_admin.check(former, TOPICS)
+
+
+@pytest.mark.connected
+def test_partitions_are_added_only_where_that_is_asked_for(broker: LocalBroker):
+    growing = [topic for topic in TOPICS if topic in (UPLOADS, DEAD_LETTERS)]
+    topic_admin.apply(settings_for(broker, prefix="more.", partitions=2), growing, lambda _: None)
+    grown = settings_for(broker, prefix="more.", partitions=3)
+    refused = topic_admin.apply(grown, TOPICS, lambda _: None, may_grow=False)
+    assert {difference.topic for difference in refused} == {"more.uploads.v1", "more.dead-letters.v1"}
+    assert {one.action for one in topic_admin.plan(grown, TOPICS)} == {"create", "grow"}
+    assert topic_admin.apply(grown, TOPICS, lambda _: None) == []
+    topic_admin.check(grown, TOPICS)
 
 
 @pytest.mark.connected

@@ -8,13 +8,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from ranker.profile.erasure import coder
 from ranker.profile.fold import Arrival
 from schemas.messages import feedback
 from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.kafka.records import Record, partition_of
+from streams.ranking.slates import source_offset_of
 
 Place = tuple[str, int, int]  # full topic name, partition, offset
+Offset = tuple[int, int]  # partition, offset
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -60,10 +63,11 @@ class History:
         at = bisect_left(self.offsets, offset)
         return at if at < len(self.offsets) and self.offsets[at] == offset else None
 
-    def seen(self, offset: int, limit: int, after_ms: int = -1) -> set[str]:
-        """The last `limit` distinct videos up to an offset, of events after `after_ms`."""
+    def seen(self, offset: int, limit: int, after_ms: int = -1, events: int | None = None) -> set[str]:
+        """The last `limit` distinct videos up to an offset, of events after `after_ms`, and of so many at most."""
         seen: set[str] = set()
-        for at in range(bisect_right(self.offsets, offset) - 1, -1, -1):
+        last = bisect_right(self.offsets, offset) - 1
+        for at in range(last, -1 if events is None else max(-1, last - events), -1):
             video_id = self.video_ids[at]
             if video_id is not None and self.at_ms[at] > after_ms:
                 seen.add(video_id)
@@ -80,7 +84,10 @@ class Facts:
     partitions: dict[Topic, int]  # how many each topic has
     dead_letters: set[Place] = field(default_factory=set)  # the originals' places
     erasures: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # person → when written, and until when
+    erased_at: dict[Offset, int] = field(default_factory=dict)  # erasure → until when
+    tombstones: dict[Offset, int] = field(default_factory=dict)  # null profile → until when its erasure says
     null_slates: dict[str, int] = field(default_factory=dict)  # person → until when they were erased by then
+    markers: dict[str, list[int]] = field(default_factory=dict)  # keyed hash of a person → versions of their markers
     video_states: dict[str, list[VideoState]] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)
     first_offsets: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
@@ -92,9 +99,27 @@ class Facts:
         found = self.erasures.get(user_id, ())
         return max((at_ms for when_ms, at_ms in found if written_ms is None or when_ms <= written_ms), default=-1)
 
+    def add_null_slate(self, record: Record) -> None:
+        """Note until when a null slate's person is erased: by its own erasure, where its tombstone is there."""
+        user_id, answered = (record.key or b"").decode("utf-8", "replace"), source_offset_of(record)
+        until_ms = self.tombstones.get((record.partition, answered))
+        if until_ms is None:
+            until_ms = self.erased_until_ms(user_id, record.timestamp)
+        self.null_slates[user_id] = max(until_ms, self.null_slates.get(user_id, -1))
+
     def is_since(self, arrival: Arrival) -> bool:
         """Whether an event is newer than its person's last erasure."""
         return arrival.event.at_ms > self.erased_until_ms(arrival.event.user_id)
+
+    def life(self, user_id: str, version: int) -> int:
+        """How many events a profile of this version has applied: its versions began above its person's last marker.
+
+        An erasure drops a profile as a whole, also what it holds of events from after the erasure's time.
+        """
+        if not self.markers:
+            return version
+        code = coder(self.settings.erasure_key.get_secret_value())(user_id)
+        return version - max((one for one in self.markers.get(code, ()) if one < version), default=0)
 
     def full(self, topic: Topic) -> str:
         """Name on the broker."""

@@ -34,7 +34,7 @@ from streams.operations.contract.facts import (
     no_dead_letter,
 )
 from streams.operations.contract.slate_rules import slates
-from streams.profiles.erasure import read_erasures
+from streams.profiles.erasure import erasure_offset_of, read_erasures
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 
@@ -80,6 +80,7 @@ def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
             yield from no_dead_letter(record, facts, dead_letter.detail)
         for erasure in validated.erasures:
             facts.erasures.setdefault(erasure.user_id, []).append((record.timestamp, erasure.at_ms))
+            facts.erased_at[record.partition, record.offset] = erasure.at_ms
         rerouted.expect(validated.misrouted, {record.offset: record})
     yield from rerouted.missing()
 
@@ -91,7 +92,7 @@ def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         if len(key) != 2 * CODE_BYTES or not set(key) <= set("0123456789abcdef"):
             yield breach(record, f"its key is not {2 * CODE_BYTES} hexadecimal digits")
         try:
-            decode_marker(record.value or b"")
+            facts.markers.setdefault(key, []).append(decode_marker(record.value or b"").version)
         except UNREADABLE as error:
             yield breach(record, f"does not decode: {error}")
 
@@ -215,6 +216,9 @@ def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     for record in records:
         yield from misplaced(record, topics.PROFILES, facts)
         if record.value is None:
+            until_ms = facts.erased_at.get((record.partition, erasure_offset_of(record)))
+            if until_ms is not None:
+                facts.tombstones[record.partition, record.offset] = until_ms
             continue
         try:
             profile = unpack(record.value)

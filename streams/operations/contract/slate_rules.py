@@ -22,8 +22,7 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     for record in records:
         if record.value is None:
             yield from misplaced(record, topics.RECOMMENDATIONS, facts)
-            user_id = (record.key or b"").decode("utf-8", "replace")
-            facts.null_slates[user_id] = facts.erased_until_ms(user_id, record.timestamp)
+            facts.add_null_slate(record)
             continue
         try:
             slate = decode_recommendation(record.value)
@@ -95,7 +94,8 @@ def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Ite
         yield f"its trigger {trigger.partition}@{trigger.offset} is not an accepted event of {slate.user_id}"
         return
     if "unseen" not in slate.degraded:  # with everything seen, what was seen longest ago is shown again
-        seen = history.seen(trigger.offset, SEEN, facts.erased_until_ms(slate.user_id))
+        applied = facts.life(slate.user_id, slate.version)
+        seen = history.seen(trigger.offset, SEEN, facts.erased_until_ms(slate.user_id), applied)
         yield from (f"{item.video_id} was seen before" for item in slate.items if item.video_id in seen)
     for item in slate.items:
         states = facts.video_states.get(item.video_id, ())

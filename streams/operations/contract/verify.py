@@ -33,7 +33,7 @@ class Verified(NamedTuple):
 def verify(settings: Settings) -> Iterator[Verified]:
     """Check topic after topic."""
     with command_reader(settings) as reader:
-        partitions = {topic: len(reader.partitions(topic.full(settings.prefix))) for topic in RULES}
+        partitions = {topic: len(reader.require_partitions(topic.full(settings.prefix))) for topic in RULES}
         facts = Facts(settings, partitions)
         for topic in RULES:
             yield _verify_topic(topic, CountedRecords(reader.records(facts.full(topic))), facts)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.settings.load import RENAMED, SettingsError, load, settings_file
+from schemas.settings.load import RENAMED, SettingsError, inspect, load, settings_file
 from schemas.settings.model import Settings
+from schemas.topics import TOPICS
 
 
 def written(folder: Path, text: str) -> Path:
@@ -48,6 +49,30 @@ def test_an_unknown_key_of_the_file_is_an_error_that_names_file_and_nearest_sett
         ("partitions", "0", "FRESHET_PARTITIONS cannot be '0': it should be greater than or equal to 1"),
         ("bootstrap", "localhost", "FRESHET_BOOTSTRAP cannot be 'localhost': 'localhost' is not host:port"),
         ("bootstrap", "a:1,b:99999", "'b:99999' is not host:port"),
+        ("bootstrap", "http://localhost:9092", "'http://localhost:9092' is not host:port; leave out http://"),
+        ("bootstrap", "PLAINTEXT://kafka:9092", "leave out PLAINTEXT://"),
+        ("bootstrap", "::1:9092", "'::1:9092' is not host:port"),
+        ("bootstrap", "kafka:9092,", "'' is not host:port"),
+        ("bootstrap", "a b:9092", "'a b:9092' is not host:port"),
+        ("bootstrap", "kafka/x:9092", "'kafka/x:9092' is not host:port"),
+        ("bootstrap", "bücher.example:9092", "is not host:port"),
+        (
+            "qdrant_url",
+            "localhost:6333",
+            "FRESHET_QDRANT_URL cannot be 'localhost:6333': it has no scheme; write http://",
+        ),
+        ("qdrant_url", "qdrant://localhost:6333", "it is not of the form http://host:port"),
+        ("qdrant_url", "http://:6333", "it is not of the form http://host:port"),
+        ("qdrant_url", "http://localhost:99999", "it is not of the form http://host:port"),
+        ("qdrant_url", "http://localhost:6333?x=1", "it is not of the form http://host:port"),
+        ("prefix", "ü.", "a topic's name has ASCII letters, digits, '.', '_' and '-' alone"),
+        ("prefix", "x" * 249, "it has 249 characters, 200 are the most"),
+        ("data_dir", "", "it is empty; leave it out for the default, or name a folder"),
+        ("data_dir", __file__, "it is a file, not a folder"),
+        ("stuck_s", "nan", "it should be a finite number"),
+        ("media_s", "inf", "it should be a finite number"),
+        ("partitions", "99999999999", "it should be less than or equal to"),
+        ("seed", "9" * 40, "it should be less than or equal to"),
         ("provider", "tpu", "FRESHET_PROVIDER cannot be 'tpu': it should be 'auto', 'cpu' or 'cuda'"),
         ("prefix", "a b", "FRESHET_PREFIX cannot be 'a b'"),
         (
@@ -62,6 +87,94 @@ def test_a_value_that_cannot_be_used_is_named_with_its_place_and_the_need(key: s
     with pytest.raises(SettingsError) as caught:
         load({}, {f"FRESHET_{key.upper()}": value}, None)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("bootstrap", ["localhost:9092", "a:1, b_c.example:2", "127.0.0.1:1", "[::1]:9092,[fe80::1]:2"])
+def test_every_form_of_an_address_that_kafka_has_is_taken(bootstrap: str):
+    assert load({}, {"FRESHET_BOOTSTRAP": bootstrap}, None).settings.bootstrap == bootstrap
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:6333", "https://qdrant.example", "http://[::1]:6333", "http://q:1/x/"]
+)
+def test_every_form_of_a_servers_address_is_taken(url: str):
+    assert load({}, {"FRESHET_QDRANT_URL": url}, None).settings.qdrant_url == url
+
+
+def test_the_longest_prefix_makes_topic_names_that_kafka_takes():
+    prefix = load({}, {"FRESHET_PREFIX": "x" * 200}, None).settings.prefix
+    assert max(len(topic.full(prefix)) for topic in TOPICS) <= 249
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("partitions = true", "partitions in .* cannot be 'true'"),
+        ("partitions = 4.5", "partitions in .* cannot be 4.5"),
+        ("prefix = 5", "prefix in .* cannot be 5: it should be a valid string"),
+        ("data_dir = 5", "data_dir in .* cannot be 5"),
+        ("partitions = [4]", r"partitions in .* cannot be \[4\]"),
+        ("[kafka]\nuser = 1", "kafka is no setting; the nearest is kafka_"),
+        ("partitions = 4\npartitions = 5", "is not TOML: Cannot overwrite a value"),
+        ("partitions = 2026-01-01", "partitions in .* cannot be"),
+        ("nudity = 3", "nudity in .* cannot be 3"),
+    ],
+)
+def test_a_wrong_type_an_unknown_key_and_a_key_given_twice_are_named(tmp_path: Path, text: str, said: str):
+    with pytest.raises(SettingsError, match=said):
+        load({}, {}, written(tmp_path, text))
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path):
+    assert load({}, {}, written(tmp_path, "\ufeffpartitions = 9\n")).settings.partitions == 9
+
+
+def test_a_secrets_file_that_cannot_be_used_is_named(tmp_path: Path):
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "key").write_text("swordfish")
+    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory"), (tmp_path / "empty", "empty")):
+        with pytest.raises(SettingsError, match=f"FRESHET_QDRANT_API_KEY_FILE: .*{why}"):
+            load({}, {"FRESHET_QDRANT_API_KEY_FILE": str(path)}, None)
+    both = {"FRESHET_QDRANT_API_KEY_FILE": str(tmp_path / "key"), "FRESHET_QDRANT_API_KEY": "trout"}
+    with pytest.raises(
+        SettingsError, match="FRESHET_QDRANT_API_KEY and FRESHET_QDRANT_API_KEY_FILE are both given"
+    ) as e:
+        load({}, both, None)
+    assert not {"trout", "swordfish"} & set(str(e.value).split())
+
+
+def test_everything_that_is_wrong_is_found_at_once_and_the_rest_is_shown(tmp_path: Path):
+    environ = {"FRESHET_BOOTSTRAPS": "k:1", "FRESHET_SEED": "x", "FRESHET_KAFKA_PASSWORD_FILE": "/nowhere"}
+    found = inspect(
+        {"partitions": 0}, environ, written(tmp_path, 'prefix = "mine."\nkafka_password = 747474\nslate = 3')
+    )
+    wrong = {"FRESHET_BOOTSTRAPS", "FRESHET_KAFKA_PASSWORD_FILE", "seed", "partitions", "slate", "kafka_password"}
+    assert found.faults.keys() == wrong
+    shown = found.shown()
+    assert {key for key, one in shown.items() if "fault" in one} == wrong
+    assert (shown["prefix"], shown["seed"]["value"]) == ({"value": "mine.", "source": "file"}, "x")
+    assert "FRESHET_BOOTSTRAP." in str(shown["FRESHET_BOOTSTRAPS"]["fault"])
+    assert "747474" not in str(shown) + repr(found)
+    with pytest.raises(SettingsError, match=r"5 more are wrong\.$"):
+        load({"partitions": 0}, environ, tmp_path / "freshet.toml")
+
+
+def test_settings_that_contradict_each_other_are_marked_and_their_secrets_stay_hidden():
+    found = inspect({}, {"FRESHET_KAFKA_USER": "ana", "FRESHET_KAFKA_PASSWORD": "trout"}, None)
+    (fault,) = found.faults.values()
+    assert "makes no use of it" in fault
+    assert found.faults.keys() <= {"kafka_user", "kafka_security"}
+    assert "trout" not in str(found.shown()) + repr(found)
+
+
+def test_a_user_without_a_home_folder_names_the_folders(monkeypatch: pytest.MonkeyPatch):
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SettingsError, match="Set FRESHET_DATA_DIR and FRESHET_CACHE_DIR"):
+        load({}, {}, None)
+    assert load({}, {"FRESHET_DATA_DIR": "/d", "FRESHET_CACHE_DIR": "/c"}, None).settings.data_dir == Path("/d")
 
 
 def test_a_bad_value_is_looked_for_where_it_was_given(tmp_path: Path):

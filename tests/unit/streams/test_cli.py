@@ -1,12 +1,15 @@
 """The command line: what it prints and how it exits."""
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from schemas.settings.model import Settings
 from streams import cli
 from streams.cli.logs import speed_of
 from streams.logs.jsonl import read_log
@@ -89,9 +92,69 @@ def test_config_show_tells_value_and_source_and_masks_secrets(
 
 def test_a_bad_setting_is_two_lines_and_no_traceback(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FRESHET_PARTITIONS", "many")
-    ran = freshet("config", "show")
+    ran = freshet("topics", "plan")
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 2)
     assert ran.err.startswith("freshet: FRESHET_PARTITIONS cannot be 'many'")
+
+
+def test_config_show_shows_every_setting_and_marks_the_wrong_ones(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_PARTITIONS", "many")
+    monkeypatch.setenv("FRESHET_BOOTSTRAPS", "k:1")
+    monkeypatch.setenv("FRESHET_QDRANT_URL", "localhost:6333")
+    monkeypatch.setenv("COLUMNS", "8")
+    ran = freshet("config", "show")
+    marked = {line.split()[0] for line in ran.out.splitlines() if line.endswith("<- wrong")}
+    assert (ran.code, marked) == (1, {"partitions", "FRESHET_BOOTSTRAPS", "qdrant_url"})
+    assert Settings.model_fields.keys() <= {line.split()[0] for line in ran.out.splitlines()}
+    assert len(ran.err.splitlines()) == 3 and "FRESHET_PARTITIONS cannot be 'many'" in ran.err
+    shown = json.loads(freshet("config", "show", "--json").out)
+    assert shown["partitions"]["value"] == "many" and "cannot be 'many'" in shown["partitions"]["fault"]
+    assert shown["prefix"] == {"value": "freshet.", "source": "default"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["topics", "plan"], ["topics", "apply"], ["watch"], ["dlq", "ls"], ["dlq", "show"], ["forget", "u", "--prove"],
+        ["forget", "u"], ["digest"], ["contract", "verify", "--from-start"], ["review"],
+        ["playlist", "u"], ["reuploads"], ["similar", "v"], ["train-fusion"], ["worker", "profiles"], ["up"],
+        ["dlq", "replay", "--reason", "schema"], ["topics", "check"],
+    ],
+)  # fmt: skip
+def test_without_a_broker_every_command_ends_with_the_same_sentence(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, command: list[str], tmp_path: Path
+):
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
+    ran = freshet(*command, "--bootstrap", "127.0.0.1:1", "--data-dir", tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert "freshet: No Kafka broker answered at 127.0.0.1:1 within 0 s: 127.0.0.1:1: connection refused." in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_what_is_waited_for_is_said_after_two_seconds_with_the_reason(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "2.2")
+    ran = freshet("topics", "plan", "--bootstrap", "nobody.invalid:9092")
+    first, *_ = ran.err.splitlines()
+    assert first.startswith("waiting for the broker at nobody.invalid:9092 (")
+    assert first.endswith("of 2.2 s): the name nobody.invalid cannot be resolved")
+    assert ran.code == 1
+
+
+def test_something_else_that_answers_is_named(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        address = f"127.0.0.1:{web.getsockname()[1]}"
+
+        def answer() -> None:
+            connection, _ = web.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert "does not speak Kafka's protocol in plain text" in freshet("digest", "--bootstrap", address).err
 
 
 def test_a_setting_by_its_former_name_is_one_line_on_stderr(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):

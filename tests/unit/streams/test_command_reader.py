@@ -115,7 +115,7 @@ def test_a_topic_that_is_missing_has_no_partition_and_can_be_required() -> None:
     log = Log({0: []}, {0: 0})
     log.refuses = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
     assert reader(log).partitions(TOPIC) == []
-    with pytest.raises(OperatorError, match=r"There is no topic a\.topic\. `freshet topics apply` creates it"):
+    with pytest.raises(OperatorError, match=r"There is no topic a\.topic\. Name the --prefix in use"):
         reader(log).require_partitions(TOPIC)
 
 

@@ -38,14 +38,17 @@ class CatalogueReplica:
         self._caught_up = False
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
-    async def wait_until_current(self, stopped: Callable[[], bool]) -> None:
+    async def wait_until_current(self, stopped: Callable[[], bool]) -> bool:
         """Return once everything withdrawn or erased until two seconds ago is known, or the worker stops.
 
-        A process that was frozen, or cut off, must not show what was withdrawn meanwhile.
+        True where it did not have to wait. A process that was frozen, or cut off, must not show what was withdrawn
+        meanwhile.
         """
-        oldest_s = time.monotonic() - MAX_STALENESS_S
-        while self._current_as_of_s < oldest_s and not stopped():  # noqa: ASYNC110  # stopping is no asyncio event of ours
+        oldest_s, waited = time.monotonic() - MAX_STALENESS_S, False
+        while self._current_as_of_s < oldest_s and not stopped():
             await asyncio.sleep(POLL_INTERVAL_S / 10)
+            waited = True
+        return not waited
 
     async def run(self) -> None:
         """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""

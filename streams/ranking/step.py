@@ -33,8 +33,9 @@ T = TypeVar("T")
 Recommend = Callable[[Sequence[Query]], Awaitable[list[Slate]]]
 
 
-async def at_once() -> None:
+async def at_once() -> bool:
     """The wait of a caller whose shared state is always current."""
+    return True
 
 
 class Answer(NamedTuple):
@@ -58,7 +59,8 @@ class RankStep:
     recommend           one slate a query, in order: a pipeline's
     models              names and versions as they stand in each slate
     now_ms              Unix time in ms; 0 in a replay, which knows no time
-    wait_until_current  returns when the shared state knows all withdrawals and erasures of the last seconds
+    wait_until_current  returns when the shared state knows all withdrawals and erasures up to some seconds ago;
+                        True where it knew them already
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class RankStep:
         models: Mapping[str, str],
         *,
         now_ms: Callable[[], float] = lambda: 0.0,
-        wait_until_current: Callable[[], Awaitable[None]] = at_once,
+        wait_until_current: Callable[[], Awaitable[bool]] = at_once,
     ) -> None:
         self._shared, self._recommend, self._models = shared, recommend, models
         self._now_ms, self._wait_until_current = now_ms, wait_until_current
@@ -105,13 +107,19 @@ class RankStep:
             except ValueError as error:
                 outcome.dead_letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
         queries = [self._query(record, profile) for record, profile in readable if profile is not None]
-        slates = iter(await self._recommend(queries))
-        await self._wait_until_current()  # what is withdrawn by now is dropped below
-        for record, profile in readable:
-            slate = None if profile is None else self._finished(record, profile, next(slates))
-            if profile is None or slate is not None:
-                outcome.answers.append(Answer(record, slate))
+        slates = await self._recommend(queries)
+        await self._wait_until_current()  # what is withdrawn by now is dropped
+        outcome.answers = [*self._answers(readable, slates)]
+        while not await self._wait_until_current():  # the process was frozen meanwhile
+            outcome.answers = [*self._answers(readable, slates)]
         return outcome
+
+    def _answers(self, readable: Iterable[tuple[Record, Profile | None]], slates: Iterable[Slate]) -> Iterator[Answer]:
+        left = iter(slates)
+        for record, profile in readable:
+            slate = None if profile is None else self._finished(record, profile, next(left))
+            if profile is None or slate is not None:
+                yield Answer(record, slate)
 
     def sends(self, answers: Iterable[Answer]) -> list[Send]:
         """Answers as records on their profiles' partitions; a null slate says that the person was erased."""

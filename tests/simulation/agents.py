@@ -211,17 +211,20 @@ class RankerWorker(Worker):
         if self.flaw != Flaw.LEAVES_SLATES:
             yield from self.out.confirmed()
 
-    async def _wait_until_current(self) -> None:
+    async def _wait_until_current(self) -> bool:
         await Moment("ranked")
-        self.follow()
+        return not self.follow()
 
-    def follow(self) -> None:
-        """Take in what the other agents have written since."""
+    def follow(self) -> bool:
+        """Take in what the other agents have written since, if anything."""
+        found = False
         for topic in (FEATURES.name, TRENDS.name):
             for partition in range(self.broker.partitions):
                 if new := self.broker.read(topic, partition, self.followed.get((topic, partition), 0)):
                     self.followed[topic, partition] = new[-1].offset + 1
                     self.shared.apply(new)
+                    found = True
+        return found
 
     async def _recommend(self, queries: Sequence[Query]) -> list[Slate]:
         return [self._slate(query) for query in queries]

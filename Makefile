@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test test-fast fuzz check format bench chaos chaos-long up lock schemas pictures clean
+.PHONY: help setup tools models demo test test-fast fuzz check format bench chaos chaos-long soak up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ chaos: setup  ## Break things on purpose and check what is promised; ARGS="--onl
 
 chaos-long: setup  ## The same with 200 kills, 20 rounds of rebalances and long outages.
 	@$(BIN)/python -m tests.chaos --long $(ARGS)
+
+soak: setup  ## Half an hour of steady load: memory by minute, fails where it grows; ARGS="--minutes 5 --events 200".
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 up: setup  ## Run broker and all agents on this machine until Ctrl-C.
 	@$(BIN)/freshet up --broker $(ARGS)

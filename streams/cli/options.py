@@ -3,10 +3,11 @@
 import inspect
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -96,8 +97,26 @@ def wait_for_broker(settings: "Settings") -> None:
 
 
 def echo_err(line: str) -> None:
-    """Write a line for people to stderr, so that stdout carries only data."""
-    typer.echo(line, err=True)
+    """Write a line for people to stderr, so that stdout carries only data; what nobody reads is not written."""
+    try:
+        typer.echo(line, err=True)
+    except BrokenPipeError:
+        _write_no_more(sys.stderr)
+
+
+def echo_out(line: str) -> None:
+    """Write a line of a command that goes on where nobody reads it: `freshet up | head` ends head alone."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        _write_no_more(sys.stdout)
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """Let a stream lead nowhere, so that neither the next line nor the flush at the end fails."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def write_json(value: object) -> None:

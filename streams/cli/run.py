@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.agents import Agent
-from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
+from streams.cli.options import configured, echo_err, echo_out, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -40,14 +40,18 @@ def up(
     from streams.local.broker import broker_if_none_answers
     from streams.worker import supervise
 
+    def look_after_broker() -> None:
+        if broker is not None:
+            broker.start_again_if_ended(echo_err)
+
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
-            if with_broker:
-                running.enter_context(broker_if_none_answers(settings, echo_err))
+            broker = running.enter_context(broker_if_none_answers(settings, echo_err)) if with_broker else None
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
-            supervise.run(supervise.workers(tuple(Agent)), supervise.environment(settings), typer.echo, echo_err)
+            commands, environ = supervise.workers(tuple(Agent)), supervise.environment(settings)
+            supervise.run(commands, environ, echo_out, echo_err, look_after_broker)
     except KeyboardInterrupt:
         echo_err("all stopped")

@@ -2,18 +2,26 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from confluent_kafka import KafkaError
 from confluent_kafka import KafkaException as KafkaException  # other folders catch it by this name
 
+from streams.kafka.thinned_log import Thinned
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger("freshet.kafka")
+client_log = logging.getLogger("freshet.librdkafka")
+for repetitive in (log, client_log):
+    repetitive.addFilter(Thinned())
 METADATA_TIMEOUT_S = 10.0  # for an answer about a topic or an offset
 RETRY_DELAY_S = 1.0  # before a broker that did not answer is asked again
+ANSWER_TIMEOUT_S = 5.0  # of an agent's question, for its threads are few
+PATIENCE_S = 10.0  # with one client that gets no answer; then another client asks
 MAX_POLL_INTERVAL_S = 900.0  # then the group takes a worker for dead
 
 CLIENT = {
@@ -21,7 +29,7 @@ CLIENT = {
     "reconnect.backoff.max.ms": 2000,
     "socket.keepalive.enable": True,
     "log.connection.close": False,
-    "logger": logging.getLogger("freshet.librdkafka"),
+    "logger": client_log,
 }
 CONSUMER = {
     "enable.auto.commit": False,
@@ -48,6 +56,23 @@ async def retry_until_answered(ask: Callable[P, T], *args: P.args, **kwargs: P.k
             if not is_transient(error.args[0]):
                 raise
             log.warning("the broker does not answer, asking again: %s", error.args[0].str())
+            await asyncio.sleep(RETRY_DELAY_S)
+
+
+async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Ask the broker in a thread, and again for a while; then TimeoutError, for the client may have lost its broker."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await asyncio.to_thread(ask, *args, **kwargs)
+        except KafkaException as error:
+            if not is_transient(error.args[0]):
+                raise
+            log.warning("the broker does not answer, asking again: %s", error.args[0].str())
+            if time.monotonic() + RETRY_DELAY_S > end:
+                raise TimeoutError(
+                    f"the broker does not answer: {error.args[0].str()}"
+                ) from None  # between two questions: no thread asks any more
             await asyncio.sleep(RETRY_DELAY_S)
 
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError
 
 from streams.kafka.app import BatchApp
-from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException, retry_until_answered
+from streams.kafka.client import ANSWER_TIMEOUT_S, KafkaException, retry_until_answered
 from streams.kafka.records import Headers, Message, partition_of
 from streams.kafka.waits import Waits
 
@@ -81,8 +81,7 @@ class ConfirmedProducer:
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         if topic not in self._partition_counts:
-            ask = self._app.producer.client.list_topics
-            found = (await retry_until_answered(ask, topic, METADATA_TIMEOUT_S)).topics[topic]
+            found = (await self._ask_about(topic)).topics[topic]
             if found.error:
                 raise KafkaException(found.error)
             self._partition_counts[topic] = len(found.partitions)
@@ -90,8 +89,11 @@ class ConfirmedProducer:
 
     async def exists(self, topic: str) -> bool:
         """Whether there is such a topic, asked from the broker each time."""
-        ask = self._app.producer.client.list_topics
-        return not (await retry_until_answered(ask, topic, METADATA_TIMEOUT_S)).topics[topic].error
+        return not (await self._ask_about(topic)).topics[topic].error
+
+    async def _ask_about(self, topic: str) -> Any:  # ClusterMetadata, which is not typed
+        """Ask whichever client the producer has by then: one that lost its broker is replaced meanwhile."""
+        return await retry_until_answered(lambda: self._app.producer.client.list_topics(topic, ANSWER_TIMEOUT_S))
 
     def expect_single_writer(self, topic: str, ends: dict[int, int], on_foreign_write: OnForeignWrite) -> None:
         """From these offsets on only this worker should write; where others do, `on_foreign_write` is called."""
@@ -126,7 +128,10 @@ class ConfirmedProducer:
         if time.monotonic() < self._next_check_s:
             return
         self._next_check_s = time.monotonic() + FOREIGN_WRITE_CHECK_INTERVAL_S
-        ends = {place: await self._app.consumer.end_of(*place) for place in self._next}
+        try:
+            ends = {place: await self._app.consumer.end_of(*place) for place in self._next}
+        except TimeoutError:
+            return  # the broker is away, or this client has lost it: the next check is with another one
         gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
         self._next.update(ends)
         await self._report_foreign_writes(gaps)
@@ -154,7 +159,8 @@ class ConfirmedProducer:
         return gaps
 
     async def _hand_over(self, batch: Batch) -> None:
-        produce, on_delivery = self._app.producer.client.produce, batch.on_delivery
+        client, on_delivery = self._app.producer.client, batch.on_delivery
+        produce = client.produce
         batch.acked, batch.error = 0, None
         for key, value, headers in batch.left:
             while True:
@@ -165,8 +171,11 @@ class ConfirmedProducer:
                         produce(batch.topic, value, key, batch.partition, on_delivery)
                     break
                 except BufferError:
-                    self._app.producer.client.poll(QUEUE_FULL_WAIT_S)
+                    client.poll(QUEUE_FULL_WAIT_S)
                     await asyncio.sleep(0)
+                    if client is not self._app.producer.client:  # it was replaced, and gave back what it had taken
+                        batch.on_delivery(KafkaError(KafkaError._PURGE_QUEUE), None)
+                        return
                 except KafkaException as error:  # the client itself refuses: too large, for one
                     batch.on_delivery(error.args[0], None)
                     return
@@ -183,7 +192,7 @@ class ConfirmedProducer:
         if batch.error is None or batch.error.fatal():
             raise KafkaException(batch.error)
         if batch.error.code() == KafkaError._UNKNOWN_PARTITION:  # what the client cached of a broker coming back
-            await retry_until_answered(self._app.producer.client.list_topics, batch.topic, METADATA_TIMEOUT_S)
+            await self._ask_about(batch.topic)
         log.error(
             "%s[%d] refuses %d records; offsets are not committed, the next attempt is in %.1f s: %s",
             batch.topic,

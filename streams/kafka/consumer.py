@@ -9,7 +9,6 @@ while a poll of it is in flight.
 import asyncio
 import gc
 import logging
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,35 +19,29 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
+from streams.kafka.lost_broker import is_answered
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.reader import bounds
 from streams.kafka.records import Message, by_partition
-from streams.kafka.tableless import TablelessConsumer
+from streams.kafka.rejoin import RejoiningConsumer
 from streams.kafka.unreadable import pass_over_in_thread
 
 log = logging.getLogger("freshet.consumer")
 
 POLL_SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
 MIN_FETCH_INTERVAL_S = 0.005  # a poll costs about 1 ms, however little it brings
-REJOIN_S = 15.0  # after a silence the group is joined with another client; a rejoin takes 4 s
 GC_THRESHOLD = 50_000  # objects between two collections; with Python's 700 they took a fifth of a backlog's time
 STOP_TIMEOUT_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
 Partitions = Sequence[kafka.TopicPartition]
 
 
-class Consumer(TablelessConsumer):
+class Consumer(RejoiningConsumer):
     """Exactly one poll in flight; Faust is notified of rebalances between two polls."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
         super().__init__(*args, **kwargs)
-        self._client: Any = None  # confluent_kafka.Consumer, whose types allow None for every field
-        self._topics: list[str] = []
-        self._assigned: set[TP] = set()
-        self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
-        self._done: dict[TP, int] = {}  # the offset after everything that is done
         self._in_flight: Poll | None = None
         self._fetched_s = 0.0
-        self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
@@ -71,8 +64,7 @@ class Consumer(TablelessConsumer):
     async def _serve(self) -> None:
         """Fetch, notify Faust of what the group decided, hand over, wait; for as long as the worker runs."""
         while not (self.should_stop or self.app.should_stop):
-            if self._lost_s is not None and time.monotonic() - self._lost_s > REJOIN_S:
-                await self._rejoin()
+            await self._rejoin_where_needed()
             if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
                 await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
             elif await self._fetch_and_hand_over():
@@ -98,14 +90,6 @@ class Consumer(TablelessConsumer):
             await self._hand_over(Poll(found, self.suspend_flow, self._done.update, unreadable))
         return bool(records or unreadable)
 
-    async def _rejoin(self) -> None:
-        """Join with another client: one that has lost its only broker's handle meanwhile asks nobody ever again."""
-        log.warning("not back in the group after %g s; joining it with another client", REJOIN_S)
-        old, self._lost_s = self._client, time.monotonic()
-        await self.on_start()
-        await self.subscribe(self._topics)
-        threading.Thread(target=old.close, daemon=True).start()  # which may never return
-
     @property
     def _generation(self) -> int:
         return self.app.consumer_generation_id
@@ -113,7 +97,7 @@ class Consumer(TablelessConsumer):
     def _on_assign(self, client: kafka.Consumer, partitions: list[kafka.TopicPartition]) -> None:
         if client is not self._client:
             return  # one that was replaced
-        self._lost_s = None
+        self._lost_s, self._is_assignment_known = None, True
         client.assign(partitions)  # each begins at its committed offset
         client.pause(partitions)  # until Faust's recovery is over
         self._rebalances.append(("assigned", _tps(partitions)))
@@ -127,6 +111,7 @@ class Consumer(TablelessConsumer):
                 client.commit(offsets=offsets, asynchronous=False)
         except kafka.KafkaException as error:
             log.warning("offsets were not committed, so their records are redelivered: %s", error.args[0].str())
+        self._await_assignment()
         self._rebalances.append(("revoked", _tps(partitions)))
 
     def _on_lost(self, client: kafka.Consumer, partitions: Partitions) -> None:
@@ -134,6 +119,7 @@ class Consumer(TablelessConsumer):
             return
         log.warning("the group reassigned %d partitions: this worker was silent too long", len(partitions))
         self._lost_s = time.monotonic()
+        self._await_assignment()
         for tp in _tps(partitions):
             self._done.pop(tp, None)
         self._rebalances.append(("revoked", _tps(partitions)))
@@ -236,6 +222,7 @@ class Consumer(TablelessConsumer):
         await super().on_stop()
         self._done.clear()  # committed, or to be redelivered
         await self._give_back()
+        await self._end_questions()
         try:
             await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_TIMEOUT_S)
         except TimeoutError:
@@ -286,10 +273,7 @@ class Consumer(TablelessConsumer):
 
     def is_broker_ready(self, limit_s: float) -> bool:
         """Whether the broker answers this very client."""
-        try:
-            return not self._topics or bool(self._client.list_topics(self._topics[0], timeout=limit_s).brokers)
-        except kafka.KafkaException:
-            return False
+        return not self._topics or is_answered(self._client, self._topics[0], limit_s)
 
 
 def _tps(partitions: Partitions) -> set[TP]:

@@ -1,12 +1,17 @@
 """Faust's producer on librdkafka: idempotent, and waited for in slices of the event loop."""
 
 import asyncio
+import logging
 from typing import Any
 
 import confluent_kafka as kafka
 from faust.transport import producer as faust_producer
+from mode import Service
 
 from streams.kafka.client import CLIENT
+from streams.kafka.lost_broker import BrokerWatch, close_later
+
+log = logging.getLogger("freshet.producer")
 
 POLL_SLICE_S = 0.005  # of the event loop that a wait takes at a time
 
@@ -27,8 +32,33 @@ class Producer(faust_producer.Producer):
     async def on_start(self) -> None:
         """Make the client; it connects by itself."""
         await super().on_start()
+        self.client = self._new_client()
+
+    def _new_client(self) -> Any:
         size = {"message.max.bytes": self.max_request_size, "batch.size": self.max_batch_size}
-        self.client = kafka.Producer({**CLIENT, **PRODUCER, **self.transport.options, **size})  # type: ignore[attr-defined]
+        return kafka.Producer({**CLIENT, **PRODUCER, **self.transport.options, **size})  # type: ignore[attr-defined]
+
+    @Service.task
+    async def _watch_broker(self) -> None:
+        """Replace the client where it has lost its broker, for as long as the worker runs."""
+        watch, asking = BrokerWatch(self.transport.options), asyncio.Lock()  # type: ignore[attr-defined]
+        while not self.should_stop:
+            await self.sleep(watch.interval_s)
+            topics = self.app.consumer._topics  # type: ignore[attr-defined]
+            if topics and await watch.is_lost(self.client, topics[0], asking):
+                self.replace_client()
+                watch.start_again()
+
+    def replace_client(self) -> None:
+        """Send through another client; what the old one had taken is given back as refused, to be sent again.
+
+        Some of it may have been written all the same: a repeat of a record has the same key and version.
+        """
+        log.warning("the producer has lost its broker; sending through another client")
+        old, self.client = self.client, self._new_client()
+        old.purge()
+        old.poll(0)  # the delivery reports
+        close_later(old)
 
     async def flush(self) -> None:
         """Wait until the broker has acked or refused all that was handed over."""

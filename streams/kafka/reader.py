@@ -4,8 +4,10 @@ Agents step through the batches in a thread; commands read the same batches reco
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, Literal, Protocol, cast
 
@@ -13,10 +15,20 @@ from confluent_kafka import Consumer, KafkaError
 
 from schemas.settings.model import Settings
 from streams.errors import missing_topic
-from streams.kafka.client import CLIENT, CONSUMER, METADATA_TIMEOUT_S, KafkaException, retry_until_answered
+from streams.kafka.client import (
+    ANSWER_TIMEOUT_S,
+    CLIENT,
+    CONSUMER,
+    METADATA_TIMEOUT_S,
+    PATIENCE_S,
+    KafkaException,
+    answered_in_time,
+)
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
 from streams.kafka.unreadable import pass_over
+
+log = logging.getLogger("freshet.kafka")
 
 FETCH_BATCH_SIZE = 10_000  # records that one call fetches while a topic is read to its end
 FETCH_TIMEOUT_S = 0.2  # the longest wait for that many
@@ -82,68 +94,92 @@ def is_end(message: Message) -> bool:
     return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
-def watermarks(consumer: GrouplessConsumer, topic: str, partition: int) -> tuple[int, int]:
+def watermarks(
+    consumer: GrouplessConsumer, topic: str, partition: int, limit_s: float = METADATA_TIMEOUT_S
+) -> tuple[int, int]:
     """First offset of a partition and the one after its last record, asked once from the broker."""
     place = TopicPartition(topic, partition)
     try:
-        return consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S)
+        return consumer.get_watermark_offsets(place, limit_s)
     except KafkaException as error:
         if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
             raise
-    consumer.list_topics(topic, METADATA_TIMEOUT_S)  # what it cached while the broker was coming back is never renewed
-    return consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S)
+    consumer.list_topics(topic, limit_s)  # what it cached while the broker was coming back is never renewed
+    return consumer.get_watermark_offsets(place, limit_s)
 
 
 async def bounds(consumer: GrouplessConsumer, topic: str, partition: int) -> tuple[int, int]:
-    """First offset of a partition and the one after its last record; asked until the broker answers."""
-    return await retry_until_answered(watermarks, consumer, topic, partition)
+    """First offset of a partition and the one after its last record; TimeoutError where the broker does not answer."""
+    return await answered_in_time(watermarks, consumer, topic, partition, ANSWER_TIMEOUT_S)
 
 
 async def partitions_of(consumer: GrouplessConsumer, topic: str) -> list[int]:
-    """Partition numbers of a topic, asked from the broker; an empty list when there is no such topic."""
-    found = (await retry_until_answered(consumer.list_topics, topic, METADATA_TIMEOUT_S)).topics[topic]
+    """Partition numbers of a topic, an empty list when there is none; TimeoutError where the broker does not answer."""
+    found = (await answered_in_time(consumer.list_topics, topic, ANSWER_TIMEOUT_S)).topics[topic]
     return [] if found.error else sorted(found.partitions)
 
 
 async def required_partitions(settings: Settings, topic: str) -> list[int]:
     """The same for a command, which ends with a sentence where there is no such topic."""
-    with groupless(settings) as consumer:
-        if found := await partitions_of(consumer, topic):
-            return found
-    raise missing_topic(topic)
+    while True:
+        with groupless(settings, close_in_background=True) as consumer, suppress(TimeoutError):
+            if found := await partitions_of(consumer, topic):
+                return found
+            raise missing_topic(topic)
+
+
+async def all_bounds(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """First offset of each partition and the one after its last record; asked until the broker answers."""
+    asked = list(partitions)
+    while True:
+        with groupless(settings, close_in_background=True) as consumer, suppress(TimeoutError):
+            return {p: await bounds(consumer, topic, p) for p in asked}
 
 
 async def end_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """The offset after the last record of each partition."""
-    with groupless(settings) as consumer:
-        return {p: (await bounds(consumer, topic, p))[1] for p in partitions}
+    return {p: end for p, (_, end) in (await all_bounds(settings, topic, partitions)).items()}
 
 
 async def read_to_end(
     settings: Settings, topic: str, partitions: Iterable[int], back: int | None = None
 ) -> AsyncIterator[list[Record]]:
     """Batches of what the partitions hold now, oldest first; with `back` only about the last so many offsets each."""
-    with groupless(settings) as consumer:
-        here = {p: await bounds(consumer, topic, p) for p in partitions}
-        starts = {p: start if back is None else max(start, end - back) for p, (start, end) in here.items()}
-        ends = {p: end for p, (_, end) in here.items()}
-        async for batch in _in_thread(fetch_between(settings, consumer, topic, starts, ends)):
-            yield records_of(batch)
+    here = await all_bounds(settings, topic, partitions)
+    starts = {p: start if back is None else max(start, end - back) for p, (start, end) in here.items()}
+    async for batch in _messages_between(settings, topic, starts, {p: end for p, (_, end) in here.items()}):
+        yield records_of(batch)
 
 
 async def read_between(settings: Settings, topic: str, partition: int, start: int, end: int) -> list[Record]:
     """The records of one partition from offset `start` to before `end`, as far as they are still there."""
-    with groupless(settings) as consumer:
-        found = _in_thread(fetch_between(settings, consumer, topic, {partition: start}, {partition: end}))
-        return [record async for batch in found for record in records_of(batch)]
+    found = _messages_between(settings, topic, {partition: start}, {partition: end})
+    return [record async for batch in found for record in records_of(batch)]
 
 
 async def messages_to(settings: Settings, topic: str, ends: dict[int, int]) -> AsyncIterator[list[Message]]:
     """Batches of everything before these ends by partition: the client's own messages, which are read faster."""
-    with groupless(settings) as consumer:
-        starts = {p: (await bounds(consumer, topic, p))[0] for p in ends}
-        async for batch in _in_thread(fetch_between(settings, consumer, topic, starts, ends)):
-            yield batch
+    starts = {p: start for p, (start, _) in (await all_bounds(settings, topic, ends)).items()}
+    async for batch in _messages_between(settings, topic, starts, ends):
+        yield batch
+
+
+async def _messages_between(
+    settings: Settings, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+) -> AsyncIterator[list[Message]]:
+    """Batches from `starts` to before `ends`; where nothing comes for long, another client goes on from there."""
+    places, at_end = dict(starts), False
+    while not at_end:
+        with groupless(settings, close_in_background=True) as consumer:
+            at_end, heard_s = True, time.monotonic()
+            async for batch in _in_thread(fetch_between(settings, consumer, topic, places, ends)):
+                yield batch
+                places.update({message.partition(): message.offset() + 1 for message in batch})
+                heard_s = time.monotonic() if batch else heard_s
+                if time.monotonic() - heard_s > PATIENCE_S:
+                    log.warning("%s: nothing came for %g s; reading on with another client", topic, PATIENCE_S)
+                    at_end = False
+                    break
 
 
 async def _in_thread(batches: Iterator[list[Message]]) -> AsyncIterator[list[Message]]:

@@ -23,6 +23,7 @@ HOST = "127.0.0.1"
 CHOSEN_PORTS = range(20_000, 32_768)  # Linux gives outgoing connections those above, macOS those from 49152 on
 START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
 STOP_TIMEOUT_S = 10.0
+SHORT_LIFE_S = 10.0  # a broker that ends sooner after its start would do so again
 HEAP = ("-Xms128m", "-Xmx768m")
 # A local broker lives for minutes: the optimising compiler alone took 0.4 of a core for as long as one was watched.
 COMPILER = "-XX:TieredStopAtLevel=1"
@@ -51,6 +52,7 @@ class LocalBroker:
         self.folder, self.jars, self.port = folder, jars, port
         self.extra = dict(extra or {})  # server properties that override ours
         self.process: subprocess.Popen[bytes] | None = None
+        self._started_s = 0.0
 
     @property
     def bootstrap(self) -> str:
@@ -66,6 +68,7 @@ class LocalBroker:
             self._format()
         with (self.folder / "console.log").open("ab") as console:
             self.process = processes.start(self._java("kafka.Kafka", "server.properties"), console)
+        self._started_s = time.monotonic()
         try:
             self._wait(report)
         except BaseException:
@@ -84,6 +87,16 @@ class LocalBroker:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def start_again_if_ended(self, report: Report) -> None:
+        """Where it has ended by itself, say so and start it again; OperatorError where it does not stay."""
+        if self.process is None or (status := self.process.poll()) is None:
+            return
+        how, lived_s = processes.exit_text(status), time.monotonic() - self._started_s
+        if lived_s < SHORT_LIFE_S:
+            raise OperatorError(f"Kafka ended {how} again, {lived_s:.0f} s after its start.", _see(self.folder))
+        report(f"Kafka at {self.bootstrap} ended {how}; it is started again with its data")
+        self.start(report)
 
     def _write_files(self) -> None:
         properties = server_properties(self.folder, self.port, free_port()) | self.extra
@@ -118,20 +131,20 @@ class LocalBroker:
 
 
 @contextmanager
-def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[None]:
-    """Run a local broker at the settings' address for the time of a `with`, unless one answers there."""
+def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[LocalBroker | None]:
+    """Run a local broker at the settings' address for the time of a `with`; None where one answers there already."""
     if settings.kafka_security != "plaintext":
         cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
         raise OperatorError(cause, "Leave --broker out, or that setting.")
     (host, port), *_ = addresses(settings.bootstrap)
     if is_broker_ready(host, port):
-        yield
+        yield None
         return
     if host not in (HOST, "localhost"):
         cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
         raise OperatorError(cause, "Leave --broker out.")
-    with local_broker(settings.data_dir, settings.cache_dir, port, report=report):
-        yield
+    with local_broker(settings.data_dir, settings.cache_dir, port, report=report) as broker:
+        yield broker
 
 
 @contextmanager

@@ -4,23 +4,26 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
 
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
+from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
 from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
+
+T = TypeVar("T")
 
 log = logging.getLogger("freshet.shared")
 
 PROGRESS_INTERVAL_S = 5.0
 POLL_INTERVAL_S = 0.1  # how long a new record may wait before it is applied
 CHECK_INTERVAL_S = 1.0  # between two questions to the broker for the topics' ends
-NEW_CLIENT_S = 15.0  # without an answer to that question another client asks
 MAX_STALENESS_S = 2.0  # no slate is made of a state that is known to be current only up to longer ago
-MAX_EMPTY_FETCHES = 10  # end a reading, whatever the end is
 
 
 class CatalogueReplica:
@@ -36,6 +39,7 @@ class CatalogueReplica:
         names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
         self._features, self._trends, self._erasures = names
         self._caught_up = False
+        self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
     async def wait_until_current(self, stopped: Callable[[], bool]) -> bool:
@@ -58,8 +62,10 @@ class CatalogueReplica:
             with (
                 groupless(self._settings, close_in_background=True) as consumer,
                 groupless(self._settings, close_in_background=True) as asker,
+                suppress(TimeoutError),
             ):
-                places = await self._read_on(consumer, asker, places or await self._starts(asker))
+                places = places or await self._starts(asker)
+                places = await self._read_on(consumer, asker, places)
 
     async def _starts(self, consumer: GrouplessConsumer) -> list[TopicPartition]:
         topics = (self._features, self._trends, self._erasures)
@@ -72,9 +78,10 @@ class CatalogueReplica:
 
         librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
         """
+        self._ends.clear()
         consumer.assign(places)
-        if not self._caught_up:
-            await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
+        if not self._caught_up and not await self._catch_up(consumer, {(p.topic, p.partition) for p in places}):
+            return _later_ones(places, consumer)
         while True:
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 await self._take(consumer, messages)
@@ -82,31 +89,40 @@ class CatalogueReplica:
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
                 try:
                     asked = [place for place in places if place.topic != self._trends]
-                    await asyncio.wait_for(self._check(consumer, asker, asked), NEW_CLIENT_S)
+                    await self._check(consumer, asker, asked)
                 except TimeoutError:
-                    log.warning("no answer for %g s; reading on with another client", NEW_CLIENT_S)
-                    return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
+                    log.warning("no answer for %g s; reading on with another client", PATIENCE_S)
+                    return _later_ones(places, consumer)
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _check(self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]) -> None:
         """Ask for the ends and read up to them."""
         asked_s = time.monotonic()
-        there = await asyncio.gather(*(bounds(asker, place.topic, place.partition) for place in places))
-        empty_fetches = 0
-        while empty_fetches < MAX_EMPTY_FETCHES and any(
-            first < end > place.offset for place, (first, end) in zip(consumer.position(places), there, strict=True)
+        await bounds(asker, places[0].topic, places[0].partition)  # one thread finds out whether there is an answer
+        there = await _every_answer(bounds(asker, place.topic, place.partition) for place in places)
+        heard_s = time.monotonic()
+        while any(
+            first < end > self._read_up_to(place)
+            for place, (first, end) in zip(consumer.position(places), there, strict=True)
         ):
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
-            empty_fetches = 0 if messages else empty_fetches + 1
             await self._take(consumer, messages)
+            heard_s = time.monotonic() if messages else heard_s
+            if time.monotonic() - heard_s > PATIENCE_S:
+                raise TimeoutError("the broker delivers nothing more, short of the end")
         self._mark_ready()
         self._current_as_of_s = asked_s
 
-    async def _catch_up(self, consumer: GrouplessConsumer, behind: set[tuple[str, int]]) -> None:
-        started = logged = time.monotonic()
+    async def _catch_up(self, consumer: GrouplessConsumer, behind: set[tuple[str, int]]) -> bool:
+        """Read up to the ends of all partitions; False where nothing came for long."""
+        started = logged = heard_s = time.monotonic()
         while behind:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
+            heard_s = time.monotonic() if messages else heard_s
+            if time.monotonic() - heard_s > PATIENCE_S:
+                log.warning("nothing came for %g s; reading on with another client", PATIENCE_S)
+                return False
             behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:
                 logged = time.monotonic()
@@ -120,16 +136,35 @@ class CatalogueReplica:
             log.info("waiting for the first video")
         self._caught_up = True
         self._mark_ready()
+        return True
 
     def _mark_ready(self) -> None:
         if self._caught_up and len(self.shared.catalogue) and not self.ready.is_set():
             gc.freeze()  # the collector need not walk the catalogue again and again: about a fifth of a slate's cost
             self.ready.set()
 
+    def _read_up_to(self, position: TopicPartition) -> int:
+        """The offset before which all is read; where markers of transactions end a partition no record says so."""
+        return max(position.offset, self._ends.get((position.topic, position.partition), -1))
+
     async def _take(self, consumer: GrouplessConsumer, messages: list[Message]) -> None:
         refused: list[Message] = []
+        self._ends.update({(m.topic(), m.partition()): m.offset() for m in messages if is_end(m)})
         self.shared.apply([record for record in records_of(messages, refused) if record.value])
         await pass_over_in_thread(self._settings, consumer, refused)
+
+
+async def _every_answer(asked: Iterable[Awaitable[T]]) -> list[T]:
+    """All answers; what one of them raises only when no other thread asks that client any more."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+def _later_ones(places: list[TopicPartition], consumer: GrouplessConsumer) -> list[TopicPartition]:
+    return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
 
 
 def _later(start: TopicPartition, reached: TopicPartition) -> TopicPartition:

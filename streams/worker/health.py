@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from schemas.settings.model import Settings
+from streams.worker.memory import give_back
+from streams.worker.process_identity import ProcessIdentity, identity_of, is_alive
 
 if TYPE_CHECKING:  # `freshet health` reads files, and need not wait for Faust
     from streams.kafka.app import BatchApp
@@ -25,10 +27,18 @@ PROBE_INTERVAL_S = 5.0  # between two questions whether the broker answers
 PROBE_TIMEOUT_S = 3.0
 LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
 HEARTBEAT_INTERVAL_S = 0.5
+TRIM_INTERVAL_S = 30.0  # a recovery, or a backlog, needs memory once
+ABANDONED_S = 10.0  # without being written; another container's process, which is not seen here, writes each second
 MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
+UNASSIGNED = (
+    "not even an empty share; either the group's coordinator answers no JoinGroup (after an unclean restart of the"
+    " broker: restart it once more), or another worker of the group is still in a long batch (then it passes by itself)"
+)
 STUCK = 3  # exit status of a worker that made no progress
 
-State = Literal["starting", "recovering", "ready", "waiting", "stopping"]
+ASSIGNMENT_WAIT_S = 15.0  # a group says within so long what is assigned; a killed worker holds it for its session
+
+State = Literal["starting", "unassigned", "recovering", "ready", "waiting", "stopping"]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +51,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: list[str] = []
     lag: dict[str, int] = {}  # records between what is done and the partition's end, by topic[partition]
     in_flight: int = 0  # records of the in-flight batch
+    started: int = 0  # of the process: clock ticks since boot; with the next, what tells it from a later one
+    boot: str = ""  # id of that boot
 
 
 class Health:
@@ -50,17 +62,19 @@ class Health:
         self._app, self._agent = app, agent
         self._limit_s = settings.stuck_s
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
-        self._progressed_s = self._flowed_s = time.monotonic()
+        self._identity = identity_of(os.getpid()) or ProcessIdentity(os.getpid())
+        self._progressed_s = self._flowed_s = self._assigned_s = self._trimmed_s = time.monotonic()
         self._heartbeat_s: float | None = None  # Faust starts tasks once the first recovery is over
         self._progress = (-1, -1)  # polls done, and flushes of a long one
         self._generation = -1
         self._reachable, self._probed_s = True, 0.0
-        self._write_failed = False
+        self._write_failed = self._unassigned = False
         app.task(self._beat)
 
     def start(self) -> None:
         """Begin to write the status, and to watch for progress."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        remove_dead(self._file.parent)
         threading.Thread(target=self._watch, name="health", daemon=True).start()
 
     async def _beat(self) -> None:
@@ -74,6 +88,7 @@ class Health:
             consumer = self._app._consumer
             if consumer is None or not consumer.started:
                 continue
+            self._trim()
             try:
                 self._write(self._status())
                 stuck = self._why_stuck()
@@ -87,8 +102,13 @@ class Health:
         self._probe(consumer)
         if not self._reachable:
             waits.append("the broker")
+        unassigned = self._reachable and consumer.unassigned_s > ASSIGNMENT_WAIT_S
+        if unassigned:
+            waits.append(f"its group to assign partitions, for {consumer.unassigned_s:.0f} s")
+        self._report_unassigned(unassigned)
         ready: State = "waiting" if waits else "ready"
         state: State = ready if consumer.flowing else "recovering" if consumer.joined else "starting"
+        state = "unassigned" if unassigned else state
         return Status(
             agent=self._agent,
             pid=os.getpid(),
@@ -97,13 +117,25 @@ class Health:
             waits_for=waits,
             lag=consumer.lag(),
             in_flight=consumer.in_flight,
+            started=self._identity.started,
+            boot=self._identity.boot,
         )
+
+    def _report_unassigned(self, unassigned: bool) -> None:
+        if unassigned and not self._unassigned:
+            log.warning("%s has no assignment: %s", self._agent, UNASSIGNED)
+        self._unassigned = unassigned
 
     def _probe(self, consumer: "Consumer") -> None:
         if time.monotonic() - self._probed_s < PROBE_INTERVAL_S:
             return
         self._reachable = consumer.is_broker_ready(PROBE_TIMEOUT_S)
         self._probed_s = time.monotonic()
+
+    def _trim(self) -> None:
+        if time.monotonic() - self._trimmed_s > TRIM_INTERVAL_S:
+            give_back()
+            self._trimmed_s = time.monotonic()
 
     def _why_stuck(self) -> str:
         """Why this worker has to end, or an empty string."""
@@ -122,6 +154,10 @@ class Health:
             self._generation, self._flowed_s = generation, now
         if now - self._flowed_s > MAX_RECOVERY_S:
             return f"its partitions have not been ready for {now - self._flowed_s:.0f} s"
+        if not self._reachable or not consumer.unassigned_s:
+            self._assigned_s = now
+        if now - self._assigned_s > self._limit_s:
+            return f"its group has assigned it nothing for {now - self._assigned_s:.0f} s, {UNASSIGNED}"
         if now - self._progressed_s > self._limit_s:
             return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""
@@ -154,11 +190,32 @@ def status_folder(settings: Settings) -> Path:
 
 
 def statuses(settings: Settings) -> list[Status]:
-    """The statuses of this machine's workers, without those whose process has ended."""
-    found = []
-    for file in sorted(status_folder(settings).glob("*.json")):
+    """The statuses of this machine's workers; files of processes that have ended are passed over and removed."""
+    remove_dead(status_folder(settings))
+    found = (read_status(file) for file in sorted(status_folder(settings).glob("*.json")))
+    return [one for one in found if one is not None and is_alive(identity(one))]
+
+
+def read_status(file: Path) -> Status | None:
+    """The status in a file; None where it ended just now, or is damaged."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Status)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def identity(status: Status) -> ProcessIdentity:
+    """The process that wrote a status."""
+    return ProcessIdentity(status.pid, status.started, status.boot)
+
+
+def remove_dead(folder: Path) -> None:
+    """Remove what workers left behind that were killed: files that nobody has written for long."""
+    for file in folder.glob("*"):
         try:
-            found.append(msgspec.json.decode(file.read_bytes(), type=Status))
-        except (OSError, msgspec.DecodeError):
-            continue  # it ended just now
-    return [one for one in found if Path(f"/proc/{one.pid}").exists() or not Path("/proc/self").exists()]
+            silent = time.time() - file.stat().st_mtime > ABANDONED_S
+            status = read_status(file)
+            if silent and (status is None or not is_alive(identity(status))):
+                file.unlink()
+        except OSError:
+            continue  # another process was quicker

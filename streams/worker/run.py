@@ -13,6 +13,7 @@ from schemas.agents import Agent
 from schemas.settings.model import Settings
 from streams.app import BUILDERS
 from streams.worker.health import Health
+from streams.worker.memory import limit_arenas
 
 log = logging.getLogger("freshet.worker")
 
@@ -37,6 +38,7 @@ class Worker(faust.Worker):
 
 def run_worker(name: str, settings: Settings) -> None:
     """Run one agent; does not return: SystemExit 0, 1 after a crash, 3 without progress, 70 by force."""
+    limit_arenas()
     os.nice(NICE.get(name, 0))
     app = BUILDERS[Agent(name)](settings)
     health = Health(app, name, settings)

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from schemas.settings.load import ENVIRONMENT_PREFIX, RENAMED
 from schemas.settings.model import SECRETS, Settings
@@ -34,8 +35,17 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
 
 
-def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write: Report, report: Report) -> None:
-    """Run the processes until one ends, which raises OperatorError, or until Ctrl-C; either way all are stopped."""
+def run(
+    commands: Mapping[str, Sequence[str]],
+    environ: Mapping[str, str],
+    write: Report,
+    report: Report,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the processes until one ends, which raises OperatorError, or until Ctrl-C; either way all are stopped.
+
+    meanwhile  is called all the time, and may raise OperatorError too
+    """
     processes: Processes = {}
     try:
         for name, command in commands.items():
@@ -43,7 +53,7 @@ def run(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str], write
             report(f"{name} started (process {processes[name].pid})")
             reader = threading.Thread(target=_copy, args=(name, processes[name], write), daemon=True)
             reader.start()
-        name, status = _first_end(processes)
+        name, status = _first_end(processes, meanwhile)
         raise OperatorError(
             f"{name} ended {exit_text(status)}; the others are stopped.",
             f"Its last lines are above; `freshet worker {name}` runs it alone.",
@@ -68,8 +78,9 @@ def stop_all(processes: Processes, report: Report, limit_s: float = STOP_TIMEOUT
                 process.wait()
 
 
-def _first_end(processes: Processes) -> tuple[str, int]:
+def _first_end(processes: Processes, meanwhile: Callable[[], None]) -> tuple[str, int]:
     while True:
+        meanwhile()
         for name, process in processes.items():
             if (status := process.poll()) is not None:
                 return name, status
@@ -77,7 +88,10 @@ def _first_end(processes: Processes) -> tuple[str, int]:
 
 
 def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:
-    """Write a process's lines with its name before each."""
-    if process.stdout:
-        for line in process.stdout:
+    """Write a process's lines with its name before each.
+
+    Once nobody reads them they are still taken, for a process whose pipe is full stands still.
+    """
+    for line in process.stdout or ():
+        with suppress(OSError):
             write(f"{name:<8} | {line.decode('utf-8', 'replace').rstrip()}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tests.chaos import groups, index, inputs, kills, outages, refusals
+from tests.chaos import groups, index, inputs, kills, outages, refusals, restarts
 from tests.chaos.rig import Rig, rig
 
 
@@ -33,6 +33,9 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
     (
         Scenario("K6", "rebalances", groups.rebalanced),
         Scenario("K4", "broker unreachable", outages.unreachable),
+        Scenario("K31", "answers that list no broker", restarts.without_brokers),
+        Scenario("K32", "a group that assigns nothing", restarts.unassigned),
+        Scenario("K33", "more workers than partitions", restarts.spare),
         Scenario("K3", "SIGTERM under load", kills.asked_to_stop),
         Scenario("K18", "output refused", refusals.output_refused),
     ),
@@ -47,6 +50,7 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
 )
 ALONE = (  # these take the broker away from everybody
     Scenario("K5", "broker killed, broker frozen", outages.restarted),
+    Scenario("K30", "broker restarted again and again", restarts.again_and_again),
     Scenario("K10", "disk full", outages.without_room),
 )
 SCENARIOS = (*chain(*LANES), *ALONE)

@@ -6,19 +6,22 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any, Literal, Self
 
+from tests.chaos.frames import Conversation, Frames
+
 HOST = "127.0.0.1"
 CHUNK = 64 * 1024
 WORST_S = 3.0  # longest pause of a schedule
 
-Mode = Literal["pass", "delay", "drop", "blackhole", "refuse", "reset"]
-MODES: tuple[Mode, ...] = ("pass", "delay", "drop", "blackhole", "refuse", "reset")
+Mode = Literal["pass", "delay", "drop", "blackhole", "refuse", "reset", "brokerless", "no_join"]
+FRAME_BY_FRAME = ("brokerless", "no_join")
+MODES: tuple[Mode, ...] = ("pass", "delay", "drop", "blackhole", "refuse", "reset")  # of a schedule
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Proxy:
     """Forwards a port of its own to a target.
 
     `blackhole` holds all bytes back (none is lost: TCP would send them again), `refuse` closes the port, `reset` and
-    `drop` cut connections with an RST, the latter after so many bytes.
+    `drop` cut connections with an RST, the latter after so many bytes. `brokerless` and `no_join` are in frames.py, and
+    begin with new connections.
     """
 
     def __init__(self, target_port: int, port: int = 0) -> None:
@@ -107,7 +111,7 @@ class Proxy:
             self._open.clear()
         else:
             self._open.set()
-        if mode in ("refuse", "reset"):
+        if mode in ("refuse", "reset", *FRAME_BY_FRAME):
             for end in list(self._ends):
                 cut(end)
         if mode == "refuse" and self._server:
@@ -135,12 +139,41 @@ class Proxy:
             return cut(writer)
         self._ends.add(up_writer)
         try:
-            pumps = (self._pump(reader, up_writer), self._pump(up_reader, writer))
+            pumps = (
+                self._read_along(reader, up_writer, up_reader, writer)
+                if self.mode in FRAME_BY_FRAME
+                else (self._pump(reader, up_writer), self._pump(up_reader, writer))
+            )
             await asyncio.gather(*pumps, return_exceptions=True)  # a connection that breaks off is what we are for
         finally:
             for end in (writer, up_writer):
                 self._ends.discard(end)
                 end.close()
+
+    def _read_along(
+        self,
+        reader: asyncio.StreamReader,
+        up_writer: asyncio.StreamWriter,
+        up_reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Both ways of a connection to Kafka, frame by frame."""
+        talk = Conversation(lambda: self.mode)
+        return (
+            self._pump_frames(reader, up_writer, talk.requested),
+            self._pump_frames(up_reader, writer, talk.answered),
+        )
+
+    async def _pump_frames(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, made: Callable[[bytes], bytes]
+    ) -> None:
+        frames = Frames()
+        while data := await reader.read(CHUNK):
+            await self._open.wait()
+            writer.writelines(map(made, frames.take(data)))
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passed = 0

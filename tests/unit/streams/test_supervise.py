@@ -36,6 +36,46 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     assert "ranker   | oh" in written
 
 
+def test_once_nobody_reads_the_output_the_processes_go_on():
+    talkative = [sys.executable, "-c", "for _ in range(100_000): print('a line of some length')"]  # pipes hold 64 KiB
+
+    def write(line: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(OperatorError, match="ranker ended with exit code 0"):
+        supervise.run({"ranker": talkative}, os.environ, write, lambda _: None)
+
+
+def test_up_goes_on_where_its_reader_has_ended():
+    script = (
+        "import os, sys\n"
+        "from streams.worker import supervise\n"
+        "from streams.cli.options import echo_out\n"
+        "talkative = [sys.executable, '-c', 'for _ in range(30_000): print(\"a line of some length\")']\n"
+        "try:\n"
+        "    supervise.run({'a': talkative}, os.environ, echo_out, lambda _: None)\n"
+        "except Exception as error:\n"
+        "    print(error.cause, file=sys.stderr)\n"
+    )
+    command = (
+        f"{sys.executable} -c '{script.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}' | head -1"
+    )
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "a        | a line of some length\n"
+    assert done.stderr == "a ended with exit code 0; the others are stopped.\n"
+    assert done.returncode == 0  # and not the 120 of an interpreter that cannot flush
+
+
+def test_what_is_looked_after_meanwhile_may_end_all():
+    def gone() -> None:
+        raise OperatorError("Kafka ended again.", "Read its log.")
+
+    with pytest.raises(OperatorError, match="Kafka ended again"):
+        supervise.run({"a": SLEEPER}, os.environ, lambda _: None, lambda _: None, gone)
+
+
 def test_a_process_that_does_not_stop_is_killed_and_named():
     process = processes.start(STUBBORN, subprocess.PIPE)
     assert process.stdout

@@ -1,0 +1,94 @@
+"""Clients that have lost their broker, found and replaced.
+
+librdkafka drops each broker that a Metadata answer does not list. A client that such an answer leaves without any asks
+nobody ever again (librdkafka #5301), while a fresh client is answered at once.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.kafka.client import METADATA_TIMEOUT_S
+
+log = logging.getLogger("freshet.kafka")
+
+PROBE_INTERVAL_S = 5.0
+PROBE_TIMEOUT_S = 3.0
+RECHECK_S = 1.0  # until a suspicion is looked at again
+SUSPICIONS = 2  # in a row, before a client counts as lost: one that is just connecting again is given the time
+CLOSE_DELAY_S = METADATA_TIMEOUT_S + 1.0  # the longest question that another thread may still be asking
+
+
+class Client(Protocol):
+    """What a Kafka client of any kind is asked."""
+
+    def list_topics(self, topic: str, timeout: float) -> Any: ...  # ClusterMetadata, which is not typed
+
+
+def is_answered(client: Client, topic: str, limit_s: float = PROBE_TIMEOUT_S) -> bool:
+    """Whether a broker answers this very client, and names a broker."""
+    try:
+        return bool(client.list_topics(topic, limit_s).brokers)
+    except (KafkaException, RuntimeError):  # the latter: it has been closed
+        return False
+
+
+class BrokerWatch:
+    """Whether one client has lost its broker: again and again it is not answered, although a fresh client is.
+
+    options  of librdkafka, for the fresh client
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._suspicions = 0
+
+    @property
+    def interval_s(self) -> float:
+        """When to ask again."""
+        return RECHECK_S if self._suspicions else PROBE_INTERVAL_S
+
+    async def is_lost(self, client: Client, topic: str, asking: asyncio.Lock) -> bool:
+        """Ask once more; while the client is asked, `asking` is held, so that nobody closes it."""
+        async with asking:
+            suspicious = not await asyncio.to_thread(is_answered, client, topic)
+        suspicious = suspicious and await asyncio.to_thread(self._is_fresh_client_answered, topic)
+        self._suspicions = self._suspicions + 1 if suspicious else 0
+        return self._suspicions >= SUSPICIONS
+
+    def start_again(self) -> None:
+        """The client was replaced."""
+        self._suspicions = 0
+
+    def _is_fresh_client_answered(self, topic: str) -> bool:
+        options = {**self._options, "log_level": 0, "error_cb": _ignore}
+        return is_answered(AdminClient(options), topic)
+
+
+def _ignore(_: object) -> None:
+    """That the broker is away is logged by the client in question."""
+
+
+class Closable(Protocol):
+    """A client that can be closed."""
+
+    def close(self) -> object: ...
+
+
+def close_later(client: Closable) -> None:
+    """Close a client that was replaced, in a thread of its own, for that may never come to an end.
+
+    It is not closed at once: whoever asks it something in another thread would be left with freed memory.
+    """
+
+    def close() -> None:
+        time.sleep(CLOSE_DELAY_S)
+        client.close()
+
+    threading.Thread(target=close, name="closing", daemon=True).start()

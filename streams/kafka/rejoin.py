@@ -1,0 +1,92 @@
+"""Joining the group with another client: after a long silence of the group, and where the client lost its broker."""
+
+import asyncio
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from faust.types import TP
+from mode import Service
+
+from streams.kafka.lost_broker import PROBE_TIMEOUT_S, BrokerWatch, close_later
+from streams.kafka.tableless import TablelessConsumer
+
+log = logging.getLogger("freshet.consumer")
+
+REJOIN_S = 15.0  # after a silence the group is joined with another client; a rejoin takes 4 s
+
+
+class RejoiningConsumer(TablelessConsumer):
+    """A consumer whose client is replaced where it would never come back by itself."""
+
+    _is_broker_lost = False
+    _is_assignment_known = False  # whether the group has said what is assigned here, be it nothing
+    _waiting_s = 0.0  # since when it has not
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
+        super().__init__(*args, **kwargs)
+        self._client: Any = None  # confluent_kafka.Consumer, whose types allow None for every field
+        self._topics: list[str] = []
+        self._assigned: set[TP] = set()
+        self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
+        self._done: dict[TP, int] = {}  # the offset after everything that is done
+        self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
+        self._waiting_s = time.monotonic()
+        self._asking = asyncio.Lock()
+
+    @abstractmethod
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group for these topics."""
+
+    @property
+    def unassigned_s(self) -> float:
+        """For how long the group has not said which partitions are assigned here; 0 where it has, be it none."""
+        return 0.0 if self._is_assignment_known else time.monotonic() - self._waiting_s
+
+    def _await_assignment(self) -> None:
+        if self._is_assignment_known:
+            self._waiting_s = time.monotonic()
+        self._is_assignment_known = False
+
+    @Service.task
+    async def _watch_broker(self) -> None:
+        """Find out whether the client has lost its broker, for as long as the worker runs."""
+        watch, watched = BrokerWatch(self.transport.options), self._client  # type: ignore[attr-defined]
+        while not self.should_stop:
+            await self.sleep(watch.interval_s)
+            if watched is not self._client:
+                watch.start_again()
+            watched = self._client
+            if self._topics and not self.should_stop:
+                is_lost = await watch.is_lost(watched, self._topics[0], self._asking)
+                self._is_broker_lost = is_lost and watched is self._client
+
+    async def _end_questions(self) -> None:
+        """Before the client is closed: nobody may ask it anything then."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._asking.acquire(), PROBE_TIMEOUT_S + 1.0)
+
+    async def _rejoin_where_needed(self) -> None:
+        """Called between two polls, when no poll is in flight."""
+        if self._assigned and not self.flow_active:
+            return  # a recovery comes to its end first; its own clients are replaced by the reader
+        if self._is_broker_lost:
+            await self._rejoin("the client has lost its broker")
+        elif self._lost_s is not None and time.monotonic() - self._lost_s > REJOIN_S:
+            await self._rejoin(f"not back in the group after {REJOIN_S:g} s")
+
+    async def _rejoin(self, why: str) -> None:
+        """Join with another client; what is assigned to the old one is redelivered, for its offsets go with it."""
+        log.warning("%s; joining the group with another client", why)
+        old, self._is_broker_lost, self._lost_s = self._client, False, time.monotonic()
+        self._await_assignment()
+        if self._assigned:
+            self._rebalances.append(("revoked", set(self._assigned)))
+            self._done.clear()
+        await self.on_start()
+        await self.subscribe(self._topics)
+        old.unsubscribe()  # so that the group does not wait for it
+        close_later(old)

@@ -1,0 +1,145 @@
+"""A client that has lost its broker is told from one whose broker is away, and replaced."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from ranker.catalogue.catalogue import Catalogue
+from schemas.settings.model import Settings
+from streams.kafka import client, lost_broker, reader
+from streams.kafka.client import answered_in_time
+from streams.kafka.lost_broker import BrokerWatch
+from streams.kafka.producer import Producer
+from streams.ranking import catalogue_replica
+from streams.ranking.shared_state import SharedState
+
+
+class Client:
+    """Answers, names no broker, or is not answered."""
+
+    def __init__(self, *brokers: str, answered: bool = True) -> None:
+        self.brokers, self.answered = brokers, answered
+
+    def list_topics(self, _: str, __: float) -> Any:
+        if not self.answered:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return SimpleNamespace(brokers=self.brokers)
+
+
+WELL, BROKERLESS, DEAF = Client("1"), Client(), Client(answered=False)
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, ours: Client, fresh: Client, times: int) -> list[bool]:
+    async def ask() -> list[bool]:
+        watch, asking = BrokerWatch({}), asyncio.Lock()
+        return [await watch.is_lost(ours, "a.topic", asking) for _ in range(times)]
+
+    monkeypatch.setattr(lost_broker, "AdminClient", lambda _: fresh)
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("ours", [BROKERLESS, DEAF])
+def test_a_client_is_lost_that_is_not_answered_twice_while_a_fresh_one_is(
+    ours: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judged(monkeypatch, ours, fresh=WELL, times=3) == [False, True, True]
+
+
+@pytest.mark.parametrize("fresh", [BROKERLESS, DEAF])
+def test_while_the_broker_is_away_no_client_is_lost(fresh: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, DEAF, fresh, times=5) == [False] * 5
+
+
+def test_a_client_that_is_answered_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, WELL, fresh=WELL, times=3) == [False] * 3
+
+
+class Sending:
+    """A client of a producer, which gives back what it is told to purge."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self.calls.append(name)
+
+
+def test_a_producer_that_is_replaced_gives_back_what_it_had_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_broker, "CLOSE_DELAY_S", 60.0)
+    old, new = Sending(), Sending()
+    producer = Producer.__new__(Producer)
+    producer.client = old
+    monkeypatch.setattr(producer, "_new_client", lambda: new)
+    producer.replace_client()
+    assert old.calls == ["purge", "poll"]  # the delivery reports come in the poll
+    assert producer.client is new
+
+
+def test_a_question_without_an_answer_is_given_up_between_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr(client, "PATIENCE_S", 0.05)
+    with pytest.raises(TimeoutError, match="the broker does not answer"):
+        asyncio.run(answered_in_time(DEAF.list_topics, "a.topic", 0.0))
+
+
+class Reading:
+    """A groupless client that brings two of four records and then nothing, or the rest."""
+
+    opened = 0
+
+    def __init__(self, *_: Any) -> None:
+        Reading.opened += 1
+        self._at, self._left = 0, 2
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self._at = places[0].offset
+
+    def consume(self, *_: Any) -> list[Any]:
+        if not self._left:
+            return []
+        self._left, self._at = self._left - 1, self._at + 1
+        at = self._at - 1
+        return [SimpleNamespace(partition=lambda: 0, offset=lambda: at, error=lambda: None)]
+
+    def position(self, _: Any) -> list[TopicPartition]:
+        return [TopicPartition("a.topic", 0, self._at)]
+
+    def close(self) -> None: ...
+
+
+def test_a_topic_is_read_on_with_another_client_where_the_first_fell_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "Consumer", Reading)
+    monkeypatch.setattr(reader, "PATIENCE_S", 0.02)
+
+    async def read() -> list[int]:
+        batches = reader._messages_between(Settings(), "a.topic", {0: 0}, {0: 4})
+        return [message.offset() for batch in [b async for b in batches] for message in batch]
+
+    assert asyncio.run(read()) == [0, 1, 2, 3]
+    assert Reading.opened == 2
+
+
+class Silent(Reading):
+    """One that never brings anything."""
+
+    def consume(self, *_: Any) -> list[Any]:
+        return []
+
+
+def test_a_catalogue_is_not_current_while_its_reader_is_silent_short_of_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalogue_replica, "PATIENCE_S", 0.05)
+
+    async def end_is_9(*_: Any) -> tuple[int, int]:
+        return 0, 9
+
+    monkeypatch.setattr(catalogue_replica, "bounds", end_is_9)
+    replica = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()))
+    places = [TopicPartition("freshet.features.v1", 0, 0)]
+    with pytest.raises(TimeoutError, match="short of the end"):
+        asyncio.run(replica._check(Silent(), Silent(), places))  # type: ignore[arg-type]
+    assert replica._current_as_of_s == float("-inf")

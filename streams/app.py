@@ -16,7 +16,7 @@ from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed
 from ranker.retrieval.exact import ExactIndex
 from schemas.agents import Agent
-from schemas.messages.videos import CatalogueRecord, Uploads, decode_time
+from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
@@ -24,6 +24,7 @@ from streams.encoding import agent as encoding_agent
 from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaBatch, MediaLoader
 from streams.encoding.step import EmbedStep
+from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
@@ -90,7 +91,7 @@ def build_encoder(settings: Settings) -> BatchApp:
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
     out, embedder, media = ConfirmedProducer(app), VideoEmbedder.of(settings), MediaLoader(settings)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
-    times = OwnedState(app, settings, source, changelog, decode_time, int, out)
+    versions = OwnedState(app, settings, source, changelog, stored_version, lambda one: one.order, out)
 
     async def embed(uploads: Sequence[Uploads], contents: Sequence[Content | None]) -> list[CatalogueRecord]:
         return await asyncio.to_thread(embedder.features, uploads, contents)
@@ -99,12 +100,12 @@ def build_encoder(settings: Settings) -> BatchApp:
         with out.waits.waiting("media"):
             return await media.load_batch(batch)
 
-    def times_of(video_id: str) -> dict[str, int]:
-        return times.of(partition_of(video_id.encode(), settings.partitions))
+    def versions_of(video_id: str) -> dict[str, StoredVersion]:
+        return versions.of(partition_of(video_id.encode(), settings.partitions))
 
     index = _server_index(app, settings)
     update = partial(update_index, index, modalities=embedder.modalities) if index else None
-    encoding_agent.declare(app, settings, EmbedStep(settings, embed, load, times_of), update, out)
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, load, versions_of), update, out)
     return app
 
 

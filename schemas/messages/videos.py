@@ -34,6 +34,10 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     reason: Text | None = ""
 
 
+# Of an upload or a withdrawal: partition, offset, written_ms (the broker's time), and at_ms as sent, where it differs.
+Source = dict[str, int]
+
+
 class Vector(msgspec.Struct, frozen=True):
     """A float32 vector as base64 of its little-endian bytes."""
 
@@ -43,7 +47,7 @@ class Vector(msgspec.Struct, frozen=True):
 
 
 class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="encoded"):
-    """What the encoders made of one upload; `at_ms` is the upload's."""
+    """What the encoders made of one upload; `at_ms` is the upload's, or 1 ms above that of the record it replaces."""
 
     video_id: VideoId
     at_ms: AtMs
@@ -57,7 +61,7 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     vectors: dict[str, Vector] = {}  # "text", "image", "audio" as present; "retrieval" always, unless all are missing
     labels: dict[str, Share] = {}
     expires: dict[str, AtMs] = {}  # label → event time from which on it no longer counts; a label without one: never
-    source: dict[str, int] = {}  # partition, offset of the upload
+    source: Source = {}
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdrawn"):
@@ -66,6 +70,7 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     video_id: VideoId
     at_ms: AtMs
     reason: Text | None = ""
+    source: Source = {}
 
 
 Uploads = Upload | Withdraw
@@ -77,11 +82,14 @@ decode_features: Callable[[bytes], CatalogueRecord] = msgspec.json.Decoder(Catal
 encode = msgspec.json.Encoder().encode
 
 
-class _Timed(msgspec.Struct):
+class Stored(msgspec.Struct, frozen=True):
+    """Of a record of features.v1 what says how new it is."""
+
     at_ms: int
+    source: Source = {}
 
 
-_decode_timed = msgspec.json.Decoder(_Timed).decode
+decode_stored = msgspec.json.Decoder(Stored).decode
 
 
 def decode_time(data: bytes) -> int:
@@ -90,7 +98,7 @@ def decode_time(data: bytes) -> int:
     >>> decode_time(encode(Withdrawn(video_id="v7", at_ms=1650000000000)))
     1650000000000
     """
-    return _decode_timed(data).at_ms
+    return decode_stored(data).at_ms
 
 
 def why_not_an_upload(video: Upload) -> str | None:

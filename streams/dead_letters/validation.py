@@ -21,6 +21,7 @@ UPLOAD_BYTES = 1024 * 1024
 FUTURE_MS = 5 * 60 * 1000  # a clock may run ahead of the broker's by this much
 ORIGIN = "freshet-origin"  # header of a record that was rerouted to its right partition: topic/partition/offset
 ORIGIN_FORM = re.compile(r"(.+)/(\d{1,9})/(\d{1,18})", re.ASCII)
+ORIGIN_MS = "freshet-origin-ms"  # header of such a record: the broker's time there
 CACHED_USERS = 200_000  # whose partition is cached; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
 
@@ -216,6 +217,12 @@ def _rerouted_from(record: Record) -> tuple[int, int] | None:
     return (int(origin[2]), int(origin[3])) if origin and origin[1] == record.topic else None
 
 
+def first_written_ms(record: Record) -> int:
+    """The broker's time of a record, of a rerouted one that at which it was first written."""
+    written = _header(record, ORIGIN_MS) or "" if record.headers else ""
+    return min(record.timestamp, int(written)) if written.isdecimal() and len(written) <= 18 else record.timestamp
+
+
 def _headers(record: Record) -> Mapping[str, bytes]:
     return {name: value for name, value in record.headers if value is not None}  # Kafka allows null values
 
@@ -225,4 +232,5 @@ def reroute(record: Record, key: str) -> Outgoing:
     if _rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    return Outgoing(key.encode(), record.value, [*record.headers, (ORIGIN, origin)])
+    written = (ORIGIN_MS, str(record.timestamp).encode())
+    return Outgoing(key.encode(), record.value, [*record.headers, (ORIGIN, origin), written])

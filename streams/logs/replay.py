@@ -27,6 +27,7 @@ from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, PROFILES, UPLOADS
 from streams.encoding.step import Embed, EmbedStep, no_media
+from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.records import Record, partition_of
 from streams.logs.jsonl import Fault, Line
 from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
@@ -63,8 +64,8 @@ class Replay:
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
-        self._times: dict[str, int] = {}  # newest upload or withdrawal of each video
-        self._embed_step = EmbedStep(settings, _embed_by(embedder), no_media, lambda _: self._times)
+        self._versions: dict[str, StoredVersion] = {}  # newest upload or withdrawal of each video
+        self._embed_step = EmbedStep(settings, _embed_by(embedder), no_media, lambda _: self._versions)
         self._features: dict[str, bytes] = {}  # newest record of each video, in the order of their last writing
         self._erasures: list[Record] = []
         self._uploads: list[Record] = []  # since the last tick
@@ -149,8 +150,9 @@ class Replay:
             return
         self._tick = tick
         uploads, self._uploads = self._uploads, []
-        found = (await self._embed_step.apply(uploads, self._settings.partitions)).records if uploads else []
-        for one in found:
+        outcome = await self._embed_step.apply(uploads, self._settings.partitions)
+        self.outcome.dead_letters += len(outcome.dead_letters)
+        for one in (found := outcome.records):
             self._features.pop(one.video_id, None)
             self._features[one.video_id] = videos.encode(one)
         if found:
@@ -167,7 +169,7 @@ class Replay:
         """Write all state as the agents write it to their topics, drop it, and read it back."""
         for partition, state in self._states.items():
             self._states[partition] = _restored(partition, state, self._tick)
-        self._times = {video_id: videos.decode_time(one) for video_id, one in self._features.items()}
+        self._versions = {video_id: stored_version(one) for video_id, one in self._features.items()}
         self._open_shared_state()
         self._shared.apply(self._erasures)
         self._shared.apply_features(map(videos.decode_features, self._features.values()))

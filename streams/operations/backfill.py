@@ -8,6 +8,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple, cast
+
+from msgspec.structs import replace
 
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
@@ -16,9 +19,10 @@ from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
 from ranker.retrieval.index import VideoIndex
 from schemas.messages import videos
-from schemas.messages.videos import CatalogueRecord, Upload, Uploads
+from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES
+from streams.dead_letters.validation import FUTURE_MS
 from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.kafka.command_publisher import CommandPublisher, command_publisher
@@ -42,34 +46,51 @@ def backfill(settings: Settings, uploads: Iterable[Uploads], on_progress: OnProg
     missing = missing_uploads(uploads, library, embedder.modalities)
     remedy = "Run the backfill again: it continues there."
     with command_publisher(settings, limit_s=DELIVERY_TIMEOUT_S, remedy=remedy) as publisher:
-        asyncio.run(_embed(settings, missing, embedder, publisher, on_progress))
+        asyncio.run(_embed(settings, missing, library, embedder, publisher, on_progress))
     return len(missing)
 
 
 def missing_uploads(uploads: Iterable[Uploads], library: VideoLibrary, modalities: ModalitySet) -> list[Upload]:
     """The newest upload of each video that the catalogue does not hold as embedded by the present models, by id.
 
-    Videos that were withdrawn at the same time or later are left out.
+    Videos that were withdrawn at the same time or later are left out. As in a partition, of two lines of a video the
+    later one counts, unless it is older by more than clocks may differ.
     """
-    newest: dict[str, Uploads] = {}
+    newest: dict[str, Sent] = {}
     for one in uploads:
         known = newest.get(one.video_id)
-        if known is None or one.at_ms >= known.at_ms:
-            newest[one.video_id] = one
-    uploaded = [one for _, one in sorted(newest.items()) if isinstance(one, Upload)]
-    return [one for one in uploaded if not is_embedded(one, library, modalities)]
+        if known is None or one.at_ms >= known.order_ms - FUTURE_MS:
+            newest[one.video_id] = Sent(one, max(one.at_ms, known.order_ms + 1 if known else 0))
+    uploaded = [sent for _, sent in sorted(newest.items()) if isinstance(sent.one, Upload)]
+    missing = [(sent, stored_upload(sent, library)) for sent in uploaded if not is_embedded(sent, library, modalities)]
+    return [
+        replace(cast(Upload, sent.one), at_ms=sent.order_ms if stored is None else stored.at_ms)
+        for sent, stored in missing
+    ]
 
 
-def is_embedded(upload: Upload, library: VideoLibrary, modalities: ModalitySet) -> bool:
+class Sent(NamedTuple):
+    """An upload or withdrawal as its creator sent it, and a time above that of those that it replaces."""
+
+    one: Uploads
+    order_ms: int
+
+
+def stored_upload(sent: Sent, library: VideoLibrary) -> Encoded | None:
+    """What the catalogue made of this very upload: it may have been given a later time, to replace another one."""
+    stored = library.videos.get(sent.one.video_id)
+    is_it = stored is not None and sent.one.at_ms == stored.source.get("at_ms", stored.at_ms)
+    return stored if is_it else None
+
+
+def is_embedded(sent: Sent, library: VideoLibrary, modalities: ModalitySet) -> bool:
     """Whether the catalogue knows this upload, or a later one, by the present models, or that it was withdrawn."""
-    withdrawn = library.withdrawn.get(upload.video_id)
-    if withdrawn is not None and withdrawn.at_ms >= upload.at_ms:
-        return True
-    video = library.videos.get(upload.video_id)
-    if video is None or video.at_ms < upload.at_ms:
-        return False
-    if video.at_ms > upload.at_ms:
-        return True
+    video_id = sent.one.video_id
+    if (withdrawn := library.withdrawn.get(video_id)) is not None:
+        return withdrawn.at_ms >= sent.order_ms
+    video = stored_upload(sent, library)
+    if video is None:
+        return video_id in library.videos and library.videos[video_id].at_ms > sent.order_ms
     retrieval = video.vectors.get(RETRIEVAL)
     of_all = retrieval is None or modalities.are_all_in(retrieval.encoder)  # none was added since it was embedded
     return of_all and not any(modalities.is_outdated(name, of.encoder) for name, of in video.vectors.items())
@@ -78,6 +99,7 @@ def is_embedded(upload: Upload, library: VideoLibrary, modalities: ModalitySet) 
 async def _embed(
     settings: Settings,
     missing: Sequence[Upload],
+    library: VideoLibrary,
     embedder: VideoEmbedder,
     publisher: CommandPublisher,
     on_progress: OnProgress,
@@ -88,15 +110,24 @@ async def _embed(
             batch = missing[start : start + EMBED_BATCH_SIZE]
             media = await loader.load_batch([(_unread_record(one), one) for one in batch])
             contents: Sequence[Content | None] = media.contents
-            features = embedder.features(batch, contents)
+            features = with_places(embedder.features(batch, contents), library)
             if index is not None:
                 await update_index(index, features, embedder.modalities)
             _publish(settings, features, publisher)
             on_progress(start + len(batch), len(missing))
-        library = await library_now(settings)
+        by_now = await library_now(settings)
         if index is not None:
-            await index.remove(withdrawn_meanwhile(missing, library))
-    _repair(settings, library, publisher)
+            await index.remove(withdrawn_meanwhile(missing, by_now))
+    _repair(settings, by_now, publisher)
+
+
+def with_places(made: Sequence[CatalogueRecord], library: VideoLibrary) -> list[CatalogueRecord]:
+    """Records made again keep the place of their upload, by which the encoding agent orders what follows."""
+    stored = [library.videos.get(one.video_id) for one in made]
+    return [
+        replace(one, source=old.source) if old is not None and old.at_ms == one.at_ms else one
+        for one, old in zip(made, stored, strict=True)
+    ]
 
 
 def withdrawn_meanwhile(missing: Sequence[Upload], library: VideoLibrary) -> list[str]:

@@ -14,10 +14,11 @@ SCHEMA_VERSION = "1.0"
 
 
 class Times(NamedTuple):
-    """Clock readings of one slate, in ms: when it was made, and how long its profile had waited before."""
+    """Clock readings of one slate, in ms: when it was made, how long its profile had waited, when that was written."""
 
     now_ms: int
     queued_ms: float
+    profile_ms: int = 0
 
 
 def source_header(record: Record) -> tuple[str, bytes]:
@@ -49,7 +50,7 @@ def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], ti
         user_id=slate.user_id,
         version=slate.version,
         generated_at_ms=times.now_ms,
-        expires_at_ms=origin.at_ms + SLATE_LIFE_MS,
+        expires_at_ms=max(origin.at_ms, times.profile_ms) + SLATE_LIFE_MS,  # an event may come long after its time
         trigger=Trigger(origin.event_id, origin.topic, origin.partition, origin.offset, origin.at_ms),
         models=dict(models),
         timings_ms={

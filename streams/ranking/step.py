@@ -137,7 +137,7 @@ class RankStep:
         if origin is None or not shown.items or self._shared.erasures.refuses(slate.user_id, origin.at_ms):
             return None
         now_ms, spent_ms = self._now_ms(), sum(slate.timings_ms.values())
-        times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms))
+        times = Times(int(now_ms), max(0.0, now_ms - record.timestamp - spent_ms), record.timestamp)
         return recommendation(shown, profile, self._models, times)
 
 

@@ -18,6 +18,7 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, W
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
 from streams.encoding.step import EmbedStep, no_media
+from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record, partition_of
@@ -126,24 +127,25 @@ class EncoderWorker(Worker):
     agent, writes = "encoder", FEATURES.name
 
     def recover(self, owned: list[int]) -> Iterator[str]:
-        """Of every video its newest time."""
-        self.times: dict[int, dict[str, int]] = {p: {} for p in owned}
+        """Of every video its newest version."""
+        self.versions: dict[int, dict[str, StoredVersion]] = {p: {} for p in owned}
         for partition in owned:
             for some in batches(self.broker.read(FEATURES.name, partition), 20):
                 for record in some:
-                    at_ms, mine = videos.decode_time(record.value or b""), self.times[partition]
-                    if self.flaw != Flaw.FORGETS_TIMES:
-                        mine[text_of(record.key)] = max(at_ms, mine.get(text_of(record.key), 0))
+                    version, mine = stored_version(record.value or b""), self.versions[partition]
+                    known = mine.get(key := text_of(record.key))
+                    if self.flaw != Flaw.FORGETS_TIMES and (known is None or version.order >= known.order):
+                        mine[key] = version
                 yield "recovering"
-        self.step = EmbedStep(SETTINGS, embedded, no_media, self._times_of)
+        self.step = EmbedStep(SETTINGS, embedded, no_media, self._versions_of)
         yield "recovered"
 
-    def _times_of(self, video_id: str) -> dict[str, int]:
-        """Times of a partition that may be another worker's, as OwnedState has it."""
-        return self.times.get(partition_of(video_id.encode(), self.broker.partitions), {})
+    def _versions_of(self, video_id: str) -> dict[str, StoredVersion]:
+        """Versions of a partition that may be another worker's, as OwnedState has it."""
+        return self.versions.get(partition_of(video_id.encode(), self.broker.partitions), {})
 
     def handle(self, poll: dict[int, list[Record]]) -> Iterator[str]:
-        """Embed what is not older than what is known."""
+        """Embed what is not outdated."""
         for some in batches([record for batch in poll.values() for record in batch], AT_ONCE):
             outcome = yield from drive(self.step.apply(some, self.broker.partitions))
             self.out.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))

@@ -7,6 +7,7 @@ from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Uploads
 from schemas.topics import FEEDBACK, UPLOADS
+from streams.dead_letters.validation import FUTURE_MS
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import partition_of
 from tests.simulation.agents import ALWAYS, LATE_MS
@@ -28,6 +29,8 @@ class Publisher:
         self.sent: list[str] = []  # the session id of each event, by which it is known whatever else it carries
         self.left = rng.randint(20, 120)
         self._again: list[Outgoing] = []
+        self._sometimes_keyless = {name for name in self.videos if keyless_uploads or rng.random() < 0.2}
+        self._clock_ms = 0  # of who uploads without keys
         self.repeats = rng.choice((0.02, 0.02, 0.02, 0.4))  # share of what was sent long ago
         self._with_ids: list[Outgoing] = []
 
@@ -77,12 +80,24 @@ class Publisher:
         return self.broker.now_ms - self.rng.randint(LATE_MS, 20 * LATE_MS)
 
     def _video(self) -> None:
-        name, at_ms = self.rng.choice(self.videos), self.broker.now_ms - self.rng.randint(0, LATE_MS)
+        name = self.rng.choice(self.videos)
+        at_ms = self._clock(name)
         made = withdrew(name, at_ms) if self.rng.random() < 0.4 else uploaded(name, at_ms)
         self._publish(UPLOADS.name, self._uploaded(made))
 
+    def _clock(self, video_id: str) -> int:
+        """What a publisher's clock shows: ahead or behind, now and then an upload that was held up for long.
+
+        Without keys records of a video lie on several partitions, and only their times order them.
+        """
+        if video_id in self._sometimes_keyless:
+            self._clock_ms = max(self._clock_ms + 1, self.broker.now_ms)
+            return self._clock_ms
+        behind_ms = self.rng.randint(-FUTURE_MS, FUTURE_MS)
+        return self.broker.now_ms - (3 * behind_ms if self.rng.random() < 0.1 and behind_ms > 0 else behind_ms)
+
     def _uploaded(self, one: Uploads) -> Outgoing:
-        keyless = self.keyless_uploads or self.rng.random() < 0.1
+        keyless = one.video_id in self._sometimes_keyless and (self.keyless_uploads or self.rng.random() < 0.5)
         return Outgoing(None if keyless else one.video_id.encode(), videos.encode(one))
 
     def _publish(self, topic: str, out: Outgoing) -> None:

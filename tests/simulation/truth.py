@@ -4,13 +4,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from ranker.profile.event_ids import EventIds
 from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
-from streams.dead_letters.validation import ORIGIN, read_feedback
+from streams.dead_letters.validation import FUTURE_MS, ORIGIN, read_feedback
 from streams.kafka.records import Record, partition_of
 from tests.simulation.agents import LATE_MS
 from tests.simulation.broker import Broker
@@ -81,7 +83,8 @@ class Truth:
         self.refused: set[Spot] = set()  # what must have a dead letter
         self.misrouted: set[str] = set()  # what must be sent on
         self.letters: set[Spot] = set()
-        self.videos: dict[str, Upload | videos.Withdraw] = {}
+        self.videos: dict[str, Upload | videos.Withdraw] = {}  # the last that counts, at a time above the one before
+        self._known_ms: dict[str, int] = {}  # when that happened: not after the broker had it
         self._profiles: dict[tuple[str, bytes], int] = {}  # every profile that may ever be written: its version
         self.folds, self.changes = Steps(coalesced=False), Steps(coalesced=True)
         self._triggers: dict[tuple[str, int], int] = {}
@@ -138,9 +141,14 @@ class Truth:
         self.positive.update(one.event.video_id for one in found.batch.first_positives)
 
     def _uploaded(self, record: Record) -> None:
+        if ORIGIN in dict(record.headers):
+            return  # it was sent on, and counts from when it was first written
         one = videos.decode(record.value or b"")
-        if one.video_id not in self.videos or one.at_ms >= self.videos[one.video_id].at_ms:
-            self.videos[one.video_id] = one
+        known, known_ms = self.videos.get(one.video_id), self._known_ms.get(one.video_id, 0)
+        if min(one.at_ms, record.timestamp) >= known_ms - FUTURE_MS:  # the later one counts, whatever clocks say
+            newest_ms = max(one.at_ms, known.at_ms + 1 if known else 0)
+            self.videos[one.video_id] = msgspec.structs.replace(one, at_ms=newest_ms)
+            self._known_ms[one.video_id] = min(newest_ms, record.timestamp)
 
     @property
     def shown(self) -> set[str]:

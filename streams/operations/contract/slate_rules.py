@@ -11,6 +11,7 @@ from schemas.messages.recommendations import (
     decode_recommendation,
     recommendation_id,
 )
+from streams.dead_letters.validation import FUTURE_MS
 from streams.kafka.records import Record
 from streams.operations.contract.facts import UNREADABLE, Breach, Facts, History, VideoState, breach, misplaced
 
@@ -32,6 +33,7 @@ def slates(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
         yield from misplaced(record, topics.RECOMMENDATIONS, facts, slate.user_id)
         for what in (
             *by_itself(slate, facts.settings.slate_size),
+            *expiry_faults(slate, record.timestamp),
             *header_faults(record),
             *after_the_last(slate, facts),
         ):
@@ -46,14 +48,21 @@ def by_itself(slate: Recommendation, size: int) -> Iterator[str]:
         yield f"schema_version is {slate.schema_version!r}, not 1.x"
     if slate.recommendation_id != recommendation_id(slate.user_id, slate.version):
         yield f"recommendation_id {slate.recommendation_id} is not the UUIDv5 of its person and version"
-    if slate.expires_at_ms != slate.trigger.at_ms + SLATE_LIFE_MS:
-        yield f"expires_at_ms is {slate.expires_at_ms}, not 30 minutes after the trigger"
     if len(slate.items) > size:
         yield f"{len(slate.items)} items, {size} are allowed"
     if [item.rank for item in slate.items] != list(range(1, len(slate.items) + 1)):
         yield "the ranks are not 1, 2, 3 and so on"
     if len({item.video_id for item in slate.items}) != len(slate.items):
         yield "a video is on it twice"
+
+
+def expiry_faults(slate: Recommendation, written_ms: int) -> Iterator[str]:
+    """A slate expires 30 minutes after its trigger or its profile was written, which was before the slate was."""
+    at_ms, earliest_ms = slate.expires_at_ms - SLATE_LIFE_MS, slate.trigger.at_ms
+    if at_ms < earliest_ms:
+        yield f"expires_at_ms is {slate.expires_at_ms}, less than 30 minutes after the trigger"
+    elif at_ms > max(earliest_ms, written_ms + FUTURE_MS):
+        yield f"expires_at_ms is {slate.expires_at_ms}, more than 30 minutes after the slate was written"
 
 
 def header_faults(record: Record) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """What a backfill takes up, and what it leaves alone."""
 
+from msgspec.structs import replace
+
 from encoders.fusion.embeddings import RETRIEVAL
 from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
-from streams.operations.backfill import missing_uploads, withdrawn_meanwhile
-from tests.support.events import NOON, uploaded, withdrawn, withdrew
+from streams.operations.backfill import missing_uploads, with_places, withdrawn_meanwhile
+from tests.support.events import NOON, minute, uploaded, withdrawn, withdrew
 from tests.support.models import built_in
 
 
@@ -41,9 +43,8 @@ def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:
 
 
 def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None:
-    found = missing_uploads(
-        [uploaded("a", NOON + 2, title="new"), uploaded("a", NOON, title="old")], VideoLibrary(), built_in()
-    )
+    old, new = uploaded("a", NOON, title="old"), uploaded("a", minute(6), title="new")
+    found = missing_uploads([new, old], VideoLibrary(), built_in())
     assert [one.title for one in found] == ["new"]
     assert wanted(uploaded("b"), withdrew("b", NOON + 1), known=VideoLibrary()) == []
     gone = VideoLibrary()
@@ -62,3 +63,17 @@ def test_a_record_that_was_overtaken_by_an_older_one_is_known_until_it_is_put_be
     assert known.overtaken == {"a"} and known.newest("a").at_ms == NOON + 5
     known.take([known.newest("a")])
     assert known.overtaken == set()
+
+
+def test_a_withdrawal_of_a_log_holds_although_the_uploads_clock_was_three_minutes_ahead() -> None:
+    assert wanted(uploaded("a", minute(3)), withdrew("a", NOON), known=VideoLibrary()) == []
+
+
+def test_an_upload_that_was_given_a_later_time_is_known_by_the_time_at_which_it_was_sent() -> None:
+    source = {"partition": 0, "offset": 7, "written_ms": minute(1), "at_ms": NOON}
+    outdated = replace(described("a", minute(3) + 1, models="0123456789abcdef"), source=source)
+    (found,) = missing_uploads([uploaded("a")], gallery(outdated), built_in())
+    assert found.at_ms == minute(3) + 1
+    (made,) = with_places([described("a", found.at_ms)], gallery(outdated))
+    assert made.source == source
+    assert wanted(uploaded("a"), known=gallery(replace(described("a", minute(3) + 1), source=source))) == []

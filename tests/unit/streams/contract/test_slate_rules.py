@@ -8,7 +8,7 @@ import pytest
 
 from schemas import topics
 from schemas.messages import recommendations, videos
-from schemas.messages.recommendations import SOURCE_OFFSET, Recommendation, recommendation_id
+from schemas.messages.recommendations import SLATE_LIFE_MS, SOURCE_OFFSET, Recommendation, recommendation_id
 from tests.support import events
 from tests.support.events import minute
 from tests.support.kafka_logs import (
@@ -43,7 +43,7 @@ def test_a_breach_says_where_it_is() -> None:
     record, _ = last_slate(log)
     (one,) = breaches(log)
     where = f"freshet.recommendations.v1[{record.partition}]@{record.offset}"
-    assert str(one) == f"{where}: expires_at_ms is 0, not 30 minutes after the trigger"
+    assert str(one) == f"{where}: expires_at_ms is 0, less than 30 minutes after the trigger"
 
 
 def replaced(**fields: Any) -> Callable[[Recommendation], Recommendation]:
@@ -90,6 +90,14 @@ def test_a_trigger_that_is_no_event_is_found(trigger: dict[str, Any], sentence: 
         lambda slate: msgspec.structs.replace(slate, trigger=msgspec.structs.replace(slate.trigger, **trigger))
     )
     assert [sentence in what for what in said(log)] == [True]
+
+
+def test_an_expiry_is_half_an_hour_after_the_trigger_or_after_its_late_arrival_and_no_later() -> None:
+    def expiring(at_ms: int) -> list[str]:
+        return said(with_last_slate(replaced(expires_at_ms=at_ms + SLATE_LIFE_MS), timestamp=minute(62)))
+
+    assert expiring(minute(2)) == expiring(minute(61)) == []
+    assert expiring(minute(68)) == [f"expires_at_ms is {minute(98)}, more than 30 minutes after the slate was written"]
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"1e999", b"-Infinity", b"null"])

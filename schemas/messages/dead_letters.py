@@ -66,7 +66,6 @@ EXPLAINED = {
         "partition again",
         "use the id itself as UTF-8 for the key, without quotes; Kafka Connect: `StringConverter` for keys",
     ),
-    Reason.UNKNOWN_VIDEO: Explanation("reserved: no agent writes it", "none"),
     Reason.SCHEMA_VERSION: Explanation(
         "a schema registry's format (the first byte is 0), a CloudEvents version other than 1.0, or an event type of "
         "another major version",

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from ranker.catalogue.popularity import HALF_LIFE_S
 from ranker.feeds.home import REASONS
 from ranker.pipeline.merge import FILL, RESHOW_SEEN
+from ranker.pipeline.reranking import MIN_EXPLORE_SIZE
 from ranker.pipeline.scorers import WEIGHTS
+from ranker.profile.history import POSITIVE, RATED_BAD, RATED_GOOD, WHOLE_MS
+from ranker.profile.model import SEEN
 from schemas.messages.dead_letters import EXPLAINED, Reason
 from schemas.messages.feedback import KINDS
-from schemas.messages.fields import YEAR_2000_MS
+from schemas.messages.fields import DAY_MS, YEAR_2000_MS
+from schemas.messages.recommendations import SLATE_LIFE_MS
 from schemas.settings.model import Settings
+from schemas.topics import RECOMMENDATIONS
+from streams.dead_letters.validation import FUTURE_MS
 from tests.meta.message_tables import PAGES, TABLES, filled, names_in, type_of
 from tests.support.documented_scripts import scripts_of
 from tests.support.paths import ROOT
@@ -36,7 +43,7 @@ def test_a_table_that_was_changed_by_hand_is_found() -> None:
 
 
 def test_every_reason_has_a_cause_and_a_remedy() -> None:
-    assert set(EXPLAINED) == set(Reason)
+    assert set(EXPLAINED) == {reason for reason in Reason if reason != "unknown_video"}  # which no agent writes
     assert all(one.cause and one.remedy for one in EXPLAINED.values())
 
 
@@ -49,6 +56,30 @@ def test_the_page_names_what_a_slate_may_say() -> None:
     sources = [source for one in REASONS for source in one.sources]
     for name in (*codes, *heads, *sources, FILL, RESHOW_SEEN, "vector_index", "explore"):
         assert f"`{name}`" in CONSUMING, name
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "value"),
+    [
+        (PUBLISHING, "or of 18 s where the video is longer", WHOLE_MS == 18_000),
+        (
+            PUBLISHING,
+            "A rating from 0.75 on counts like a like, up to 0.35 like a skip",
+            (RATED_GOOD, RATED_BAD) == (0.75, 0.35),
+        ),
+        (PUBLISHING, "from half a watch on", POSITIVE == 50),
+        (PUBLISHING, "Half of it is forgotten every six hours", HALF_LIFE_S == 6 * 3600),
+        (PUBLISHING, "until 512 others were seen", SEEN == 512),
+        (PUBLISHING, "an event may be 5 minutes ahead", FUTURE_MS == 5 * 60_000),
+        (CONSUMING, "`expires_at_ms` is 30 minutes after", SLATE_LIFE_MS == 30 * 60_000),
+        (CONSUMING, "two places of a slate of ten or more", MIN_EXPLORE_SIZE == 10),
+        (CONSUMING, "is compacted and keeps 7 days", RECOMMENDATIONS.retention_ms == 7 * DAY_MS),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_a_number_in_a_sentence_is_that_of_the_code(text: str, words: str, value: bool) -> None:
+    assert words in " ".join(text.split())
+    assert value
 
 
 @pytest.mark.parametrize("text", [PUBLISHING, CONSUMING], ids=["publishing", "consuming"])

@@ -124,8 +124,9 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 
-schemas: setup  ## Remake the JSON Schema files and docs/asyncapi.json from the message types.
+schemas: setup  ## Remake JSON Schemas, docs/asyncapi.json and the tables of the pages on messages, from the message types.
 	@$(BIN)/python -m schemas.publish
+	@$(BIN)/python -m tests.meta.message_tables
 
 pictures: $(STAMP)  ## Remake docs/flow.svg, the picture of the flow, from the topics.
 	@$(BIN)/python -m tests.meta.flow_picture

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,6 +28,67 @@ class Reason(StrEnum):
     URL_FORBIDDEN = "url_forbidden"
     ERASED = "erased"
     INTERNAL = "internal"
+
+
+class Explanation(NamedTuple):
+    """What a publisher needs to know of a reason."""
+
+    cause: str
+    remedy: str
+
+
+EXPLAINED = {
+    Reason.DECODE: Explanation(
+        "the value is null, empty, not UTF-8 or not JSON; or the batch could not be read (then without key and value)",
+        "publish one JSON object a record; Kafka Connect: `JsonConverter` with `schemas.enable=false`",
+    ),
+    Reason.SCHEMA: Explanation(
+        "a field is missing or has another type, a text is too long, an id holds a control character, the `kind` is "
+        "unknown, or an upload has nothing to go by",
+        "correct the field that `detail` names; validate against the JSON Schema before you publish",
+    ),
+    Reason.RANGE: Explanation(
+        "a number is outside its bounds",
+        "correct the field that `detail` names; the units are milliseconds and shares from 0 to 1",
+    ),
+    Reason.TIMESTAMP: Explanation(
+        "`at_ms` lies too far ahead of the broker's clock, or before 2000 or after 2100: seconds or microseconds",
+        "send Unix milliseconds; synchronise the clock, or take the server's time instead of the phone's",
+    ),
+    Reason.LATE: Explanation(
+        "the event is older than its person's newest one by more than `late_ms`; the upload is older than its video's "
+        "newest record by more than clocks may differ",
+        "publish sooner, or raise `FRESHET_LATE_MS` before a backlog is published",
+    ),
+    Reason.TOO_LARGE: Explanation("the value has more bytes than allowed", "shorten texts; media travel by address"),
+    Reason.KEY_MISMATCH: Explanation(
+        "the record's key is not its `user_id` or `video_id`, byte by byte; or it was sent on and is on a wrong "
+        "partition again",
+        "use the id itself as UTF-8 for the key, without quotes; Kafka Connect: `StringConverter` for keys",
+    ),
+    Reason.SCHEMA_VERSION: Explanation(
+        "a schema registry's format (the first byte is 0), a CloudEvents version other than 1.0, or an event type of "
+        "another major version",
+        "publish plain JSON without a registry's serializer; `specversion` 1.0, a type without a version or with `.v1`",
+    ),
+    Reason.MEDIA: Explanation(
+        "a media file could not be fetched, is too large, or cannot be decoded; the video is embedded by the rest",
+        "correct what `detail` names, and publish the upload again",
+    ),
+    Reason.URL_FORBIDDEN: Explanation(
+        "the address is on no host that may be fetched from, or leads out of the folder that may be read; the video is "
+        "embedded by the rest",
+        "add the host to `FRESHET_MEDIA_HOSTS`, or put the file below `FRESHET_MEDIA_ROOT`; publish the upload again",
+    ),
+    Reason.ERASED: Explanation(
+        "the event is not newer than its person's erasure; key and value are left out",
+        "none: the person asked for it. Events after the erasure count",
+    ),
+    Reason.INTERNAL: Explanation(
+        "a record of Freshet's own topics is damaged",
+        "report it; the person's next event makes a new profile record",
+    ),
+}
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

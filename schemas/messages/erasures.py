@@ -24,7 +24,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """Forget a person: everything at or before `at_ms`."""
 
     user_id: UserId
-    at_ms: AtMs
+    at_ms: Annotated[AtMs, Meta(description="events at or before this time are forgotten and refused, Unix ms UTC")]
 
 
 decode_erasure = msgspec.json.Decoder(Erasure).decode

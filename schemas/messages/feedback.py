@@ -9,6 +9,7 @@ from msgspec import Meta
 from schemas.messages.fields import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
 
 Rank = Annotated[int, Meta(ge=1, le=10_000)]
+Context = Annotated[Word | None, Meta(description="context; kept with the event, no slate depends on it")]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="kind"):
@@ -16,15 +17,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     user_id: UserId
     at_ms: AtMs
-    event_id: Id | None = None  # makes a repeat harmless; without it topic, partition and offset do
-    recommendation_id: Id | None = None
-    rank: Rank | None = None
-    session_id: Word | None = None
-    surface: Word | None = None
-    country: Word | None = None
-    utc_offset_min: Annotated[int, Meta(ge=-900, le=900)] | None = None
-    domain: Word | None = "video"  # like every optional field, null says nothing
-    duration_ms: SpanMs | None = None
+    event_id: Annotated[Id | None, Meta(description="the publisher's own id, by which a repeat is known")] = None
+    recommendation_id: Annotated[Id | None, Meta(description="the slate on which the person met the video")] = None
+    rank: Annotated[Rank | None, Meta(description="the video's place on that slate, from 1")] = None
+    session_id: Context = None
+    surface: Context = None
+    country: Context = None
+    utc_offset_min: Annotated[
+        Annotated[int, Meta(ge=-900, le=900)] | None,
+        Meta(description="minutes by which the person's clock is ahead of UTC; context"),
+    ] = None
+    domain: Context = "video"  # like every optional field, null says nothing
+    duration_ms: Annotated[SpanMs | None, Meta(description="length of the video, ms")] = None
 
 
 class VideoEvent(Event, frozen=True, kw_only=True):
@@ -37,14 +41,16 @@ class VideoEvent(Event, frozen=True, kw_only=True):
 class Watch(VideoEvent, frozen=True, kw_only=True, tag="watch"):
     """Somebody watched; `watched_ms` may exceed the video's length on a rewatch."""
 
-    watched_ms: SpanMs
+    watched_ms: Annotated[
+        SpanMs, Meta(description="how long was watched, ms; more than the video's length on a rewatch")
+    ]
 
 
 @final
 class Skip(VideoEvent, frozen=True, kw_only=True, tag="skip"):
     """Somebody swiped the video away."""
 
-    watched_ms: SpanMs | None = None
+    watched_ms: Annotated[SpanMs | None, Meta(description="how long was watched before, ms; not used")] = None
 
 
 @final
@@ -76,22 +82,25 @@ class Follow(VideoEvent, frozen=True, kw_only=True, tag="follow"):
 class Rate(VideoEvent, frozen=True, kw_only=True, tag="rate"):
     """Somebody rated the video, 0 worst to 1 best."""
 
-    value: Share
+    value: Annotated[Share, Meta(description="0 worst, 1 best")]
 
 
 @final
 class Hide(VideoEvent, frozen=True, kw_only=True, tag="hide"):
     """Somebody wants less of this video, its creator or its tags."""
 
-    scope: Literal["video", "creator", "tag"] | None = "video"
+    scope: Annotated[
+        Literal["video", "creator", "tag"] | None,
+        Meta(description="what to see less of: the video, all of its creator, or all with one of its tags"),
+    ] = "video"
 
 
 @final
 class Impression(VideoEvent, frozen=True, kw_only=True, tag="impression"):
     """A video of a slate came on the screen."""
 
-    recommendation_id: Id
-    ranks: list[Rank] | None = None
+    recommendation_id: Annotated[Id, Meta(description="the slate that was shown")]
+    ranks: Annotated[list[Rank] | None, Meta(description="every place of the slate that came on the screen")] = None
 
 
 @final
@@ -99,7 +108,7 @@ class Search(Event, frozen=True, kw_only=True, tag="search"):
     """Somebody searched; names no video."""
 
     video_id: ClassVar[str] = ""  # so that callers may read an event's video without checking its kind
-    query: Annotated[str, Meta(min_length=1, max_length=1000)]
+    query: Annotated[str, Meta(min_length=1, max_length=1000, description="what was searched for")]
 
 
 Feedback = Watch | Like | Skip | Impression | Shared | Comment | Save | Follow | Rate | Hide | Search

@@ -10,8 +10,8 @@ YEAR_2100_MS = 4_102_444_800_000  # a later one is microseconds mistaken for mil
 ID_BYTES = 256
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
-UserId = Id
-VideoId = Id
+UserId = Annotated[Id, Meta(description="the person; 256 bytes of UTF-8 at most, no control characters")]
+VideoId = Annotated[Id, Meta(description="the video; 256 bytes of UTF-8 at most, no control characters")]
 AtMs = Annotated[int, Meta(ge=YEAR_2000_MS, le=YEAR_2100_MS, description="event time, Unix ms UTC")]
 SpanMs = Annotated[int, Meta(ge=0, le=DAY_MS, description="a duration in ms, a day at most")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

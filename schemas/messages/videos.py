@@ -14,16 +14,24 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
     video_id: VideoId
     at_ms: AtMs
-    creator_id: Id | None = None
-    title: Text | None = None
-    description: Text | None = None
-    tags: Annotated[list[Word], Meta(max_length=100)] | None = None
-    category: Word | None = None
-    language: Word | None = None
-    duration_ms: SpanMs | None = None
-    media_uri: Text | None = None
-    thumbnail_uri: Text | None = None
-    music_id: Id | None = None
+    creator_id: Annotated[Id | None, Meta(description="who made it: for follows, the limit per creator, hides")] = None
+    title: Annotated[Text | None, Meta(description="embedded")] = None
+    description: Annotated[Text | None, Meta(description="embedded")] = None
+    tags: Annotated[
+        Annotated[list[Word], Meta(max_length=100)] | None, Meta(description="embedded; also for hides of scope tag")
+    ] = None
+    category: Annotated[Word | None, Meta(description="embedded; also a filter of search")] = None
+    language: Annotated[
+        Word | None, Meta(description="ISO 639-1 code, a filter of search; detected where it is missing")
+    ] = None
+    duration_ms: Annotated[SpanMs | None, Meta(description="length, ms; read from the media where it is missing")] = (
+        None
+    )
+    media_uri: Annotated[Text | None, Meta(description="address of the video or sound file; fetched if allowed")] = None
+    thumbnail_uri: Annotated[
+        Text | None, Meta(description="address of a picture, for a video without pictures of its own")
+    ] = None
+    music_id: Annotated[Id | None, Meta(description="the music used; passed on, no slate depends on it")] = None
 
 
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdraw"):
@@ -31,7 +39,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     video_id: VideoId
     at_ms: AtMs
-    reason: Text | None = ""
+    reason: Annotated[Text | None, Meta(description="why, in your words")] = ""
 
 
 # Of an upload or a withdrawal: partition, offset, written_ms (the broker's time), and at_ms as sent, where it differs.

@@ -1,15 +1,18 @@
 """What the documentation shows, run as it stands there: foreign clients, and Faust's own command line."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from schemas.messages import videos
+from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, TOPICS, UPLOADS
+from schemas.topics import DEAD_LETTERS, FEATURES, RECOMMENDATIONS, TOPICS, UPLOADS
 from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker
 from streams.worker import processes, supervise
@@ -21,8 +24,18 @@ from tests.support.system import LIMIT_S, Agents, agents, everything, publish, w
 
 pytestmark = pytest.mark.connected
 
-PAGE = ROOT / "docs" / "kafka-clients.md"
-SCRIPTS = scripts_of(PAGE)
+PAGES = [ROOT / "docs" / name for name in ("kafka-clients.md", "publishing.md", "consuming.md")]
+SCRIPTS = {name: script for page in PAGES for name, script in scripts_of(page).items()}
+
+
+def run_script(folder: Path, name: str, *arguments: str) -> str:
+    """What a documented script prints; it has to end without an error."""
+    script = folder / name
+    script.write_text(SCRIPTS[name], "utf-8")
+    command = [sys.executable, str(script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +53,31 @@ def system(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.mark.parametrize("name", ["kafka_python_client.py", "confluent_kafka_client.py"])
 def test_a_documented_client_publishes_an_event_and_reads_its_slate(system: Agents, tmp_path: Path, name: str) -> None:
-    script = tmp_path / name
-    script.write_text(SCRIPTS[name], "utf-8")
-    command = [sys.executable, str(script), system.settings.bootstrap, f"reader-of-{name}", "v3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
-    version, slate = done.stdout.strip().split(" ", 1)
+    printed = run_script(tmp_path, name, system.settings.bootstrap, f"reader-of-{name}", "v3")
+    version, slate = printed.strip().split(" ", 1)
     assert version == "1"
     assert "'v1'" in slate
     assert "'v3'" not in slate
+
+
+def test_what_the_documented_publisher_sends_reaches_the_documented_store(system: Agents, tmp_path: Path) -> None:
+    settings, user = system.settings, "somebody-who-publishes"
+    assert run_script(tmp_path, "publisher.py", settings.bootstrap, user, "v-osaka") == "all confirmed\n"
+    wait_until("both events are answered", lambda: 2 in versions_of(settings, user))
+    wait_until("the video is encoded", lambda: "v-osaka" in {r.key.decode() for r in everything(settings, FEATURES)})
+    file = tmp_path / "slates.db"
+    for _ in range(2):  # the second time nothing is left to read
+        run_script(tmp_path, "slate_store.py", settings.bootstrap, "shop", str(file))
+        with closing(sqlite3.connect(file)) as store:
+            rows = store.execute("SELECT version, slate FROM slates WHERE user_id = ?", (user,)).fetchall()
+        assert [version for version, _ in rows] == [2]
+        assert decode_recommendation(rows[0][1]).user_id == user
+    assert everything(settings, DEAD_LETTERS) == []
+
+
+def versions_of(settings: Settings, user: str) -> list[int]:
+    slates = [one for one in everything(settings, RECOMMENDATIONS) if one.key == user.encode()]
+    return [decode_recommendation(one.value).version for one in slates if one.value]
 
 
 @pytest.mark.parametrize("name", ["profiles", "encoder", "ranker"])

@@ -1,20 +1,21 @@
-"""The messages: their published schemas, the AsyncAPI document, and old messages that must stay readable."""
+"""The messages: their published schemas, and old messages that must stay readable."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid5
 
 import msgspec
 import pytest
-from jsonschema import Draft7Validator, Draft202012Validator
+from jsonschema import Draft202012Validator
 
 from schemas import publish, topics
 from schemas.messages import feedback, videos
 from schemas.messages.dead_letters import DeadLetter, Reason, letter_headers
 from schemas.messages.fields import DAY_MS
 from schemas.messages.recommendations import NAMESPACE, recommendation_id
+from schemas.published.examples import EXAMPLES, HEADER_EXAMPLES
+from schemas.published.json_schema import VALUES, members, schema_of
 from schemas.topics import TOPICS, Topic
 from tests.support.events import NOON
 from tests.support.paths import GOLDEN
@@ -47,7 +48,7 @@ def test_no_published_schema_is_left_over() -> None:
     assert set(publish.HERE.iterdir()) == {path for path, _ in publish.files()} - {publish.ASYNCAPI}
 
 
-@pytest.mark.parametrize("topic", [*publish.VALUES, topics.DEAD_LETTERS], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("topic", [*VALUES, topics.DEAD_LETTERS], ids=lambda topic: topic.name)
 def test_a_published_schema_is_one(topic: Topic) -> None:
     Draft202012Validator.check_schema(schema(topic).schema)
 
@@ -66,14 +67,12 @@ def held(smaller: Any, larger: Any) -> bool:
     return bool(smaller == larger)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MESSAGES if topic_of(path) in publish.VALUES], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [path for path in MESSAGES if topic_of(path) in VALUES], ids=lambda path: path.stem)
 def test_a_message_of_today_stays_readable(path: Path) -> None:
-    read = msgspec.json.decode(path.read_bytes(), type=publish.VALUES[topic_of(path)])
+    read = msgspec.json.decode(path.read_bytes(), type=VALUES[topic_of(path)])
     again = json.loads(msgspec.json.encode(read))
     assert held(parsed(path), again)
-    assert msgspec.json.decode(msgspec.json.encode(read), type=publish.VALUES[topic_of(path)]) == read
+    assert msgspec.json.decode(msgspec.json.encode(read), type=VALUES[topic_of(path)]) == read
 
 
 def test_every_kind_of_message_has_one_of_today() -> None:
@@ -81,7 +80,7 @@ def test_every_kind_of_message_has_one_of_today() -> None:
     assert {kind for topic, kind in kinds if topic is topics.FEEDBACK} == feedback.KINDS
     assert {kind for topic, kind in kinds if topic is topics.UPLOADS} == videos.KINDS
     assert {kind for topic, kind in kinds if topic is topics.FEATURES} == {"encoded", "withdrawn"}
-    assert {topic for topic, _ in kinds} == {*publish.VALUES, topics.DEAD_LETTERS}
+    assert {topic for topic, _ in kinds} == {*VALUES, topics.DEAD_LETTERS}
 
 
 WATCH: dict[str, Any] = {"kind": "watch", "user_id": "u", "video_id": "v", "at_ms": NOON, "watched_ms": 1}
@@ -112,8 +111,48 @@ UPLOAD: dict[str, Any] = {"kind": "upload", "video_id": "v", "at_ms": NOON, "tit
 )
 def test_types_and_published_schemas_refuse_alike(topic: Topic, message: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(json.dumps(message), type=publish.VALUES[topic])
+        msgspec.json.decode(json.dumps(message), type=VALUES[topic])
     assert not schema(topic).is_valid(message)
+
+
+TAGGED = [topic for topic in VALUES if len(members(topic)) > 1]
+
+
+@pytest.mark.parametrize("topic", TAGGED, ids=lambda topic: topic.name)
+def test_a_union_is_told_apart_by_constants_of_the_kind(topic: Topic) -> None:
+    published = schema_of(topic)
+    kinds = [published["$defs"][one["$ref"].rpartition("/")[2]]["properties"]["kind"] for one in published["oneOf"]]
+    assert [kind["const"] for kind in kinds] == [one.__struct_config__.tag for one in members(topic)]
+    assert published["discriminator"] == {"propertyName": "kind"}
+
+
+def test_the_lists_that_clients_may_rely_on_are_closed() -> None:
+    scopes = schema_of(topics.FEEDBACK)["$defs"]["Hide"]["properties"]["scope"]["anyOf"]
+    assert scopes == [{"enum": ["creator", "tag", "video"]}, {"type": "null"}]
+    assert schema_of(topics.DEAD_LETTERS)["properties"]["reason"]["enum"] == [reason.value for reason in Reason]
+
+
+@pytest.mark.parametrize(
+    ("part", "field"), [("Item", "sources"), ("Item", "p"), ("Because", "code"), ("Recommendation", "models")]
+)
+def test_a_list_to_which_others_add_says_that_it_is_open(part: str, field: str) -> None:
+    published = schema_of(topics.RECOMMENDATIONS)["$defs"][part]["properties"][field]
+    assert "an open list" in published["description"]
+    assert "enum" not in json.dumps(published)
+
+
+def test_every_message_has_an_example() -> None:
+    assert {type(one) for one in EXAMPLES} == {one for topic in VALUES for one in members(topic)}
+    assert set(HEADER_EXAMPLES) == {topics.DEAD_LETTERS, topics.RECOMMENDATIONS}
+
+
+@pytest.mark.parametrize("topic", VALUES, ids=lambda topic: topic.name)
+def test_the_examples_of_a_schema_fit_it_and_decode(topic: Topic) -> None:
+    for one in members(topic):
+        published = schema_of(topic)["$defs"][one.__name__]
+        for example in published["examples"]:
+            assert [error.message for error in schema(topic).iter_errors(example)] == []
+            assert type(msgspec.json.decode(json.dumps(example), type=VALUES[topic])) is one
 
 
 @pytest.mark.parametrize("lacks", [{}, {"title": None}, {"title": ""}, {"tags": []}])
@@ -131,53 +170,6 @@ def test_dead_letter_headers_fit_their_schema() -> None:
     headers = {name: value.decode() for name, value in letter_headers(letter, "0.1.0")}
     assert [error.message for error in schema(topics.DEAD_LETTERS).iter_errors(headers)] == []
     assert not schema(topics.DEAD_LETTERS).is_valid(headers | {"reason": "mood"})
-
-
-# --- AsyncAPI ------------------------------------------------------------------------------------
-
-
-def test_every_topic_is_a_channel_with_its_kafka_binding() -> None:
-    channels = publish.asyncapi()["channels"].values()
-    assert [channel["address"] for channel in channels] == [topic.full("freshet.") for topic in TOPICS]
-    for topic, channel in zip(TOPICS, channels, strict=True):
-        binding = channel["bindings"]["kafka"]
-        assert binding["bindingVersion"] == "0.5.0"
-        assert binding["topicConfiguration"]["cleanup.policy"] == topic.cleanup.split(",")
-        assert (binding["topic"], binding["partitions"], binding["replicas"]) == (channel["address"], 4, 1)
-
-
-def test_every_reference_in_the_document_leads_somewhere() -> None:
-    document = publish.asyncapi()
-
-    def references(part: Any) -> Iterable[str]:
-        if isinstance(part, dict):
-            yield from (part["$ref"] for _ in range("$ref" in part))
-            part = list(part.values())
-        if isinstance(part, list):
-            for one in part:
-                yield from references(one)
-
-    for reference in references(document):
-        place: Any = document
-        for name in reference.removeprefix("#/").split("/"):
-            place = place[name]
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in MESSAGES if topic_of(path) in publish.VALUES], ids=lambda path: path.stem
-)
-def test_a_message_of_today_fits_its_payload_in_the_document(path: Path) -> None:
-    components = publish.asyncapi()["components"]
-    message = parsed(path)
-    by_kind = {
-        part["properties"]["kind"]["enum"][0]: name
-        for name, part in components["schemas"].items()
-        if "kind" in part["properties"]
-    }
-    named = {"floor": "ErasureMarker", "trends": "Trends", "erasure": "Erasure", "recommendation": "Recommendation"}
-    name = by_kind[message["kind"]] if "kind" in message else named[path.stem]
-    whole = components["messages"][name]["payload"] | {"components": components}
-    assert [error.message for error in Draft7Validator(whole).iter_errors(message)] == []
 
 
 # --- recommendation ids --------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The messages as JSON Schema and AsyncAPI, made from the types."""

@@ -46,11 +46,19 @@ class Poll:
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 
-    def done(self) -> None:
-        """The broker has confirmed all that this poll caused: its offsets may be committed."""
-        self._finish({tp: records[-1].offset + 1 for tp, records in self._records.items()})
+    def ends(self) -> dict[TP, int]:
+        """The offset after the last record of each partition."""
+        return {tp: records[-1].offset + 1 for tp, records in self._records.items()}
+
+    def done(self, offsets: dict[TP, int] | None = None) -> None:
+        """The broker has confirmed all that this poll caused: its offsets may be committed, or those that are given."""
+        self.commit(self.ends() if offsets is None else offsets)
         self.finished = True
         self.returned.set()
+
+    def commit(self, offsets: dict[TP, int]) -> None:
+        """Let these offsets be committed, also after the poll: between two others, and of owned partitions alone."""
+        self._finish(offsets)
 
     async def unless_stopped(self, awaited: Coroutine[object, None, object]) -> bool:
         """Wait for something that may take for ever; False when the worker has to give up this poll meanwhile."""

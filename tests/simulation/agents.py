@@ -17,7 +17,7 @@ from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from streams.encoding.step import EmbedStep, no_media
+from streams.encoding.step import EmbedStep
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record, partition_of
@@ -135,7 +135,7 @@ class EncoderWorker(Worker):
                     if self.flaw != Flaw.FORGETS_TIMES:
                         mine[text_of(record.key)] = max(at_ms, mine.get(text_of(record.key), 0))
                 yield "recovering"
-        self.step = EmbedStep(SETTINGS, embedded, no_media, self._times_of)
+        self.step = EmbedStep(SETTINGS, embedded, None, self._times_of)
         yield "recovered"
 
     def _times_of(self, video_id: str) -> dict[str, int]:

@@ -22,13 +22,14 @@ from schemas.settings.model import Settings
 from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
 from streams.encoding import agent as encoding_agent
 from streams.encoding.index_sync import update_index
-from streams.encoding.media_loader import MediaBatch, MediaLoader
+from streams.encoding.media_loader import MediaLoader
+from streams.encoding.pending_media import PendingMedia
 from streams.encoding.step import EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
-from streams.kafka.records import Record, partition_of
+from streams.kafka.records import partition_of
 from streams.kafka.transport import Transport
 from streams.profiles import agent as profiles_agent
 from streams.profiles.step import ProfilesStep
@@ -89,23 +90,20 @@ def build_encoder(settings: Settings) -> BatchApp:
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
 
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
-    out, embedder, media = ConfirmedProducer(app), VideoEmbedder.of(settings), MediaLoader(settings)
+    out, embedder = ConfirmedProducer(app), VideoEmbedder.of(settings)
+    media = PendingMedia(MediaLoader(settings).load)
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     versions = OwnedState(app, settings, source, changelog, stored_version, lambda one: one.order, out)
 
     async def embed(uploads: Sequence[Uploads], contents: Sequence[Content | None]) -> list[CatalogueRecord]:
         return await asyncio.to_thread(embedder.features, uploads, contents)
 
-    async def load(batch: Sequence[tuple[Record, Uploads]]) -> MediaBatch:
-        with out.waits.waiting("media"):
-            return await media.load_batch(batch)
-
     def versions_of(video_id: str) -> dict[str, StoredVersion]:
         return versions.of(partition_of(video_id.encode(), settings.partitions))
 
     index = _server_index(app, settings)
     update = partial(update_index, index, modalities=embedder.modalities) if index else None
-    encoding_agent.declare(app, settings, EmbedStep(settings, embed, load, versions_of), update, out)
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, update, out)
     return app
 
 

@@ -48,6 +48,11 @@ class SandboxExit(msgspec.Struct, frozen=True):
     cpu_ms: float = 0.0
     memory_kib: int = 0  # resident, at its peak
 
+    @property
+    def hung(self) -> bool:
+        """Whether it was ended because it took too long."""
+        return self.late or self.reason == "SIGXCPU"
+
 
 def main(control_fd: int, given: int, answer: int, work: str) -> None:
     """Fork for each request until the other side closes the connection."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from msgspec import structs
 
 from encoders.media.sandbox import LINUX, UNLIMITED, SandboxExit, SandboxReady
 from encoders.media.types import Limits, Media, MediaError, answer_bytes, unpack
@@ -41,8 +42,12 @@ class MediaReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def read(self, data: bytes) -> Media:
-        """Frames, sound and length of a video, a picture or a sound; a MediaError says why nothing was read."""
+    def read(self, data: bytes, wall_s: float | None = None) -> Media:
+        """Frames, sound and length of a video, a picture or a sound; a MediaError says why nothing was read.
+
+        wall_s  how long it may take, where that is less than the limits say
+        """
+        limits = self.limits if wall_s is None else structs.replace(self.limits, wall_s=wall_s)
         if not data:
             raise MediaError("the file is empty; upload it again")
         if len(data) > self.limits.bytes:
@@ -50,13 +55,13 @@ class MediaReader:
         with self._alone:
             running = self._started()
             try:
-                self.last, answer = running.ask(data)
+                self.last, answer = running.ask(data, limits)
             except (OSError, EOFError) as error:
                 self._end()
                 raise MediaError(f"the decoding process is gone ({_why(error)}); try again", passing=True) from error
             if self.last.reason == UNLIMITED:
                 raise RuntimeError("the decoder's limits could not be set, so nothing is decoded; see docs/content.md")
-            if fault := _fault(self.last, self.limits):
+            if fault := _fault(self.last, limits):
                 raise MediaError(fault)
         return unpack(answer)
 
@@ -70,7 +75,7 @@ class MediaReader:
     def _started(self) -> "Running":
         if self._running is not None and self._running.process.poll() is not None:
             self._end()
-        self._running = self._running or Running(self.limits, self._work)
+        self._running = self._running or Running(answer_bytes(self.limits), self._work)
         return self._running
 
     def _end(self) -> None:
@@ -85,10 +90,10 @@ class Running:
     network  whether the process still has one; a fork can open no connection in either case
     """
 
-    def __init__(self, limits: Limits, work: str) -> None:
-        self._limits = limits
+    def __init__(self, most: int, work: str) -> None:
+        self._most = most  # bytes of an answer
         self._given, self._answer = _memory("given"), _memory("answer")
-        os.ftruncate(self._answer, answer_bytes(limits))
+        os.ftruncate(self._answer, most)
         self._control, theirs = Pipe()
         fds = (theirs.fileno(), self._given, self._answer)
         self.process = subprocess.Popen(
@@ -107,13 +112,13 @@ class Running:
             self.end()
             raise RuntimeError(f"no decoding process started ({_why(error)}); see its error output above") from error
 
-    def ask(self, data: bytes) -> tuple[SandboxExit, bytes]:
+    def ask(self, data: bytes, limits: Limits) -> tuple[SandboxExit, bytes]:
         """Have the bytes decoded; an OSError or EOFError where the process has ended."""
         _fill(self._given, data)
         try:
-            self._control.send_bytes(msgspec.json.encode(self._limits))
-            exit_ = msgspec.json.decode(self._received(self._limits.wall_s + GRACE_S), type=SandboxExit)
-            return exit_, os.pread(self._answer, answer_bytes(self._limits), 0)
+            self._control.send_bytes(msgspec.json.encode(limits))
+            exit_ = msgspec.json.decode(self._received(limits.wall_s + GRACE_S), type=SandboxExit)
+            return exit_, os.pread(self._answer, self._most, 0)
         finally:
             os.ftruncate(self._given, 0)  # frees the memory
 

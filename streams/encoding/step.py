@@ -1,6 +1,6 @@
 """The encoding step: uploads and withdrawals to what the catalogue holds of them.
 
-It knows no Kafka and no clock; the encoders and the media loader are handed in. The agent, a replay and the crash
+It knows no Kafka and no clock; the encoders and what loads media are handed in. The agent, a replay and the crash
 simulation call it.
 """
 
@@ -15,23 +15,17 @@ from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
 from streams.dead_letters.validation import read_uploads
-from streams.encoding.media_loader import MediaBatch
+from streams.encoding.media_loader import content_in, has_media, letter_of
+from streams.encoding.pending_media import PendingMedia
 from streams.encoding.versions import Accepted, StoredVersion, judge
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.sends import Send
 
-Valid = Sequence[tuple[Record, Uploads]]
 Embed = Callable[[Sequence[Uploads], Sequence[Content | None]], Awaitable[list[CatalogueRecord]]]
-LoadMedia = Callable[[Valid], Awaitable[MediaBatch]]
 VersionsOf = Callable[[str], dict[str, StoredVersion]]
 
 log = logging.getLogger("freshet.encoding")
-
-
-async def no_media(_: Valid) -> MediaBatch:
-    """The media loader of a caller that reads none."""
-    return MediaBatch([], [])
 
 
 @dataclass
@@ -46,31 +40,56 @@ class EmbedOutcome:
 class EmbedStep:
     """Embeds uploads, and passes withdrawals on.
 
+    Uploads without media are embedded at once, the others when their media have been loaded: no upload waits for the
+    host of another one.
+
     embed        uploads with their contents (empty: none has any) to catalogue records, in order
-    load         what a batch of uploads holds beside its texts, with a dead letter for each medium that cannot be used
+    media        loads media meanwhile; None: no media are read
     versions_of  newest version by video id, where that of a given video is kept; changed in place
     """
 
-    def __init__(self, settings: Settings, embed: Embed, load: LoadMedia, versions_of: VersionsOf) -> None:
-        self._embed, self._load, self._versions_of = embed, load, versions_of
+    def __init__(self, settings: Settings, embed: Embed, media: PendingMedia | None, versions_of: VersionsOf) -> None:
+        self._embed, self._media, self._versions_of = embed, media, versions_of
         self._topic, self._uploads = FEATURES.full(settings.prefix), UPLOADS.full(settings.prefix)
         self.superseded = 0  # records read a second time that a later one of their video had replaced
 
     async def apply(self, records: Sequence[Record], partitions: int) -> EmbedOutcome:
-        """Validate, leave out what is outdated, load media, embed.
+        """Validate, leave out what is outdated, begin to load media, embed what has none.
 
         partitions  of the uploads topic: only the owner of a video's partition knows which of its uploads is newest
         """
         validated = read_uploads(records, partitions)
         outcome = EmbedOutcome([*validated.dead_letters], [], validated.misrouted)
-        judged = ((record, self._judge(record, one, outcome)) for record, one in validated.valid)
+        judged = [(record, self._judge(record, one, outcome)) for record, one in validated.valid]
         accepted = [(record, found) for record, found in judged if found is not None]
-        uploads = [(record, found.one) for record, found in accepted]
-        media = await self._load(uploads)
-        embedded = await self._embed([one for _, one in uploads], media.contents)
-        outcome.dead_letters += media.dead_letters
-        outcome.records += [found.stamped(made) for (_, found), made in zip(accepted, embedded, strict=True)]
+        at_once = [found for record, found in accepted if not self._has_to_wait(record, found)]
+        outcome.records += await self._embedded(at_once, [])
         return outcome
+
+    async def apply_loaded(self) -> EmbedOutcome:
+        """Embed a part of the uploads whose media have been loaded since."""
+        loaded = self._media.take() if self._media is not None else []
+        letters = [letter for one in loaded if (letter := letter_of(one.record, one.found))]
+        contents = [content_in(one.found.media) for one in loaded]
+        return EmbedOutcome(letters, await self._embedded([one.accepted for one in loaded], contents), [])
+
+    async def _embedded(
+        self, accepted: Sequence[Accepted], contents: Sequence[Content | None]
+    ) -> list[CatalogueRecord]:
+        if not accepted:
+            return []
+        embedded = await self._embed([found.one for found in accepted], contents)
+        return [found.stamped(made) for found, made in zip(accepted, embedded, strict=True)]
+
+    def _has_to_wait(self, record: Record, found: Accepted) -> bool:
+        """Whether an upload's media are loaded first; what is newer makes those of an earlier upload needless."""
+        if self._media is None:
+            return False
+        if has_media(found.one):
+            self._media.add(record, found, found.one)
+            return True
+        self._media.supersede(found.one.video_id)
+        return False
 
     def _judge(self, record: Record, one: Uploads, outcome: EmbedOutcome) -> Accepted | None:
         """A record that counts; another becomes a dead letter, or is a repeat that a later one has replaced."""

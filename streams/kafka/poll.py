@@ -49,12 +49,6 @@ class Poll:
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 
-    def done(self) -> None:
-        """The broker has confirmed all that this poll caused: its offsets may be committed."""
-        self._finish(self.next_offsets())
-        self.finished = True
-        self.returned.set()
-
     def next_offsets(self) -> dict[TP, int]:
         """By partition the offset after all that this poll brought or passed over."""
         found = {tp: records[-1].offset + 1 for tp, records in self._records.items()}
@@ -62,6 +56,16 @@ class Poll:
             tp = TP(one.topic, one.partition)
             found[tp] = max(found.get(tp, 0), one.last + 1)
         return found
+
+    def done(self, offsets: dict[TP, int] | None = None) -> None:
+        """The broker has confirmed all that this poll caused: its offsets may be committed, or those that are given."""
+        self.commit(self.next_offsets() if offsets is None else offsets)
+        self.finished = True
+        self.returned.set()
+
+    def commit(self, offsets: dict[TP, int]) -> None:
+        """Let these offsets be committed, also after the poll: between two others, and of owned partitions alone."""
+        self._finish(offsets)
 
     async def unless_stopped(self, awaited: Coroutine[object, None, object]) -> bool:
         """Wait for something that may take for ever; False when the worker has to give up this poll meanwhile."""

@@ -1,5 +1,6 @@
 """What a worker waits for outside itself."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,14 @@ class Waits:
         finally:
             self._since.pop(what, None)
 
-    def now(self, longer_s: float = 0.0) -> list[str]:
-        """What has been waited for, for so long at least."""
+    def background(self, what: str, going_on: bool) -> None:
+        """Name what goes on outside while records are handled: no reason to end the worker, which is ready."""
+        if going_on:
+            self._since[what] = math.inf
+        else:
+            self._since.pop(what, None)
+
+    def now(self, longer_s: float = -math.inf) -> list[str]:
+        """What has been waited for, for so long at least; without a time also what goes on in the background."""
         now = time.monotonic()
         return sorted(what for what, since in self._since.copy().items() if now - since >= longer_s)

@@ -26,7 +26,7 @@ from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, PROFILES, UPLOADS
-from streams.encoding.step import Embed, EmbedStep, no_media
+from streams.encoding.step import Embed, EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.records import Record, partition_of
 from streams.logs.jsonl import Fault, Line
@@ -65,7 +65,7 @@ class Replay:
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
         self._versions: dict[str, StoredVersion] = {}  # newest upload or withdrawal of each video
-        self._embed_step = EmbedStep(settings, _embed_by(embedder), no_media, lambda _: self._versions)
+        self._embed_step = EmbedStep(settings, _embed_by(embedder), None, lambda _: self._versions)
         self._features: dict[str, bytes] = {}  # newest record of each video, in the order of their last writing
         self._erasures: list[Record] = []
         self._uploads: list[Record] = []  # since the last tick

@@ -1,5 +1,6 @@
 """The agents on a real Kafka: what goes in is answered, and what cannot be used has its reason."""
 
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,3 +236,25 @@ def test_an_encoder_without_models_refuses_to_start_in_one_sentence(system: Syst
     assert status == 2
     assert "freshet export" in running.said("encoder")
     assert "Traceback" not in running.said("encoder")
+
+
+def test_an_upload_of_text_waits_for_no_media_host_and_media_that_were_not_read_are_asked_for_again(
+    system: System,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken by the system, and nobody answers
+        origin = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        patient = system.settings.model_copy(update={"media_hosts": origin, "media_s": 3600.0})
+        slow = [uploaded(f"slow-{at}", title="A film", media_uri=f"{origin}/v.mp4") for at in range(12)]
+        texts = [uploaded(f"text-{at}", title="A text") for at in range(5)]
+        publish(patient, UPLOADS, [(one.video_id, videos.encode(one)) for one in (*slow, *texts)])
+        with agents(patient, system.folder, "encoder"):
+            wait_until("the texts are encoded", lambda: len(everything(patient, FEATURES)) >= len(texts))
+            assert {one.key.decode() for one in everything(patient, FEATURES)} == {one.video_id for one in texts}
+            publish(patient, UPLOADS, [("late", videos.encode(uploaded("late", title="Another text")))])
+            wait_until("so is a later one", lambda: len(everything(patient, FEATURES)) > len(texts))
+        hasty = patient.model_copy(update={"media_s": 1.0})
+        with agents(hasty, system.folder, "encoder"):
+            wanted = {one.video_id for one in (*slow, *texts)} | {"late"}
+            wait_until("all are encoded", lambda: {one.key.decode() for one in everything(hasty, FEATURES)} == wanted)
+        letters = everything(hasty, DEAD_LETTERS)
+        assert sorted(one.key.decode() for one in letters) == sorted(one.video_id for one in slow)

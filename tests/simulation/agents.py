@@ -17,7 +17,7 @@ from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
-from streams.encoding.step import EmbedStep, no_media
+from streams.encoding.step import EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
@@ -137,7 +137,7 @@ class EncoderWorker(Worker):
                     if self.flaw != Flaw.FORGETS_TIMES and (known is None or version.order >= known.order):
                         mine[key] = version
                 yield "recovering"
-        self.step = EmbedStep(SETTINGS, embedded, no_media, self._versions_of)
+        self.step = EmbedStep(SETTINGS, embedded, None, self._versions_of)
         yield "recovered"
 
     def _versions_of(self, video_id: str) -> dict[str, StoredVersion]:

@@ -82,3 +82,9 @@ def let_go() -> None:
 
 def say_much() -> None:
     raise MediaError("\x1b[31m\n\0" * 10_000)
+
+
+def hang(file: FileIO, limits: Limits) -> Media:
+    """Never come back, whatever the file says."""
+    time.sleep(600)
+    raise MediaError("awake")

@@ -1,16 +1,17 @@
 """An upload's media: the video, the thumbnail where it has no picture, and a dead letter where something is wrong."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from encoders.media.sandbox_client import MediaReader
-from encoders.media.types import MediaError
+from encoders.media.types import Media, MediaError
 from schemas.messages.dead_letters import Reason
 from schemas.messages.videos import Upload, Uploads
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
-from streams.encoding.fetch import Rules
+from streams.encoding.fetch import Rules, fetch
 from streams.encoding.local_files import UrlForbidden
 from streams.encoding.media_loader import FetchedMedia, MediaLoader, fetch_media, limits_of
 from streams.kafka.records import Record
@@ -76,7 +77,11 @@ async def found(
     root: Path, reader: MediaReader, media_uri: str | None, thumbnail_uri: str | None = None
 ) -> FetchedMedia:
     upload = Upload(video_id="v7", at_ms=1650000000000, title="x", media_uri=media_uri, thumbnail_uri=thumbnail_uri)
-    return await fetch_media(upload, Rules(hosts(""), root, 10_000_000, 10.0), reader.read)
+
+    async def read(uri: str) -> Media:
+        return await asyncio.to_thread(reader.read, await fetch(uri, Rules(hosts(""), root, 10_000_000, 10.0)))
+
+    return await fetch_media(upload, read)
 
 
 @pytest.fixture

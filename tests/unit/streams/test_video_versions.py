@@ -13,7 +13,7 @@ from schemas.messages import videos
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from streams.dead_letters.validation import reroute
-from streams.encoding.step import EmbedOutcome, EmbedStep, no_media
+from streams.encoding.step import EmbedOutcome, EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.records import Record
 from tests.support.events import NOON, encoded, minute, uploaded, withdrawn, withdrew
@@ -25,10 +25,10 @@ class Encoder:
     def __init__(self) -> None:
         self.versions: dict[str, StoredVersion] = {}
         self.features: list[CatalogueRecord] = []
-        self.step = EmbedStep(Settings(), made_of, no_media, lambda _: self.versions)  # type: ignore[call-arg]
+        self.step = EmbedStep(Settings(), made_of, None, lambda _: self.versions)
 
     def read(self, *records: Record) -> EmbedOutcome:
-        outcome = asyncio.run(self.step.apply(records))
+        outcome = asyncio.run(self.step.apply(records, partitions=1))
         self.features += outcome.records
         return outcome
 

@@ -1,0 +1,262 @@
+"""Media hosts, files and decoders that take their time: nothing waits for them that does not need them."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from encoders.base import Content
+from encoders.media.sandbox_client import MediaReader
+from encoders.media.types import MediaError
+from schemas.messages import videos
+from schemas.messages.dead_letters import Reason
+from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
+from schemas.settings.media_hosts import hosts
+from schemas.settings.model import Settings
+from streams.encoding import circuit_breaker, pending_media
+from streams.encoding.agent import make_room
+from streams.encoding.circuit_breaker import FAILURES, MAX_HOSTS, PAUSE_S, CircuitBreakers
+from streams.encoding.daemon_threads import DaemonThreads
+from streams.encoding.fetch import Rules, Wire, fetch
+from streams.encoding.media_loader import MediaLoader
+from streams.encoding.pending_media import PER_HOST, PendingMedia
+from streams.encoding.step import EmbedOutcome, EmbedStep
+from streams.encoding.versions import StoredVersion
+from streams.kafka.records import Record
+from tests.support.events import NOON, uploaded, withdrew
+from tests.support.sites import HOST, VIDEO, Net, Site, site
+
+PATIENCE_S = 120  # of a test; nothing is asserted of how long anything takes
+
+
+def record(offset: int, one: Uploads) -> Record:
+    return Record("uploads.v1", 0, offset, NOON, one.video_id.encode(), videos.encode(one))
+
+
+async def by_title(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
+    return [
+        Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
+        if isinstance(one, Upload)
+        else Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
+        for one in uploads
+    ]
+
+
+@dataclass
+class Encoder:
+    """The encoding step with an embedder that keeps the title alone, and what it has published."""
+
+    settings: Settings
+    media: PendingMedia
+    versions: dict[str, StoredVersion] = field(default_factory=dict)
+    offset: int = 0
+    published: list[EmbedOutcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.step = EmbedStep(self.settings, by_title, self.media, lambda _: self.versions)
+
+    async def apply(self, *uploads: Uploads) -> list[str]:
+        """The ids of what is published at once."""
+        records = [record(self.offset + at, one) for at, one in enumerate(uploads)]
+        self.offset += len(uploads)
+        outcome = await self.step.apply(records, partitions=1)
+        await self.publish(outcome)
+        return [one.video_id for one in outcome.records]
+
+    async def publish(self, outcome: EmbedOutcome, read: int = 0) -> None:
+        self.published.append(outcome)
+
+    async def finish(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.media):
+                await self.media.wait(1.0)
+                await self.publish(await self.step.apply_loaded())
+
+    @property
+    def records(self) -> list[CatalogueRecord]:
+        return [one for outcome in self.published for one in outcome.records]
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return [one.reason for outcome in self.published for one in outcome.dead_letters]
+
+
+@pytest_asyncio.fixture
+async def here() -> AsyncIterator[Site]:
+    async with site() as running:
+        yield running
+
+
+def encoder_of(*sites: Site, media_s: float = 1.0) -> Encoder:
+    settings = Settings(prefix="", media_hosts=",".join(map(address, sites)), media_s=media_s)
+    return Encoder(settings, PendingMedia(MediaLoader(settings).load))
+
+
+def address(at: Site) -> str:
+    return f"http://{HOST}:{at.port}"
+
+
+def with_media(count: int, uri: str) -> list[Upload]:
+    return [uploaded(f"media-{at}", title="a title", media_uri=uri) for at in range(count)]
+
+
+async def test_uploads_of_text_alone_do_not_wait_for_a_host_that_says_nothing(here: Site) -> None:
+    encoder = encoder_of(here, media_s=3600.0)
+    texts = [uploaded(f"text-{at}", title="a title") for at in range(5)]
+    async with asyncio.timeout(PATIENCE_S):
+        at_once = await encoder.apply(*with_media(60, f"{address(here)}/silent"), *texts)
+    assert at_once == [one.video_id for one in texts]
+    assert len(encoder.media) == 60
+    encoder.media.drop(encoder.media.first_offsets())
+
+
+@pytest.mark.parametrize("path", ["silent", "drip", "to?/silent"])
+async def test_a_host_that_hangs_is_given_up_for_all_its_uploads_together(here: Site, path: str) -> None:
+    encoder = encoder_of(here)
+    await encoder.apply(*with_media(60, f"{address(here)}/{path}"))
+    await encoder.finish()
+    assert {one.video_id for one in encoder.records} == {f"media-{at}" for at in range(60)}
+    assert encoder.reasons == [Reason.MEDIA] * 60
+    asked = sum(not target.endswith("/to?/silent") for target in here.asked)
+    assert FAILURES <= asked <= FAILURES + 2 * PER_HOST  # the others were given up without a request
+
+
+async def test_a_redirect_to_a_host_that_hangs_is_not_the_fault_of_the_host_that_redirects(here: Site) -> None:
+    async with site() as other:
+        rules = Rules(hosts(f"{address(here)},{address(other)}"), None, 1000, 0.3)
+        wire = Wire()
+        for _ in range(FAILURES):
+            with pytest.raises(MediaError, match="took longer"):
+                await fetch(f"{address(here)}/to?{address(other)}/silent", rules, wire)
+        with pytest.raises(MediaError, match=rf"{address(other)} failed 3 times in a row"):
+            await fetch(f"{address(here)}/to?{address(other)}/v", rules, wire)
+        assert await fetch(f"{address(here)}/v", rules, wire) == VIDEO
+
+
+@pytest.mark.parametrize("path", ["status/500", "status/404", "huge", "endless", "v"])
+async def test_a_host_that_answers_is_not_left_alone(here: Site, path: str) -> None:
+    rules, wire = Rules(hosts(address(here)), None, 1000, 30.0), Wire()
+    for _ in range(FAILURES + 2):
+        try:
+            await fetch(f"{address(here)}/{path}", rules, wire)
+        except MediaError as error:
+            assert "in a row" not in str(error)
+    assert len(here.asked) == FAILURES + 2 and len(wire.circuits) == 0
+
+
+async def test_a_slow_host_leaves_room_for_the_others(here: Site) -> None:
+    async with site() as other:
+        encoder = encoder_of(here, other, media_s=3600.0)
+        await encoder.apply(*with_media(40, f"{address(here)}/silent"))
+        await encoder.apply(uploaded("other", title="a title", media_uri=f"{address(other)}/v"))
+        async with asyncio.timeout(PATIENCE_S):
+            while "other" not in [one.video_id for one in encoder.records]:
+                await encoder.media.wait(1.0)
+                await encoder.publish(await encoder.step.apply_loaded())
+        assert len(here.asked) <= PER_HOST and len(encoder.media) == 40
+        encoder.media.drop(encoder.media.first_offsets())
+
+
+async def test_a_name_that_is_never_resolved_is_given_up(here: Site) -> None:
+    async def never(name: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    rules, wire = Rules(hosts("media.test"), None, 1000, 0.2), Wire(never, Net({}, {}))
+    for _ in range(FAILURES):
+        with pytest.raises(MediaError, match="took longer"):
+            await fetch("https://media.test/v", rules, wire)
+    with pytest.raises(MediaError, match="in a row"):
+        await fetch("https://media.test/v", rules, wire)
+
+
+async def test_calls_that_hang_hold_neither_the_others_nor_the_end_and_are_counted() -> None:
+    threads, hanging = DaemonThreads(3), threading.Event()
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await threads.run(hanging.wait)
+    assert await threads.run(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+    third = asyncio.ensure_future(threads.run(hanging.wait))
+    await asyncio.sleep(0)
+    with pytest.raises(OSError, match="too many calls hang"):
+        await threads.run(lambda: 7)
+    assert all(one.daemon for one in threading.enumerate() if "_work" in one.name)
+    hanging.set()
+    assert await third
+
+
+async def test_a_decoder_that_hangs_on_each_of_many_files_stops_no_other_upload(here: Site) -> None:
+    settings = Settings(prefix="", media_hosts=address(here), media_s=1.0)
+    hostile = partial(MediaReader, work="tests.support.hostile_decoders:hang")
+    encoder = Encoder(settings, PendingMedia(MediaLoader(settings, reader=hostile).load))
+    assert await encoder.apply(*with_media(6, f"{address(here)}/v"), uploaded("text", title="a title")) == ["text"]
+    await encoder.finish()
+    assert len(encoder.records) == 7 and encoder.reasons == [Reason.MEDIA] * 6
+
+
+async def test_a_withdrawal_or_another_upload_ends_the_wait_for_the_media_before(here: Site) -> None:
+    encoder = encoder_of(here, media_s=3600.0)
+    gone, again = (uploaded(name, title="old", media_uri=f"{address(here)}/silent") for name in ("gone", "again"))
+    assert await encoder.apply(gone, again) == []
+    assert await encoder.apply(withdrew("gone", gone.at_ms), uploaded("again", again.at_ms, title="new")) == [
+        "gone",
+        "again",
+    ]
+    assert len(encoder.media) == 0
+    await encoder.finish()
+    assert [type(one) for one in encoder.records] == [Withdrawn, Encoded]
+
+
+async def test_where_too_many_uploads_wait_the_rest_is_embedded_by_text(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_media, "MAX_UPLOADS", 10)
+    encoder = encoder_of(here, media_s=3600.0)
+    await encoder.apply(*with_media(50, f"{address(here)}/silent"))
+    async with asyncio.timeout(PATIENCE_S):
+        await make_room(encoder.step, encoder.media, encoder.publish, lambda: False, limit_s=0.1)
+    assert not encoder.media.is_crowded
+    assert len(encoder.records) + len(encoder.media) == 50
+    assert len(encoder.records) == len(encoder.reasons) == 50 - PER_HOST
+    encoder.media.drop(encoder.media.first_offsets())
+
+
+async def test_a_worker_that_has_to_end_does_not_wait_for_room(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_media, "MAX_UPLOADS", 10)
+    encoder = encoder_of(here, media_s=3600.0)
+    await encoder.apply(*with_media(50, f"{address(here)}/silent"))
+    await make_room(encoder.step, encoder.media, encoder.publish, lambda: True)
+    assert len(encoder.media) == 50 and encoder.media.first_offsets().popitem()[1] == 0  # they are read again
+    encoder.media.drop(encoder.media.first_offsets())
+
+
+def test_a_host_is_tried_by_one_file_after_the_pause_and_by_all_once_it_answers() -> None:
+    now = [0.0]
+    circuits = CircuitBreakers(lambda: now[0])
+    for _ in range(FAILURES):
+        circuits.check("slow.test")
+        circuits.failed("slow.test")
+    with pytest.raises(MediaError) as caught:
+        circuits.check("slow.test")
+    assert not caught.value.passing  # trying again at once would not help
+    circuits.check("other.test")
+    now[0] = PAUSE_S
+    circuits.check("slow.test")
+    with pytest.raises(MediaError):
+        circuits.check("slow.test")  # the first one has not come back
+    circuits.answered("slow.test")
+    circuits.check("slow.test")
+
+
+def test_hosts_that_fail_are_remembered_in_bounded_memory() -> None:
+    circuits = CircuitBreakers(lambda: 0.0)
+    for number in range(3 * MAX_HOSTS):
+        circuits.failed(f"{number}.cdn.test")
+    assert len(circuits) == circuit_breaker.MAX_HOSTS

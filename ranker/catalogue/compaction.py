@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue
+from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue, Rows
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends
 
@@ -53,6 +53,18 @@ def _move(catalogue: Catalogue, kept: NDArray[np.intp]) -> None:
     catalogue.ids = [catalogue.ids[row] for row in kept.tolist()]
     catalogue.tags = [catalogue.tags[row] for row in kept.tolist()]
     catalogue.row_of = {video_id: row for row, video_id in enumerate(catalogue.ids)}
+    catalogue.creators = _renamed(catalogue.creators, catalogue.creator)
+    catalogue.categories = _renamed(catalogue.categories, catalogue.category)
+    catalogue.languages = _renamed(catalogue.languages, catalogue.language)
     catalogue.by_creator = {}
     for row, creator in enumerate(catalogue.creator[: len(kept)].tolist()):
         catalogue.by_creator.setdefault(creator, []).append(row)
+
+
+def _renamed(codes: dict[str, int], column: Rows) -> dict[str, int]:
+    """The names that a column still has, with codes without gaps, which are written into it in place."""
+    used = np.unique(column[column >= 0])
+    named = column >= 0
+    column[named] = np.searchsorted(used, column[named])
+    names = {code: name for name, code in codes.items()}
+    return {names[code]: number for number, code in enumerate(used.tolist()) if code in names}

@@ -42,11 +42,16 @@ def test_a_catalogue_of_re_uploads_stays_as_large_as_its_videos() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     sizes = []
     for number in range(5 * GROWTH):
-        catalogue.apply([encoded(f"cook-{number % 60:02}", NOON + number + 1)])
+        one = encoded(f"cook-{number % 60:02}", NOON + number + 1, creator_id=f"by-{number}", category=f"of-{number}")
+        catalogue.apply([one])
         compact(catalogue)
         sizes.append(len(catalogue.vectors))
     assert max(sizes) <= 2 * GROWTH
     assert len(catalogue.ids) == catalogue.size < 120 + GROWTH
+    assert max(len(catalogue.creators), len(catalogue.categories)) <= catalogue.size + 1
+    last = catalogue.row_of[one.video_id]
+    assert catalogue.creators[f"by-{number}"] == catalogue.creator[last]
+    assert catalogue.categories[f"of-{number}"] == catalogue.category[last]
     assert sum(map(len, catalogue.by_creator.values())) == catalogue.size
     assert [catalogue.ids[row] for row in catalogue.by_id] == sorted(catalogue.ids)
     assert (catalogue.order[catalogue.by_id] == np.arange(catalogue.size)).all()

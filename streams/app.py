@@ -125,6 +125,7 @@ def build_ranker(settings: Settings) -> BatchApp:
         wait_until_current=lambda: replica.wait_until_current(lambda: app.should_stop),
     )
     ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out)
+    app.transport.between_polls.append(shared.give_back)
     app.task(replica.run)
     return app
 

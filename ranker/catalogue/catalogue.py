@@ -1,7 +1,8 @@
 """The catalogue: every video that may be shown, as columns of arrays that all stages of ranking share.
 
 A row's content is written once and never changes: a newer upload gets a new row, and the old one is retired. So
-neighbours that were found before stay right, and only the rows added since have to be compared.
+neighbours that were found before stay right, and only the rows added since have to be compared. Between two polls a
+compaction (compaction.py) may number all rows again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,6 +49,7 @@ class Catalogue:
         self.encoder = encoder  # only its vectors are used; None: those of any encoder
         self.size = 0
         self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
+        self.compactions = 0  # row numbers from before another count mean nothing
         self.now_ms = 0  # of the last tick
         self.ids: list[str] = []  # by row, like all that follows
         self.tags: list[tuple[str, ...]] = []
@@ -240,6 +242,11 @@ class Catalogue:
         self._sorted_ids = np.insert(self._sorted_ids, places, names)
         self.by_id = np.insert(self.by_id, places, np.array(new, np.int32))
         self.order[self.by_id] = np.arange(self.size, dtype=np.int32)
+
+    def reindex(self) -> None:
+        """Sort the ids of all rows again: they have other numbers."""
+        self._sorted_ids, self.by_id = np.empty(0, np.object_), np.empty(0, np.int32)
+        self._reindex(0)
 
 
 def _code(codes: dict[str, int], name: str | None) -> int:

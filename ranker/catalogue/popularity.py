@@ -19,6 +19,7 @@ HALF_LIFE_S = 6 * 3600  # a guess
 PERIOD_HALF_LIVES = 16
 PERIOD_S = PERIOD_HALF_LIVES * HALF_LIFE_S
 STEP = 256  # fixed point: what one person adds at the start of a period
+MOST_HELD = 10  # times as many videos as a record names are counted at most
 BEFORE = 2.0**-PERIOD_HALF_LIVES  # what the period before is worth in this one
 
 Slots = tuple[int, int, int]  # this period, the period before, ever
@@ -92,8 +93,12 @@ class TrendCounts:
         Merging is exact for the videos that every record holds; a cut loses the least popular ones.
         """
         kept: Iterable[tuple[str, Slots]] = self.counts.items()
+        self.touched.clear()  # whoever publishes records takes the changes from them
         if len(self.counts) > limit:
-            kept = sorted(kept, key=lambda pair: (-_trend(pair[1]), -pair[1][2], pair[0]))[:limit]
+            ordered = sorted(kept, key=lambda pair: (-_trend(pair[1]), -pair[1][2], pair[0]))
+            kept = ordered[:limit]
+            if len(ordered) > MOST_HELD * limit:  # names come from outside, and most of them once
+                self.counts = dict(ordered[: MOST_HELD // 2 * limit])
         return Trends(
             partition=self.partition,
             tick=tick,

@@ -32,7 +32,13 @@ class NeighbourCache:
         self.catalogue = catalogue
         self.k = k
         self.capacity = capacity
+        self.compactions = catalogue.compactions
         self.block = BLOCK if isinstance(index, ExactIndex) else 1  # searches that cost no more than one
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        k = self.k
         self.prefetched = 0  # rows below were examined for videos to prefetch
         self.next = self.used = 0  # slot to write next, and how many are in use
         self.slot_of: Rows = np.empty(0, np.int32)  # by row
@@ -44,6 +50,9 @@ class NeighbourCache:
 
     def known(self, videos: Rows) -> tuple[Rows, Mask]:
         """The cached neighbours of these rows [V, k], brought up to date, and which of the rows are cached [V]."""
+        if self.compactions != self.catalogue.compactions:
+            self.compactions = self.catalogue.compactions
+            self.clear()
         self.slot_of = grown(self.slot_of, self.catalogue.size)
         self._drop_retired(self.slot_of[videos])
         slots = self.slot_of[videos]

@@ -9,13 +9,14 @@ from encoders.fusion.embeddings import with_fusion_version
 from encoders.fusion.fusion import Fusion
 from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.compaction import compact, forget_popularity
 from ranker.catalogue.popularity import TrendCounts, merge
 from ranker.profile.erasure import RecentErasures
 from schemas.messages import videos
 from schemas.messages.trends import Trends
 from schemas.messages.videos import CatalogueRecord
 from schemas.settings.model import Settings
-from schemas.topics import ERASURES, FEATURES, TRENDS
+from schemas.topics import ERASURES, FEATURES, TRENDS, UPLOADS
 from streams.kafka.records import Record
 from streams.profiles.erasure import read_erasures
 from streams.profiles.trends import read_trends
@@ -76,6 +77,11 @@ class SharedState:
             changed = {*self.catalogue.popularity_by_id, *(video_id for part in ordered for video_id in part.counts)}
         self._period = period
         self.catalogue.advance(tick * 1000, merge(ordered, changed))
+        forget_popularity(self.catalogue, ordered)
+
+    async def give_back(self) -> None:
+        """Give back the rows of videos that are gone; called between two polls, when no slate is in the making."""
+        compact(self.catalogue, self.catalogue.now_ms - (UPLOADS.retention_ms or self.catalogue.now_ms))
 
     def _with_fusion_version(self, one: CatalogueRecord) -> CatalogueRecord:
         if self._fusion is None or not isinstance(one, videos.Encoded):

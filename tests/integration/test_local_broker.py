@@ -116,6 +116,29 @@ def test_a_crash_loses_nothing_and_reset_empties(tmp_path: Path):
 
 
 @pytest.mark.connected
+def test_one_that_was_killed_is_reported_once_and_started_again_with_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    said: list[str] = []
+    with broker_in(tmp_path) as broker:
+        write(broker)
+        assert broker.process
+        broker.process.kill()
+        broker.process.wait()
+        monkeypatch.setattr("streams.local.broker.SHORT_LIFE_S", 0.0)
+        for _ in range(3):
+            broker.start_again_if_ended(said.append)
+        ended = f"Kafka at {broker.bootstrap} ended by SIGKILL; it is started again with its data"
+        assert [line for line in said if "ended" in line] == [ended]
+        assert read(broker) == RECORDS
+        broker.process.kill()
+        broker.process.wait()
+        monkeypatch.setattr("streams.local.broker.SHORT_LIFE_S", 3600.0)
+        with pytest.raises(OperatorError, match="ended by SIGKILL again"):
+            broker.start_again_if_ended(said.append)
+
+
+@pytest.mark.connected
 def test_a_record_of_sixteen_megabytes_passes_less_its_envelope(broker: LocalBroker):
     with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
         admin.create_topics({"big": {"num_partitions": 1}}, wait_for_metadata=True)

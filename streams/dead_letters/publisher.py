@@ -97,7 +97,6 @@ class DeadLetterPublisher:
             await self._out.confirmed()
         self.alarm.add(time.monotonic(), read, [one.reason for one in dead_letters])
 
-
     async def put_unreadable(self, batches: Sequence[UnreadableBatch]) -> None:
         """Publish one dead letter for each batch that Kafka's client could not read."""
         if batches:

@@ -40,9 +40,7 @@ def pass_over(settings: Settings, client: Seeking, refused: Sequence[Message]) -
     return found
 
 
-async def pass_over_in_thread(
-    settings: Settings, client: Seeking, refused: Sequence[Message]
-) -> list[UnreadableBatch]:
+async def pass_over_in_thread(settings: Settings, client: Seeking, refused: Sequence[Message]) -> list[UnreadableBatch]:
     """The same, for an event loop."""
     return await asyncio.to_thread(pass_over, settings, client, refused) if refused else []
 

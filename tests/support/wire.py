@@ -14,7 +14,9 @@ from kafka.record.util import calc_crc32c
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 PRODUCE, VERSION = 0, 7  # the first version that takes zstd, and the last one without tagged fields
-HEAD = struct.Struct(">qiibIhiqqqhii")  # offset, length, leader epoch, magic, CRC, attributes, last delta, times, producer
+HEAD = struct.Struct(
+    ">qiibIhiqqqhii"
+)  # offset, length, leader epoch, magic, CRC, attributes, last delta, times, producer
 LENGTH_FROM, CRC_FROM = 12, 21
 NOT_YET = (3, 5, 6)  # a topic that was made a moment ago: unknown, without a leader, led by another
 RawHeaders = Sequence[tuple[bytes, bytes | None]]

@@ -35,6 +35,9 @@ class Topic:
             config["segment.ms"] = str(DAY_MS)  # Kafka deletes whole segments, so a record may stay this much longer
         if self.stamped_by_broker:
             config["message.timestamp.type"] = "LogAppendTime"
+            # Others write these topics. Of the codecs only zstd is unpacked by the agents' client up to a limit; of the
+            # others a batch of kilobytes may fill gigabytes (docs/decisions/0043-batches-that-cannot-be-read.md).
+            config["compression.type"] = "zstd"
         if "compact" in self.cleanup:
             config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be corrected before it is compacted
         if "compact" in self.cleanup and self.keyed_by_user:

@@ -11,6 +11,7 @@ from ranker.profile.fold import Arrival
 from schemas.messages import cloudevents, feedback, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.fields import why_not_an_id
+from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record, partition_of
 
@@ -228,9 +229,19 @@ def _headers(record: Record) -> Mapping[str, bytes]:
 
 
 def reroute(record: Record, key: str) -> Outgoing:
-    """The same record for the partition of its key, a user or a video; one that was rerouted before is rejected."""
+    """The same record for the partition of its key, a user or a video.
+
+    One that was rerouted before, or is too large with the headers that say so, is rejected.
+    """
     if _rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     written = (ORIGIN_MS, str(record.timestamp).encode())
-    return Outgoing(key.encode(), record.value, [*record.headers, (ORIGIN, origin), written])
+    outgoing = Outgoing(key.encode(), record.value, [*record.headers, (ORIGIN, origin), written])
+    if outgoing.size() > MAX_RECORD_BYTES:
+        raise RejectedRecord(
+            Reason.TOO_LARGE,
+            f"on the wrong partition, and with the header that it needs to be sent on it has {outgoing.size()} bytes, "
+            f"{MAX_RECORD_BYTES} are allowed",
+        )
+    return outgoing

@@ -19,6 +19,9 @@ RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one repeats until th
 QUEUE_FULL_WAIT_S = 0.005  # for room in the client's queue
 FOREIGN_WRITE_CHECK_INTERVAL_S = 60.0  # of partitions where nothing is sent; compaction leaves ten minutes
 
+BATCH_HEAD_BYTES = 128  # of a batch and of a record, at most
+FIELD_BYTES = 10  # the lengths of a header's name and value, at most
+
 Gap = tuple[str, int, int, int]  # topic, partition, first and next offset
 OnForeignWrite = Callable[[int, int, int], Awaitable[None]]  # partition, first and next offset: others' may be among
 
@@ -29,6 +32,11 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    def size(self) -> int:
+        """Bytes of it as a batch of its own, or somewhat more: what a broker's limit is compared with."""
+        named = sum(len(name.encode()) + len(value or b"") + FIELD_BYTES for name, value in self.headers)
+        return BATCH_HEAD_BYTES + len(self.key or b"") + len(self.value or b"") + named
 
 
 class Batch:

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from schemas.settings.model import Settings
 from streams.kafka.app import BatchApp
+from streams.kafka.client import RECORD_BYTES
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
@@ -143,7 +144,10 @@ class OwnedState(Generic[V]):
             partition,
             len(newest),
         )
-        self._out.put(self.changelog, partition, newest)
+        writable = [one for one in newest if one.size() <= RECORD_BYTES]
+        if len(writable) < len(newest):  # no agent wrote those, and no agent can
+            log.error("%s[%d]: %d are too large for it", self.changelog, partition, len(newest) - len(writable))
+        self._out.put(self.changelog, partition, writable)
         await self._out.confirmed()
 
 

@@ -15,6 +15,7 @@ from ranker.profile.codec import unpack
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
 from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.messages.fields import ID_BYTES
 from schemas.messages.recommendations import Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS
@@ -143,6 +144,8 @@ class RankStep:
 
 def profile_of(record: Record) -> Profile | None:
     """The profile of a record, None where the person was erased; a ValueError says why it cannot be used."""
+    if len(record.key or b"") > ID_BYTES:  # a slate has the same key, and has to fit into a record with it
+        raise ValueError(f"the key is longer than {ID_BYTES} bytes, so that it is nobody's id")
     if record.value is None:
         return None
     profile = unpack(record.value)

@@ -1,1 +1,98 @@
-"""Whatever bytes a broker can hold: each partition moves on, and what cannot be used is one dead letter."""
+"""Whatever bytes a broker can hold: each partition moves on, memory is bounded, what cannot be used is a dead letter."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ranker.profile.codec import unpack
+from schemas.messages import feedback, videos
+from schemas.messages.erasures import Erasure, encode
+from schemas.settings.model import Settings
+from schemas.topics import (
+    DEAD_LETTERS,
+    ERASURES,
+    FEATURES,
+    FEEDBACK,
+    PROFILES,
+    RECOMMENDATIONS,
+    TOPICS,
+    UPLOADS,
+    Topic,
+)
+from streams.kafka.command_reader import command_reader
+from streams.kafka.records import partition_of
+from tests.support import poison, wire
+from tests.support.events import NOON, minute, uploaded, watched
+from tests.support.system import Agents, agents, everything, publish, wait_until
+
+pytestmark = pytest.mark.connected
+
+ABOVE_REST_MB = 300
+HOME = partition_of(b"u1", 4)
+
+
+def test_poison_between_good_events_stops_nobody(settings: Settings, tmp_path: Path) -> None:
+    with agents(settings, tmp_path, "profiles", cold=True) as running:
+        put_event(settings, 0)
+        wait_until("the first event is in", lambda: events_in(settings) == 1)
+        rest_mb = peak_mb(running)
+        expected = Counter[int]()
+        for number, (name, make) in enumerate(poison.batches(NOON).items(), start=1):
+            made = make()
+            placed = wire.produce(settings.bootstrap, FEEDBACK.full(settings.prefix), HOME, made.data)
+            assert placed.error == 0, name
+            expected[placed.offset] = made.dead_letters
+            put_event(settings, number)
+            wait_until(f"the event behind: {name}", lambda: events_in(settings) == number + 1)  # noqa: B023
+        assert Counter(place_of(letter) for letter in everything(settings, DEAD_LETTERS)) == expected
+        assert peak_mb(running) < rest_mb + ABOVE_REST_MB
+        assert running.alive()
+
+
+def test_what_the_agents_read_back_may_hold_poison_too(settings: Settings, tmp_path: Path) -> None:
+    """Recovery, the shared state and each command move on behind it."""
+    publish(settings, UPLOADS, [("v1", videos.encode(uploaded("v1", title="The harbour")))])
+    put_poison(settings, TOPICS)
+    with agents(settings, tmp_path, "profiles", "encoder", "ranker") as running:
+        for topic in TOPICS:
+            put_poison(settings, [topic])
+        put_event(settings, 0)
+        publish(settings, UPLOADS, [("v2", videos.encode(uploaded("v2", title="The kitchen")))])
+        wait_until("a slate is made", lambda: any(one.value for one in everything(settings, RECOMMENDATIONS)))
+        wait_until("the second video is encoded", lambda: b"v2" in {one.key for one in everything(settings, FEATURES)})
+        publish(settings, ERASURES, [("u1", encode(Erasure(user_id="u1", at_ms=minute(1))))])
+        wait_until("the person is erased", lambda: everything(settings, PROFILES)[-1].value is None)
+        assert running.alive()
+    with command_reader(settings) as reader:
+        for topic in TOPICS:
+            list(reader.records(topic.full(settings.prefix)))
+
+
+def put_event(settings: Settings, number: int) -> None:
+    publish(settings, FEEDBACK, [("u1", feedback.encode(watched("u1", f"v{number}", minute(number))))])
+
+
+def put_poison(settings: Settings, topics: tuple[Topic, ...] | list[Topic]) -> None:
+    """A header's name that is not UTF-8, and a batch that the client refuses, on the person's partition of each."""
+    for topic in topics:
+        name = topic.full(settings.prefix)
+        wire.produce(settings.bootstrap, name, HOME, wire.plain([wire.Raw(b"{", b"x", poison.BAD_NAME)], NOON))
+        wire.produce(settings.bootstrap, name, HOME, poison.packed([poison.zeros(40)], "zstd", NOON))
+
+
+def events_in(settings: Settings) -> int:
+    """How many events the newest profile has taken in."""
+    values = [record.value for record in everything(settings, PROFILES)]
+    return unpack(values[-1]).version if values else 0
+
+
+def place_of(letter: object) -> int:
+    return int(dict(letter.headers)["offset"])  # type: ignore[attr-defined]
+
+
+def peak_mb(running: Agents) -> int:
+    """The most memory that the first worker has had so far."""
+    status = Path(f"/proc/{running.running[0][1].pid}/status").read_text()
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(peak) // 1024

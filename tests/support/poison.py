@@ -42,7 +42,6 @@ def batches(at_ms: int) -> Mapping[str, Callable[[], Poison]]:
         "zstd, 150 MB": lambda: Poison(packed([zeros(150)], "zstd", at_ms), 1),
         "zstd, three records of 60 MB": lambda: Poison(packed([zeros(60)] * 3, "zstd", at_ms), 1),
         "gzip, 200 MB": lambda: Poison(wire.gzipped([zeros(200)], at_ms), 1),
-        "lz4, 150 MB": lambda: Poison(packed([zeros(150)], "lz4", at_ms), 1),
         "snappy, 150 MB": lambda: Poison(packed([zeros(150)], "snappy", at_ms), 1),
         "a header's name is Latin-1": lambda: Poison(wire.plain([Raw(b"{", b"u1", BAD_NAME)], at_ms), 1),
         "no value, header's name is Latin-1": lambda: Poison(wire.plain([Raw(None, None, BAD_NAME)], at_ms), 1),

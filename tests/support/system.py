@@ -9,13 +9,16 @@ from pathlib import Path
 from re import sub
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from schemas.messages.recommendations import Recommendation, decode_recommendation
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS, TOPICS, Topic
+from streams.errors import OperatorError
 from streams.kafka import topic_admin
+from streams.kafka.command_reader import command_reader
+from streams.kafka.records import Record
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
 from tests.support.forked import forked, freshet_command
@@ -117,20 +120,19 @@ def publish(
     return confirmed
 
 
-def everything(settings: Settings, topic: Topic) -> list[Any]:
-    """All records that a topic holds now, by partition and offset."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
-    name = topic.full(settings.prefix)
-    places = [TopicPartition(name, p) for p in sorted(consumer.partitions_for_topic(name) or ())]
-    consumer.assign(places)
-    ends = consumer.end_offsets(places)
-    consumer.seek_to_beginning(*places)
-    records: list[Any] = []
-    while any(consumer.position(tp) < ends[tp] for tp in places):
-        for batch in consumer.poll(timeout_ms=200).values():
-            records += batch
-    consumer.close()
-    return sorted(records, key=lambda record: (record.partition, record.offset))
+def everything(settings: Settings, topic: Topic) -> list[Record]:
+    """All records that a topic holds now, by partition and offset; batches that cannot be read are left out."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            with command_reader(settings) as reader:
+                records = list(reader.records(topic.full(settings.prefix)))
+        except OperatorError:  # a topic that was made a moment ago has no leader yet
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
 def slates(settings: Settings) -> list[Recommendation]:

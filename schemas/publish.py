@@ -54,7 +54,11 @@ HEADERS: dict[Topic, Json] = {
             "type": "string",
             "pattern": "^[0-9]+$",
             "description": "offset in profiles.v1, same partition, of the profile that was ranked",
-        }
+        },
+        recommendations.SOURCE_TOPIC_ID: {
+            "type": "string",
+            "description": "id of that profiles.v1, which is another one after the topic was deleted and made again",
+        },
     },
 }
 RECEIVED = (topics.FEEDBACK, topics.UPLOADS, topics.ERASURES)  # Freshet writes all others

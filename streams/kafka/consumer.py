@@ -15,15 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as kafka
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 from mode import Service
 from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.poll import Poll, PollDropped
+from streams.kafka.positions import STATISTICS_INTERVAL_MS
 from streams.kafka.reader import bounds
-from streams.kafka.records import Record, by_partition
-from streams.kafka.tableless import TablelessConsumer
+from streams.kafka.records import by_partition
+from streams.kafka.repositioning import RepositioningConsumer
 
 log = logging.getLogger("freshet.consumer")
 
@@ -35,7 +36,7 @@ STOP_TIMEOUT_S = 5.0  # for a last commit, for giving the partitions back, and f
 Partitions = Sequence[kafka.TopicPartition]
 
 
-class Consumer(TablelessConsumer):
+class Consumer(RepositioningConsumer):
     """Exactly one poll in flight; Faust is notified of rebalances between two polls."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
@@ -44,7 +45,6 @@ class Consumer(TablelessConsumer):
         self._topics: list[str] = []
         self._assigned: set[TP] = set()
         self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
-        self._done: dict[TP, int] = {}  # the offset after everything that is done
         self._in_flight: Poll | None = None
         self._fetched_s = 0.0
         self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
@@ -55,9 +55,11 @@ class Consumer(TablelessConsumer):
         settings = self.transport.options  # type: ignore[attr-defined]
         group = {"group.id": self.app.conf.id, "client.id": self.app.conf.broker_client_id}
         size = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size}
+        asked = {"statistics.interval.ms": STATISTICS_INTERVAL_MS, "stats_cb": self.positions.observer()}
         self._client = kafka.Consumer(
-            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, "on_commit": self._on_commit}
+            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, **asked, "on_commit": self._on_commit}
         )
+        self._watch.start()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
@@ -79,6 +81,8 @@ class Consumer(TablelessConsumer):
             else:
                 await asyncio.sleep(0)
             if self.flowing:
+                await self.positions.advance(self._client)
+                await self._leave_former_topics()
                 for check in self.transport.between_polls:  # type: ignore[attr-defined]
                     await check()
 
@@ -90,9 +94,11 @@ class Consumer(TablelessConsumer):
             await self._notify_faust()  # these messages are redelivered to whoever owns their partitions now
             return False
         records = by_partition(messages)
+        found = {TP(*place): batch for place, batch in records.items()}
+        if await self._is_of_former_topics(found):
+            return False
         if records:
-            found = {TP(*place): batch for place, batch in records.items()}
-            await self._hand_over(Poll(found, self.suspend_flow, self._done.update))
+            await self._hand_over(Poll(found, self.suspend_flow, self.positions.done.update))
         return bool(records)
 
     async def _rejoin(self) -> None:
@@ -120,7 +126,7 @@ class Consumer(TablelessConsumer):
         if client is not self._client:
             return
         try:
-            if offsets := [_topic_partition(tp, self._done.pop(tp)) for tp in _tps(partitions) if tp in self._done]:
+            if offsets := self.positions.commit(self.positions.drop(_tps(partitions))):
                 client.commit(offsets=offsets, asynchronous=False)
         except kafka.KafkaException as error:
             log.warning("offsets were not committed, so their records are redelivered: %s", error.args[0].str())
@@ -131,8 +137,7 @@ class Consumer(TablelessConsumer):
             return
         log.warning("the group reassigned %d partitions: this worker was silent too long", len(partitions))
         self._lost_s = time.monotonic()
-        for tp in _tps(partitions):
-            self._done.pop(tp, None)
+        self.positions.drop(_tps(partitions))
         self._rebalances.append(("revoked", _tps(partitions)))
 
     def _on_commit(self, error: kafka.KafkaError | None, partitions: Partitions) -> None:
@@ -154,6 +159,7 @@ class Consumer(TablelessConsumer):
                     self.app.on_rebalance_start()
                 self._assigned = tps
                 self.stop_flow()  # until Faust's recovery resumes it
+                await self._begin(tps)
                 self.app.consumer_generation_id += 1
                 await self.on_partitions_assigned(tps, self._generation)
 
@@ -166,35 +172,20 @@ class Consumer(TablelessConsumer):
         self._client.resume([_topic_partition(tp) for tp in self._assigned])
 
     async def _hand_over(self, poll: Poll) -> None:
-        tp, records = next(poll.items())
         self._in_flight = poll
-        await self.callback(self._as_message(poll, tp, records[-1]))
+        await self.callback(poll.as_message(self._generation))
         await poll.returned.wait()
         self._in_flight = None
         if poll.finished:
             self.polls += 1
-        elif self.flow_active and not self.app.should_stop:
+            return
+        self.positions.distrust()
+        if self.flow_active and not self.app.should_stop:
+            tp, _ = next(poll.items())
             raise PollDropped(
                 f"the agent dropped a poll of {len(poll)} records from {tp.topic}[{tp.partition}]; "
                 "its offsets are not committed, so it is redelivered after a restart"
             )
-
-    def _as_message(self, poll: Poll, tp: TP, last: Record) -> ConsumerMessage:
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
-            0,
-            [],
-            None,
-            poll,  # type: ignore[arg-type]  # Faust hands on what its Schema makes of it
-            None,
-            0,
-            0,
-            tp,
-            generation_id=self._generation,
-        )
 
     def ack(self, message: Any) -> bool:  # a ConsumerMessage whose value is a Poll, of which Faust knows nothing
         """Faust gives an event back: done if its poll is, dropped otherwise."""
@@ -210,13 +201,13 @@ class Consumer(TablelessConsumer):
             self._in_flight.returned.set()
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # topic names, partitions, or both
-        return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
+        return (tp for tp in list(self.positions.done) if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        return self._done.get(tp)
+        return self.positions.done.get(tp)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        partitions = [_topic_partition(tp, offset) for tp, offset in offsets.items()]
+        partitions = self.positions.commit(offsets)
         if not self.app.should_stop:
             self._client.commit(offsets=partitions, asynchronous=True)  # the result comes to _on_commit
             return True
@@ -231,7 +222,7 @@ class Consumer(TablelessConsumer):
     async def on_stop(self) -> None:
         """Commit, then leave the group so that its others need not wait for the session's end."""
         await super().on_stop()
-        self._done.clear()  # committed, or to be redelivered
+        self.positions.done.clear()  # committed, or to be redelivered
         await self._give_back()
         try:
             await asyncio.wait_for(asyncio.to_thread(self._client.close), STOP_TIMEOUT_S)
@@ -250,11 +241,6 @@ class Consumer(TablelessConsumer):
         """The partitions that this worker owns."""
         return self._assigned
 
-    def highwater(self, tp: TP) -> int:
-        """The offset after the last record of a partition, as of the last fetch; -1001 where it is not known."""
-        _, end = self._client.get_watermark_offsets(_topic_partition(tp), cached=True)
-        return int(end)
-
     @property
     def joined(self) -> bool:
         """Whether the group has assigned this worker its partitions, be it an empty set."""
@@ -270,11 +256,6 @@ class Consumer(TablelessConsumer):
         """Records of the in-flight poll."""
         poll = self._in_flight
         return 0 if poll is None else len(poll)
-
-    def lag(self) -> dict[str, int]:
-        """Records between what is done and the partition's end as of the last fetch, by topic[partition]."""
-        done = self._done.copy()
-        return {f"{tp.topic}[{tp.partition}]": max(0, self.highwater(tp) - done[tp]) for tp in sorted(done)}
 
     async def end_of(self, topic: str, partition: int) -> int:
         """The offset after the last record of any partition, asked from the broker."""
@@ -293,5 +274,5 @@ def _tps(partitions: Partitions) -> set[TP]:
     return {TP(one.topic, one.partition) for one in partitions}
 
 
-def _topic_partition(tp: TP, offset: int = kafka.OFFSET_INVALID) -> kafka.TopicPartition:
-    return kafka.TopicPartition(tp.topic, tp.partition, offset)
+def _topic_partition(tp: TP) -> kafka.TopicPartition:
+    return kafka.TopicPartition(tp.topic, tp.partition)

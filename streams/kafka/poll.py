@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.serializers.schemas import Schema
-from faust.types import TP, AppT, Message
+from faust.types import TP, AppT, ConsumerMessage, Message
 
 from streams.kafka.records import Record
 
@@ -45,6 +45,14 @@ class Poll:
 
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
+
+    def as_message(self, generation: int) -> ConsumerMessage:
+        """The event that Faust hands to the agent: the last record of the first partition stands for all."""
+        tp, records = next(self.items())
+        last = records[-1]
+        value: Any = self  # Faust hands on what its Schema makes of it
+        at_s = last.timestamp / 1000.0
+        return ConsumerMessage(*tp, last.offset, at_s, 0, [], None, value, None, 0, 0, tp, generation_id=generation)
 
     def done(self) -> None:
         """The broker has confirmed all that this poll caused: its offsets may be committed."""

@@ -1,6 +1,6 @@
 """Our consumer and producer as a Faust transport."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import confluent_kafka as kafka
 from faust.transport import base
@@ -9,6 +9,7 @@ from faust.types.transports import ConsumerT, ProducerT
 
 from streams.kafka.consumer import Consumer as OurConsumer
 from streams.kafka.producer import Producer as OurProducer
+from streams.kafka.topic_watch import TopicWatch
 from streams.kafka.waits import Waits
 
 
@@ -25,3 +26,6 @@ class Transport(base.Transport):
         self.options = dict(options)
         self.waits = Waits()
         self.between_polls: list[Callable[[], Awaitable[None]]] = []
+        self.watch = TopicWatch(self.options)
+        self.depends_on: dict[str, Sequence[str]] = {}  # see positions.py
+        self.on_made_again: list[Callable[[Sequence[str]], Awaitable[None]]] = []  # before partitions are given back

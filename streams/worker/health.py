@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from schemas.settings.model import Settings
+from streams.worker.partition_counts import differing
 
 if TYPE_CHECKING:  # `freshet health` reads files, and need not wait for Faust
     from streams.kafka.app import BatchApp
@@ -26,6 +27,7 @@ PROBE_TIMEOUT_S = 3.0
 LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
 HEARTBEAT_INTERVAL_S = 0.5
 MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
+DIFFERENT = 1  # exit status of a worker whose topics got other partitions, as at its start
 STUCK = 3  # exit status of a worker that made no progress
 
 State = Literal["starting", "recovering", "ready", "waiting", "stopping"]
@@ -39,8 +41,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     at_ms: int
     waits_for: list[str] = []
-    lag: dict[str, int] = {}  # records between what is done and the partition's end, by topic[partition]
+    lag: dict[str, int] = {}  # records that may be read and are not done, by topic[partition]
     in_flight: int = 0  # records of the in-flight batch
+    open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
 
 
 class Health:
@@ -48,7 +51,8 @@ class Health:
 
     def __init__(self, app: "BatchApp", agent: str, settings: Settings) -> None:
         self._app, self._agent = app, agent
-        self._limit_s = settings.stuck_s
+        self._settings, self._limit_s = settings, settings.stuck_s
+        self._topics: object = None  # those that were looked at last
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
         self._progressed_s = self._flowed_s = time.monotonic()
         self._heartbeat_s: float | None = None  # Faust starts tasks once the first recovery is over
@@ -74,6 +78,7 @@ class Health:
             consumer = self._app._consumer
             if consumer is None or not consumer.started:
                 continue
+            self._end_where_topics_differ()
             try:
                 self._write(self._status())
                 stuck = self._why_stuck()
@@ -97,6 +102,7 @@ class Health:
             waits_for=waits,
             lag=consumer.lag(),
             in_flight=consumer.in_flight,
+            open_transactions=consumer.positions.open_transactions(),
         )
 
     def _probe(self, consumer: "Consumer") -> None:
@@ -125,6 +131,16 @@ class Health:
         if now - self._progressed_s > self._limit_s:
             return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""
+
+    def _end_where_topics_differ(self) -> None:
+        found = self._app.transport.watch.current
+        if found is self._topics:
+            return
+        self._topics = found
+        if differences := differing(found, self._settings):
+            log.critical("%s ends: the topics differ: %s", self._agent, "; ".join(differences))
+            self.remove_status()
+            os._exit(DIFFERENT)
 
     def _end(self, why: str) -> None:
         log.critical("%s ends: %s; the offsets of its in-flight batch are not committed", self._agent, why)

@@ -14,6 +14,8 @@ from faust.types import TP
 from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
 from streams.kafka.consumer import Consumer
+from streams.kafka.positions import Positions
+from streams.kafka.topic_watch import TopicWatch
 from streams.ranking import catalogue_replica
 from streams.ranking.shared_state import SharedState
 
@@ -51,7 +53,8 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 
     monkeypatch.setattr(faust_consumer.Consumer, "on_stop", committed)
     consumer = Consumer.__new__(Consumer)
-    consumer._rebalances, consumer._done = [], {TP("feedback.v1", 0): 7}
+    consumer._rebalances, consumer.positions = [], Positions(TopicWatch({}), {})
+    consumer.positions.done[TP("feedback.v1", 0)] = 7
     consumer._client = client = Client(consumer._on_revoke)
     asyncio.run(consumer.on_stop())
     assert client.calls == ["unsubscribe", "poll", "poll", "close"]  # no commit besides the one that Faust asks for
@@ -60,7 +63,8 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 async def test_after_a_long_silence_the_group_is_joined_with_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Client(lambda *_: None), Client(lambda *_: None)
     consumer = Consumer.__new__(Consumer)
-    consumer._rebalances, consumer._done, consumer._topics, consumer._lost_s = [], {}, ["feedback.v1"], None
+    consumer._rebalances, consumer._topics, consumer._lost_s = [], ["feedback.v1"], None
+    consumer.positions = Positions(TopicWatch({}), {})
     consumer._client = old
 
     async def connect() -> None:

@@ -130,7 +130,7 @@ def build_ranker(settings: Settings) -> BatchApp:
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
     encoder = version_of(fusion.version)
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
-    replica = CatalogueReplica(settings, shared)
+    replica = CatalogueReplica(settings, shared, app.transport.watch)
     index = _server_index(app, settings) or ExactIndex(shared.catalogue)
     pipeline = build_feed(FeedContext(shared.catalogue, index, settings, clock=time.perf_counter))
     step = RankStep(

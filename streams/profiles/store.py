@@ -8,7 +8,7 @@ from faust.types import TP
 from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
 from ranker.profile.erasure import coder, is_after_erasure
 from ranker.profile.event_ids import EventIds, Page, decode_page, user_of
-from schemas.messages.erasures import ErasureMarker, decode_marker
+from schemas.messages.erasures import ErasureMarker, decode_marker, encode
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, EVENT_IDS, FEEDBACK, PROFILES
 from streams.kafka.app import BatchApp
@@ -32,6 +32,9 @@ class ErasureMarkers(OwnedState[ErasureMarker]):
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         """Whoever recovers the profiles recovers these first."""
+
+    def _outgoing(self, partition: int) -> Iterable[Outgoing]:
+        return [Outgoing(code.encode(), encode(marker)) for code, marker in self[partition].items()]
 
     def of_person(self, partition: int, user_id: str) -> ErasureMarker | None:
         """A person's marker, or None for who was never erased."""
@@ -108,6 +111,9 @@ class ProfileStore(OwnedState[bytes]):
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
         return value == known or _opens(value)
+
+    def _outgoing(self, partition: int) -> Iterable[Outgoing]:
+        return [Outgoing(user_id.encode(), data) for user_id, data in self[partition].items()]
 
     def _whole(self, data: bytes) -> bytes:
         unpack(data)

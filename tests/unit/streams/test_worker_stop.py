@@ -106,7 +106,7 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
         await asyncio.sleep(60)
 
     monkeypatch.setattr(catalogue_replica, "bounds", no_answer)
-    state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()))
+    state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()), TopicWatch({}))
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
     left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,19 @@ from schemas.agents import Agent
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.load import load, settings_file
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, MAX_RECORD_BYTES, UPLOADS
+from schemas.topics import (
+    ERASED,
+    ERASURES,
+    EVENT_IDS,
+    FEATURES,
+    FEEDBACK,
+    MAX_RECORD_BYTES,
+    PROFILES,
+    RECOMMENDATIONS,
+    TRENDS,
+    UPLOADS,
+    Topic,
+)
 from streams.encoding import agent as encoding_agent
 from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
@@ -33,8 +45,7 @@ from streams.kafka.records import partition_of
 from streams.kafka.transport import Transport
 from streams.profiles import agent as profiles_agent
 from streams.profiles.step import ProfilesStep
-from streams.profiles.store import OwnedPartitions, ProfileStore
-from streams.profiles.trends import OwnedTrends
+from streams.profiles.store import OwnedPartitions
 from streams.ranking import agent as ranking_agent
 from streams.ranking.catalogue_replica import CatalogueReplica
 from streams.ranking.progress import RankedOffsets
@@ -80,7 +91,9 @@ def build_profiles(settings: Settings) -> BatchApp:
     """Feedback to profiles and trends."""
     app = new_app(Agent.PROFILES, settings)
     out = ConfirmedProducer(app)
-    states = OwnedPartitions(ProfileStore(app, settings, out), OwnedTrends(app, settings))
+    states = OwnedPartitions(app, settings, out)
+    source = {FEEDBACK: (FEEDBACK, PROFILES), ERASURES: (ERASURES,)}
+    _follow(app, settings, source, ERASED, EVENT_IDS, TRENDS)
     profiles_agent.declare(app, settings, ProfilesStep(settings, states), out)
     return app
 
@@ -92,6 +105,7 @@ def build_encoder(settings: Settings) -> BatchApp:
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
     out, embedder = ConfirmedProducer(app), VideoEmbedder.of(settings)
     media = PendingMedia(MediaLoader(settings).load)
+    _follow(app, settings, {UPLOADS: (UPLOADS, FEATURES)})
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     versions = OwnedState(app, settings, source, changelog, stored_version, lambda one: one.order, out)
 
@@ -110,10 +124,11 @@ def build_encoder(settings: Settings) -> BatchApp:
 def build_ranker(settings: Settings) -> BatchApp:
     """Changed profiles to slates."""
     app = new_app(Agent.RANKER, settings, at_most=RANKER_POLL)
+    _follow(app, settings, {PROFILES: (PROFILES, RECOMMENDATIONS)}, FEATURES, TRENDS, ERASURES)
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
     encoder = version_of(fusion.version)
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
-    replica = CatalogueReplica(settings, shared)
+    replica = CatalogueReplica(settings, shared, app.transport.watch)
     index = _server_index(app, settings) or ExactIndex(shared.catalogue)
     pipeline = build_feed(FeedContext(shared.catalogue, index, settings, clock=time.perf_counter))
     step = RankStep(
@@ -131,6 +146,17 @@ def build_ranker(settings: Settings) -> BatchApp:
 
 
 BUILDERS = {Agent.PROFILES: build_profiles, Agent.ENCODER: build_encoder, Agent.RANKER: build_ranker}
+
+
+def _follow(app: BatchApp, settings: Settings, depends_on: Mapping[Topic, Sequence[Topic]], *also: Topic) -> None:
+    """Have the worker notice when topics are made again, or get more partitions.
+
+    depends_on  by source topic those whose making again means that it has to be read from its beginning
+    """
+    for source, topics in depends_on.items():
+        app.transport.depends_on[source.full(settings.prefix)] = [one.full(settings.prefix) for one in topics]
+    followed = {*also, *(one for topics in depends_on.values() for one in topics)}
+    app.transport.watch.follow(one.full(settings.prefix) for one in followed)
 
 
 def _server_index(app: BatchApp, settings: Settings) -> "QdrantIndex | None":

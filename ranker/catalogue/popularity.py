@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.profile.fold import FoldedBatch
+from ranker.profile.model import offset_base
 from schemas.messages.trends import Trends
 
 HALF_LIFE_S = 6 * 3600  # a guess
@@ -46,7 +47,8 @@ class TrendCounts:
         self.partition = partition
         self.period = 0
         self.counts: dict[str, Slots] = {}
-        self.applied: dict[int, int] = {}  # input partition → newest offset that is counted
+        self.applied: dict[int, int] = {}  # input partition → newest offset that is counted, plus its base
+        self.topic_ids: list[str] = []  # of the input topic and those of its name before it, newest last
         self.touched: set[str] = set()  # videos counted since somebody cleared it
         self.published_tick = 0  # second of event time of the last record that went out
 
@@ -63,15 +65,20 @@ class TrendCounts:
         self.counts[video_id] = (this, before, ever + 1)
         self.touched.add(video_id)
 
+    @property
+    def base(self) -> int:
+        """What the offsets of the present input topic are counted from."""
+        return offset_base(max(0, len(self.topic_ids) - 1))
+
     def count(self, batch: FoldedBatch) -> None:
         """Count the people of a folded batch who had their first positive event for a video."""
-        counted = self.applied.copy()  # before the batch; what is older was counted before a restart
+        counted, base = self.applied.copy(), self.base  # before the batch; what is older was counted before a restart
         for arrival in batch.first_positives:
-            if arrival.offset > counted.get(arrival.partition, -1):
+            if base + arrival.offset > counted.get(arrival.partition, -1):
                 self.add(arrival.event.video_id, arrival.event.at_ms)
         for partition, offset in batch.reached.items():
-            if offset > counted.get(partition, -1):
-                self.applied[partition] = offset
+            if base + offset > counted.get(partition, -1):
+                self.applied[partition] = base + offset
 
     def roll(self, period: int) -> None:
         """Go on to a later period; an earlier one changes nothing. A far future time clears all trends."""
@@ -105,12 +112,15 @@ class TrendCounts:
             period=self.period,
             counts=dict(sorted(kept)),
             applied=dict(sorted(self.applied.items())),
+            topic_ids=self.topic_ids.copy(),
         )
 
     def restore(self, record: Trends) -> None:
         """Go back to what a record says."""
         self.partition, self.period = record.partition, record.period
         self.counts, self.applied = dict(record.counts), dict(record.applied)
+        if len(record.topic_ids) >= len(self.topic_ids):  # a worker that woke up late may know fewer
+            self.topic_ids = record.topic_ids.copy()
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,12 @@ def fold(state: Profile, event: Feedback, origin: Origin) -> Profile:
 
 
 def _fold(
-    state: Profile, event: Feedback, origin: Origin, id_digest: bytes, rerouted_from: tuple[int, int] | None = None
+    state: Profile,
+    event: Feedback,
+    origin: Origin,
+    id_digest: bytes,
+    rerouted_from: tuple[int, int] | None = None,
+    base: int = 0,
 ) -> tuple[Profile, bool]:
     """The profile after an event, and whether it is the first positive one for its video.
 
@@ -108,10 +113,10 @@ def _fold(
     elif type(event) is Hide:
         hides = upsert_hide(hides, HiddenItem(video_id, at_ms, event.scope or "video"), HIDES)
     applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
-    if origin.offset > applied.get(origin.partition, -1):
-        applied[origin.partition] = origin.offset
+    if base + origin.offset > applied.get(origin.partition, -1):
+        applied[origin.partition] = base + origin.offset
     if rerouted_from is not None:  # a partition that sends events on has a number of its own, below zero
-        applied[~rerouted_from[0]] = rerouted_from[1]
+        applied[~rerouted_from[0]] = base + rerouted_from[1]
     counts[name] = counts.get(name, 0) + 1
     after = Profile(
         state.version + 1,
@@ -154,13 +159,13 @@ def verdict(state: Profile, arrival: Arrival, late_ms: int, paged: Paged = no_pa
     return _verdict(state, arrival, late_ms, _id_digest(arrival.event.event_id), paged)
 
 
-def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes, paged: Paged) -> Verdict:
+def _verdict(state: Profile, arrival: Arrival, late_ms: int, id_digest: bytes, paged: Paged, base: int = 0) -> Verdict:
     applied = state.applied
-    if arrival.offset <= applied.get(arrival.partition, -1):
+    if base + arrival.offset <= applied.get(arrival.partition, -1):
         return "repeat"
     if arrival.rerouted_from is not None:
         partition, offset = arrival.rerouted_from
-        if offset <= applied.get(~partition, -1):
+        if base + offset <= applied.get(~partition, -1):
             return "repeat"
     if id_digest:
         at = state.recent_ids.find(id_digest)
@@ -177,12 +182,15 @@ def fold_batch(
     late_ms: int,
     restarted: Mapping[str, Profile] = NOBODY,
     event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
+    base: int = 0,
 ) -> FoldedBatch:
     """Apply a batch, person by person; what is given stays as it is, and an unknown person starts empty.
 
     A person in `restarted` starts from that profile instead: they come back after an erasure. `event_ids` are the pages
     that are confirmed. A profile is many small objects all over the memory: to open it from its bytes, fold and pack it
     at once is cheaper than to return to it. So `profiles` does best to open one when it is asked, and to keep none.
+
+    base  what the offsets of the present topic are counted from, see `offset_base`
     """
     batch = FoldedBatch({}, [], [], [], {}, 0, {})
     reached, newest_ms = batch.reached, 0
@@ -193,9 +201,9 @@ def fold_batch(
         for arrival in theirs:
             event = arrival.event
             id_digest = _id_digest(event.event_id)
-            found = _verdict(state, arrival, late_ms, id_digest, memory.holds)
+            found = _verdict(state, arrival, late_ms, id_digest, memory.holds, base)
             if found == "new":
-                state, first = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from)
+                state, first = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from, base)
                 if len(state.recent_ids) >= 2 * PAGE_BYTES:
                     state = memory.cut(state)
                 if first:

@@ -11,6 +11,7 @@ from schemas.messages.fields import AtMs, Id, Share, UserId, VideoId
 
 SLATE_LIFE_MS = 30 * 60 * 1000  # expires_at_ms is this after the later of the trigger's time and its profile's record
 SOURCE_OFFSET = "freshet-source-offset"  # header of a slate: offset of the profiles.v1 record that it answers
+SOURCE_TOPIC_ID = "freshet-source-topic-id"  # header: the id of the topic of that offset
 NAMESPACE = UUID("33f208e2-48f1-5424-9e1a-adf8ff447818")  # of recommendation ids; never changes
 
 

@@ -24,6 +24,7 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
     period: Second
     counts: dict[VideoId, tuple[Count, Count, Count]]
     applied: dict[NonNegativeInt, int] = {}  # input partition → offset that is counted
+    topic_ids: list[str] = []  # of feedback.v1 and of each topic of its name that was deleted before it, newest last
 
 
 decode_trends = msgspec.json.Decoder(Trends).decode

@@ -26,6 +26,7 @@ from schemas.messages.feedback import (
 from schemas.messages.recommendations import (
     SLATE_LIFE_MS,
     SOURCE_OFFSET,
+    SOURCE_TOPIC_ID,
     Because,
     Item,
     Recommendation,
@@ -160,5 +161,5 @@ HEADER_EXAMPLES: dict[Topic, dict[str, str]] = {
         "attempts": "1",
         "freshet_version": "0.1.0",
     },
-    topics.RECOMMENDATIONS: {SOURCE_OFFSET: "20417"},
+    topics.RECOMMENDATIONS: {SOURCE_OFFSET: "20417", SOURCE_TOPIC_ID: "TNeFMLCBRpuqTXtBGyYTgw"},
 }

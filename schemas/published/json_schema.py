@@ -46,7 +46,11 @@ HEADERS: dict[Topic, Json] = {
             "type": "string",
             "pattern": "^[0-9]+$",
             "description": "offset in profiles.v1, same partition, of the profile that was ranked",
-        }
+        },
+        recommendations.SOURCE_TOPIC_ID: {
+            "type": "string",
+            "description": "id of that profiles.v1, which is another one after the topic was deleted and made again",
+        },
     },
 }
 A_TEXT: Json = {"type": "string", "minLength": 1}

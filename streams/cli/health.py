@@ -36,12 +36,20 @@ def health(
         for one in found:
             waits = f", waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
             state = "silent" if one.pid in silent else one.state
-            typer.echo(f"{one.agent:<10} {one.pid:>8}  {state}{waits}; {sum(one.lag.values())} records behind")
+            typer.echo(
+                f"{one.agent:<10} {one.pid:>8}  {state}{waits}; {sum(one.lag.values())} records behind{_held(one)}"
+            )
         if not found:
             typer.echo("no worker of this prefix runs on this machine")
     missing = set(names or ()) - {one.agent for one in found}
     unready = [one for one in found if one.state != "ready" or one.pid in silent]
     raise typer.Exit(int(bool(unready or missing) or not found))
+
+
+def _held(status: "Status") -> str:
+    """What open transactions of producers hold back from every reader; it is no lag of the worker's."""
+    places, count = ", ".join(status.open_transactions), sum(status.open_transactions.values())
+    return f"; an open transaction on {places} holds back {count}" if places else ""
 
 
 def _as_json(status: "Status", silent: bool) -> dict[str, object]:

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as kafka
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 from mode import Service
 from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.lost_broker import is_answered
 from streams.kafka.poll import Poll, PollDropped
+from streams.kafka.positions import STATISTICS_INTERVAL_MS
 from streams.kafka.reader import bounds
 from streams.kafka.records import Message, by_partition
 from streams.kafka.rejoin import RejoiningConsumer
@@ -49,9 +50,11 @@ class Consumer(RejoiningConsumer):
         settings = self.transport.options  # type: ignore[attr-defined]
         group = {"group.id": self.app.conf.id, "client.id": self.app.conf.broker_client_id}
         size = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size}
+        asked = {"statistics.interval.ms": STATISTICS_INTERVAL_MS, "stats_cb": self.positions.observer()}
         self._client = kafka.Consumer(
-            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, "on_commit": self._on_commit}
+            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, **asked, "on_commit": self._on_commit}
         )
+        self._watch.start()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
@@ -72,6 +75,8 @@ class Consumer(RejoiningConsumer):
             else:
                 await asyncio.sleep(0)
             if self.flowing:
+                await self.positions.advance(self._client)
+                await self._leave_former_topics()
                 for check in self.transport.between_polls:  # type: ignore[attr-defined]
                     await check()
 
@@ -84,10 +89,12 @@ class Consumer(RejoiningConsumer):
             return False
         refused: list[Message] = []
         records = by_partition(messages, refused)
+        found = {TP(*place): batch for place, batch in records.items()}
+        if await self._is_of_former_topics(found):
+            return False
         unreadable = await pass_over_in_thread(self.transport.settings, self._client, refused)  # type: ignore[attr-defined]
         if records or unreadable:
-            found = {TP(*place): batch for place, batch in records.items()}
-            await self._hand_over(Poll(found, self.suspend_flow, self._done.update, unreadable))
+            await self._hand_over(Poll(found, self.suspend_flow, self.positions.done.update, unreadable))
         return bool(records or unreadable)
 
     @property
@@ -107,7 +114,7 @@ class Consumer(RejoiningConsumer):
         if client is not self._client:
             return
         try:
-            if offsets := [_topic_partition(tp, self._done.pop(tp)) for tp in _tps(partitions) if tp in self._done]:
+            if offsets := self.positions.commit(self.positions.drop(_tps(partitions))):
                 client.commit(offsets=offsets, asynchronous=False)
         except kafka.KafkaException as error:
             log.warning("offsets were not committed, so their records are redelivered: %s", error.args[0].str())
@@ -120,8 +127,7 @@ class Consumer(RejoiningConsumer):
         log.warning("the group reassigned %d partitions: this worker was silent too long", len(partitions))
         self._lost_s = time.monotonic()
         self._await_assignment()
-        for tp in _tps(partitions):
-            self._done.pop(tp, None)
+        self.positions.drop(_tps(partitions))
         self._rebalances.append(("revoked", _tps(partitions)))
 
     def _on_commit(self, error: kafka.KafkaError | None, partitions: Partitions) -> None:
@@ -143,6 +149,7 @@ class Consumer(RejoiningConsumer):
                     self.app.on_rebalance_start()
                 self._assigned = tps
                 self.stop_flow()  # until Faust's recovery resumes it
+                await self._begin(tps)
                 self.app.consumer_generation_id += 1
                 await self.on_partitions_assigned(tps, self._generation)
 
@@ -155,35 +162,21 @@ class Consumer(RejoiningConsumer):
         self._client.resume([_topic_partition(tp) for tp in self._assigned])
 
     async def _hand_over(self, poll: Poll) -> None:
-        tp, offset = min(poll.next_offsets().items())
         self._in_flight = poll
-        await self.callback(self._as_message(poll, tp, offset - 1))
+        await self.callback(poll.as_message(self._generation))
         await poll.returned.wait()
         self._in_flight = None
         if poll.finished:
             self.polls += 1
-        elif self.flow_active and not self.app.should_stop:
+            self.positions.read.update(poll.next_offsets())
+            return
+        self.positions.distrust()
+        if self.flow_active and not self.app.should_stop:
+            tp = min(poll.next_offsets())
             raise PollDropped(
                 f"the agent dropped a poll of {len(poll)} records from {tp.topic}[{tp.partition}]; "
                 "its offsets are not committed, so it is redelivered after a restart"
             )
-
-    def _as_message(self, poll: Poll, tp: TP, offset: int) -> ConsumerMessage:
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            offset,
-            time.time(),  # of the fetch: records have theirs
-            0,
-            [],
-            None,
-            poll,  # type: ignore[arg-type]  # Faust hands on what its Schema makes of it
-            None,
-            0,
-            0,
-            tp,
-            generation_id=self._generation,
-        )
 
     def ack(self, message: Any) -> bool:  # a ConsumerMessage whose value is a Poll, of which Faust knows nothing
         """Faust gives an event back: done if its poll is, dropped otherwise."""
@@ -199,13 +192,13 @@ class Consumer(RejoiningConsumer):
             self._in_flight.returned.set()
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # topic names, partitions, or both
-        return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
+        return (tp for tp in list(self.positions.done) if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        return self._done.get(tp)
+        return self.positions.done.get(tp)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        partitions = [_topic_partition(tp, offset) for tp, offset in offsets.items()]
+        partitions = self.positions.commit(offsets)
         if not self.app.should_stop:
             self._client.commit(offsets=partitions, asynchronous=True)  # the result comes to _on_commit
             return True
@@ -220,7 +213,7 @@ class Consumer(RejoiningConsumer):
     async def on_stop(self) -> None:
         """Commit, then leave the group so that its others need not wait for the session's end."""
         await super().on_stop()
-        self._done.clear()  # committed, or to be redelivered
+        self.positions.done.clear()  # committed, or to be redelivered
         await self._give_back()
         await self._end_questions()
         try:
@@ -240,11 +233,6 @@ class Consumer(RejoiningConsumer):
         """The partitions that this worker owns."""
         return self._assigned
 
-    def highwater(self, tp: TP) -> int:
-        """The offset after the last record of a partition, as of the last fetch; -1001 where it is not known."""
-        _, end = self._client.get_watermark_offsets(_topic_partition(tp), cached=True)
-        return int(end)
-
     @property
     def joined(self) -> bool:
         """Whether the group has assigned this worker its partitions, be it an empty set."""
@@ -261,11 +249,6 @@ class Consumer(RejoiningConsumer):
         poll = self._in_flight
         return 0 if poll is None else len(poll)
 
-    def lag(self) -> dict[str, int]:
-        """Records between what is done and the partition's end as of the last fetch, by topic[partition]."""
-        done = self._done.copy()
-        return {f"{tp.topic}[{tp.partition}]": max(0, self.highwater(tp) - done[tp]) for tp in sorted(done)}
-
     async def end_of(self, topic: str, partition: int) -> int:
         """The offset after the last record of any partition, asked from the broker."""
         _, end = await bounds(self._client, topic, partition)
@@ -280,5 +263,5 @@ def _tps(partitions: Partitions) -> set[TP]:
     return {TP(one.topic, one.partition) for one in partitions}
 
 
-def _topic_partition(tp: TP, offset: int = kafka.OFFSET_INVALID) -> kafka.TopicPartition:
-    return kafka.TopicPartition(tp.topic, tp.partition, offset)
+def _topic_partition(tp: TP) -> kafka.TopicPartition:
+    return kafka.TopicPartition(tp.topic, tp.partition)

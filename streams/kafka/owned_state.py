@@ -6,7 +6,7 @@ whole batches (confirmed_producer.py) and recovery reads them in whole batches, 
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from faust.types import TP
@@ -56,6 +56,7 @@ class OwnedState(Generic[V]):
         self._values: dict[int, dict[str, V]] = {}
         on_revoked(app, self._on_revoked)
         on_assigned(app, self._on_assigned)
+        app.transport.on_made_again.append(self._on_made_again)
 
     def __getitem__(self, partition: int) -> dict[str, V]:
         """Values of one owned partition by key."""
@@ -73,6 +74,18 @@ class OwnedState(Generic[V]):
     async def _on_assigned(self, assigned: set[TP]) -> None:
         # A recovery that a rebalance overtakes still ends, so nothing that is there is taken for granted.
         await self.recover({tp.partition for tp in assigned if tp.topic == self._source})
+
+    async def _on_made_again(self, topics: Sequence[str]) -> None:
+        """The changelog was deleted and made again: what it held is here still, and is published again."""
+        if self.changelog not in topics:
+            return
+        for partition in self._values:
+            self._out.put(self.changelog, partition, self._outgoing(partition))
+        await self._out.confirmed()
+
+    def _outgoing(self, partition: int) -> Iterable[Outgoing]:
+        """All that is held of a partition, as records; nothing where only a part of each value is kept."""
+        return ()
 
     async def recover(self, partitions: set[int]) -> None:
         """Read the newest value of every key of these partitions."""

@@ -1,11 +1,12 @@
 """What an agent receives: one Faust event is one poll of Kafka, all that one fetch brought (consumer.py)."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.serializers.schemas import Schema
-from faust.types import TP, AppT, Message
+from faust.types import TP, AppT, ConsumerMessage, Message
 
 from streams.kafka.records import Record
 from streams.kafka.unreadable import UnreadableBatch
@@ -56,6 +57,13 @@ class Poll:
             tp = TP(one.topic, one.partition)
             found[tp] = max(found.get(tp, 0), one.last + 1)
         return found
+
+    def as_message(self, generation: int) -> ConsumerMessage:
+        """The event that Faust hands to the agent: the last record of the first partition stands for all."""
+        tp, offset = min(self.next_offsets().items())
+        value: Any = self  # Faust hands on what its Schema makes of it
+        at_s = time.time()  # of the fetch: records have theirs
+        return ConsumerMessage(*tp, offset - 1, at_s, 0, [], None, value, None, 0, 0, tp, generation_id=generation)
 
     def done(self, offsets: dict[TP, int] | None = None) -> None:
         """The broker has confirmed all that this poll caused: its offsets may be committed, or those that are given."""

@@ -12,14 +12,14 @@ from faust.types import TP
 from mode import Service
 
 from streams.kafka.lost_broker import PROBE_TIMEOUT_S, BrokerWatch, close_later
-from streams.kafka.tableless import TablelessConsumer
+from streams.kafka.repositioning import RepositioningConsumer
 
 log = logging.getLogger("freshet.consumer")
 
 REJOIN_S = 15.0  # after a silence the group is joined with another client; a rejoin takes 4 s
 
 
-class RejoiningConsumer(TablelessConsumer):
+class RejoiningConsumer(RepositioningConsumer):
     """A consumer whose client is replaced where it would never come back by itself."""
 
     _is_broker_lost = False
@@ -32,7 +32,6 @@ class RejoiningConsumer(TablelessConsumer):
         self._topics: list[str] = []
         self._assigned: set[TP] = set()
         self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
-        self._done: dict[TP, int] = {}  # the offset after everything that is done
         self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
         self._waiting_s = time.monotonic()
         self._asking = asyncio.Lock()
@@ -85,7 +84,7 @@ class RejoiningConsumer(TablelessConsumer):
         self._await_assignment()
         if self._assigned:
             self._rebalances.append(("revoked", set(self._assigned)))
-            self._done.clear()
+            self.positions.drop(self._assigned)
         await self.on_start()
         await self.subscribe(self._topics)
         old.unsubscribe()  # so that the group does not wait for it

@@ -16,4 +16,5 @@ class TablelessConsumer(faust_consumer.Consumer):
 
     _getmany = _seek = seek_wait = seek_to_committed = position = create_topic = _unused
     earliest_offsets = highwaters = key_partition = _new_topicpartition = topic_partitions = _unused  # type: ignore[assignment]
+    highwater = _unused  # type: ignore[assignment]
     _to_message = _unused  # type: ignore[assignment]

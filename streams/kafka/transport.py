@@ -1,6 +1,6 @@
 """Our consumer and producer as a Faust transport."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import confluent_kafka as kafka
 from faust.transport import base
@@ -11,6 +11,7 @@ from schemas.settings.model import Settings
 from streams.kafka.consumer import Consumer as OurConsumer
 from streams.kafka.producer import Producer as OurProducer
 from streams.kafka.security import librdkafka_options
+from streams.kafka.topic_watch import TopicWatch
 from streams.kafka.waits import Waits
 
 
@@ -28,3 +29,6 @@ class Transport(base.Transport):
         self.options = librdkafka_options(settings)
         self.waits = Waits()
         self.between_polls: list[Callable[[], Awaitable[None]]] = []
+        self.watch = TopicWatch(self.options)
+        self.depends_on: dict[str, Sequence[str]] = {}  # see positions.py
+        self.on_made_again: list[Callable[[Sequence[str]], Awaitable[None]]] = []  # before partitions are given back

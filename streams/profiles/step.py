@@ -120,7 +120,7 @@ class ProfilesStep:
         state = self._states[partition]
         validated = read_feedback(records, partitions)
         kept, erased, restarted = self._split(state, validated.arrivals)
-        batch = fold_batch(state.profiles, kept, self._late_ms, restarted, state.event_ids)
+        batch = fold_batch(state.profiles, kept, self._late_ms, restarted, state.event_ids, state.trends.base)
         state.profiles.packed.update(batch.changed)
         state.trends.count(batch)
         outcome.dead_letters += validated.dead_letters

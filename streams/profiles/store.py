@@ -8,12 +8,14 @@ from faust.types import TP
 from ranker.profile.codec import ProfileError, looks_like_ours, order_of, unpack, version_of
 from ranker.profile.erasure import coder, is_after_erasure
 from ranker.profile.event_ids import EventIds, Page, decode_page, user_of
-from schemas.messages.erasures import ErasureMarker, decode_marker
+from schemas.messages.erasures import ErasureMarker, decode_marker, encode
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, EVENT_IDS, FEEDBACK, PROFILES
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
+from streams.kafka.rebalance import on_assigned
+from streams.profiles.feedback_topic import cut_back, topic_ids, unnamed_topics
 from streams.profiles.state import PackedProfiles, PartitionState, recovered_event_ids, version_or_zero
 from streams.profiles.trends import OwnedTrends
 
@@ -30,6 +32,9 @@ class ErasureMarkers(OwnedState[ErasureMarker]):
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         """Whoever recovers the profiles recovers these first."""
+
+    def _outgoing(self, partition: int) -> Iterable[Outgoing]:
+        return [Outgoing(code.encode(), encode(marker)) for code, marker in self[partition].items()]
 
     def of_person(self, partition: int, user_id: str) -> ErasureMarker | None:
         """A person's marker, or None for who was never erased."""
@@ -100,9 +105,15 @@ class ProfileStore(OwnedState[bytes]):
         self.markers = ErasureMarkers(app, settings, out)
         self.event_ids = OwnedEventIds(app, settings, out, self.markers)
 
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        """Whoever owns the partitions recovers these, and what goes with them, in order."""
+
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
         return value == known or _opens(value)
+
+    def _outgoing(self, partition: int) -> Iterable[Outgoing]:
+        return [Outgoing(user_id.encode(), data) for user_id, data in self[partition].items()]
 
     def _whole(self, data: bytes) -> bytes:
         unpack(data)
@@ -124,6 +135,14 @@ class ProfileStore(OwnedState[bytes]):
         gone = (user_id for user_id in wanted if user_id not in self[partition])
         await self._write_tombstones(partition, [one for one in gone if self.markers.of_person(partition, one)])
 
+    async def cut_back(self, partition: int, end: int) -> None:
+        """Let go of applied offsets that the partition's log no longer reaches, so that what follows there counts."""
+        changed = cut_back(self[partition], partition, end)
+        log.warning("partition %d of feedback was cut at %d: %d profiles were beyond", partition, end, len(changed))
+        self[partition].update(changed)
+        self._out.put(self.changelog, partition, [Outgoing(key.encode(), data) for key, data in changed.items()])
+        await self._out.confirmed()
+
     async def _write_tombstones(self, partition: int, people: Iterable[str]) -> None:
         """Write the tombstones again of erased people of whom a worker that was cut off wrote late."""
         if not (people := sorted(people)):
@@ -138,8 +157,32 @@ class ProfileStore(OwnedState[bytes]):
 class OwnedPartitions(Mapping[int, PartitionState]):
     """The state of each owned partition as the step takes it, put together from where it is kept."""
 
-    def __init__(self, profiles: ProfileStore, trends: OwnedTrends) -> None:
-        self._profiles, self._trends = profiles, trends
+    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
+        self._profiles, self._trends = ProfileStore(app, settings, out), OwnedTrends(app, settings, out)
+        self._app, self._feedback = app, FEEDBACK.full(settings.prefix)
+        on_assigned(app, self._on_assigned)
+
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        owned = {tp.partition for tp in assigned if tp.topic == self._feedback}
+        await self._profiles.recover(owned)
+        await self._trends.recover(owned)
+        for partition in sorted(owned):
+            await self._name_topic(partition)
+            if (end := self._app.consumer.positions.cut.get(TP(self._feedback, partition))) is not None:
+                await self._profiles.cut_back(partition, self._trends[partition].base + end)
+
+    async def _name_topic(self, partition: int) -> None:
+        """See to it that the topic of the offsets that come now is known, before a profile holds one of them."""
+        counts, packed = self._trends[partition], self._profiles[partition]
+        known, named = counts.topic_ids, self._app.consumer.positions.topics.get(self._feedback)
+        if not known and packed:
+            end = await self._app.consumer.end_of(self._feedback, partition)
+            known = unnamed_topics(packed, partition, end)
+        counts.topic_ids = topic_ids(known, named.id if named else "")
+        if counts.topic_ids != known:
+            if known:
+                log.warning("%s[%d] is another topic than before: its offsets begin again", self._feedback, partition)
+            await self._trends.publish(partition)
 
     def __getitem__(self, partition: int) -> PartitionState:
         packed, markers = self._profiles[partition], self._profiles.markers[partition]

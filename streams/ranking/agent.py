@@ -41,7 +41,7 @@ def declare(
                 await dead.put(outcome.dead_letters, read=len(records))
                 if app.should_stop:
                     break  # the rest of a long poll is redelivered
-                await put(out, step.sends(outcome.answers))
+                await put(out, step.sends(outcome.answers, ranked.topic_id))
                 await out.sent()  # the broker takes these while the next are ranked
             else:
                 await out.confirmed()

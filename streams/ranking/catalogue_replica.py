@@ -13,6 +13,7 @@ from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
+from streams.kafka.topic_watch import TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
 
@@ -32,8 +33,8 @@ class CatalogueReplica:
     `ready` is set once it has caught up with the topics' ends and knows a video: before, no slate can be made.
     """
 
-    def __init__(self, settings: Settings, shared: SharedState) -> None:
-        self.shared = shared
+    def __init__(self, settings: Settings, shared: SharedState, watch: TopicWatch) -> None:
+        self.shared, self._watch = shared, watch
         self.ready = asyncio.Event()
         self._settings = settings
         names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
@@ -80,9 +81,14 @@ class CatalogueReplica:
         """
         self._ends.clear()
         consumer.assign(places)
+        read = self._watch.current  # what the topics were; the first answer may be still to come
         if not self._caught_up and not await self._catch_up(consumer, {(p.topic, p.partition) for p in places}):
             return _later_ones(places, consumer)
         while True:
+            if again := made_again(read, self._watch.current):
+                log.warning("deleted and made again: %s; the catalogue's topics are read from their beginning", again)
+                return [TopicPartition(place.topic, place.partition, 0) for place in places]
+            read = read or self._watch.current
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 await self._take(consumer, messages)
                 self._mark_ready()

@@ -39,6 +39,8 @@ class RankedOffsets:
         self._source = PROFILES.full(settings.prefix)
         self._topic = RECOMMENDATIONS.full(settings.prefix)
         self._upto: dict[int, int] = {}
+        self._app = app
+        self.topic_id = ""  # of the profiles changelog, whose offsets these are
         on_assigned(app, self._on_assigned)
 
     def covers(self, record: Record) -> bool:
@@ -47,18 +49,22 @@ class RankedOffsets:
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         owned = sorted(tp.partition for tp in assigned if tp.topic == self._source)
-        self._upto = {}
+        self._upto, source = {}, self._app.consumer.positions.topics.get(self._source)
+        self.topic_id = source.id if source else ""
         log.info("answering %d partitions of %s", len(owned), self._source)
         tails: dict[int, list[Record]] = {partition: [] for partition in owned}
         async for batch in read_to_end(self._settings, self._topic, owned, back=BACK):
             for record in batch:
                 tails[record.partition].append(record)
-                self._upto[record.partition] = max(source_offset_of(record), self._upto.get(record.partition, -1))
+                answered = source_offset_of(record, self.topic_id)
+                self._upto[record.partition] = max(answered, self._upto.get(record.partition, -1))
         self._out.expect_single_writer(self._topic, await end_offsets(self._settings, self._topic, owned), self._repair)
         ends = await end_offsets(self._settings, self._source, owned)
         for partition, offset in list(self._upto.items()):
             if offset >= ends[partition]:
-                log.warning("%s[%d] was made anew: everything in it is answered again", self._source, partition)
+                log.warning(
+                    "%s[%d] ends before what is answered: everything in it is answered again", self._source, partition
+                )
                 del self._upto[partition]
         for partition, tail in tails.items():
             await self._put_newest_last(partition, tail)

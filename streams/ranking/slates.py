@@ -7,8 +7,15 @@ from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.types import Slate
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
-from schemas.messages.recommendations import SLATE_LIFE_MS, SOURCE_OFFSET, Recommendation, Trigger, recommendation_id
-from streams.kafka.records import Record
+from schemas.messages.recommendations import (
+    SLATE_LIFE_MS,
+    SOURCE_OFFSET,
+    SOURCE_TOPIC_ID,
+    Recommendation,
+    Trigger,
+    recommendation_id,
+)
+from streams.kafka.records import Headers, Record
 
 SCHEMA_VERSION = "1.0"
 
@@ -21,15 +28,18 @@ class Times(NamedTuple):
     profile_ms: int = 0
 
 
-def source_header(record: Record) -> tuple[str, bytes]:
-    """The header that a slate carries: the offset of the profile that it answers."""
-    return SOURCE_OFFSET, str(record.offset).encode()
+def source_headers(record: Record, topic_id: str = "") -> Headers:
+    """What a slate carries: the offset of the profile that it answers, and the id of its topic where it is known."""
+    offset = SOURCE_OFFSET, str(record.offset).encode()
+    return [offset, (SOURCE_TOPIC_ID, topic_id.encode())] if topic_id else [offset]
 
 
-def source_offset_of(slate: Record) -> int:
-    """Offset of the profile that a slate answers; -1 for a record that no ranking agent wrote."""
-    value = dict(slate.headers).get(SOURCE_OFFSET) or b""
-    return int(value) if value.isdigit() else -1
+def source_offset_of(slate: Record, topic_id: str = "") -> int:
+    """Offset of the profile that a slate answers; -1 where no ranking agent wrote it, or it answers another topic."""
+    headers = dict(slate.headers)
+    value, source = headers.get(SOURCE_OFFSET) or b"", headers.get(SOURCE_TOPIC_ID) or b""
+    is_other = source and topic_id and source != topic_id.encode()
+    return int(value) if value.isdigit() and not is_other else -1
 
 
 def models_of(pipeline: Pipeline, encoder: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record
 from streams.kafka.sends import Send
 from streams.ranking.shared_state import SharedState
-from streams.ranking.slates import Times, recommendation, source_header
+from streams.ranking.slates import Times, recommendation, source_headers
 
 RANK_BATCH_SIZE = 64  # profiles that are ranked together; other tasks run between two batches
 
@@ -122,11 +122,14 @@ class RankStep:
             if profile is None or slate is not None:
                 yield Answer(record, slate)
 
-    def sends(self, answers: Iterable[Answer]) -> list[Send]:
-        """Answers as records on their profiles' partitions; a null slate says that the person was erased."""
+    def sends(self, answers: Iterable[Answer], topic_id: str = "") -> list[Send]:
+        """Answers as records on their profiles' partitions; a null slate says that the person was erased.
+
+        topic_id  of the profiles' topic: what is answered by its offsets is not by those of one that was made again
+        """
         by_partition: dict[int, list[Outgoing]] = {}
         for answer in answers:
-            by_partition.setdefault(answer.record.partition, []).append(_outgoing(answer))
+            by_partition.setdefault(answer.record.partition, []).append(_outgoing(answer, topic_id))
         return [Send(self._topic, partition, slates) for partition, slates in by_partition.items()]
 
     def _query(self, record: Record, profile: Profile) -> Query:
@@ -163,6 +166,6 @@ def by_turns(partitions: Iterable[Sequence[T]]) -> list[T]:
     return [record for turn in zip_longest(*partitions) for record in turn if record is not None]
 
 
-def _outgoing(answer: Answer) -> Outgoing:
+def _outgoing(answer: Answer, topic_id: str) -> Outgoing:
     value = None if answer.slate is None else recommendations.encode(answer.slate)
-    return Outgoing(answer.record.key, value, [source_header(answer.record)])
+    return Outgoing(answer.record.key, value, source_headers(answer.record, topic_id))

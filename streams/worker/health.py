@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.settings.model import Settings
 from streams.worker.memory import give_back
+from streams.worker.partition_counts import differing
 from streams.worker.process_identity import ProcessIdentity, identity_of, is_alive
 
 if TYPE_CHECKING:  # `freshet health` reads files, and need not wait for Faust
@@ -34,6 +35,7 @@ UNASSIGNED = (
     "not even an empty share; either the group's coordinator answers no JoinGroup (after an unclean restart of the"
     " broker: restart it once more), or another worker of the group is still in a long batch (then it passes by itself)"
 )
+DIFFERENT = 1  # exit status of a worker whose topics got other partitions, as at its start
 STUCK = 3  # exit status of a worker that made no progress
 
 ASSIGNMENT_WAIT_S = 15.0  # a group says within so long what is assigned; a killed worker holds it for its session
@@ -49,10 +51,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     at_ms: int
     waits_for: list[str] = []
-    lag: dict[str, int] = {}  # records between what is done and the partition's end, by topic[partition]
+    lag: dict[str, int] = {}  # records that may be read and are not done, by topic[partition]
     in_flight: int = 0  # records of the in-flight batch
     started: int = 0  # of the process: clock ticks since boot; with the next, what tells it from a later one
     boot: str = ""  # id of that boot
+    open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
 
 
 class Health:
@@ -60,7 +63,8 @@ class Health:
 
     def __init__(self, app: "BatchApp", agent: str, settings: Settings) -> None:
         self._app, self._agent = app, agent
-        self._limit_s = settings.stuck_s
+        self._settings, self._limit_s = settings, settings.stuck_s
+        self._topics: object = None  # those that were looked at last
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
         self._identity = identity_of(os.getpid()) or ProcessIdentity(os.getpid())
         self._progressed_s = self._flowed_s = self._assigned_s = self._trimmed_s = time.monotonic()
@@ -89,6 +93,7 @@ class Health:
             if consumer is None or not consumer.started:
                 continue
             self._trim()
+            self._end_where_topics_differ()
             try:
                 self._write(self._status())
                 stuck = self._why_stuck()
@@ -119,6 +124,7 @@ class Health:
             in_flight=consumer.in_flight,
             started=self._identity.started,
             boot=self._identity.boot,
+            open_transactions=consumer.positions.open_transactions(),
         )
 
     def _report_unassigned(self, unassigned: bool) -> None:
@@ -161,6 +167,16 @@ class Health:
         if now - self._progressed_s > self._limit_s:
             return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""
+
+    def _end_where_topics_differ(self) -> None:
+        found = self._app.transport.watch.current
+        if found is self._topics:
+            return
+        self._topics = found
+        if differences := differing(found, self._settings):
+            log.critical("%s ends: the topics differ: %s", self._agent, "; ".join(differences))
+            self.remove_status()
+            os._exit(DIFFERENT)
 
     def _end(self, why: str) -> None:
         log.critical("%s ends: %s; the offsets of its in-flight batch are not committed", self._agent, why)

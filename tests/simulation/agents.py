@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from encoders.base import Content
 from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.popularity import TrendCounts
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.event_ids import Page, decode_page
-from schemas.messages import recommendations, videos
+from schemas.messages import recommendations, trends, videos
 from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
@@ -22,8 +23,9 @@ from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record, partition_of
+from streams.profiles.feedback_topic import topic_ids
 from streams.profiles.state import PartitionState, empty_partition, recovered_event_ids
-from streams.profiles.step import ProfilesStep
+from streams.profiles.step import TRENDS_LIMIT, ProfilesStep
 from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import source_offset_of
@@ -72,8 +74,20 @@ class ProfilesWorker(Worker):
                 states[part.partition].trends.restore(part)
         for partition in owned:
             yield from self._recover_event_ids(partition, states[partition])
+            yield from self._name_topic(partition, states[partition].trends)
         self.step = ProfilesStep(SETTINGS, states)
         yield "recovered"
+
+    def _name_topic(self, partition: int, counts: TrendCounts) -> Iterator[str]:
+        """Write down of which topic the offsets are that come now, before a profile holds one of them."""
+        known = counts.topic_ids
+        if self.flaw == Flaw.NO_TOPIC_IDS:
+            return
+        counts.topic_ids = topic_ids(known, f"{FEEDBACK.name} {self.made}")
+        if counts.topic_ids != known:
+            record = counts.record(self.broker.now_ms // 1000, TRENDS_LIMIT)
+            self.out.put_by_key(TRENDS.name, [Outgoing(str(partition).encode(), trends.encode(record))])
+            yield from self.out.confirmed()
 
     def _recover_event_ids(self, partition: int, state: PartitionState) -> Iterator[str]:
         pages: dict[str, Page] = {}

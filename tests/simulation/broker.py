@@ -23,6 +23,7 @@ class Broker:
         self.now_ms = NOON
         self.logs: dict[Place, list[Record]] = defaultdict(list)
         self.ends: dict[Place, int] = defaultdict(int)
+        self.made: dict[str, int] = defaultdict(int)  # by topic, how often it was deleted and made again
         self.watchers: dict[str, Callable[[Record], None]] = {}  # by topic; they see each record as it is written
 
     def append(self, topic: str, partition: int, out: Outgoing) -> int:
@@ -48,6 +49,12 @@ class Broker:
         """All records of a topic, partition after partition."""
         return [record for partition in range(self.partitions) for record in self.logs[topic, partition]]
 
+    def make_again(self, topic: str) -> None:
+        """Delete a topic with all that it holds, and make one of the same name."""
+        for partition in range(self.partitions):
+            self.logs[topic, partition], self.ends[topic, partition] = [], 0
+        self.made[topic] += 1
+
     def compact(self, topic: str) -> None:
         """Keep of each key the last of those records that are old enough, whatever it says."""
         for partition in range(self.partitions):
@@ -71,6 +78,7 @@ class Group:
         self.members: list[str] = []
         self.owners: dict[int, str] = {}
         self.committed: dict[int, int] = {}
+        self._made: dict[int, int] = {}  # by partition: which topic of the name the committed offset is of
         self.on_commit: Callable[[dict[int, int]], None] | None = None
         self._broker = broker
         self._waiting: set[str] = set()
@@ -125,12 +133,18 @@ class Group:
         """Partitions of a member."""
         return [partition for partition, owner in sorted(self.owners.items()) if owner == member]
 
-    def commit(self, member: str, generation: int, offsets: dict[int, int]) -> bool:
-        """Commit next offsets; a member of an older generation is refused."""
+    def position(self, partition: int) -> int:
+        """The committed offset, 0 where it is of a topic that was deleted."""
+        is_present = self._made.get(partition) == self._broker.made[self.source]
+        return self.committed.get(partition, 0) if is_present else 0
+
+    def commit(self, member: str, generation: int, offsets: dict[int, int], made: int) -> bool:
+        """Commit next offsets of a topic; a member of an older generation is refused."""
         if generation != self.generation or member not in self.members:
             return False
         self.committed.update(offsets)
-        if self.on_commit is not None:
+        self._made.update(dict.fromkeys(offsets, made))
+        if self.on_commit is not None and made == self._broker.made[self.source]:
             self.on_commit(offsets)
         return True
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ranker.profile.event_ids import EventIds
 from ranker.profile.fold import Arrival
-from ranker.profile.model import Profile
+from ranker.profile.model import Profile, offset_base
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
 from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
@@ -87,6 +87,7 @@ class Truth:
         self._known_ms: dict[str, int] = {}  # when that happened: not after the broker had it
         self._profiles: dict[tuple[str, bytes], int] = {}  # every profile that may ever be written: its version
         self.folds, self.changes = Steps(coalesced=False), Steps(coalesced=True)
+        self._made = 0  # how often feedback was made again
         self._triggers: dict[tuple[str, int], int] = {}
         self.written: dict[str, int] = {}  # highest version of each person on the changelog
         self.held: dict[str, int] = {}  # highest version of each person's slates
@@ -98,6 +99,11 @@ class Truth:
     def say(self, promise: str, seen: str) -> None:
         """Note down a breach."""
         self.breaches.append(Breach(promise, seen))
+
+    def feedback_made_again(self) -> None:
+        """All of it was taken in; what comes now has the same offsets once more."""
+        self._made += 1
+        self.folds = Steps(coalesced=False)
 
     def folded(self, offsets: dict[int, int]) -> None:
         """The profiles agent commits: what it passes by must be on the changelog."""
@@ -125,8 +131,10 @@ class Truth:
         event = arrival.event
         user = event.user_id
         self.sent.add(event.session_id or "")
-        counted = self.counts.setdefault(user, Count()).take(event.event_id or origin or f"at {spot}", event.at_ms)
-        found = fold_all(self.users, [arrival], LATE_MS, self.event_ids)
+        counted = self.counts.setdefault(user, Count()).take(
+            event.event_id or f"{self._made} {origin or spot}", event.at_ms
+        )
+        found = fold_all(self.users, [arrival], LATE_MS, self.event_ids, offset_base(self._made))
         if bool(found.applied) != counted:
             self.say("DOUBLE" if found.applied else "LOST", f"the fold takes {event} otherwise than it is counted")
         self.users |= found.changed

@@ -22,6 +22,7 @@ class Flaw(StrEnum):
     NO_RECENT_IDS = "forgets which event ids a recovered profile has taken in"
     NO_PAGES = "forgets the event ids that the profiles no longer hold"
     PAGES_AHEAD = "counts event ids whose profile was never written"
+    NO_TOPIC_IDS = "does not look which topic of a name its applied offsets are of"
     NO_ORIGIN = "does not look where a rerouted event was first read"
     LEAVES_OVERWRITTEN = "leaves standing what a worker that woke up late wrote over newer values"
     TRUSTS_TAIL = "takes slates over without putting on top again what a worker that woke up late has covered"
@@ -107,6 +108,7 @@ class Worker:
         self.name, self.broker, self.group, self.rng, self.flaw = name, broker, group, rng, flaw
         self.out = Sends(broker, rng)
         self.stopping = False
+        self.made = 0  # which topic of its source's name it reads
 
     def put(self, sends: Iterable[Send]) -> None:
         """Add what a step wants to have sent."""
@@ -135,6 +137,7 @@ class Worker:
             while not self.group.settled(self.name):
                 yield "joining"
             generation, owned = self.group.generation, self.group.owned(self.name)
+            self.made = self.broker.made[self.group.source]
             self.out = Sends(self.broker, self.rng)
             position = self._positions(owned)  # before the state: what is recovered then reaches at least as far
             yield from self.recover(owned)
@@ -148,7 +151,7 @@ class Worker:
 
     def _positions(self, owned: list[int]) -> dict[int, int]:
         """Where to go on; a fetch from before the seek may still be handed out, so some records come twice."""
-        return {p: max(0, self.group.committed.get(p, 0) - self.rng.choice((0, 0, 1, 7))) for p in owned}
+        return {p: max(0, self.group.position(p) - self.rng.choice((0, 0, 1, 7))) for p in owned}
 
     def _serve(self, generation: int, position: dict[int, int]) -> Iterator[str]:
         done: dict[int, int] = {}
@@ -156,24 +159,26 @@ class Worker:
             yield from self._put_again(self.out.foreign())
             poll = self._fetch(position)
             if not poll:
-                self.group.commit(self.name, generation, done)
+                self.group.commit(self.name, generation, done, self.made)
                 yield "idle"
                 continue
             yield "read"
             behind = {partition: records[-1].offset + 1 for partition, records in poll.items()}
             if self.flaw == Flaw.COMMITS_EARLY:
-                self.group.commit(self.name, generation, behind)
+                self.group.commit(self.name, generation, behind, self.made)
             yield from self.handle(poll)
             yield "confirmed"
             position |= behind
             done |= behind
             if self.rng.random() < 0.6:
-                self.group.commit(self.name, generation, done)
+                self.group.commit(self.name, generation, done, self.made)
                 yield "committed"
-        self.group.commit(self.name, generation, done)  # what is done when partitions are taken away
+        self.group.commit(self.name, generation, done, self.made)  # what is done when partitions are taken away
 
     def _holds(self, generation: int) -> bool:
         """Whether it still believes in its partitions: one that was frozen may handle one more poll before it knows."""
+        if self.made != self.broker.made[self.group.source]:
+            return False  # the topic was made again
         return self.group.has(self.name, generation) or self.rng.random() < 0.4
 
     def _fetch(self, position: dict[int, int]) -> dict[int, list[Record]]:

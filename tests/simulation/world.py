@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ranker.profile import event_ids, fold
-from schemas.topics import EVENT_IDS, FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
+from schemas.topics import EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS
 from tests.simulation.agents import AGENTS, SOURCES
 from tests.simulation.broker import LAG_MS, SESSION_MS, Broker, Group
 from tests.simulation.check import check
@@ -16,7 +16,7 @@ from tests.simulation.truth import Breach, Truth
 from tests.simulation.worker import Flaw, Worker
 
 COMPACTED = (PROFILES.name, EVENT_IDS.name, FEATURES.name, RECOMMENDATIONS.name, TRENDS.name)
-FAULTS = ("kill", "kill", "kill", "freeze", "freeze", "freeze", "freeze", "stop", "start", "night")
+FAULTS = ("kill", "kill", "kill", "freeze", "freeze", "freeze", "freeze", "stop", "start", "night", "made again")
 IDLE = ("idle", "joining")  # steps at which a fault shows little
 MOST_TURNS = 40_000
 MOST_WORKERS = 3
@@ -135,6 +135,8 @@ class World:
             self.start(agent)
         elif kind == "night":
             self.night()
+        elif kind == "made again" and not self.broker.made[FEEDBACK.name]:
+            self.make_feedback_again()
 
     def _see_that_somebody_works(self, agent: str) -> None:
         if not any(one.worker.agent == agent for one in self.actors):
@@ -148,6 +150,16 @@ class World:
             self.broker.compact(topic)
         if not self.outcome.breaches:
             check(self.broker, self.truth, self.publisher)
+
+    def make_feedback_again(self) -> None:
+        """When all is taken in, somebody deletes feedback and makes it again; who is awake notices."""
+        self.quiesce()
+        self.broker.make_again(FEEDBACK.name)
+        self.truth.feedback_made_again()
+        for actor in self.actors:
+            if actor.worker.agent == "profiles" and not actor.frozen_until_ms:
+                self.turn(actor)
+        self.quiesce()
 
     def quiesce(self) -> None:
         """Take turns until all who are awake have had nothing to do for a while."""

@@ -126,9 +126,10 @@ def fold_all(
     batch: Sequence[Arrival],
     late_ms: int,
     event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
+    base: int = 0,
 ) -> Folded:
     """What a batch makes of these profiles."""
-    found = fold_batch(users, batch, late_ms, event_ids=event_ids)
+    found = fold_batch(users, batch, late_ms, event_ids=event_ids, base=base)
     refused = [id(one) for one in (*found.late, *found.repeats)]
     applied = [one for one in batch if id(one) not in refused]
     changed = {user_id: unpack(data) for user_id, data in found.changed.items()}

@@ -13,6 +13,7 @@ from streams.kafka import client, lost_broker, reader
 from streams.kafka.client import answered_in_time
 from streams.kafka.lost_broker import BrokerWatch
 from streams.kafka.producer import Producer
+from streams.kafka.topic_watch import TopicWatch
 from streams.ranking import catalogue_replica
 from streams.ranking.shared_state import SharedState
 
@@ -138,7 +139,7 @@ def test_a_catalogue_is_not_current_while_its_reader_is_silent_short_of_the_end(
         return 0, 9
 
     monkeypatch.setattr(catalogue_replica, "bounds", end_is_9)
-    replica = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()))
+    replica = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()), TopicWatch({}))
     places = [TopicPartition("freshet.features.v1", 0, 0)]
     with pytest.raises(TimeoutError, match="short of the end"):
         asyncio.run(replica._check(Silent(), Silent(), places))  # type: ignore[arg-type]

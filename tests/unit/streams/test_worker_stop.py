@@ -15,6 +15,8 @@ from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
 from streams.kafka import lost_broker
 from streams.kafka.consumer import Consumer
+from streams.kafka.positions import Positions
+from streams.kafka.topic_watch import TopicWatch
 from streams.ranking import catalogue_replica
 from streams.ranking.shared_state import SharedState
 
@@ -52,7 +54,8 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 
     monkeypatch.setattr(faust_consumer.Consumer, "on_stop", committed)
     consumer = Consumer.__new__(Consumer)
-    consumer._rebalances, consumer._done = [], {TP("feedback.v1", 0): 7}
+    consumer._rebalances, consumer.positions = [], Positions(TopicWatch({}), {})
+    consumer.positions.done[TP("feedback.v1", 0)] = 7
     consumer._client, consumer._asking = (client := Client(consumer._on_revoke)), asyncio.Lock()
     asyncio.run(consumer.on_stop())
     assert client.calls == ["unsubscribe", "poll", "poll", "close"]  # no commit besides the one that Faust asks for
@@ -61,9 +64,10 @@ def test_the_partitions_are_given_back_before_the_client_is_closed(monkeypatch: 
 async def test_after_a_long_silence_the_group_is_joined_with_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Client(lambda *_: None), Client(lambda *_: None)
     consumer = Consumer.__new__(Consumer)
-    consumer._rebalances, consumer._done, consumer._topics, consumer._lost_s = [], {}, ["feedback.v1"], None
     consumer._assigned, consumer._is_assignment_known = set(), True
     monkeypatch.setattr(lost_broker, "CLOSE_DELAY_S", 0.0)
+    consumer._rebalances, consumer._topics, consumer._lost_s = [], ["feedback.v1"], None
+    consumer.positions = Positions(TopicWatch({}), {})
     consumer._client = old
 
     async def connect() -> None:
@@ -104,7 +108,7 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
         raise TimeoutError
 
     monkeypatch.setattr(catalogue_replica, "bounds", no_answer)
-    state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()))
+    state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()), TopicWatch({}))
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
     left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""The part of the consumer that knows where to read: at the start, and when the topics are other ones than before."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from faust.types import TP
+
+from streams.kafka.positions import Positions
+from streams.kafka.records import Record
+from streams.kafka.tableless import TablelessConsumer
+from streams.kafka.topic_watch import made_again
+
+log = logging.getLogger("freshet.consumer")
+
+
+class RepositioningConsumer(TablelessConsumer):
+    """Begins where the committed offsets mean what they say, and gives its partitions back where they no longer do."""
+
+    _client: Any
+    _topics: list[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        transport: Any = self.transport
+        self.positions = Positions(transport.watch, transport.depends_on)
+        self._watch, self._waits, self._on_made_again = transport.watch, transport.waits, transport.on_made_again
+
+    async def _begin(self, tps: set[TP]) -> None:
+        """Seek to where these partitions have to be read on; they stay paused."""
+        with self._waits.waiting("the broker to name offsets"):
+            starts = await self.positions.begin(self._client, tps)
+        for tp in tps:
+            self._committed_offset.pop(tp, None)  # Faust commits nothing that is lower
+        if starts:
+            self._client.assign(starts)
+            self._client.pause(starts)
+
+    async def _is_of_former_topics(self, found: Mapping[TP, Sequence[Record]]) -> bool:
+        """Whether a fetch is of no use, as a partition begins again: its log was cut, or is another one."""
+        back = [tp for tp, records in found.items() if self.positions.goes_back(tp, records[0].offset)]
+        if not back:
+            return False
+        log.warning("%s: begins again before what is done", ", ".join(f"{topic}[{p}]" for topic, p in back))
+        await self.positions.look()
+        if not await self._leave_former_topics():
+            await self._join_again()
+        return True
+
+    async def _leave_former_topics(self) -> bool:
+        """Give all partitions back, and join again, where a topic was made again: offsets mean something else now."""
+        if not (again := made_again(self.positions.topics, self._watch.current)):
+            return False
+        log.warning("deleted and made again: %s; joining the group again", ", ".join(again))
+        for handler in self._on_made_again:
+            await handler(again)
+        await self._join_again()
+        return True
+
+    async def _join_again(self) -> None:
+        """Commit what is done and begin where the next assignment says."""
+        await self._give_back()
+        await self.subscribe(self._topics)
+
+    @abstractmethod
+    async def _give_back(self) -> None:
+        """Have all partitions revoked."""
+
+    def lag(self) -> dict[str, int]:
+        """Records that may be read and are not done, by topic[partition]."""
+        return self.positions.lag()

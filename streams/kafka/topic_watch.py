@@ -1,0 +1,93 @@
+"""Which topics these are: their ids (KIP-516) and partition counts, asked from the broker every two seconds.
+
+A topic that was deleted and made again has its old name and another id, and its offsets begin again at 0.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from streams.kafka.client import CLIENT, KafkaException
+
+log = logging.getLogger("freshet.topics")
+
+INTERVAL_S = 2.0  # between two questions
+ANSWER_S = 5.0
+NEW_CLIENT_AFTER = 3  # unanswered questions: a client that has lost its only broker asks nobody ever again
+UNNAMED = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+class TopicIdentity(NamedTuple):
+    """What tells a topic from another one of its name, and how many partitions it has."""
+
+    id: str
+    partitions: int
+
+
+class TopicWatch:
+    """Asks for the identity of some topics, when it is called and in a thread of its own."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self.current: Mapping[str, TopicIdentity] = {}  # as of the last answer; without topics that are not there
+        self._options = options
+        self._names: list[str] = []
+        self._thread: threading.Thread | None = None
+        self._client: AdminClient | None = None
+        self._unanswered = 0
+        self._stopped = threading.Event()
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Ask for these topics too."""
+        self._names = sorted({*self._names, *names})
+
+    def start(self) -> None:
+        """Begin to ask again and again, unless it does already."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="topics", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+
+    def ask(self) -> Mapping[str, TopicIdentity]:
+        """The topics as they are now; KafkaException where the broker does not answer."""
+        if not self._names:
+            return {}
+        client = self._client = self._client or AdminClient({**CLIENT, **self._options})  # type: ignore[dict-item]
+        answers = client.describe_topics(TopicCollection(self._names), request_timeout=ANSWER_S)
+        found = {}
+        for name, answer in answers.items():
+            try:
+                described = answer.result()
+            except KafkaException as error:
+                if error.args[0].code() not in UNNAMED:
+                    raise
+            else:
+                found[name] = TopicIdentity(str(described.topic_id), len(described.partitions))
+        self.current = found
+        return found
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL_S):
+            try:
+                self.ask()
+                self._unanswered = 0
+            except KafkaException as error:
+                self._unanswered += 1
+                log.debug("no answer about topics: %s", error.args[0].str())
+                if self._unanswered % NEW_CLIENT_AFTER == 0:
+                    self._client = None
+
+
+def made_again(before: Mapping[str, TopicIdentity], now: Mapping[str, TopicIdentity]) -> list[str]:
+    """Names of the topics that have another id than before; one that is not there is none.
+
+    >>> made_again({"a": TopicIdentity("1", 4), "b": TopicIdentity("2", 4)}, {"a": TopicIdentity("3", 4)})
+    ['a']
+    """
+    return sorted(name for name, one in now.items() if name in before and before[name].id != one.id)

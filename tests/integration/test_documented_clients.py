@@ -66,8 +66,8 @@ def test_what_the_documented_publisher_sends_reaches_the_documented_store(system
     wait_until("both events are answered", lambda: 2 in versions_of(settings, user))
     wait_until("the video is encoded", lambda: "v-osaka" in {r.key.decode() for r in everything(settings, FEATURES)})
     file = tmp_path / "slates.db"
-    for _ in range(2):  # the second time nothing is left to read
-        run_script(tmp_path, "slate_store.py", settings.bootstrap, "shop", str(file))
+    for group in ("shop", "shop-again"):  # what is read twice changes nothing
+        run_script(tmp_path, "slate_store.py", settings.bootstrap, group, str(file))
         with closing(sqlite3.connect(file)) as store:
             rows = store.execute("SELECT version, slate FROM slates WHERE user_id = ?", (user,)).fetchall()
         assert [version for version, _ in rows] == [2]

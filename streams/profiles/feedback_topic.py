@@ -15,10 +15,12 @@ from ranker.profile.model import OFFSET_BITS, Profile, offset_base
 def topic_ids(known: Sequence[str], present: str) -> list[str]:
     """The ids of all topics of the name, newest last; the present one may not be known.
 
-    >>> topic_ids(["a"], "a"), topic_ids(["a"], "b"), topic_ids(["a"], "")
-    (['a'], ['a', 'b'], ['a'])
+    A worker that was frozen may still name an earlier one: the newest stays the newest.
+
+    >>> topic_ids(["a"], "a"), topic_ids(["a"], "b"), topic_ids(["a"], ""), topic_ids(["a", "b"], "a")
+    (['a'], ['a', 'b'], ['a'], ['a', 'b'])
     """
-    return [*known] if not present or (known and known[-1] == present) else [*known, present]
+    return [*known] if not present or present in known else [*known, present]
 
 
 def unnamed_topics(packed: Mapping[str, bytes], partition: int, end: int) -> list[str]:

@@ -197,7 +197,7 @@ def _headers(record: Record) -> Mapping[str, bytes]:
 
 
 def reroute(record: Record, user_id: str) -> Outgoing:
-    """The same record for the partition of its user; one that was rerouted before, or is too large for it, is rejected."""
+    """The same record for the partition of its user; rejected where it was rerouted before, or would be too large."""
     if _rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()

@@ -1,4 +1,4 @@
-"""Whatever bytes a broker can hold: each partition moves on, memory is bounded, what cannot be used is a dead letter."""
+"""Whatever bytes a broker can hold: each partition moves on, memory is bounded, and nothing unusable vanishes."""
 
 from collections import Counter
 from pathlib import Path

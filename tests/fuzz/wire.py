@@ -34,7 +34,7 @@ QUIET_S = 90.0  # without progress the partition stands still
 
 def junk(rng: Random) -> bytes | None:
     """Bytes that are no event."""
-    return rng.choice((None, b"", b"{", rng.randbytes(rng.choice(LENGTHS)), b'{"kind":"zap"}', b"\x00" * 2_000_000))
+    return rng.choice((None, b"", b"{", rng.randbytes(rng.choice(LENGTHS)), b'{"kind":"zap"}', b"\x00" * 100_000))
 
 
 def raw(rng: Random) -> Raw:
@@ -89,10 +89,19 @@ class Sent(NamedTuple):
     bad: set[int]
 
 
-def send(settings: Settings, count: int, seed: int, progress: Callable[[int], object] = lambda _: None) -> Sent:
-    """Publish so many damaged batches, each followed by a good event."""
-    rng, topic, bad = Random(seed), FEEDBACK.full(settings.prefix), set[int]()
-    for number in range(count):
+NOTHING = Sent(0, set())
+
+
+def send(
+    settings: Settings,
+    count: int,
+    seed: int,
+    progress: Callable[[int], object] = lambda _: None,
+    after: Sent = NOTHING,
+) -> Sent:
+    """Publish so many damaged batches, each followed by a good event; gives that and what was sent before."""
+    rng, topic, bad = Random(seed), FEEDBACK.full(settings.prefix), set(after.bad)
+    for number in range(after.good, after.good + count):
         began = wire.produce(settings.bootstrap, topic, HOME, damaged(rng))
         value = feedback.encode(watched(PERSON, f"v{number % 50}", minute(number / 60)))
         good = wire.plain([Raw(value, PERSON.encode())], minute(number / 60))
@@ -101,7 +110,7 @@ def send(settings: Settings, count: int, seed: int, progress: Callable[[int], ob
         if began.error == 0:
             bad.update(range(began.offset, placed.offset))
         progress(number)
-    return Sent(count, bad)
+    return Sent(after.good + count, bad)
 
 
 def offsets_of(letters: Iterable[Record]) -> Counter[int]:
@@ -122,22 +131,19 @@ def problems(settings: Settings, sent: Sent) -> Sequence[str]:
         profiles = [record.value for record in everything(settings, PROFILES) if record.value]
         counted = unpack(profiles[-1]).version if profiles else 0
         letters = offsets_of(everything(settings, DEAD_LETTERS))
-        if counted >= sent.good and letters.keys() >= set(sent.bad):
+        if counted >= sent.good and letters.keys() >= sent.bad:
             break
         if (counted, len(letters)) != seen:
             seen, since = (counted, len(letters)), time.monotonic()
         elif time.monotonic() - since > QUIET_S:
             break
-        time.sleep(0.5)
+        time.sleep(2)
     twice = [offset for offset, count in letters.items() if count > 1]
-    missing = sorted(set(sent.bad) - letters.keys())
+    missing = sorted(sent.bad - letters.keys())
+    others = sorted(letters.keys() - sent.bad)
     return [
         *([f"{counted} events counted of {sent.good}"] if counted != sent.good else []),
         *([f"no dead letter for offsets {missing[:10]} and {len(missing)} in all"] if missing else []),
         *([f"two dead letters for offsets {twice[:10]}"] if twice else []),
-        *(
-            [f"dead letters of good events: {sorted(letters.keys() - set(sent.bad))[:10]}"]
-            if letters.keys() - set(sent.bad)
-            else []
-        ),
+        *([f"dead letters of good events: {others[:10]}"] if others else []),
     ]

@@ -23,8 +23,8 @@ from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.reader import bounds
 from streams.kafka.records import Message, by_partition
+from streams.kafka.stalled import StallWatch
 from streams.kafka.tableless import TablelessConsumer
-from streams.kafka.unreadable import pass_over_in_thread
 
 log = logging.getLogger("freshet.consumer")
 
@@ -49,16 +49,15 @@ class Consumer(TablelessConsumer):
         self._in_flight: Poll | None = None
         self._fetched_s = 0.0
         self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
+        self._stalls = StallWatch(self.transport.settings)  # type: ignore[attr-defined]
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
         """Make the client; it connects by itself."""
         settings = self.transport.options  # type: ignore[attr-defined]
         group = {"group.id": self.app.conf.id, "client.id": self.app.conf.broker_client_id}
-        size = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size}
-        self._client = kafka.Consumer(
-            {**CLIENT, **CONSUMER, **GROUP, **settings, **group, **size, "on_commit": self._on_commit}
-        )
+        more = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size, "on_commit": self._on_commit}
+        self._client = kafka.Consumer({**CLIENT, **CONSUMER, **GROUP, **settings, **group, **more})
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
@@ -92,7 +91,7 @@ class Consumer(TablelessConsumer):
             return False
         refused: list[Message] = []
         records = by_partition(messages, refused)
-        unreadable = await pass_over_in_thread(self.transport.settings, self._client, refused)  # type: ignore[attr-defined]
+        unreadable = await self._stalls.passed_over(self._client, refused, self._assigned, records)
         if records or unreadable:
             found = {TP(*place): batch for place, batch in records.items()}
             await self._hand_over(Poll(found, self.suspend_flow, self._done.update, unreadable))

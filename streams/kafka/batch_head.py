@@ -25,6 +25,7 @@ ANSWER_BYTES = 64 * 1024 * 1024  # the largest answer: one batch
 FETCH_VERSIONS = {"min_version": 4, "max_version": 11}
 HEAD = struct.Struct(">qiibIhiqq")  # first offset, length, leader epoch, magic, CRC, attributes, last delta, times
 MAGIC = 2
+TRANSACTIONAL = 0x30  # written in a transaction, or one of its markers
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -36,6 +37,7 @@ class BatchHead(NamedTuple):
     newest_ms: int
     codec: str
     wire_bytes: int
+    transactional: bool  # also a marker that ends a transaction
 
 
 class NoBatch(LookupError):
@@ -48,10 +50,11 @@ def head_of(data: bytes, end: int) -> BatchHead:
         raise NoBatch("the broker returned no batch")
     first, length, _, magic, _, attributes, delta, _, newest_ms = HEAD.unpack_from(data)
     if magic != MAGIC:  # one message, or a wrapper that has the offset of its last one
-        return BatchHead(first, first, 0, f"of format {magic}", 12 + length)
+        return BatchHead(first, first, 0, f"of format {magic}", 12 + length, False)
     codec = attributes & 7
     last = min(max(first + delta, first), end - 1)  # a damaged head must not hide what is behind it
-    return BatchHead(first, last, newest_ms, CODECS[codec] if codec < len(CODECS) else str(codec), 12 + length)
+    name = CODECS[codec] if codec < len(CODECS) else str(codec)
+    return BatchHead(first, last, newest_ms, name, 12 + length, bool(attributes & TRANSACTIONAL))
 
 
 def batch_head(settings: Settings, topic: str, partition: int, offset: int) -> BatchHead:

@@ -25,7 +25,7 @@ from streams.kafka.positions import STATISTICS_INTERVAL_MS
 from streams.kafka.reader import bounds
 from streams.kafka.records import Message, by_partition
 from streams.kafka.rejoin import RejoiningConsumer
-from streams.kafka.unreadable import pass_over_in_thread
+from streams.kafka.stalled import StallWatch
 
 log = logging.getLogger("freshet.consumer")
 
@@ -43,6 +43,7 @@ class Consumer(RejoiningConsumer):
         super().__init__(*args, **kwargs)
         self._in_flight: Poll | None = None
         self._fetched_s = 0.0
+        self._stalls = StallWatch(self.transport.settings)  # type: ignore[attr-defined]
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
@@ -92,7 +93,7 @@ class Consumer(RejoiningConsumer):
         found = {TP(*place): batch for place, batch in records.items()}
         if await self._is_of_former_topics(found):
             return False
-        unreadable = await pass_over_in_thread(self.transport.settings, self._client, refused)  # type: ignore[attr-defined]
+        unreadable = await self._stalls.passed_over(self._client, refused, self._assigned, records)
         if records or unreadable:
             await self._hand_over(Poll(found, self.suspend_flow, self.positions.done.update, unreadable))
         return bool(records or unreadable)

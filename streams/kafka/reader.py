@@ -26,12 +26,14 @@ from streams.kafka.client import (
 )
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
+from streams.kafka.stalled import pass_stalled
 from streams.kafka.unreadable import pass_over
 
 log = logging.getLogger("freshet.kafka")
 
 FETCH_BATCH_SIZE = 10_000  # records that one call fetches while a topic is read to its end
 FETCH_TIMEOUT_S = 0.2  # the longest wait for that many
+STALLED_FETCHES = 50  # in a row without anything, short of the end: then it is asked what stopped the client
 
 
 class GrouplessConsumer(Protocol):
@@ -43,7 +45,9 @@ class GrouplessConsumer(Protocol):
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
     def commit(self, *, offsets: list[TopicPartition], asynchronous: Literal[False]) -> object: ...
-    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]: ...
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = -1, cached: bool = False
+    ) -> tuple[int, int]: ...
     def list_topics(self, topic: str, timeout: float) -> Any: ...  # ClusterMetadata, which is not typed
 
 
@@ -73,6 +77,7 @@ def fetch_between(
 ) -> Iterator[list[Message]]:
     """Batches from `starts` to before `ends`, offsets by partition; a batch is empty where the broker was silent."""
     refused: list[Message] = []
+    empty_fetches = 0
     left = {p for p, start in starts.items() if start < ends[p]}
     if not left:
         return
@@ -84,6 +89,11 @@ def fetch_between(
         if refused:
             pass_over(settings, consumer, refused)
             refused.clear()
+        empty_fetches = 0 if batch else empty_fetches + 1
+        if empty_fetches == STALLED_FETCHES:
+            empty_fetches = 0
+            for p in left:
+                pass_stalled(settings, consumer, (topic, p), ends[p], starts[p])
         reached = consumer.position([TopicPartition(topic, p) for p in left])
         left -= at_end | {place.partition for place in reached if place.offset >= ends[place.partition]}
 

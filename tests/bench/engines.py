@@ -106,6 +106,8 @@ def _refuse_without_peers(engines: Sequence[Engine]) -> None:
 
 def _on_own_topics(ground: Ground, prefix: str, engine: Engine, measure: Callable[[Engine, Settings], R]) -> R:
     settings = ground.with_topics(prefix)
+    if engine is not FRESHET:
+        ground.keep_codecs(settings)
     make_changelog(settings, engine.output(settings))
     return measure(engine, settings)
 

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from kafka.admin import ConfigResource, ConfigResourceType
+
 from ranker.simulation.world import simulated_log
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Feedback
@@ -68,6 +70,14 @@ class Ground:
         settings = self.settings(bootstrap=self.bootstrap, prefix=prefix)
         topic_admin.apply(settings, TOPICS, lambda _: None)
         return settings
+
+    def keep_codecs(self, settings: Settings) -> None:
+        """Let the topics keep what a producer chose: most peers have no library for zstd."""
+        kind, as_sent = ConfigResourceType.TOPIC, {"compression.type": "producer"}
+        with topic_admin.connected(settings) as admin:
+            admin.alter_configs(
+                [ConfigResource(kind, topic.full(settings.prefix), configs=as_sent) for topic in TOPICS]
+            )
 
     @cached_property
     def log(self) -> Log:

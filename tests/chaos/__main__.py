@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tests.chaos import groups, index, inputs, kills, outages, refusals, restarts
+from tests.chaos import groups, index, inputs, kills, outages, poison, refusals, restarts
 from tests.chaos.rig import Rig, rig
 
 
@@ -28,6 +28,7 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
     (
         Scenario("K1", "kill -9 at every step", kills.killed_at_every_step),
         Scenario("K9", "index wiped", index.wiped),
+        Scenario("K21", "batches damaged at the wire", poison.damaged_batches),
         Scenario("K20", "state of an earlier release", inputs.upgraded),
     ),
     (

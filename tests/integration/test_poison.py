@@ -1,4 +1,4 @@
-"""Whatever bytes a broker can hold: each partition moves on within bounded memory, by dead letters."""
+"""Whatever bytes a broker can hold: each partition moves on, memory is bounded, and nothing unusable vanishes."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,6 +22,7 @@ from schemas.topics import (
 )
 from streams.kafka.command_reader import command_reader
 from streams.kafka.records import partition_of
+from tests.fuzz import wire as fuzz
 from tests.support import poison, wire
 from tests.support.events import NOON, minute, uploaded, watched
 from tests.support.system import Agents, agents, everything, publish, wait_until
@@ -67,6 +68,13 @@ def test_what_the_agents_read_back_may_hold_poison_too(settings: Settings, tmp_p
     with command_reader(settings) as reader:
         for topic in TOPICS:
             list(reader.records(topic.full(settings.prefix)))
+
+
+def test_batches_damaged_at_the_wire_come_to_dead_letters(settings: Settings, tmp_path: Path) -> None:
+    """One of them stops the client without a word. The chaos scenario K21 sends ten thousand."""
+    with agents(settings, tmp_path, "profiles") as running:
+        assert fuzz.problems(settings, fuzz.send(settings, 220, seed=3)) == []
+        assert running.alive()
 
 
 def put_event(settings: Settings, number: int) -> None:

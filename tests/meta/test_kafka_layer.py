@@ -13,7 +13,11 @@ from tests.support.paths import ROOT
 CLIENTS = {"aiokafka", "confluent_kafka", "kafka"}
 AS_USERS_DO = {"streams/demo/clients.py", "streams/logs/send.py", "streams/logs/tail.py"}  # by kafka-python
 OPENED_IN = {  # the clients' classes, and the only modules that make one
-    "Consumer": {"streams/kafka/consumer.py", "streams/kafka/reader.py"},  # of an agent's group; of all who read
+    "Consumer": {
+        "streams/kafka/consumer.py",
+        "streams/kafka/reader.py",
+        "streams/kafka/stalled.py",
+    },  # agents; all who read
     "Producer": {"streams/kafka/producer.py", "streams/kafka/command_publisher.py"},  # of agents; of commands
     "AdminClient": {"streams/kafka/probe.py", "streams/kafka/lost_broker.py"},
     "KafkaAdminClient": {"streams/kafka/topic_admin.py"},

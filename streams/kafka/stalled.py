@@ -1,0 +1,133 @@
+"""Batches at which the client stops without a word: it fetches them again and again and reports nothing.
+
+librdkafka does so where the records inside a batch cannot be parsed (its pull request 5581). A batch is passed over for
+that only if nothing came from its partition for long, the broker has it, and a second client does not get it either:
+one that is slow, or an open transaction, loses nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from confluent_kafka import Consumer
+
+from schemas.settings.model import Settings
+from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
+from streams.kafka.client import CLIENT, CONSUMER, METADATA_TIMEOUT_S, KafkaException, log
+from streams.kafka.records import Message, TopicPartition
+from streams.kafka.security import librdkafka_options
+from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
+
+SILENT_S = 5.0  # of a partition that holds more
+SILENT_FETCHES = 100  # as well: time that the agent took for a batch does not count
+CHECK_INTERVAL_S = 2.5
+SECOND_TRY_S = 3.0  # for another client to get the same batch
+HOPS = 100  # batches of transactions that are looked behind
+
+Place = tuple[str, int]
+
+
+class Positioned(Protocol):
+    """What is asked of a client that may have stopped."""
+
+    def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]: ...
+    def seek(self, partition: TopicPartition) -> None: ...
+
+
+class StallWatch:
+    """Knows which partitions of an agent's client have been silent, and finds what stopped them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._fetches = 0
+        self._heard: dict[Place, tuple[float, int]] = {}  # when something came last, in seconds and in fetches
+        self._next_check_s = time.monotonic() + CHECK_INTERVAL_S
+
+    async def passed_over(
+        self, client: Positioned, refused: Sequence[Message], assigned: Iterable[Place], heard: Iterable[Place]
+    ) -> list[UnreadableBatch]:
+        """Called after each fetch: what the client refused, and what stopped it; nearly always an empty list.
+
+        refused  reports of the client
+        heard    the partitions that the fetch brought something from
+        """
+        if refused:
+            return await pass_over_in_thread(self._settings, client, refused)
+        self._fetches += 1
+        now_s = time.monotonic()
+        for place in heard:
+            self._heard[place] = now_s, self._fetches
+        if now_s < self._next_check_s:
+            return []
+        self._next_check_s = now_s + CHECK_INTERVAL_S
+        found = [await self._passed_over(client, place, now_s) for place in assigned]
+        return [batch for batch in found if batch is not None]
+
+    async def _passed_over(self, client: Positioned, place: Place, now_s: float) -> UnreadableBatch | None:
+        since_s, fetches = self._heard.setdefault(place, (now_s, self._fetches))
+        if now_s - since_s < SILENT_S or self._fetches - fetches < SILENT_FETCHES:
+            return None
+        self._heard[place] = now_s, self._fetches
+        _, end = client.get_watermark_offsets(TopicPartition(*place), cached=True)
+        return await asyncio.to_thread(pass_stalled, self._settings, client, place, end)
+
+
+def pass_stalled(
+    settings: Settings, client: Positioned, place: Place, end: int, start: int | None = None
+) -> UnreadableBatch | None:
+    """Let a silent client read on behind the batch that stopped it; None where none did.
+
+    start  where it began to read; None: at the committed offset
+    """
+    try:
+        offset = _position(client, place, start)
+        if not 0 <= offset < end:
+            return None
+        head = _stopping(settings, place, offset, end)
+        if head is None:
+            return None
+        client.seek(TopicPartition(*place, head.last + 1))
+    except (BrokerError, NoBatch, KafkaException, OSError) as why:
+        log.warning("%s[%d] is silent, and why is not known yet: %s", *place, why)
+        return None
+    detail = (
+        f"offsets {head.first} to {head.last}, a batch of {head.wire_bytes} bytes, compression {head.codec}, "
+        "that Kafka's client cannot read: its records cannot be parsed"
+    )
+    log.error("%s[%d]: passed over %s", *place, detail)
+    return UnreadableBatch(*place, head.first, head.last, head.newest_ms, detail)
+
+
+def _position(client: Positioned, place: Place, start: int | None) -> int:
+    (reached,) = client.position([TopicPartition(*place)])
+    if reached.offset < 0:  # nothing was read since the partition was assigned
+        if start is not None:
+            return start
+        (reached,) = client.committed([TopicPartition(*place)], METADATA_TIMEOUT_S)
+    return max(reached.offset, 0)
+
+
+def _stopping(settings: Settings, place: Place, offset: int, end: int) -> BatchHead | None:
+    """The first batch at an offset or behind it that belongs to no transaction, if nobody can read it."""
+    for _ in range(HOPS):
+        head = batch_head(settings, *place, offset)
+        if not head.transactional:
+            return None if _is_readable(settings, place, head) else head
+        offset = head.last + 1
+        if offset >= end:
+            break
+    return None
+
+
+def _is_readable(settings: Settings, place: Place, head: BatchHead) -> bool:
+    """Whether another client gets anything from the batch, or gets behind it."""
+    options = {"group.id": f"{settings.prefix}groupless", "enable.partition.eof": True}
+    consumer = Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **options})
+    try:
+        consumer.assign([TopicPartition(*place, head.first)])
+        return bool(consumer.consume(1, SECOND_TRY_S))  # an error as well: the first client will report it too
+    finally:
+        consumer.close()

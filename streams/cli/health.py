@@ -37,6 +37,8 @@ def health(
             waits = f", waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
             state = "silent" if one.pid in silent else one.state
             typer.echo(f"{one.agent:<10} {one.pid:>8}  {state}{waits}; {sum(one.lag.values())} records behind")
+            if one.trouble:
+                typer.echo(f"  -> {one.trouble}")
         if not found:
             typer.echo("no worker of this prefix runs on this machine")
     missing = set(names or ()) - {one.agent for one in found}

@@ -67,12 +67,16 @@ class BrokerWatch:
         self._suspicions = 0
 
     def _is_fresh_client_answered(self, topic: str) -> bool:
-        options = {**self._options, "log_level": 0, "error_cb": _ignore}
-        return is_answered(AdminClient(options), topic)
+        return is_answered(fresh_client(self._options), topic)
 
 
-def _ignore(_: object) -> None:
-    """That the broker is away is logged by the client in question."""
+def fresh_client(options: Mapping[str, Any]) -> AdminClient:
+    """A client for one question, which logs nothing: that the broker is away is logged by others."""
+    quiet = {**options, "log_level": 0, "error_cb": _ignore}
+    return AdminClient(quiet)
+
+
+def _ignore(_: object) -> None: ...
 
 
 class Closable(Protocol):

@@ -42,6 +42,11 @@ class RejoiningConsumer(TablelessConsumer):
         """Join the group for these topics."""
 
     @property
+    def topics(self) -> list[str]:
+        """The topics that the group reads."""
+        return self._topics
+
+    @property
     def unassigned_s(self) -> float:
         """For how long the group has not said which partitions are assigned here; 0 where it has, be it none."""
         return 0.0 if self._is_assignment_known else time.monotonic() - self._waiting_s

@@ -48,6 +48,7 @@ class BrokerWatch:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
         self._suspicions = 0
+        self.answered = True  # the client, when it was asked last
 
     @property
     def interval_s(self) -> float:
@@ -57,8 +58,8 @@ class BrokerWatch:
     async def is_lost(self, client: Client, topic: str, asking: asyncio.Lock) -> bool:
         """Ask once more; while the client is asked, `asking` is held, so that nobody closes it."""
         async with asking:
-            suspicious = not await asyncio.to_thread(is_answered, client, topic)
-        suspicious = suspicious and await asyncio.to_thread(self._is_fresh_client_answered, topic)
+            self.answered = await asyncio.to_thread(is_answered, client, topic)
+        suspicious = not self.answered and await asyncio.to_thread(self._is_fresh_client_answered, topic)
         self._suspicions = self._suspicions + 1 if suspicious else 0
         return self._suspicions >= SUSPICIONS
 

@@ -68,6 +68,8 @@ class RejoiningConsumer(TablelessConsumer):
             if self._topics and not self.should_stop:
                 is_lost = await watch.is_lost(watched, self._topics[0], self._asking)
                 self._is_broker_lost = is_lost and watched is self._client
+            if not watch.answered and self._lost_s is not None:
+                self._lost_s = time.monotonic()  # no other client would do better, and each costs threads and memory
 
     async def _end_questions(self) -> None:
         """Before the client is closed: nobody may ask it anything then."""

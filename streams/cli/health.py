@@ -39,6 +39,8 @@ def health(
             typer.echo(
                 f"{one.agent:<10} {one.pid:>8}  {state}{waits}; {sum(one.lag.values())} records behind{_held(one)}"
             )
+            if one.trouble:
+                typer.echo(f"  -> {one.trouble}")
         if not found:
             typer.echo("no worker of this prefix runs on this machine")
     missing = set(names or ()) - {one.agent for one in found}

@@ -48,6 +48,7 @@ class BrokerWatch:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
         self._suspicions = 0
+        self.answered = True  # the client, when it was asked last
 
     @property
     def interval_s(self) -> float:
@@ -57,8 +58,8 @@ class BrokerWatch:
     async def is_lost(self, client: Client, topic: str, asking: asyncio.Lock) -> bool:
         """Ask once more; while the client is asked, `asking` is held, so that nobody closes it."""
         async with asking:
-            suspicious = not await asyncio.to_thread(is_answered, client, topic)
-        suspicious = suspicious and await asyncio.to_thread(self._is_fresh_client_answered, topic)
+            self.answered = await asyncio.to_thread(is_answered, client, topic)
+        suspicious = not self.answered and await asyncio.to_thread(self._is_fresh_client_answered, topic)
         self._suspicions = self._suspicions + 1 if suspicious else 0
         return self._suspicions >= SUSPICIONS
 
@@ -67,12 +68,16 @@ class BrokerWatch:
         self._suspicions = 0
 
     def _is_fresh_client_answered(self, topic: str) -> bool:
-        options = {**self._options, "log_level": 0, "error_cb": _ignore}
-        return is_answered(AdminClient(options), topic)
+        return is_answered(fresh_client(self._options), topic)
 
 
-def _ignore(_: object) -> None:
-    """That the broker is away is logged by the client in question."""
+def fresh_client(options: Mapping[str, Any]) -> AdminClient:
+    """A client for one question, which logs nothing: that the broker is away is logged by others."""
+    quiet = {**options, "log_level": 0, "error_cb": _ignore}
+    return AdminClient(quiet)
+
+
+def _ignore(_: object) -> None: ...
 
 
 class Closable(Protocol):

@@ -44,7 +44,7 @@ class Producer(faust_producer.Producer):
         watch, asking = BrokerWatch(self.transport.options), asyncio.Lock()  # type: ignore[attr-defined]
         while not self.should_stop:
             await self.sleep(watch.interval_s)
-            topics = self.app.consumer._topics  # type: ignore[attr-defined]
+            topics = self.app.consumer.topics  # type: ignore[attr-defined]
             if topics and await watch.is_lost(self.client, topics[0], asking):
                 self.replace_client()
                 watch.start_again()

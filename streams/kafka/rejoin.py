@@ -41,6 +41,11 @@ class RejoiningConsumer(RepositioningConsumer):
         """Join the group for these topics."""
 
     @property
+    def topics(self) -> list[str]:
+        """The topics that the group reads."""
+        return self._topics
+
+    @property
     def unassigned_s(self) -> float:
         """For how long the group has not said which partitions are assigned here; 0 where it has, be it none."""
         return 0.0 if self._is_assignment_known else time.monotonic() - self._waiting_s
@@ -62,6 +67,8 @@ class RejoiningConsumer(RepositioningConsumer):
             if self._topics and not self.should_stop:
                 is_lost = await watch.is_lost(watched, self._topics[0], self._asking)
                 self._is_broker_lost = is_lost and watched is self._client
+            if not watch.answered and self._lost_s is not None:
+                self._lost_s = time.monotonic()  # no other client would do better, and each costs threads and memory
 
     async def _end_questions(self) -> None:
         """Before the client is closed: nobody may ask it anything then."""

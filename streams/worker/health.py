@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from schemas.settings.model import Settings
+from streams.worker.assignment import AssignmentWatch
 from streams.worker.memory import give_back
 from streams.worker.partition_counts import differing
 from streams.worker.process_identity import ProcessIdentity, identity_of, is_alive
@@ -31,14 +32,8 @@ HEARTBEAT_INTERVAL_S = 0.5
 TRIM_INTERVAL_S = 30.0  # a recovery, or a backlog, needs memory once
 ABANDONED_S = 10.0  # without being written; another container's process, which is not seen here, writes each second
 MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
-UNASSIGNED = (
-    "not even an empty share; either the group's coordinator answers no JoinGroup (after an unclean restart of the"
-    " broker: restart it once more), or another worker of the group is still in a long batch (then it passes by itself)"
-)
 DIFFERENT = 1  # exit status of a worker whose topics got other partitions, as at its start
 STUCK = 3  # exit status of a worker that made no progress
-
-ASSIGNMENT_WAIT_S = 15.0  # a group says within so long what is assigned; a killed worker holds it for its session
 
 State = Literal["starting", "unassigned", "recovering", "ready", "waiting", "stopping"]
 
@@ -51,6 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     at_ms: int
     waits_for: list[str] = []
+    trouble: str = ""  # what is wrong with its assignment, and what helps
     lag: dict[str, int] = {}  # records that may be read and are not done, by topic[partition]
     in_flight: int = 0  # records of the in-flight batch
     started: int = 0  # of the process: clock ticks since boot; with the next, what tells it from a later one
@@ -67,12 +63,13 @@ class Health:
         self._topics: object = None  # those that were looked at last
         self._file = status_folder(settings) / f"{agent}-{os.getpid()}.json"
         self._identity = identity_of(os.getpid()) or ProcessIdentity(os.getpid())
-        self._progressed_s = self._flowed_s = self._assigned_s = self._trimmed_s = time.monotonic()
+        self._progressed_s = self._flowed_s = self._trimmed_s = time.monotonic()
         self._heartbeat_s: float | None = None  # Faust starts tasks once the first recovery is over
         self._progress = (-1, -1)  # polls done, and flushes of a long one
         self._generation = -1
+        self._assignment = AssignmentWatch(app.transport.options, app.conf.id, settings.stuck_s)
         self._reachable, self._probed_s = True, 0.0
-        self._write_failed = self._unassigned = False
+        self._write_failed = False
         app.task(self._beat)
 
     def start(self) -> None:
@@ -107,30 +104,25 @@ class Health:
         self._probe(consumer)
         if not self._reachable:
             waits.append("the broker")
-        unassigned = self._reachable and consumer.unassigned_s > ASSIGNMENT_WAIT_S
-        if unassigned:
-            waits.append(f"its group to assign partitions, for {consumer.unassigned_s:.0f} s")
-        self._report_unassigned(unassigned)
+        self._assignment.look(consumer, self._reachable)
+        if self._assignment.trouble:
+            waits.append(f"its group to assign partitions, for {self._assignment.waited_s:.0f} s")
         ready: State = "waiting" if waits else "ready"
         state: State = ready if consumer.flowing else "recovering" if consumer.joined else "starting"
-        state = "unassigned" if unassigned else state
+        state = "unassigned" if self._assignment.trouble else state
         return Status(
             agent=self._agent,
             pid=os.getpid(),
             state="stopping" if self._app.should_stop else state,
             at_ms=int(time.time() * 1000),
             waits_for=waits,
+            trouble=self._assignment.trouble,
             lag=consumer.lag(),
             in_flight=consumer.in_flight,
             started=self._identity.started,
             boot=self._identity.boot,
             open_transactions=consumer.positions.open_transactions(),
         )
-
-    def _report_unassigned(self, unassigned: bool) -> None:
-        if unassigned and not self._unassigned:
-            log.warning("%s has no assignment: %s", self._agent, UNASSIGNED)
-        self._unassigned = unassigned
 
     def _probe(self, consumer: "Consumer") -> None:
         if time.monotonic() - self._probed_s < PROBE_INTERVAL_S:
@@ -160,10 +152,8 @@ class Health:
             self._generation, self._flowed_s = generation, now
         if now - self._flowed_s > MAX_RECOVERY_S:
             return f"its partitions have not been ready for {now - self._flowed_s:.0f} s"
-        if not self._reachable or not consumer.unassigned_s:
-            self._assigned_s = now
-        if now - self._assigned_s > self._limit_s:
-            return f"its group has assigned it nothing for {now - self._assigned_s:.0f} s, {UNASSIGNED}"
+        if why := self._assignment.why_end():
+            return why
         if now - self._progressed_s > self._limit_s:
             return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""

@@ -51,7 +51,7 @@ def unassigned(rig: Rig) -> dict[str, Any]:
             wait("it ends", lambda: not worker.alive(), STUCK_S + 30)
         status = worker.process.returncode
         broken += [] if status == STUCK else [f"ended with status {status}"]
-        broken += [] if "assigned it nothing" in worker.said() else ["it did not say why"]
+        broken += [] if "does not say which partitions it has" in worker.said() else ["it did not say why"]
         under_load(rig, system)
         figures = system.finish()
     return judged(figures, *broken)

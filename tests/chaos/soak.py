@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from confluent_kafka import KafkaException
 
 from schemas.messages import videos
 from schemas.messages.feedback import Like, Skip, Watch, encode
@@ -104,9 +105,17 @@ def minute(system: System, number: int) -> dict[str, Any]:
     """Let a minute pass, and print what each agent holds."""
     system.keep_up(MINUTE_S)
     memory = {one.agent: round(one.rss_mb(), 1) for one in system.running()}
-    line = {"minute": number, **memory, "lag": system.lags(), "sent": system.load.sent if system.load else 0}
+    line = {"minute": number, **memory, "lag": behind(system), "sent": system.load.sent if system.load else 0}
     print(json.dumps(line), flush=True)
     return {agent: memory.get(agent, 0.0) for agent in AGENTS}
+
+
+def behind(system: System) -> dict[str, int] | None:
+    """Records not acknowledged, by agent; None where the broker is too busy to say."""
+    try:
+        return system.lags()
+    except KafkaException:
+        return None
 
 
 def main(arguments: list[str]) -> int:

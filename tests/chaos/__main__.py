@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tests.chaos import groups, index, inputs, kills, outages, refusals
+from tests.chaos import groups, index, inputs, kills, outages, refusals, topics_made_again
 from tests.chaos.rig import Rig, rig
 
 
@@ -35,6 +35,7 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
         Scenario("K4", "broker unreachable", outages.unreachable),
         Scenario("K3", "SIGTERM under load", kills.asked_to_stop),
         Scenario("K18", "output refused", refusals.output_refused),
+        Scenario("K21", "topics made again", topics_made_again.made_again),
     ),
     (
         Scenario("K7", "a zombie worker", kills.frozen),

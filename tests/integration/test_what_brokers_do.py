@@ -1,5 +1,6 @@
 """What happens to topics outside the agents: transactions, deleted records, topics made again, keyless uploads."""
 
+import asyncio
 import re
 import time
 from pathlib import Path
@@ -10,15 +11,17 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.messages import videos
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, FEEDBACK, UPLOADS
+from schemas.topics import FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
 from streams.kafka import topic_admin
+from streams.kafka.command_reader import command_reader
+from streams.kafka.reader import read_to_end
 from streams.kafka.records import partition_of
 from streams.logs.digest import live_digest
 from streams.worker.health import Status, statuses
 from tests.chaos.topics import lag
 from tests.support.events import minute, uploaded, withdrew
-from tests.support.made_again import folded, likes, make_again
-from tests.support.system import agents, everything, publish, wait_until
+from tests.support.made_again import PEOPLE, folded, likes, make_again
+from tests.support.system import agents, everything, publish, slates, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -138,3 +141,79 @@ def test_a_worker_whose_topic_is_grown_says_so_and_ends(settings: Settings, tmp_
         said = running.said("profiles")
     assert status == 1, said
     assert "feedback.v1: partitions is 6, wanted 4" in said
+
+
+def test_a_topic_is_read_to_its_end_whatever_transactions_leave_there(settings: Settings) -> None:
+    name = FEATURES.full(settings.prefix)
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": settings.prefix})
+    producer.init_transactions(60)
+    for value, end in ((b"a", producer.commit_transaction), (b"b", producer.abort_transaction), (b"c", None)):
+        producer.begin_transaction()
+        for partition in range(settings.partitions):
+            producer.produce(name, value, partition=partition)
+        producer.flush()
+        if end:
+            end()
+
+    async def values() -> list[bytes | None]:
+        batches = read_to_end(settings, name, range(settings.partitions))
+        return [record.value async for batch in batches for record in batch]
+
+    assert asyncio.run(asyncio.wait_for(values(), 30)) == [b"a"] * settings.partitions
+    with command_reader(settings) as reader:
+        assert [record.value for record in reader.records(name)] == [b"a"] * settings.partitions
+    producer.abort_transaction()
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
+def test_everybody_is_answered_on_a_profiles_topic_that_was_made_again(
+    settings: Settings, tmp_path: Path, running: bool
+) -> None:
+    put_videos(settings, VIDEOS)
+    with agents(settings, tmp_path, "profiles", "encoder"), agents(settings, folder_in(tmp_path), "ranker") as ranker:
+        publish(settings, FEEDBACK, likes(range(60)))
+        wait_until("30 people are answered", lambda: len(answered(settings, 2)) == len(PEOPLE))
+        if not running:
+            ranker.stop()
+        make_again(settings, PROFILES)
+        publish(settings, FEEDBACK, likes(range(60, 90)))
+        wait_until("30 more are folded", lambda: folded(settings) == 90)
+        if not running:
+            ranker.start("ranker")
+        wait_until("30 people are answered again", lambda: len(answered(settings, 3)) == len(PEOPLE))
+
+
+def answered(settings: Settings, version: int) -> set[str]:
+    """People who have a slate of this version or a later one."""
+    return {slate.user_id for slate in slates(settings) if slate.version >= version}
+
+
+def folder_in(folder: Path) -> Path:
+    """A folder of its own for the logs of more agents."""
+    (folder / "more").mkdir()
+    return folder / "more"
+
+
+@pytest.mark.parametrize("topic", [UPLOADS, FEATURES], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
+def test_every_video_is_in_the_catalogue_after_its_topic_was_made_again(
+    settings: Settings, tmp_path: Path, running: bool, topic: Topic
+) -> None:
+    with agents(settings, tmp_path, "encoder") as encoder:
+        put_videos(settings, VIDEOS)
+        wait_until("all are encoded", lambda: len(everything(settings, FEATURES)) == len(VIDEOS))
+        wait_until("all is committed", lambda: lag(settings, "encoder", UPLOADS) == 0)
+        if not running:
+            encoder.stop()
+        make_again(settings, topic)
+        more = [f"another-{n}" for n in range(4 * len(VIDEOS))]
+        put_videos(settings, more)
+        if not running:
+            encoder.start("encoder")
+        wanted = {video.encode() for video in (*VIDEOS, *more)}
+        wait_until("all are there", lambda: {r.key for r in everything(settings, FEATURES)} >= wanted)
+
+
+def put_videos(settings: Settings, names: list[str]) -> None:
+    """Upload videos of these names."""
+    publish(settings, UPLOADS, [(one, videos.encode(uploaded(one, minute(0)))) for one in names])

@@ -150,7 +150,7 @@ def test_a_topic_is_read_to_its_end_whatever_transactions_leave_there(settings: 
     for value, end in ((b"a", producer.commit_transaction), (b"b", producer.abort_transaction), (b"c", None)):
         producer.begin_transaction()
         for partition in range(settings.partitions):
-            producer.produce(name, value, partition=partition)
+            producer.produce(name, value, b"key", partition=partition)
         producer.flush()
         if end:
             end()

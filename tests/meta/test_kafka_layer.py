@@ -15,7 +15,7 @@ AS_USERS_DO = {"streams/demo/clients.py", "streams/logs/send.py", "streams/logs/
 OPENED_IN = {  # the clients' classes, and the only modules that make one
     "Consumer": {"streams/kafka/consumer.py", "streams/kafka/reader.py"},  # of an agent's group; of all who read
     "Producer": {"streams/kafka/producer.py", "streams/kafka/command_publisher.py"},  # of agents; of commands
-    "AdminClient": {"streams/kafka/probe.py"},
+    "AdminClient": {"streams/kafka/probe.py", "streams/kafka/topic_watch.py"},
     "KafkaAdminClient": {"streams/kafka/topic_admin.py"},
     "KafkaConsumer": {"streams/demo/clients.py", "streams/logs/tail.py"},
     "KafkaProducer": {"streams/demo/clients.py", "streams/logs/send.py"},

@@ -69,6 +69,8 @@ class TopicWatch:
                     raise
             else:
                 found[name] = TopicIdentity(str(described.topic_id), len(described.partitions))
+        if gone := self.current.keys() - found.keys():
+            log.warning("%s: not there any more; it is read from its beginning once it is made again", ", ".join(gone))
         self.current = found
         return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tests.chaos import groups, index, inputs, kills, outages, poison, refusals, restarts
+from tests.chaos import groups, index, inputs, kills, outages, poison, refusals, restarts, topics_made_again
 from tests.chaos.rig import Rig, rig
 
 
@@ -39,6 +39,7 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
         Scenario("K33", "more workers than partitions", restarts.spare),
         Scenario("K3", "SIGTERM under load", kills.asked_to_stop),
         Scenario("K18", "output refused", refusals.output_refused),
+        Scenario("K21", "topics made again", topics_made_again.made_again),
     ),
     (
         Scenario("K7", "a zombie worker", kills.frozen),

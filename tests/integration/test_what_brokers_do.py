@@ -1,26 +1,27 @@
 """What happens to topics outside the agents: transactions, deleted records, topics made again, keyless uploads."""
 
+import asyncio
 import re
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from ranker.profile.codec import version_of
-from schemas.messages import feedback, videos
+from schemas.messages import videos
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
-from streams.errors import OperatorError
+from schemas.topics import FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
 from streams.kafka import topic_admin
+from streams.kafka.command_reader import command_reader
+from streams.kafka.reader import read_to_end
 from streams.kafka.records import partition_of
 from streams.logs.digest import live_digest
 from streams.worker.health import Status, statuses
 from tests.chaos.topics import lag
-from tests.support.events import liked, minute, uploaded, withdrew
-from tests.support.system import LIMIT_S, agents, everything, publish, wait_until
+from tests.support.events import minute, uploaded, withdrew
+from tests.support.made_again import PEOPLE, folded, likes, make_again
+from tests.support.system import agents, everything, publish, slates, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -49,53 +50,23 @@ def put_astray(settings: Settings, uploads: list[videos.Upload]) -> None:
     producer.flush()
 
 
-PEOPLE = [f"person-{number}" for number in range(30)]
-
-
-def likes(first: int, count: int) -> list[tuple[str | None, bytes | None]]:
-    """Likes without event ids, each of another video, of thirty people in turn."""
-    made = [liked(PEOPLE[n % 30], f"v{n}", minute(n)) for n in range(first, first + count)]
-    return [(one.user_id, feedback.encode(one)) for one in made]
-
-
-def make_again(settings: Settings, *topics: Topic) -> None:
-    """Delete topics, and make them again as they were."""
-    with topic_admin.connected(settings) as admin:
-        admin.delete_topics([topic.full(settings.prefix) for topic in topics])
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        with suppress(OperatorError):  # not gone yet
-            topic_admin.apply(settings, TOPICS, print)
-            if not topic_admin.plan(settings, TOPICS):
-                return
-        time.sleep(0.2)
-
-
-def folded(settings: Settings) -> int:
-    """Events that the newest profiles hold, all together."""
-    newest: dict[bytes, int] = {}
-    for record in everything(settings, PROFILES):
-        newest[record.key] = max(version_of(record.value), newest.get(record.key, 0))
-    return sum(newest.values())
-
-
 @pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
 @pytest.mark.parametrize("count", [150, 1500], ids=["fewer", "more"])
 def test_every_event_counts_once_on_a_feedback_topic_that_was_made_again(
     settings: Settings, tmp_path: Path, running: bool, count: int
 ) -> None:
     with agents(settings, tmp_path, "profiles") as first:
-        publish(settings, FEEDBACK, likes(0, 600))
+        publish(settings, FEEDBACK, likes(range(600)))
         wait_until("600 are folded", lambda: folded(settings) == 600)
         if running:
             make_again(settings, FEEDBACK)
-            publish(settings, FEEDBACK, likes(600, count))
+            publish(settings, FEEDBACK, likes(range(600, 600 + count)))
             wait_until("the others are folded too", lambda: folded(settings) >= 600 + count)
             wait_until("all is read", lambda: lag(settings, "profiles", FEEDBACK) == 0)
         said = first.said("profiles")
     if not running:
         make_again(settings, FEEDBACK)
-        publish(settings, FEEDBACK, likes(600, count))
+        publish(settings, FEEDBACK, likes(range(600, 600 + count)))
         (tmp_path / "again").mkdir()
         with agents(settings, tmp_path / "again", "profiles") as second:
             wait_until("the others are folded too", lambda: folded(settings) >= 600 + count)
@@ -119,12 +90,12 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
     with agents(impatient, tmp_path, "profiles") as running:
         for abort in (False, True):
             producer.begin_transaction()
-            for key, value in likes(0 if not abort else 6, 6):
+            for key, value in likes(range(6, 12) if abort else range(6)):
                 producer.produce(name, value, key)
             producer.abort_transaction() if abort else producer.commit_transaction()
         wait_until("six are folded", lambda: folded(settings) == 6)
         producer.begin_transaction()
-        for key, value in likes(12, 6):
+        for key, value in likes(range(12, 18)):
             producer.produce(name, value, key)
         producer.flush()
         wait_until("the open transaction is named", lambda: sum(status_of(impatient).open_transactions.values()) == 6)
@@ -135,16 +106,16 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
         producer.commit_transaction()
         wait_until("twelve are folded", lambda: folded(settings) == 12)
         wait_until("the group has no lag either", lambda: lag(settings, "profiles", FEEDBACK) == 0)
-        assert live_digest(settings)[1] == len({key for key, _ in [*likes(0, 6), *likes(12, 6)]})
+        assert live_digest(settings)[1] == len({key for key, _ in [*likes(range(6)), *likes(range(12, 18))]})
 
 
 def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings: Settings, tmp_path: Path) -> None:
     impatient = settings.model_copy(update={"stuck_s": 8.0, "data_dir": tmp_path})
     with agents(impatient, tmp_path, "profiles"):
-        publish(settings, FEEDBACK, likes(0, 60))
+        publish(settings, FEEDBACK, likes(range(60)))
         wait_until("60 are folded", lambda: folded(settings) == 60)
         wait_until("all is committed", lambda: lag(settings, "profiles", FEEDBACK) == 0)
-    publish(settings, FEEDBACK, likes(60, 60))
+    publish(settings, FEEDBACK, likes(range(60, 120)))
     admin = AdminClient({"bootstrap.servers": settings.bootstrap})
     all_of = [TopicPartition(FEEDBACK.full(settings.prefix), p, OFFSET_END) for p in range(settings.partitions)]
     for done in admin.delete_records(all_of).values():
@@ -154,7 +125,7 @@ def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings
         wait_until("it is said", lambda: "were deleted before they were read" in running.said("profiles"))
         time.sleep(10.0)
         assert running.alive(), running.said("profiles")
-        publish(settings, FEEDBACK, likes(120, 60))
+        publish(settings, FEEDBACK, likes(range(120, 180)))
         wait_until("60 more are folded", lambda: folded(settings) == 120)
     lost = re.findall(r"(\d+) records were deleted before they were read", running.said("profiles"))
     assert sum(map(int, lost)) == 60
@@ -162,7 +133,7 @@ def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings
 
 def test_a_worker_whose_topic_is_grown_says_so_and_ends(settings: Settings, tmp_path: Path) -> None:
     with agents(settings, tmp_path, "profiles") as running:
-        publish(settings, FEEDBACK, likes(0, 60))
+        publish(settings, FEEDBACK, likes(range(60)))
         wait_until("60 are folded", lambda: folded(settings) == 60)
         with topic_admin.connected(settings) as admin:
             admin.create_partitions({FEEDBACK.full(settings.prefix): 6})
@@ -170,3 +141,79 @@ def test_a_worker_whose_topic_is_grown_says_so_and_ends(settings: Settings, tmp_
         said = running.said("profiles")
     assert status == 1, said
     assert "feedback.v1: partitions is 6, wanted 4" in said
+
+
+def test_a_topic_is_read_to_its_end_whatever_transactions_leave_there(settings: Settings) -> None:
+    name = FEATURES.full(settings.prefix)
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": settings.prefix})
+    producer.init_transactions(60)
+    for value, end in ((b"a", producer.commit_transaction), (b"b", producer.abort_transaction), (b"c", None)):
+        producer.begin_transaction()
+        for partition in range(settings.partitions):
+            producer.produce(name, value, b"key", partition=partition)
+        producer.flush()
+        if end:
+            end()
+
+    async def values() -> list[bytes | None]:
+        batches = read_to_end(settings, name, range(settings.partitions))
+        return [record.value async for batch in batches for record in batch]
+
+    assert asyncio.run(asyncio.wait_for(values(), 30)) == [b"a"] * settings.partitions
+    with command_reader(settings) as reader:
+        assert [record.value for record in reader.records(name)] == [b"a"] * settings.partitions
+    producer.abort_transaction()
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
+def test_everybody_is_answered_on_a_profiles_topic_that_was_made_again(
+    settings: Settings, tmp_path: Path, running: bool
+) -> None:
+    put_videos(settings, VIDEOS)
+    with agents(settings, tmp_path, "profiles", "encoder"), agents(settings, folder_in(tmp_path), "ranker") as ranker:
+        publish(settings, FEEDBACK, likes(range(60)))
+        wait_until("30 people are answered", lambda: len(answered(settings, 2)) == len(PEOPLE))
+        if not running:
+            ranker.stop()
+        make_again(settings, PROFILES)
+        publish(settings, FEEDBACK, likes(range(60, 90)))
+        wait_until("30 more are folded", lambda: folded(settings) == 90)
+        if not running:
+            ranker.start("ranker")
+        wait_until("30 people are answered again", lambda: len(answered(settings, 3)) == len(PEOPLE))
+
+
+def answered(settings: Settings, version: int) -> set[str]:
+    """People who have a slate of this version or a later one."""
+    return {slate.user_id for slate in slates(settings) if slate.version >= version}
+
+
+def folder_in(folder: Path) -> Path:
+    """A folder of its own for the logs of more agents."""
+    (folder / "more").mkdir()
+    return folder / "more"
+
+
+@pytest.mark.parametrize("topic", [UPLOADS, FEATURES], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
+def test_every_video_is_in_the_catalogue_after_its_topic_was_made_again(
+    settings: Settings, tmp_path: Path, running: bool, topic: Topic
+) -> None:
+    with agents(settings, tmp_path, "encoder") as encoder:
+        put_videos(settings, VIDEOS)
+        wait_until("all are encoded", lambda: len(everything(settings, FEATURES)) == len(VIDEOS))
+        wait_until("all is committed", lambda: lag(settings, "encoder", UPLOADS) == 0)
+        if not running:
+            encoder.stop()
+        make_again(settings, topic)
+        more = [f"another-{n}" for n in range(4 * len(VIDEOS))]
+        put_videos(settings, more)
+        if not running:
+            encoder.start("encoder")
+        wanted = {video.encode() for video in (*VIDEOS, *more)}
+        wait_until("all are there", lambda: {r.key for r in everything(settings, FEATURES)} >= wanted)
+
+
+def put_videos(settings: Settings, names: list[str]) -> None:
+    """Upload videos of these names."""
+    publish(settings, UPLOADS, [(one, videos.encode(uploaded(one, minute(0)))) for one in names])

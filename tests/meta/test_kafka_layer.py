@@ -19,7 +19,11 @@ OPENED_IN = {  # the clients' classes, and the only modules that make one
         "streams/kafka/stalled.py",
     },  # agents; all who read
     "Producer": {"streams/kafka/producer.py", "streams/kafka/command_publisher.py"},  # of agents; of commands
-    "AdminClient": {"streams/kafka/lost_broker.py", "streams/kafka/probe.py"},  # for one question each
+    "AdminClient": {  # for one question each
+        "streams/kafka/lost_broker.py",
+        "streams/kafka/probe.py",
+        "streams/kafka/topic_watch.py",
+    },
     "KafkaAdminClient": {"streams/kafka/topic_admin.py"},
     "KafkaConsumer": {"streams/demo/clients.py", "streams/kafka/batch_head.py", "streams/logs/tail.py"},
     "KafkaProducer": {"streams/demo/clients.py", "streams/logs/send.py"},

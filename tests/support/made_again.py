@@ -1,0 +1,43 @@
+"""Topics that are deleted and made again, and events without ids to see that each counts once."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from ranker.profile.codec import version_of
+from schemas.messages import feedback
+from schemas.settings.model import Settings
+from schemas.topics import PROFILES, TOPICS, Topic
+from streams.errors import OperatorError
+from streams.kafka import topic_admin
+from tests.support.events import liked, minute
+from tests.support.system import LIMIT_S, everything
+
+PEOPLE = [f"person-{number}" for number in range(30)]
+
+
+def likes(numbers: Iterable[int]) -> list[tuple[str | None, bytes | None]]:
+    """Likes without event ids, each of another video, of thirty people in turn, as records of feedback.v1."""
+    made = [liked(PEOPLE[n % 30], f"v{n}", minute(n)) for n in numbers]
+    return [(one.user_id, feedback.encode(one)) for one in made]
+
+
+def make_again(settings: Settings, *topics: Topic) -> None:
+    """Delete topics, and make them again as they were."""
+    with topic_admin.connected(settings) as admin:
+        admin.delete_topics([topic.full(settings.prefix) for topic in topics])
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        with suppress(OperatorError):  # not gone yet
+            topic_admin.apply(settings, TOPICS, print)
+            if not topic_admin.plan(settings, TOPICS):
+                return
+        time.sleep(0.2)
+
+
+def folded(settings: Settings) -> int:
+    """Events that the newest profiles hold, all together."""
+    newest: dict[bytes, int] = {}
+    for record in everything(settings, PROFILES):
+        newest[record.key] = max(version_of(record.value), newest.get(record.key, 0))
+    return sum(newest.values())

@@ -59,6 +59,7 @@ HEADERS: dict[Topic, Json] = {
 }
 RECEIVED = (topics.FEEDBACK, topics.UPLOADS, topics.ERASURES)  # Freshet writes all others
 A_TEXT: Json = {"type": "string", "minLength": 1}
+A_WORD: Json = {"type": "string", "pattern": r"\S"}  # a blank tag says nothing
 # Rules of a message that its field types cannot express.
 LAWS: dict[str, Json] = {
     "Upload": {
@@ -67,7 +68,7 @@ LAWS: dict[str, Json] = {
             for field, some in (
                 ("title", A_TEXT),
                 ("description", A_TEXT),
-                ("tags", {"type": "array", "minItems": 1}),
+                ("tags", {"type": "array", "contains": A_WORD}),
                 ("media_uri", A_TEXT),
                 ("thumbnail_uri", A_TEXT),
             )

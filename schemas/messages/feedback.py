@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, final
 import msgspec
 from msgspec import Meta
 
-from schemas.messages.fields import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
+from schemas.messages.fields import AtMs, EventId, Id, Share, SpanMs, UserId, VideoId, Word
 
 Rank = Annotated[int, Meta(ge=1, le=10_000)]
 
@@ -16,7 +16,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     user_id: UserId
     at_ms: AtMs
-    event_id: Id | None = None  # makes a repeat harmless; without it topic, partition and offset do
+    event_id: EventId | None = None  # makes a repeat harmless; without it topic, partition and offset do
     recommendation_id: Id | None = None
     rank: Rank | None = None
     session_id: Word | None = None

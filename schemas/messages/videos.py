@@ -101,6 +101,17 @@ def decode_time(data: bytes) -> int:
     return decode_stored(data).at_ms
 
 
+def without_blank_tags(video: Upload) -> Upload:
+    """The upload without tags that say nothing: to hide one of them would hide every video that has it.
+
+    >>> without_blank_tags(Upload(video_id="v7", at_ms=1650000000000, tags=["", "food", " "])).tags
+    ['food']
+    """
+    if video.tags is None or all(map(str.strip, video.tags)):
+        return video
+    return msgspec.structs.replace(video, tags=[tag for tag in video.tags if tag.strip()])
+
+
 def why_not_an_upload(video: Upload) -> str | None:
     """Say in a sentence what an upload lacks, or None."""
     if any((video.title, video.description, video.tags, video.media_uri, video.thumbnail_uri)):

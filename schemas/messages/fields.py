@@ -17,7 +17,9 @@ CheckedId = Annotated[
     str,
     Meta(min_length=1, max_length=ID_BYTES, description="256 bytes of UTF-8 at most", extra_json_schema=NO_CONTROLS),
 ]
-UserId = VideoId = EventId = CheckedId
+UserId = CheckedId
+VideoId = CheckedId
+EventId = CheckedId
 AtMs = Annotated[int, Meta(ge=YEAR_2000_MS, le=YEAR_2100_MS, description="event time, Unix ms UTC")]
 SpanMs = Annotated[int, Meta(ge=0, le=DAY_MS, description="a duration in ms, a day at most")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

@@ -86,6 +86,7 @@ class Stored(msgspec.Struct, frozen=True):
     """Of a record of features.v1 what says how new it is."""
 
     at_ms: int
+    kind: str = ""
     source: Source = {}
 
 

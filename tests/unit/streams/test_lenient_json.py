@@ -161,7 +161,7 @@ def test_what_is_wrong_with_a_cloud_event_is_said_of_the_envelope(value: Any, he
 @pytest.mark.parametrize(
     ("value", "reason", "said"),
     [
-        (spelled(watched_ms="18250.5"), "schema", "at `$.watched_ms`; send a whole number, in JavaScript by Math.round"),
+        (spelled(watched_ms="18250.5"), "schema", "$.watched_ms`; send a whole number, in JavaScript by Math.round"),
         (spelled(watched_ms='"18250"'), "schema", "without quotes"),
         (spelled(watched_ms="1e300"), "range", "$.watched_ms"),
         (spelled(at_ms="1.65e15"), "timestamp", "$.at_ms"),

@@ -16,6 +16,7 @@ from encoders.modalities.modality import Modality, ModalitySet
 from encoders.modalities.opened import OpenedEncoders
 from encoders.models.manifest import folder_of
 from encoders.moderation.policy import KIND, Judgement, Moderation, Verdict, expiry_of, labels_of
+from schemas.messages.plain_text import language_code
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Vector, Withdrawn
 from schemas.settings.model import Settings
@@ -156,7 +157,7 @@ def language_of_upload(video: Upload) -> str | None:
     >>> language_of_upload(Upload(video_id="v7", at_ms=1_650_000_000_000, title="Frische Nudeln selbst gemacht"))
     'de'
     """
-    return video.language or language_of(text_of(video.title, video.description))
+    return video.language if language_code(video.language) else language_of(text_of(video.title, video.description))
 
 
 def _dropped(video: Upload, judgement: Judgement) -> Withdrawn:

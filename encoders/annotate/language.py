@@ -4,6 +4,8 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from schemas.messages.plain_text import plain_text
+
 MIN_CONFIDENCE = (
     0.3  # measured on 440 titles (docs/content/measurements.md): 99.5 % are answered, 0.7 % of the answers wrong
 )
@@ -24,7 +26,7 @@ def language_of(text: str | None) -> str | None:
     """
     if not text or not text.strip():
         return None
-    language, confidence = _identifier().classify(text[:MAX_CHARS])
+    language, confidence = _identifier().classify(plain_text(text[:MAX_CHARS]))
     return None if confidence < MIN_CONFIDENCE or language == NO_LANGUAGE else str(language)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Encoder, Vectors
+from schemas.messages.plain_text import comparable
 
 Shares = NDArray[np.float32]
 
@@ -81,12 +82,12 @@ def above(names: Sequence[str], shares: Shares, min_share: float, max_count: int
 
 
 def merged(given: Iterable[str], *found: Iterable[str]) -> list[str]:
-    """The creator's tags first, then the found ones that are not among them, compared without case.
+    """The creator's tags first, then the found ones that are not among them, compared without case and letter forms.
 
-    >>> merged(["Cats", "sofa"], ["cats", "rock"])
-    ['Cats', 'sofa', 'rock']
+    >>> merged(["\\uff23ats", "Sofa"], ["cats", "sofa"])
+    ['\uff23ats', 'Sofa']
     """
     tags: dict[str, str] = {}
     for tag in chain(given, *found):
-        tags.setdefault(tag.casefold(), tag)
+        tags.setdefault(comparable(tag), tag)
     return list(tags.values())

@@ -12,6 +12,7 @@ from encoders.fusion.projection import PROJECTION, read_directions
 from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext
 from encoders.models.manifest import MODELS, checked_bytes, read
 from encoders.models.session import Port, Provider, open_model
+from schemas.messages.plain_text import plain_text
 
 DIM = 384
 INPUTS = (Port("input_ids", "int64", (None, None)), Port("attention_mask", "int64", (None, None)))
@@ -128,8 +129,8 @@ class TextEncoder:
 
 
 def _cleaned(text: str | None) -> str:
-    """A text that the tokenizer accepts: no lone surrogates (JSON may carry them), not too long; "" for None."""
-    return (text or "")[:CHARS].encode("utf-8", "replace").decode("utf-8").strip()
+    """A text in letters that the tokenizer knows, without lone surrogates, not too long; "" for None."""
+    return plain_text((text or "")[:CHARS])[:CHARS].encode("utf-8", "replace").decode("utf-8").strip()
 
 
 def _calls(indices: list[int], lengths: list[int], exact: bool) -> Iterator[tuple[list[int], int]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.base import ModelError
 from encoders.models.manifest import REMEDY, checked_bytes, read
+from schemas.messages.plain_text import bare_words
 
 WORDS = "toxicity.json"  # the words, and one intercept, slope and offset for each of the averaged classifiers
 WEIGHTS = "toxicity.npy"  # float64 [V, 1 + K]: each word's rarity, then its weight in each classifier
@@ -22,7 +23,7 @@ class Toxicity:
 
     Five linear classifiers over the rarity-weighted words of the text, each with a calibrated probability, averaged.
     It knows 15,442 English words: a text in another language, or without a known word, gets the low score that any
-    text gets, and neither irony nor a word spelt to evade it is recognised.
+    text gets, and irony is not recognised. Words count in whatever letter forms they are written, but not misspelt.
     """
 
     name = "toxicity-words"
@@ -41,7 +42,9 @@ class Toxicity:
         """0 (harmless) to 1 (abusive); exactly 0 for no text at all."""
         if not text:
             return 0.0
-        counts = Counter(place for word in WORD.findall(text.lower()) if (place := self._places.get(word)) is not None)
+        counts = Counter(
+            place for word in WORD.findall(bare_words(text)) if (place := self._places.get(word)) is not None
+        )
         places = sorted(counts)
         tfidf = np.array([counts[place] for place in places]) * self._rarity[places]  # [W]
         length = np.sqrt(np.square(tfidf).sum()) or 1.0

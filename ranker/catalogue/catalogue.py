@@ -187,8 +187,8 @@ class Catalogue:
 
     def _is_old(self, entry: Entry) -> bool:
         row = self.row_of.get(entry.video_id)
-        known_ms = self.withdrawn_ms.get(entry.video_id, -1) if row is None else int(self.at_ms[row])
-        return entry.at_ms < known_ms  # of two records with the same time the later one counts, as in compaction
+        known_ms = self.withdrawn_ms.get(entry.video_id, -1) if row is None else int(self.at_ms[row]) - 1
+        return entry.at_ms <= known_ms  # of two uploads with the same time the later record wins, as in compaction
 
     def _is_repeat(self, entry: Entry) -> bool:
         row = self.row_of.get(entry.video_id)

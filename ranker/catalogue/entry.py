@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded
 
@@ -39,12 +40,21 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
         record.at_ms,
         decode_vector(vector, dim),
         record.creator_id,
-        record.category,
-        record.language,
-        tuple(record.tags),
+        record.category or None,
+        language_code(record.language),
+        tags_of(record),
         record.duration_ms,
         restricted_until_ms(record),
     )
+
+
+def tags_of(record: Encoded) -> tuple[str, ...]:
+    """The tags as they are compared, each once, without blank ones: to hide one would hide every video that has it.
+
+    >>> tags_of(Encoded(video_id="v7", at_ms=1650000000000, tags=["Food", " ", "\\uff46ood"]))
+    ('food',)
+    """
+    return tuple(dict.fromkeys(filter(None, map(comparable, record.tags))))
 
 
 def restricted_until_ms(record: Encoded) -> int:

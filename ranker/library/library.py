@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.retrieval.index import SearchFilter
+from schemas.messages.plain_text import language_code
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
@@ -102,11 +103,11 @@ def admits(where: SearchFilter | None) -> Callable[[Encoded], bool]:
     """A function that says whether a filter allows a video."""
     if where is None:
         return lambda _: True
-    after_ms = where.not_before_ms or 0
+    after_ms, languages = where.not_before_ms or 0, set(map(language_code, where.languages))
 
     def allows(video: Encoded) -> bool:
         return (
-            (not where.languages or video.language in where.languages)
+            (not where.languages or language_code(video.language) in languages)
             and (not where.categories or video.category in where.categories)
             and video.at_ms >= after_ms
             and video.video_id not in where.exclude

@@ -38,16 +38,22 @@ def unwrap(value: bytes, headers: Mapping[str, bytes]) -> tuple[bytes, str | Non
     (b'{"kind": "like"}', 'e-1')
     """
     if "ce_specversion" in headers:
-        _check(headers["ce_specversion"].decode(), headers.get("ce_type", b"").decode())
+        check_version(headers["ce_specversion"].decode(), headers.get("ce_type", b"").decode())
         return value, headers.get("ce_id", b"").decode() or None
-    if headers.get("content-type", b"").startswith(STRUCTURED) or (MARK in value and b'"data"' in value):
+    if is_structured(headers) or (MARK in value and b'"data"' in value):
         envelope = _decode(value)
-        _check(envelope.specversion, envelope.type)
+        check_version(envelope.specversion, envelope.type)
         return bytes(envelope.data), envelope.id
     return value, None
 
 
-def _check(specversion: str, kind: str) -> None:
+def is_structured(headers: Mapping[str, bytes]) -> bool:
+    """Whether the headers say that the value is an envelope."""
+    return headers.get("content-type", b"").startswith(STRUCTURED)
+
+
+def check_version(specversion: str, kind: str) -> None:
+    """Raise UnknownVersion for another version of the envelope, or of the type, than 1."""
     if specversion != "1.0":
         raise UnknownVersion(f"specversion {specversion!r} is not 1.0")
     major = VERSION.search(kind)

@@ -22,7 +22,6 @@ class Reason(StrEnum):
     LATE = "late"
     TOO_LARGE = "too_large"
     KEY_MISMATCH = "key_mismatch"
-    UNKNOWN_VIDEO = "unknown_video"
     SCHEMA_VERSION = "schema_version"
     MEDIA = "media"
     URL_FORBIDDEN = "url_forbidden"

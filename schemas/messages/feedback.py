@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, final
 import msgspec
 from msgspec import Meta
 
-from schemas.messages.fields import AtMs, Id, Share, SpanMs, UserId, VideoId, Word
+from schemas.messages.fields import AtMs, EventId, Id, Share, SpanMs, UserId, VideoId, Word
 
 Rank = Annotated[int, Meta(ge=1, le=10_000)]
 Context = Annotated[Word | None, Meta(description="context; kept with the event, no slate depends on it")]
@@ -17,7 +17,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     user_id: UserId
     at_ms: AtMs
-    event_id: Annotated[Id | None, Meta(description="the publisher's own id, by which a repeat is known")] = None
+    event_id: Annotated[EventId | None, Meta(description="the publisher's own id, by which a repeat is known")] = None
     recommendation_id: Annotated[Id | None, Meta(description="the slate on which the person met the video")] = None
     rank: Annotated[Rank | None, Meta(description="the video's place on that slate, from 1")] = None
     session_id: Context = None

@@ -9,9 +9,17 @@ YEAR_2000_MS = 946_684_800_000  # an earlier time is seconds mistaken for millis
 YEAR_2100_MS = 4_102_444_800_000  # a later one is microseconds mistaken for milliseconds
 ID_BYTES = 256
 
+# Said by the published schemas alone: the agents check it for all ids of a message at once, see `why_not_an_id`.
+NO_CONTROLS = {"not": {"pattern": r"[\u0000-\u001f\u007f-\u009f]"}}
+
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
-UserId = Annotated[Id, Meta(description="the person; 256 bytes of UTF-8 at most, no control characters")]
-VideoId = Annotated[Id, Meta(description="the video; 256 bytes of UTF-8 at most, no control characters")]
+CheckedId = Annotated[
+    str,
+    Meta(min_length=1, max_length=ID_BYTES, description="256 bytes of UTF-8 at most", extra_json_schema=NO_CONTROLS),
+]
+UserId = Annotated[CheckedId, Meta(description="the person; 256 bytes of UTF-8 at most, no control characters")]
+VideoId = Annotated[CheckedId, Meta(description="the video; 256 bytes of UTF-8 at most, no control characters")]
+EventId = CheckedId
 AtMs = Annotated[int, Meta(ge=YEAR_2000_MS, le=YEAR_2100_MS, description="event time, Unix ms UTC")]
 SpanMs = Annotated[int, Meta(ge=0, le=DAY_MS, description="a duration in ms, a day at most")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

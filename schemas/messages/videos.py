@@ -94,6 +94,7 @@ class Stored(msgspec.Struct, frozen=True):
     """Of a record of features.v1 what says how new it is."""
 
     at_ms: int
+    kind: str = ""
     source: Source = {}
 
 
@@ -107,6 +108,17 @@ def decode_time(data: bytes) -> int:
     1650000000000
     """
     return decode_stored(data).at_ms
+
+
+def without_blank_tags(video: Upload) -> Upload:
+    """The upload without tags that say nothing: to hide one of them would hide every video that has it.
+
+    >>> without_blank_tags(Upload(video_id="v7", at_ms=1650000000000, tags=["", "food", " "])).tags
+    ['food']
+    """
+    if video.tags is None or all(map(str.strip, video.tags)):
+        return video
+    return msgspec.structs.replace(video, tags=[tag for tag in video.tags if tag.strip()])
 
 
 def why_not_an_upload(video: Upload) -> str | None:

@@ -54,6 +54,7 @@ HEADERS: dict[Topic, Json] = {
     },
 }
 A_TEXT: Json = {"type": "string", "minLength": 1}
+A_WORD: Json = {"type": "string", "pattern": r"\S"}  # a blank tag says nothing
 # Rules of a message that its field types cannot express.
 LAWS: dict[str, Json] = {
     "Upload": {
@@ -62,7 +63,7 @@ LAWS: dict[str, Json] = {
             for field, some in (
                 ("title", A_TEXT),
                 ("description", A_TEXT),
-                ("tags", {"type": "array", "items": {"type": "string"}, "minItems": 1}),
+                ("tags", {"type": "array", "items": {"type": "string"}, "contains": A_WORD}),
                 ("media_uri", A_TEXT),
                 ("thumbnail_uri", A_TEXT),
             )

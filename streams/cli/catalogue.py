@@ -150,8 +150,10 @@ def vector_name(settings: "Settings", by: str) -> str:
 def where(languages: "Sequence[str] | None", categories: "Sequence[str] | None") -> "SearchFilter":
     """The options as a filter."""
     from ranker.retrieval.index import SearchFilter
+    from schemas.messages.plain_text import language_code
 
-    return SearchFilter(languages=tuple(languages or ()), categories=tuple(categories or ()))
+    codes = tuple(filter(None, map(language_code, languages or ())))
+    return SearchFilter(languages=codes, categories=tuple(categories or ()))
 
 
 def show(hits: "Sequence[Hit]", as_json: bool) -> None:

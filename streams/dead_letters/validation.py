@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from ranker.profile.fold import Arrival
-from schemas.messages import cloudevents, feedback, videos
+from schemas.messages import cloudevents, feedback, lenient, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.fields import why_not_an_id
 from schemas.topics import MAX_RECORD_BYTES
@@ -25,6 +25,10 @@ ORIGIN_FORM = re.compile(r"(.+)/(\d{1,9})/(\d{1,18})", re.ASCII)
 ORIGIN_MS = "freshet-origin-ms"  # header of such a record: the broker's time there
 CACHED_USERS = 200_000  # whose partition is cached; about 30 MB
 REGISTRY_MAGIC = 0  # first byte of a schema registry's wire format
+WIRE_FORMAT = (
+    "a schema registry's wire format, as KafkaAvroSerializer, KafkaProtobufSerializer or KafkaJsonSchemaSerializer "
+    "writes it; this topic carries plain JSON: set value.serializer to a StringSerializer or ByteArraySerializer"
+)
 
 
 class RejectedRecord(Exception):
@@ -84,13 +88,14 @@ def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
 def read_upload(record: Record) -> videos.Uploads | DeadLetter:
     """Validate one record of uploads.v1."""
     try:
-        video, _ = decoded(record, videos.decode, UPLOAD_BYTES)
+        video, _ = decoded(record, videos.decode, UPLOAD_BYTES, videos.Uploads)
         check_ids(video_id=video.video_id)
         check_time(record, video.at_ms)
         if isinstance(video, videos.Upload):
+            video = videos.without_blank_tags(video)
             _reject_if(videos.why_not_an_upload(video), Reason.SCHEMA)
         if record.key is not None and record.key != video.video_id.encode():
-            raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.video_id")
+            raise RejectedRecord(Reason.KEY_MISMATCH, lenient.why_other_key(record.key, "video_id", video.video_id))
     except RejectedRecord as rejection:
         return dead_letter(record, rejection.reason, rejection.detail)
     return video
@@ -146,7 +151,7 @@ def dead_letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
 
 
 def _feedback(record: Record) -> feedback.Feedback:
-    event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES)
+    event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES, feedback.Feedback)
     user_id, video_id = event.user_id, event.video_id
     ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one check for all: nearly always nothing is wrong
     if event_id or not (ids.isascii() and ids.isprintable()):  # msgspec has measured an event's own ids only
@@ -155,21 +160,24 @@ def _feedback(record: Record) -> feedback.Feedback:
         check_time(record, event.at_ms)
     key = record.key
     if key != user_id.encode() and key is not None:
-        raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
+        raise RejectedRecord(Reason.KEY_MISMATCH, lenient.why_other_key(key, "user_id", user_id))
     if event.event_id is None and event_id:
         return msgspec.structs.replace(event, event_id=event_id)
     return event
 
 
-def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M, str | None]:
-    """Decode a record's value, CloudEvents unwrapped, and give the envelope's id; every failure has its reason."""
+def decoded(record: Record, decode: Callable[[bytes], M], limit: int, kind: Any) -> tuple[M, str | None]:
+    """Decode a record's value, CloudEvents unwrapped, and give the envelope's id; every failure has its reason.
+
+    kind  the type that `decode` decodes: what the strict decoder refuses is read once more as some clients write it
+    """
     value = record.value
     if not value:
         raise RejectedRecord(Reason.DECODE, "the value is null" if value is None else "the value is empty")
     if len(value) > limit:
         raise RejectedRecord(Reason.TOO_LARGE, f"{len(value)} bytes, {limit} are allowed")
-    if value[0] == REGISTRY_MAGIC:
-        raise RejectedRecord(Reason.SCHEMA_VERSION, "a schema registry's wire format; this topic carries plain JSON")
+    if value[0] == REGISTRY_MAGIC and not value.startswith(lenient.WIDE):
+        raise RejectedRecord(Reason.SCHEMA_VERSION, WIRE_FORMAT)
     try:
         if not record.headers and value.find(cloudevents.MARK) < 0:
             return decode(value), None  # plain JSON, as nearly all is
@@ -177,10 +185,27 @@ def decoded(record: Record, decode: Callable[[bytes], M], limit: int) -> tuple[M
         return decode(data), event_id
     except cloudevents.UnknownVersion as error:
         raise RejectedRecord(Reason.SCHEMA_VERSION, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _leniently_decoded(record, value, kind, str(error))
+
+
+def _leniently_decoded(record: Record, value: bytes, kind: Any, refusal: str) -> tuple[Any, str | None]:
+    """What the strict decoder refused, read as some clients write it; `refusal` is what it said."""
+    headers = _headers(record)
+    try:
+        if "ce_specversion" in headers:
+            _, event_id = cloudevents.unwrap(b"", headers)
+            return lenient.read(value, kind)[0], event_id
+        return lenient.read(value, kind, structured=cloudevents.is_structured(headers))
+    except cloudevents.UnknownVersion as error:
+        raise RejectedRecord(Reason.SCHEMA_VERSION, str(error)) from None
     except msgspec.ValidationError as error:
         raise RejectedRecord(_reason_of(str(error)), str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise RejectedRecord(Reason.DECODE, str(error)) from None
+    except lenient.NotJson as error:
+        in_bounds = "out of range" not in refusal
+        raise RejectedRecord(Reason.DECODE if in_bounds else _reason_of(refusal), str(error) or refusal) from None
 
 
 def _reason_of(error: str) -> Reason:

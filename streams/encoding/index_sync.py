@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from encoders.fusion.embeddings import RETRIEVAL
 from encoders.modalities.modality import ModalitySet
 from ranker.retrieval.index import IndexedVideo, IndexRefused, IndexUnavailable, VideoIndex
+from schemas.messages.plain_text import language_code
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
@@ -52,7 +53,7 @@ def to_indexed_video(video: CatalogueRecord, modalities: ModalitySet) -> Indexed
         at_ms=video.at_ms,
         creator_id=video.creator_id,
         category=video.category,
-        language=video.language,
+        language=language_code(video.language),
         tags=tuple(video.tags),
         modalities={name: row for name, row in rows.items() if row is not None},
         about={name: value for name in ABOUT if (value := getattr(video, name))},

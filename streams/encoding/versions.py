@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.fields import YEAR_2100_MS
-from schemas.messages.videos import CatalogueRecord, Uploads, decode_stored
+from schemas.messages.videos import CatalogueRecord, Upload, Uploads, Withdraw, decode_stored
 from streams.dead_letters.validation import FUTURE_MS, dead_letter, first_written_ms
 from streams.kafka.records import Record
 
@@ -20,6 +20,7 @@ class StoredVersion(msgspec.Struct, frozen=True, gc=False):
     partition: int = NO_PLACE
     offset: int = NO_PLACE
     written_ms: int = 0  # the broker's time of the upload or withdrawal; 0: unknown
+    is_withdrawal: bool = False
 
     @property
     def happened_ms(self) -> int:
@@ -41,8 +42,8 @@ class Accepted(NamedTuple):
 
     def stamped(self, made: CatalogueRecord) -> CatalogueRecord:
         """The catalogue's record of it, with its place."""
-        _, partition, offset, written_ms = msgspec.structs.astuple(self.version)
-        source = {"partition": partition, "offset": offset, "written_ms": written_ms}
+        at = self.version
+        source = {"partition": at.partition, "offset": at.offset, "written_ms": at.written_ms}
         if self.sent_at_ms != self.version.at_ms:
             source["at_ms"] = self.sent_at_ms
         return msgspec.structs.replace(made, source=source)
@@ -52,7 +53,13 @@ def stored_version(data: bytes) -> StoredVersion:
     """The version of a record of features.v1, without its vectors being read."""
     stored = decode_stored(data)
     get = stored.source.get
-    return StoredVersion(stored.at_ms, get("partition", NO_PLACE), get("offset", NO_PLACE), get("written_ms", 0))
+    return StoredVersion(
+        stored.at_ms,
+        get("partition", NO_PLACE),
+        get("offset", NO_PLACE),
+        get("written_ms", 0),
+        stored.kind == "withdrawn",
+    )
 
 
 def judge(record: Record, one: Uploads, known: StoredVersion | None) -> Accepted | DeadLetter | None:
@@ -72,10 +79,11 @@ def judge(record: Record, one: Uploads, known: StoredVersion | None) -> Accepted
     if not is_later or min(one.at_ms, written_ms) < known.happened_ms - FUTURE_MS:
         detail = f"$.at_ms is {one.at_ms}, and this video has a newer upload or withdrawal, of {known.happened_ms}"
         return dead_letter(record, Reason.LATE, detail)
-    at_ms = one.at_ms if one.at_ms >= known.at_ms else min(known.at_ms + 1, YEAR_2100_MS)
+    is_back = isinstance(one, Upload) and known.is_withdrawal  # the catalogue wants a later time for that
+    at_ms = max(one.at_ms, min(known.at_ms + (is_back or one.at_ms < known.at_ms), YEAR_2100_MS))
     return _accepted(record, one, written_ms, at_ms)
 
 
 def _accepted(record: Record, one: Uploads, written_ms: int, at_ms: int) -> Accepted:
-    version = StoredVersion(at_ms, record.partition, record.offset, written_ms)
+    version = StoredVersion(at_ms, record.partition, record.offset, written_ms, isinstance(one, Withdraw))
     return Accepted(one if one.at_ms == at_ms else msgspec.structs.replace(one, at_ms=at_ms), version, one.at_ms)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.messages import cloudevents, feedback, videos
+from schemas.messages import cloudevents, feedback, lenient, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import Erasure
 from schemas.messages.fields import YEAR_2100_MS
@@ -93,7 +93,7 @@ def topic_of(value: bytes) -> Topic:
         data, _ = cloudevents.unwrap(value, {})
         kind = _kind(data).kind
     except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
-        return FEEDBACK
+        kind = lenient.kind_of(value)
     if kind == ERASURE:
         return ERASURES
     return UPLOADS if kind in videos.KINDS else FEEDBACK

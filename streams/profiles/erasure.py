@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from ranker.profile.fold import Arrival
+from schemas.messages import lenient
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import ERASURE_OFFSET, Erasure, decode_erasure
 from streams.dead_letters import validation
@@ -64,9 +65,9 @@ def erased_dead_letters(records: Sequence[Record], erased: Iterable[Arrival]) ->
 
 
 def _erasure(record: Record) -> Erasure:
-    erasure, _ = validation.decoded(record, decode_erasure, ERASURE_BYTES)
+    erasure, _ = validation.decoded(record, decode_erasure, ERASURE_BYTES, Erasure)
     validation.check_ids(user_id=erasure.user_id)
     validation.check_time(record, erasure.at_ms)
     if record.key is not None and record.key != erasure.user_id.encode():
-        raise RejectedRecord(Reason.KEY_MISMATCH, "the record's key is not its $.user_id")
+        raise RejectedRecord(Reason.KEY_MISMATCH, lenient.why_other_key(record.key, "user_id", erasure.user_id))
     return erasure

@@ -4,6 +4,7 @@ It knows no Kafka and no clock. The agent, a replay, the crash simulation, the c
 all call it, so each of them runs the fold that runs in production.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from streams.kafka.records import Record
 from streams.kafka.sends import Send, Stage
 from streams.profiles.erasure import erased_dead_letters, read_erasures, tombstone
 from streams.profiles.state import PartitionState
+
+log = logging.getLogger("freshet.profiles")
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
 
@@ -109,6 +112,9 @@ class ProfilesStep:
         profile = state.profiles.get(erasure.user_id)
         marker = advance_marker(state.markers.get(code), profile, erasure.at_ms)
         if marker is None and profile is not None:
+            log.info(
+                "%s[%d]: an erasure up to %d is older than one that is done", self._erasures, partition, erasure.at_ms
+            )
             return False
         if marker is not None:
             state.markers[code] = marker

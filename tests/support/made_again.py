@@ -39,5 +39,6 @@ def folded(settings: Settings) -> int:
     """Events that the newest profiles hold, all together."""
     newest: dict[bytes, int] = {}
     for record in everything(settings, PROFILES):
-        newest[record.key] = max(version_of(record.value), newest.get(record.key, 0))
+        key, value = record.key or b"", record.value or b""
+        newest[key] = max(version_of(value), newest.get(key, 0))
     return sum(newest.values())

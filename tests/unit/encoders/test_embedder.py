@@ -83,3 +83,25 @@ def test_a_measured_length_fills_one_that_is_missing_and_a_declared_one_wins(
 ) -> None:
     (video,) = embedder.features([uploaded("v7", duration_ms=declared_ms)], [Content(duration_ms=measured_ms)])
     assert isinstance(video, Encoded) and video.duration_ms == kept_ms
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "".join(chr(0x1D5EE + ord(letter) - ord("a")) if letter != " " else " " for letter in "how to cook pasta"),
+        "".join(chr(0xFF41 + ord(letter) - ord("a")) if letter != " " else "\u3000" for letter in "how to cook pasta"),
+        "h\u200bow t\u200do co\u2060ok pa\ufeffsta",
+    ],
+    ids=["bold", "fullwidth", "zero width"],
+)
+def test_a_title_has_the_vector_of_its_plain_letters_and_is_stored_as_it_was_written(
+    embedder: VideoEmbedder, title: str
+) -> None:
+    written, plain = embedder.features([uploaded("a", title=title), uploaded("b", title="how to cook pasta")])
+    assert isinstance(written, Encoded) and isinstance(plain, Encoded)
+    assert written.title == title and written.vectors["text"] == plain.vectors["text"]
+
+
+def test_a_title_of_one_very_long_word_says_something(embedder: VideoEmbedder) -> None:
+    (found,) = embedder.features([uploaded("a", title="howtocookpasta" * 20)])
+    assert isinstance(found, Encoded) and "text" in found.vectors

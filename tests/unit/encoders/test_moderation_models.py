@@ -1,5 +1,6 @@
 """What is judged before it is shown: abusive words in texts, bare skin in pictures."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,26 @@ def test_an_insult_stands_out_from_what_people_film(toxicity: Toxicity) -> None:
         " ",
     ]
     assert toxicity("you stupid idiot, shut up") > 0.9 > 0.3 > max(map(toxicity, harmless))
+
+
+FULLWIDTH = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(ord("!"), ord("~") + 1)})
+BOLD = str.maketrans({chr(ord("a") + place): chr(0x1D5EE + place) for place in range(26)})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.translate(FULLWIDTH),
+        lambda text: text.translate(BOLD),
+        lambda text: "\u200b".join(text),
+        lambda text: "".join(f"{letter}\u0336" for letter in text),
+        lambda text: text.replace("i", "\u0456").replace("o", "\u043e"),
+    ],
+    ids=["fullwidth", "bold", "zero width", "struck through", "Cyrillic"],
+)
+def test_an_insult_is_one_in_whatever_letters_it_is_written(toxicity: Toxicity, written: Callable[[str], str]) -> None:
+    insult = "you stupid idiot, shut up"
+    assert toxicity(written(insult)) == pytest.approx(toxicity(insult), abs=1e-6)
 
 
 def test_no_text_is_harmless(toxicity: Toxicity) -> None:

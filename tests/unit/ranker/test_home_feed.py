@@ -258,3 +258,19 @@ def test_an_upload_is_not_needed_to_know_a_video_but_its_features_are() -> None:
     assert catalogue.rows(["v1"]).tolist() == []
     assert catalogue.apply([encoded(uploaded("v1").video_id), encoded("v1")]) == 1  # the repeat changes nothing
     assert len(catalogue) == catalogue.size == 1
+
+
+async def test_a_blank_tag_that_was_hidden_hides_nothing_and_a_tag_hides_in_all_its_forms() -> None:
+    catalogue = Catalogue()
+    catalogue.apply(
+        [
+            encoded("hidden", tags=["", " ", "Street Food"]),
+            encoded("blank", tags=[" ", ""]),
+            encoded("alike", tags=["\uff53treet  food"]),
+            encoded("other", tags=["garden"]),
+        ]
+    )
+    catalogue.advance(LATER)
+    ana = after(hid("ana", "hidden", scope="tag"))
+    (slate,) = await home_feed(catalogue).recommend([asking(ana)])
+    assert sorted(item.video_id for item in slate.items) == ["blank", "other"]

@@ -88,6 +88,6 @@ def test_a_dead_letter_says_why_and_where_in_its_headers():
 
 
 def test_the_reasons_are_the_closed_list_of_the_contract():
-    told = "decode schema range timestamp late too_large key_mismatch unknown_video schema_version media url_forbidden"
+    told = "decode schema range timestamp late too_large key_mismatch schema_version media url_forbidden"
     assert {reason.value for reason in Reason} == {*told.split(), "erased", "internal"}
     assert LETTER_BYTES == 64 * 1024

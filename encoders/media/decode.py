@@ -130,7 +130,7 @@ def _sound(container: InputContainer, stream: AudioStream, length_s: float, soun
 
 def _piece(container: InputContainer, stream: AudioStream, start_s: float, piece_s: float) -> NDArray[np.float32]:
     # Channels are kept: a down-mix to mono by FFmpeg is 3 dB louder.
-    queue, resampler, wanted = av.AudioFifo(), av.AudioResampler("fltp", rate=RATE), round(piece_s * RATE)
+    queue, resampler, wanted = av.AudioFifo(), av.AudioResampler("flt", rate=RATE), round(piece_s * RATE)
     parts: list[NDArray[np.float32]] = []
     try:
         if start_s:
@@ -169,4 +169,9 @@ def _queued(queue: av.AudioFifo, stream: AudioStream, packet: "av.Packet[AudioSt
 
 
 def _mono(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[NDArray[np.float32]]:
-    return [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in resampler.resample(frame)]  # of [C, n] each
+    # Interleaved: of eight channels in planes, PyAV reads a ninth, which is not there.
+    mixed = []
+    for part in resampler.resample(frame):
+        samples = part.to_ndarray().reshape(-1, part.layout.nb_channels)  # [n, C]
+        mixed.append(samples.mean(axis=1, dtype=np.float32))
+    return mixed

@@ -41,10 +41,9 @@ def spread(container: InputContainer, stream: VideoStream, length_s: float, most
             pictures[_time(packet)] = cropped(frames[0], pixel_shape(stream))
         else:
             left.append(at)
-    if pictures:
-        keys = [begin, *sorted(pictures)]
-        between = [(max(key for key in keys if key <= at), at) for at in left]
-        _fill(pictures, container, stream, between, most_pixels // (stream.width * stream.height))
+    keys = [begin, *sorted(pictures)]
+    between = [(max(key for key in keys if key <= at), at) for at in left]
+    _fill(pictures, container, stream, between, most_pixels // (stream.width * stream.height))
     return pictures
 
 

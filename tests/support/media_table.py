@@ -76,6 +76,7 @@ FILES: dict[str, Make] = {
     "WAV, µ-law, 8 kHz mono": sound("wav", "pcm_mulaw", channels="mono", sound_rate=8000),
     "WAV, 5.1": sound("wav", "pcm_s16le", channels="5.1"),
     "WAV, 7.1": sound("wav", "pcm_s16le", channels="7.1"),
+    "WAV of 16 channels": sound("wav", "pcm_s16le", channels="hexadecagonal"),
     "WAV, 96 kHz": sound("wav", "pcm_s24le", sound_rate=96_000),
     "MP3": sound("mp3", "mp3"),
     "AAC without a container (ADTS)": sound("adts", "aac"),

@@ -9,6 +9,7 @@ from typing import cast
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from encoders.media.sandbox_client import MediaReader
 from encoders.media.types import RATE, Media, MediaError
@@ -243,3 +244,41 @@ def test_films_of_other_pixels_are_read(reader: MediaReader, pixels: str) -> Non
     media = reader.read(clip(seconds=1, audio=None, pixels=pixels))
     frame = many(media)[0]
     assert int(frame[5, 112].max()) - int(frame[218, 112].max()) < 60 and frame.max() > 200
+
+
+def test_a_cover_in_a_sound_file_is_a_picture_beside_the_sound(reader: MediaReader) -> None:
+    written = BytesIO()
+    with av.open(written, "w", format="mp3") as file, av.open(BytesIO(still("png"))) as cover:
+        tones = file.add_stream("mp3", rate=44_100, layout="mono")
+        shown = file.add_stream_from_template(cover.streams.video[0])
+        shown.disposition = Disposition.attached_pic
+        for packet in cover.demux(video=0):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = shown, 0, 0
+                file.mux(packet)
+        wave = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * 44_100) / 44_100) * 32_767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave[None], "s16", "mono")
+        frame.sample_rate, frame.pts = 44_100, 0
+        file.mux([*tones.encode(frame), *tones.encode(None)])
+    media = reader.read(written.getvalue())
+    frames_of(media, 1)
+    assert pitch_of(media) == pytest.approx(440, abs=3)
+    assert media.duration_ms == pytest.approx(3000, abs=150)
+
+
+@pytest.mark.parametrize("begin_s", [-0.5, 2.0])
+@pytest.mark.parametrize("form", ["mp4", "matroska", "mpegts"])
+def test_a_film_that_begins_before_or_after_zero_gives_all_its_pictures(
+    reader: MediaReader, form: str, begin_s: float
+) -> None:
+    written = BytesIO()
+    options = {"avoid_negative_ts": "disabled"} if begin_s < 0 else {}
+    with av.open(BytesIO(clip(seconds=4, audio=None))) as source, av.open(written, "w", form, options) as file:
+        stream = file.add_stream_from_template(source.streams.video[0])
+        moved = int(begin_s / (source.streams.video[0].time_base or 1))
+        for packet in source.demux(video=0):
+            if packet.pts is not None and packet.dts is not None:
+                packet.stream, packet.pts, packet.dts = stream, packet.pts + moved, packet.dts + moved
+                file.mux(packet)
+    frames = many(reader.read(written.getvalue()))
+    assert square_at(frames[-1]) - square_at(frames[0]) > 0.4

@@ -16,46 +16,43 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from encoders.media.formats import CODECS, FORMATS, why_not_read
 from encoders.media.frames import Pictures, first, spread
+from encoders.media.lengths import length_s, own_length_s
 from encoders.media.types import RATE, Limits, Media, MediaError
 
-# What phones, browsers and studios make; none that names other files, as HLS, DASH, concat, SDP and IMF do.
-FORMATS = "mov,matroska,webm,avi,flv,mpegts,mpeg,ogg,gif,apng,jpeg_pipe,png_pipe,webp_pipe,webp,wav,mp3,flac,aac,amr"
-CODECS = (
-    "h264,hevc,libdav1d,vp8,vp9,mpeg4,mpeg1video,mpeg2video,h263,flv,theora,mjpeg,png,apng,gif,webp,"
-    "aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,flac,alac,ac3,eac3,amrnb,amrwb,"
-    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s32le,pcm_u8,pcm_f32le,pcm_mulaw,pcm_alaw"
-)
 CHUNK = 16_384  # samples resampled at once; each packet's 1,024 alone took twice the CPU, all of 10 s 20 MB more
 WINDOWS = 3  # pieces of sound of a video that has more than is read
-TICKS = 1_000_000  # a second of a container's own clock
 
 
 def decode(file: FileIO, limits: Limits) -> Media:
     """Decode what the file holds; a MediaError says why that is nothing."""
     pictures: Pictures = {}
-    sound, length_s = None, None
+    sound, whole_s = None, None
     with _opened(file, limits) as container:
-        video, audio = _video(container, limits), _audio(container)
-        stream = video or audio
-        if stream is None:
+        video, audio = _video(container, file, limits), _audio(container)
+        if video is None and audio is None:
             most = f"no picture of at most {limits.pixels} pixels"
-            raise MediaError(f"the file holds {most} and no sound that can be decoded; convert it to MP4")
+            unread = f"the file holds {most} and no sound that can be decoded; convert it to MP4"
+            raise MediaError(why_not_read(file) or unread)
         still = video is not None and _is_still(container, video)
-        if audio is not None or not still:
-            length_s = _length_s(container, stream, limits)
+        moving = None if still else video
+        if timed := [stream for stream in (moving, audio) if stream is not None]:
+            whole_s = length_s(container, timed, limits)
         if audio is not None:
-            sound = _sound(container, audio, length_s or 0.0, limits.sound_s)
-        if video is not None and length_s and not still:
-            pictures = spread(container, video, length_s, limits.decoded)
+            own_s = own_length_s(container, audio, whole_s or 0.0, limits) if moving else whole_s
+            sound = _sound(container, audio, own_s or 0.0, limits.sound_s)
+        if moving is not None and whole_s:
+            own_s = own_length_s(container, moving, whole_s, limits) if audio else whole_s
+            pictures = spread(container, moving, own_s, limits.decoded)
     if video is not None and not pictures:
         with _opened(file, limits) as container:  # a second time: stills and damaged files cannot be wound back
-            video = _video(container, limits)
+            video = _video(container, file, limits)
             pictures = first(container, video, limits.decoded) if video else pictures
     if not pictures and sound is None:
         raise MediaError("nothing of the file could be decoded, it is damaged; upload it again")
     frames = np.stack([pictures[at] for at in sorted(pictures)]) if pictures else None
-    return Media(frames, sound, None if length_s is None else round(length_s * 1000))
+    return Media(frames, sound, None if whole_s is None else round(whole_s * 1000))
 
 
 def _opened(file: FileIO, limits: Limits) -> InputContainer:
@@ -73,11 +70,17 @@ def _opened(file: FileIO, limits: Limits) -> InputContainer:
         why = error.strerror or type(error).__name__
         if isinstance(error, MemoryError):  # FFmpeg reports both so
             why = f"more than {limits.streams} streams, or more memory than is allowed"
-        raise MediaError(f"the file cannot be opened as video, picture or sound ({why}); convert it to MP4") from None
+        unopened = f"the file cannot be opened as video, picture or sound ({why}); convert it to MP4"
+        raise MediaError(why_not_read(file) or unopened) from None
 
 
-def _video(container: InputContainer, limits: Limits) -> VideoStream | None:
-    """The stream with the largest picture, a cover only where there is no other; none of them may be too large."""
+def _video(container: InputContainer, file: FileIO, limits: Limits) -> VideoStream | None:
+    """The stream with the largest picture, a cover only where there is no other; none of them may be too large.
+
+    Of several pictures in a HEIF file it is the one that the file calls its photo, unless there is a film.
+    """
+    if any(stream.disposition & Disposition.dependent for stream in container.streams.video):
+        raise MediaError(why_not_read(file) or "the picture is one of tiles, which are not put together; convert it")
     usable = [stream for stream in container.streams.video if _is_usable(stream) and stream.width * stream.height]
     for stream in usable:
         if stream.width * stream.height > limits.pixels:
@@ -85,7 +88,17 @@ def _video(container: InputContainer, limits: Limits) -> VideoStream | None:
             raise MediaError(f"a picture of {size} pixels, {limits.pixels} are allowed in all; make it smaller")
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"max_pixels": str(limits.pixels)}  # a stream may change its size
-    return max(usable, key=lambda one: (not _is_cover(one), one.width * one.height, -one.index), default=None)
+    return max(usable, key=lambda one: (*_rank(one), one.width * one.height, -one.index), default=None)
+
+
+def _rank(stream: VideoStream) -> tuple[bool, bool, bool]:
+    is_item = _is_item(stream)
+    return not _is_cover(stream), not is_item, is_item and bool(stream.disposition & Disposition.default)
+
+
+def _is_item(stream: VideoStream) -> bool:
+    """Whether it is a picture of a HEIF or AVIF file, which has no time."""
+    return stream.frames == 1 and stream.time_base == 1
 
 
 def _audio(container: InputContainer) -> AudioStream | None:
@@ -102,30 +115,7 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def _is_still(container: InputContainer, video: VideoStream) -> bool:
-    return _is_cover(video) or container.format.name.endswith("_pipe")
-
-
-def _length_s(container: InputContainer, stream: VideoStream | AudioStream, limits: Limits) -> float:
-    """Seconds that the file lasts: as its container says, or else by the times of its packets."""
-    if container.duration is not None:
-        length_s = container.duration / TICKS
-    else:
-        length_s = _packets_s(container, stream, limits.packets)
-    if length_s * 1000 > limits.duration_ms:
-        raise MediaError(f"it lasts {length_s:.0f} s, {limits.duration_ms // 1000} are allowed; make it shorter")
-    return max(0.0, length_s)
-
-
-def _packets_s(container: InputContainer, stream: VideoStream | AudioStream, most: int) -> float:
-    times = []
-    try:
-        for packet, _ in zip(container.demux(stream), range(most), strict=False):
-            if packet.pts is not None:
-                times.append(packet.pts + (packet.duration or 0))
-        container.seek(stream.start_time or 0, stream=stream)  # back, for the sound
-    except av.FFmpegError:
-        pass  # the file is cut off: what came before counts
-    return float((max(times) - (stream.start_time or 0)) * (stream.time_base or Fraction(1, 1000))) if times else 0.0
+    return _is_cover(video) or container.format.name.endswith("_pipe") or _is_item(video)
 
 
 def _sound(container: InputContainer, stream: AudioStream, length_s: float, sound_s: int) -> NDArray[np.float32] | None:
@@ -140,7 +130,7 @@ def _sound(container: InputContainer, stream: AudioStream, length_s: float, soun
 
 def _piece(container: InputContainer, stream: AudioStream, start_s: float, piece_s: float) -> NDArray[np.float32]:
     # Channels are kept: a down-mix to mono by FFmpeg is 3 dB louder.
-    queue, resampler, wanted = av.AudioFifo(), av.AudioResampler("fltp", rate=RATE), round(piece_s * RATE)
+    queue, resampler, wanted = av.AudioFifo(), av.AudioResampler("flt", rate=RATE), round(piece_s * RATE)
     parts: list[NDArray[np.float32]] = []
     try:
         if start_s:
@@ -179,4 +169,9 @@ def _queued(queue: av.AudioFifo, stream: AudioStream, packet: "av.Packet[AudioSt
 
 
 def _mono(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[NDArray[np.float32]]:
-    return [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in resampler.resample(frame)]  # of [C, n] each
+    # Interleaved: of eight channels in planes, PyAV reads a ninth, which is not there.
+    mixed = []
+    for part in resampler.resample(frame):
+        samples = part.to_ndarray().reshape(-1, part.layout.nb_channels)  # [n, C]
+        mixed.append(samples.mean(axis=1, dtype=np.float32))
+    return mixed

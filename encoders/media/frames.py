@@ -9,14 +9,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from encoders.media.types import FRAMES, SIDE
+from encoders.media.upright import Picture, matrix_of, upright
 
 MAX_ASPECT = 8  # the longer side by the shorter; without it a single line of pixels would be scaled to millions
+MAX_SHAPE = 16  # of a pixel; anamorphic video has 2
 USUAL_RATE = 30  # pictures a second, assumed where a file does not say
 
-Picture = NDArray[np.uint8]  # [H, W, 3], RGB
 Pictures = dict[int, Picture]  # squares [224, 224, 3] by their time in the stream's ticks
 
 
@@ -38,18 +38,19 @@ def spread(container: InputContainer, stream: VideoStream, length_s: float, most
         if packet is None or _time(packet) in pictures or _time(packet) > at + gap / 2:
             left.append(at)
         elif frames := _decoded(stream, [packet, None]):
-            pictures[_time(packet)] = cropped(frames[0])
-    if pictures:
-        keys = [begin, *sorted(pictures)]
-        between = [(max(key for key in keys if key <= at), at) for at in left]
-        _fill(pictures, container, stream, between, most_pixels // (stream.width * stream.height))
+            pictures[_time(packet)] = cropped(frames[0], pixel_shape(stream))
+        else:
+            left.append(at)
+    keys = [begin, *sorted(pictures)]
+    between = [(max(key for key in keys if key <= at), at) for at in left]
+    _fill(pictures, container, stream, between, most_pixels // (stream.width * stream.height))
     return pictures
 
 
 def first(container: InputContainer, stream: VideoStream, most_pixels: int) -> Pictures:
     """The first picture that can be decoded, without any seeking."""
     frame = next(_frames(container, stream, 1 + most_pixels // (stream.width * stream.height)), None)
-    return {} if frame is None else {0: cropped(frame)}
+    return {} if frame is None else {0: cropped(frame, pixel_shape(stream))}
 
 
 def _key(
@@ -80,7 +81,7 @@ def _fill(
             most -= 1
             position = frame.pts if frame.pts is not None else position
             if position >= at:
-                pictures[position] = cropped(frame)
+                pictures[position] = cropped(frame, pixel_shape(stream))
                 break
 
 
@@ -122,12 +123,16 @@ def _time(packet: "Packet[VideoStream]") -> int:
     return next((time for time in times if time is not None), 0)
 
 
-def cropped(frame: VideoFrame) -> Picture:
-    """The middle of a picture, upright: uint8 [224, 224, 3], the shorter side scaled to 224."""
-    scale, longest = SIDE / min(frame.width, frame.height), SIDE * MAX_ASPECT
-    small = _scaled(frame, *(min(round(side * scale), longest) for side in (frame.width, frame.height)))
+def cropped(frame: VideoFrame, shape: Fraction) -> Picture:
+    """The middle of a picture, upright: uint8 [224, 224, 3], the shorter side scaled to 224.
+
+    shape  width of a stored pixel by its height
+    """
+    width, height = frame.width * shape, Fraction(frame.height)
+    scale, longest = SIDE / min(width, height), SIDE * MAX_ASPECT
+    small = _scaled(frame, *(min(round(side * scale), longest) for side in (width, height)))
     top, left = ((side - SIDE) // 2 for side in small.shape[:2])
-    return np.ascontiguousarray(_upright(small[top : top + SIDE, left : left + SIDE], frame))
+    return np.ascontiguousarray(upright(small[top : top + SIDE, left : left + SIDE], matrix_of(frame)))
 
 
 def _scaled(frame: VideoFrame, width: int, height: int) -> Picture:
@@ -136,6 +141,12 @@ def _scaled(frame: VideoFrame, width: int, height: int) -> Picture:
     return small.astype(np.uint8, copy=False)
 
 
-def _upright(picture: Picture, frame: VideoFrame) -> Picture:
-    """Rotate it by the camera's note, which is in degrees counterclockwise."""
-    return np.rot90(picture, round(frame.rotation / 90))
+def pixel_shape(stream: VideoStream) -> Fraction:
+    """Width of a pixel by its height; 1 where the file does not say, or says nonsense, and of pictures.
+
+    In a JPEG or PNG that is the density of a print, which browsers leave aside too.
+    """
+    shape, form = stream.sample_aspect_ratio, stream.container.format.name
+    if not shape or not 1 / MAX_SHAPE <= shape <= MAX_SHAPE or form.endswith("_pipe") or form in ("gif", "apng"):
+        return Fraction(1)
+    return Fraction(shape)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 from faust.types import TP, AgentT, StreamT
@@ -21,7 +22,7 @@ from streams.kafka.rebalance import on_revoked
 from streams.kafka.sends import deliver
 
 EMBED_BATCH_SIZE = 32  # uploads between two confirmed sends
-MAX_CROWDED_S = MAX_POLL_INTERVAL_S / 6  # a poll waits so long for room; with the rest it stays under a third
+MAX_CROWDED_S = MAX_POLL_INTERVAL_S / 4  # a poll waits so long for room; with the rest it stays under a third
 
 Publish = Callable[[EmbedOutcome, int], Awaitable[None]]
 
@@ -96,11 +97,18 @@ async def make_room(
     stopping: Callable[[], bool],
     limit_s: float = MAX_CROWDED_S,
 ) -> None:
-    """Publish what is loaded until no more is pending than may be; after so long what has not begun is given up."""
+    """Publish what is loaded until no more is pending than may be.
+
+    After so long uploads are given up that have not begun to load: all where most of the others came to nothing,
+    since their hosts hang; else what there is no room for, since this machine is slow.
+    """
     clock = asyncio.get_running_loop().time
-    end_s = clock() + limit_s
+    end_s, made, failed = clock() + limit_s, 0, 0
     while media.is_crowded and not stopping():
         if clock() >= end_s:
-            media.give_up_waiting()
+            media.give_up_waiting(everything=2 * failed > made)
+            end_s = inf
         await media.wait(min(1.0, max(0.0, end_s - clock())))
-        await publish(await step.apply_loaded(), 0)
+        outcome = await step.apply_loaded()
+        await publish(outcome, 0)
+        made, failed = made + len(outcome.records), failed + len(outcome.dead_letters)

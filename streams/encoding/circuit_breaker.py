@@ -23,11 +23,12 @@ class Circuit:
 class CircuitBreakers:
     """Hosts that failed several times in a row are not asked until a pause is over, and then by one file alone.
 
-    now_s  a clock that never goes back
+    now_s     a clock that never goes back
+    failures  in a row, after which a host is left alone
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
+    def __init__(self, now_s: Callable[[], float] = time.monotonic, failures: float = FAILURES) -> None:
+        self._now_s, self._most = now_s, failures
         self._failing: OrderedDict[str, Circuit] = OrderedDict()
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class CircuitBreakers:
     def check(self, host: str) -> None:
         """A MediaError where the host is left alone now."""
         circuit = self._failing.get(host)
-        if circuit is None or circuit.failures < FAILURES:
+        if circuit is None or circuit.failures < self._most:
             return
         if self._now_s() < circuit.again_s:
             raise MediaError(

@@ -101,10 +101,13 @@ class PendingMedia:
         self._start()
         return taken
 
-    def give_up_waiting(self) -> None:
-        """What no load has begun of is embedded without its media: too much waits."""
-        self._given_up |= self._waiting
-        self._waiting.clear()
+    def give_up_waiting(self, *, everything: bool) -> None:
+        """What no load has begun of is embedded without its media: all of it, or what there is no room for."""
+        count, size = len(self), self._bytes
+        for video_id, one in [*self._waiting.items()]:
+            if everything or count > MAX_UPLOADS or size > MAX_BYTES:
+                self._given_up[video_id] = self._waiting.pop(video_id)
+                count, size = count - 1, size - one.bytes
         self._changed.set()
 
     def first_offsets(self) -> dict[TP, int]:

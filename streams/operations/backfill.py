@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import NamedTuple, cast
 
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES
 from streams.dead_letters.validation import FUTURE_MS
+from streams.encoding.circuit_breaker import CircuitBreakers
+from streams.encoding.fetch import Wire
 from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.kafka.command_publisher import CommandPublisher, command_publisher
@@ -104,7 +107,8 @@ async def _embed(
     publisher: CommandPublisher,
     on_progress: OnProgress,
 ) -> None:
-    loader = MediaLoader(settings)
+    patient = Wire(circuits=CircuitBreakers(failures=inf))  # nobody waits, and no video is embedded a second time
+    loader = MediaLoader(settings, patient)
     async with _server_index(settings, embedder.version) as index:
         for start in range(0, len(missing), EMBED_BATCH_SIZE):
             batch = missing[start : start + EMBED_BATCH_SIZE]

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from io import BytesIO
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -31,32 +31,46 @@ def clip(
     tone: float = 440.0,
     channels: str = "stereo",
     options: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
+    shape: Fraction | None = None,
+    heard_s: float | None = None,
+    sound_rate: int = SOUND_RATE,
+    picture: Picture | None = None,
 ) -> bytes:
     """A file of so many seconds: red above blue with a bright square that wanders to the right, and a tone.
 
     size     width and height as they are stored; `degrees` is the camera's note, counterclockwise
     options  of the container
+    shape    width of a pixel by its height
+    heard_s  length of the sound where it is another one
+    picture  shown all the time instead of the scene
     """
+    if picture is not None:
+        size = (picture.shape[1], picture.shape[0])
     written = BytesIO()
     with av.open(written, "w", format=form, options=options or {}) as file:
         pictures: av.VideoStream | None = None
         tones: av.AudioStream | None = None
         if video:
             pictures = cast(av.VideoStream, file.add_stream(video, rate=rate, options=_quick(video)))
-            pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
+            pictures.width, pictures.height, pictures.pix_fmt = *size, pixels
+            if shape is not None:
+                pictures.codec_context.sample_aspect_ratio = shape
             pictures.codec_context.gop_size = key_every
             if degrees:
                 pictures.set_display_rotation(degrees)
         if audio:
-            sound_rate = 48_000 if "opus" in audio else SOUND_RATE
-            tones = cast(av.AudioStream, file.add_stream(audio, rate=sound_rate, layout=channels))
+            rate_of = 48_000 if "opus" in audio else sound_rate
+            tones = cast(av.AudioStream, file.add_stream(audio, rate=rate_of, layout=channels))
         if pictures is not None:
             count = round(seconds * rate)
             for n in range(count):
-                file.mux(pictures.encode(av.VideoFrame.from_ndarray(scene(size, n / count), "rgb24")))
+                shown = av.VideoFrame.from_ndarray(scene(size, n / count) if picture is None else picture, "rgb24")
+                shown = shown.reformat(format=pixels)
+                file.mux(pictures.encode(shown))
             file.mux(pictures.encode(None))
         if tones is not None:
-            file.mux([packet for frame in _tone(tone, seconds, tones) for packet in tones.encode(frame)])
+            file.mux([packet for frame in _tone(tone, heard_s or seconds, tones) for packet in tones.encode(frame)])
             file.mux(tones.encode(None))
     return written.getvalue()
 
@@ -96,15 +110,32 @@ def _tone(hertz: float, seconds: float, stream: av.AudioStream) -> Sequence[av.A
     return frames
 
 
-def still(codec: str, size: tuple[int, int] = (300, 200)) -> bytes:
-    """One picture as JPEG (`mjpeg`), PNG (`png`), WebP (`libwebp`) or GIF (`gif`)."""
-    pixels = {"mjpeg": "yuvj420p", "png": "rgb24", "libwebp": "yuv420p", "gif": "rgb8"}[codec]
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+
+
+def muxed(form: str, seen_s: float, heard_s: float) -> bytes:
+    """Pictures and sound of two lengths; `live` is a WebM as browsers record it, which does not say how long it is."""
+    more: dict[str, Any] = {"form": form}
+    if form in ("webm", "live"):
+        more = {"form": "webm", "video": "libvpx", "audio": "libopus"}
+    if form in ("fragmented", "live"):
+        more |= {"options": {"live": "1"}} if form == "live" else {"form": "mp4", "options": FRAGMENTS}
+    return clip(seconds=seen_s, heard_s=heard_s, **more)
+
+
+def still(
+    codec: str, size: tuple[int, int] = (300, 200), *, pixels: str | None = None, picture: Picture | None = None
+) -> bytes:
+    """One picture as JPEG (`mjpeg`), PNG (`png`), WebP (`libwebp`) or GIF (`gif`): the scene of a clip, or another."""
+    pixels = pixels or {"mjpeg": "yuvj420p", "png": "rgb24", "libwebp": "yuv420p", "gif": "rgb8"}[codec]
+    picture = scene(size, 0.5) if picture is None else picture
+    size = (picture.shape[1], picture.shape[0])
     forms = {"mjpeg": "image2pipe", "png": "image2pipe", "libwebp": "webp", "gif": "gif"}
     written = BytesIO()
     with av.open(written, "w", format=forms[codec]) as file:
         stream = cast(av.VideoStream, file.add_stream(codec, rate=1))
         stream.width, stream.height, stream.pix_fmt = *size, pixels
-        file.mux(stream.encode(av.VideoFrame.from_ndarray(scene(size, 0.5), "rgb24").reformat(format=pixels)))
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixels)))
         file.mux(stream.encode(None))
     return written.getvalue()
 

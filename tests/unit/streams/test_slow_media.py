@@ -5,13 +5,14 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 import pytest
 import pytest_asyncio
 
 from encoders.base import Content
 from encoders.media.sandbox_client import MediaReader
-from encoders.media.types import MediaError
+from encoders.media.types import Media, MediaError
 from schemas.messages import videos
 from schemas.messages.dead_letters import Reason
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
@@ -22,7 +23,7 @@ from streams.encoding.agent import make_room
 from streams.encoding.circuit_breaker import FAILURES, MAX_HOSTS, PAUSE_S, CircuitBreakers
 from streams.encoding.daemon_threads import DaemonThreads
 from streams.encoding.fetch import Rules, Wire, fetch
-from streams.encoding.media_loader import MediaLoader
+from streams.encoding.media_loader import FetchedMedia, MediaLoader
 from streams.encoding.pending_media import PER_HOST, PendingMedia
 from streams.encoding.step import EmbedOutcome, EmbedStep
 from streams.encoding.versions import StoredVersion
@@ -224,7 +225,7 @@ async def test_where_too_many_uploads_wait_the_rest_is_embedded_by_text(
         await make_room(encoder.step, encoder.media, encoder.publish, lambda: False, limit_s=0.1)
     assert not encoder.media.is_crowded
     assert len(encoder.records) + len(encoder.media) == 50
-    assert len(encoder.records) == len(encoder.reasons) == 50 - PER_HOST
+    assert len(encoder.records) == len(encoder.reasons) == 40
     encoder.media.drop(encoder.media.first_offsets())
 
 
@@ -260,3 +261,25 @@ def test_hosts_that_fail_are_remembered_in_bounded_memory() -> None:
     for number in range(3 * MAX_HOSTS):
         circuits.failed(f"{number}.cdn.test")
     assert len(circuits) == circuit_breaker.MAX_HOSTS
+
+
+async def test_where_only_this_machine_is_slow_no_more_is_given_up_than_there_is_no_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def load(upload: Upload) -> FetchedMedia:
+        return FetchedMedia(Media())
+
+    monkeypatch.setattr(pending_media, "MAX_UPLOADS", 60)
+    encoder = Encoder(Settings(prefix=""), PendingMedia(load))
+    await encoder.apply(*with_media(200, "v.mp4"))
+    await make_room(encoder.step, encoder.media, encoder.publish, lambda: False, limit_s=0.0)
+    assert len(encoder.reasons) == 140
+    await encoder.finish()
+    assert len(encoder.records) == 200 and len(encoder.reasons) == 140
+
+
+async def test_a_backfill_leaves_no_host_alone(here: Site) -> None:
+    rules, wire = Rules(hosts(address(here)), None, 1000, 0.1), Wire(circuits=CircuitBreakers(failures=inf))
+    for _ in range(2 * FAILURES):
+        with pytest.raises(MediaError, match="took longer"):
+            await fetch(f"{address(here)}/silent", rules, wire)

@@ -10,6 +10,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
+from streams.kafka.stalled import pass_stalled
 from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
 
@@ -20,6 +21,8 @@ POLL_INTERVAL_S = 0.1  # how long a new record may wait before it is applied
 CHECK_INTERVAL_S = 1.0  # between two questions to the broker for the topics' ends
 NEW_CLIENT_S = 15.0  # without an answer to that question another client asks
 MAX_STALENESS_S = 2.0  # no slate is made of a state that is known to be current only up to longer ago
+SILENT_FETCHES = 50  # while it catches up: then it is asked what stopped the client
+STALL_CHECK_INTERVAL_S = 10.0
 MAX_EMPTY_FETCHES = 10  # end a reading, whatever the end is
 
 
@@ -36,6 +39,7 @@ class CatalogueReplica:
         names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
         self._features, self._trends, self._erasures = names
         self._caught_up = False
+        self._next_stall_check_s = 0.0
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
     async def wait_until_current(self, stopped: Callable[[], bool]) -> None:
@@ -71,7 +75,7 @@ class CatalogueReplica:
         """
         consumer.assign(places)
         if not self._caught_up:
-            await self._catch_up(consumer, {(place.topic, place.partition) for place in places})
+            await self._catch_up(consumer, places)
         while True:
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 await self._take(consumer, messages)
@@ -96,14 +100,30 @@ class CatalogueReplica:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             empty_fetches = 0 if messages else empty_fetches + 1
             await self._take(consumer, messages)
+        if empty_fetches == MAX_EMPTY_FETCHES:
+            await self._pass_stalled(consumer, places)
         self._mark_ready()
         self._current_as_of_s = asked_s
 
-    async def _catch_up(self, consumer: GrouplessConsumer, behind: set[tuple[str, int]]) -> None:
+    async def _pass_stalled(self, consumer: GrouplessConsumer, places: list[TopicPartition]) -> None:
+        """Look for a batch that stops the client without a word, see streams/kafka/stalled.py."""
+        if time.monotonic() < self._next_stall_check_s:
+            return
+        self._next_stall_check_s = time.monotonic() + STALL_CHECK_INTERVAL_S
+        for place in places:
+            _, end = consumer.get_watermark_offsets(place, cached=True)
+            name = place.topic, place.partition
+            await asyncio.to_thread(pass_stalled, self._settings, consumer, name, end, place.offset)
+
+    async def _catch_up(self, consumer: GrouplessConsumer, places: list[TopicPartition]) -> None:
         started = logged = time.monotonic()
+        behind, empty_fetches = {(place.topic, place.partition) for place in places}, 0
         while behind:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
+            empty_fetches = 0 if messages else empty_fetches + 1
+            if empty_fetches >= SILENT_FETCHES:
+                await self._pass_stalled(consumer, [one for one in places if (one.topic, one.partition) in behind])
             behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:
                 logged = time.monotonic()

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from schemas.topics import ERASURES, FEATURES, TRENDS
 from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
+from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.topic_watch import TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
@@ -23,6 +24,7 @@ log = logging.getLogger("freshet.shared")
 
 PROGRESS_INTERVAL_S = 5.0
 POLL_INTERVAL_S = 0.1  # how long a new record may wait before it is applied
+STALL_CHECK_INTERVAL_S = 10.0
 CHECK_INTERVAL_S = 1.0  # between two questions to the broker for the topics' ends
 MAX_STALENESS_S = 2.0  # no slate is made of a state that is known to be current only up to longer ago
 
@@ -41,6 +43,7 @@ class CatalogueReplica:
         self._features, self._trends, self._erasures = names
         self._caught_up = False
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
+        self._next_stall_check_s = 0.0
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
     async def wait_until_current(self, stopped: Callable[[], bool]) -> bool:
@@ -82,7 +85,7 @@ class CatalogueReplica:
         self._ends.clear()
         consumer.assign(places)
         read = self._watch.current  # what the topics were; the first answer may be still to come
-        if not self._caught_up and not await self._catch_up(consumer, {(p.topic, p.partition) for p in places}):
+        if not self._caught_up and not await self._catch_up(consumer, places):
             return _later_ones(places, consumer)
         while True:
             if again := made_again(read, self._watch.current):
@@ -114,18 +117,35 @@ class CatalogueReplica:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
             heard_s = time.monotonic() if messages else heard_s
+            await self._pass_stalled(consumer, places, heard_s)
             if time.monotonic() - heard_s > PATIENCE_S:
                 raise TimeoutError("the broker delivers nothing more, short of the end")
         self._mark_ready()
         self._current_as_of_s = asked_s
 
-    async def _catch_up(self, consumer: GrouplessConsumer, behind: set[tuple[str, int]]) -> bool:
+    async def _pass_stalled(
+        self, consumer: GrouplessConsumer, places: Iterable[TopicPartition], heard_s: float
+    ) -> None:
+        """After a long silence look for a batch that stops the client without a word, see streams/kafka/stalled.py."""
+        now_s = time.monotonic()
+        if now_s - heard_s < SILENT_S or now_s < self._next_stall_check_s:
+            return
+        for place in places:
+            _, end = consumer.get_watermark_offsets(place, cached=True)
+            name = place.topic, place.partition
+            await asyncio.to_thread(pass_stalled, self._settings, consumer, name, end, place.offset)
+        self._next_stall_check_s = time.monotonic() + STALL_CHECK_INTERVAL_S
+
+    async def _catch_up(self, consumer: GrouplessConsumer, places: Sequence[TopicPartition]) -> bool:
         """Read up to the ends of all partitions; False where nothing came for long."""
         started = logged = heard_s = time.monotonic()
+        behind = {(place.topic, place.partition) for place in places}
         while behind:
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
             heard_s = time.monotonic() if messages else heard_s
+            left = (place for place in places if (place.topic, place.partition) in behind)
+            await self._pass_stalled(consumer, left, heard_s)
             if time.monotonic() - heard_s > PATIENCE_S:
                 log.warning("nothing came for %g s; reading on with another client", PATIENCE_S)
                 return False

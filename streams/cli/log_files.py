@@ -3,6 +3,7 @@
 What is heavy is imported when a command runs, so that `freshet --help` is quick.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
     from streams.logs.jsonl import Fault, Line
     from streams.logs.source import Source
 
+
+def _readable(file: Path) -> Path:
+    """The file, if it can be a log; a usage error otherwise."""
+    if str(file) == "-":
+        return file
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder.")
+    if not file.exists():
+        raise typer.BadParameter(f"{file} does not exist.")
+    if not os.access(file, os.R_OK):
+        raise typer.BadParameter(f"{file} is not readable.")
+    return file
+
+
 LogFile = Annotated[
     Path,
     typer.Argument(
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        allow_dash=True,
-        help="JSON Lines, one message a line, also .gz, .zst, .bz2, .xz; -: standard input.",
+        callback=_readable, help="JSON Lines, one message a line, also .gz, .zst, .bz2, .xz; -: standard input."
     ),
 ]
 

@@ -16,7 +16,7 @@ from streams.errors import OperatorError
 
 STDIN = Path("-")
 MAX_LINE_BYTES = 32 * 1024 * 1024  # the largest record, as base64, and its headers
-READ_AHEAD = 256 * 1024
+READ_AHEAD = 64 * 1024
 LOOKED_AT = 10  # lines, to tell what a file is
 JSON_LINES = "A log has one JSON object a line, in UTF-8"
 
@@ -138,7 +138,7 @@ def kind_of(head: bytes) -> tuple[str, str] | None:
         return other, ""
     whole = head.rpartition(b"\n")[0] or head
     lines = [line for line in map(bytes.strip, whole.removeprefix(b"\xef\xbb\xbf").splitlines()) if line][:LOOKED_AT]
-    if not lines or any(line.startswith(b"{") and line != b"{" for line in lines[1:]):
+    if not lines or (lines[0] != b"[" and any(line.startswith(b"{") and line != b"{" for line in lines[1:])):
         return None
     return _by_lines(lines)
 

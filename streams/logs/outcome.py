@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from streams.logs.faults import Faults
 from streams.logs.times import Times
 
-NO_VIDEO = "no_video"  # no upload was known yet: it is from the tick after its own on
-NOTHING_TO_SHOW = "nothing_to_show"  # every video that was known was withdrawn, limited or hidden
+NO_VIDEO = "no_video"  # none is known: not uploaded by the tick before, or withdrawn
+NOTHING_TO_SHOW = "nothing_to_show"  # every video that is known is limited, skipped or hidden
 REPEAT = "repeat"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from streams.kafka import topic_admin
 from streams.kafka.command_reader import command_reader
 from streams.local.broker import LocalBroker
 from streams.logs.digest import live_digest
-from streams.logs.jsonl import read_log
+from streams.logs.jsonl import Line, read_log
 from streams.logs.outcome import Outcome
-from streams.logs.recorded import record_of
+from streams.logs.recorded import line_of, record_of
 from streams.logs.replay import Replay, replay_embedder
+from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.command import freshet
 from tests.support.events import liked, minute, skipped, uploaded, watched
-from tests.support.system import agents, everything, prefix_of, publish, wait_until
+from tests.support.forked import forked, freshet_command
+from tests.support.system import LIMIT_S, agents, everything, prefix_of, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -129,3 +132,50 @@ def test_the_replay_of_a_recording_gives_the_live_state(system: Settings, tmp_pa
     refused = outcome.faults.reasons + outcome.without_slate
     assert {name: refused[name] for name in letters} == letters
     assert outcome.events == outcome.slates + outcome.without_slate.total()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_recording_that_is_stopped_goes_on_without_a_double_or_a_gap(
+    settings: Settings, tmp_path: Path, stop: signal.Signals
+) -> None:
+    log = tmp_path / "live.jsonl"
+    arguments = ["record", str(log), "--follow", "--json"]
+    sent = 0
+
+    def put(count: int) -> None:
+        nonlocal sent
+        events = [liked(PEOPLE[n % 24], VIDEOS[n % 12], minute(n)) for n in range(sent, sent + count)]
+        publish(settings, FEEDBACK, [(one.user_id, feedback.encode(one)) for one in events])
+        sent += count
+
+    put(3000)
+    following = forked(freshet_command, arguments, supervise.environment(settings), tmp_path / "out", tmp_path / "err")
+    wait_until("the first are recorded", lambda: log.exists() and log.read_bytes().count(b"\n") >= 500)
+    put(500)
+    following.send_signal(stop)
+    status = following.wait(LIMIT_S)
+    assert status == (0 if stop is signal.SIGTERM else -signal.SIGKILL)
+    with log.open("ab") as file:
+        file.write(b'{"recorded":{"topic":"half a li')
+    assert recorded(settings, log)["lines"] == sent
+    there = [(one.topic, one.partition, one.offset) for one in everything(settings, FEEDBACK)]
+    assert places(log) == Counter(there)
+    events = [line.message.at_ms for line in read_log(log.open("rb")) if isinstance(line, Line)]
+    assert sorted(events) == [minute(n) for n in range(sent)]
+
+
+def test_a_topic_that_was_made_again_is_no_continuation(settings: Settings, tmp_path: Path) -> None:
+    log = tmp_path / "live.jsonl"
+    publish(settings, UPLOADS, [(video, videos.encode(uploaded(video))) for video in VIDEOS])
+    recorded(settings, log)
+    before = log.read_bytes()
+    lines = [record_of(line) for line in before.splitlines()]
+    assert all(line is not None for line in lines)
+    log.write_bytes(b"".join(line_of(r._replace(timestamp=r.timestamp - 1), n) for r, n in lines if r))  # type: ignore[misc]
+    ran = freshet(settings, "record", log)
+    assert ran.returncode == 1
+    assert "the topic was made again" in ran.stderr
+    log.write_bytes(b"".join(line_of(r._replace(offset=r.offset + 99), n) for r, n in lines if r))  # type: ignore[misc]
+    ran = freshet(settings, "record", log)
+    assert ran.returncode == 1
+    assert "the topic was made again" in ran.stderr

@@ -21,6 +21,7 @@ from streams.cli import (
     health,
     index,
     logs,
+    record,
     replay,
     run,
     setup,
@@ -52,6 +53,7 @@ app.command()(health.health)
 app.command()(logs.validate)
 app.command()(logs.send)
 app.command()(logs.watch)
+app.command()(record.record)
 app.command()(catalogue.search)
 app.command()(catalogue.similar)
 app.command()(catalogue.reuploads)

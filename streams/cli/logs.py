@@ -4,7 +4,6 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -12,47 +11,52 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.log_files import LogFile, progressing, report_faults, show_fault, usable
 from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
-    from streams.logs.jsonl import Fault, Line
-
-LogFile = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON Lines, one message a line.")
-]
+    from streams.logs.faults import Faults
+    from streams.logs.times import Times
 
 
-def validate(file: LogFile, as_json: Json = False) -> None:
+def validate(
+    file: LogFile,
+    every: Annotated[bool, typer.Option("--every", help="Print every fault, not only the first 20.")] = False,
+    as_json: Json = False,
+) -> None:
     """Decode each line of a recorded log; name line, field and reason of what cannot be used."""
+    from streams.logs.faults import SHOWN, Faults
     from streams.logs.jsonl import Fault, read_log
+    from streams.logs.source import open_log
+    from streams.logs.times import Times
 
     kinds: Counter[str] = Counter()
-    faults = 0
-    first_ms, last_ms = None, None
-    with file.open("rb") as lines:
-        for line in read_log(lines):
+    faults, times = Faults(None if every else SHOWN, keep=False), Times()
+    with open_log(file) as source:
+        for line in read_log(source.lines()):
             if isinstance(line, Fault):
-                faults += 1
-                _show_fault(line, as_json)
+                if faults.add(line):
+                    show_fault(line, as_json)
                 continue
             kinds[line.kind] += 1
-            first_ms = line.at_ms if first_ms is None else min(first_ms, line.at_ms)
-            last_ms = line.at_ms if last_ms is None else max(last_ms, line.at_ms)
-    summary = {"usable": kinds.total(), "faults": faults, "kinds": dict(sorted(kinds.items()))}
-    if as_json:
-        write_json({**summary, "first_ms": first_ms, "last_ms": last_ms})
-    else:
-        named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-        typer.echo(f"{file}: {kinds.total()} usable ({named}), {faults} not")
+            times.add(line)
+    _show_summary(source.name, kinds, faults, times, as_json)
     raise typer.Exit(1 if faults else 0)
 
 
-def _show_fault(fault: "Fault", as_json: bool) -> None:
+def _show_summary(name: str, kinds: Counter[str], faults: "Faults", times: "Times", as_json: bool) -> None:
     if as_json:
-        write_json({"line": fault.number, "field": fault.field, "reason": fault.reason.value, "detail": fault.detail})
-    else:
-        typer.echo(str(fault))
+        summary = {"usable": kinds.total(), "faults": len(faults), "kinds": dict(sorted(kinds.items()))}
+        by_reason = {"faults_by_reason": dict(sorted(faults.reasons.items()))}
+        write_json({**summary, **by_reason, **times.figures()})
+        return
+    if rest := faults.rest():
+        typer.echo(f"{rest}; --every prints them")
+    named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    typer.echo(f"{name}: {kinds.total()} usable ({named}), {len(faults)} not")
+    if notice := times.notice():
+        typer.echo(notice)
 
 
 @configured
@@ -69,23 +73,16 @@ def send(
 def send_log(settings: "Settings", file: Path, speed: str, as_json: bool) -> None:
     """Send a log with a progress bar and print what was confirmed; ends with status 1 if lines were left out."""
     pace = speed_of(speed)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from streams.logs import send as sending
+    from streams.logs.faults import Faults
+    from streams.logs.source import open_log
 
     wait_for_broker(settings)
-    faults: list[Fault] = []
-    with file.open("rb") as lines, Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("confirmed", total=file.stat().st_size)
-        usable = _usable(lines, faults)
-        sent = sending.send(
-            sending.paced(usable, pace) if pace else usable,
-            settings,
-            lambda line: progress.advance(bar, len(line.value) + 1),
-        )
-    for fault in faults:
-        echo_err(str(fault))
+    faults = Faults()
+    with open_log(file) as source, progressing(source, "sent") as lines:
+        read = usable(lines, faults)
+        sent = sending.send(sending.paced(read, pace) if pace else read, settings)
+    report_faults(faults)
     if as_json:
         write_json({"confirmed": dict(sorted(sent.items())), "left_out": len(faults)})
     else:
@@ -106,16 +103,6 @@ def speed_of(text: str) -> float | None:
         if text.endswith("x") and 0 < (speed := float(text[:-1])) < float("inf"):
             return speed
     raise typer.BadParameter(f"{text!r} is none of 1x, 60x, max", param_hint="--speed")
-
-
-def _usable(lines: Iterator[bytes], faults: "list[Fault]") -> "Iterator[Line]":
-    from streams.logs.jsonl import Fault, read_log
-
-    for line in read_log(lines):
-        if isinstance(line, Fault):
-            faults.append(line)
-        else:
-            yield line
 
 
 @configured

@@ -5,20 +5,18 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from streams.cli.logs import LogFile, send_log
+from streams.cli.log_files import LogFile, progressing, report_faults
+from streams.cli.logs import send_log
 from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from schemas.settings.model import Settings
     from streams.logs.jsonl import Fault, Line
     from streams.logs.replay import Outcome
@@ -40,15 +38,16 @@ def replay(
     if to_kafka:
         send_log(settings, file, speed, as_json)
         return
+    from streams.logs.jsonl import read_log
+    from streams.logs.source import open_log
+
     started = time.perf_counter()
     chosen = settings.model_copy(update={"partitions": partitions}) if partitions else settings
     with ExitStack() as opened:
-        lines = opened.enter_context(file.open("rb"))
+        source = opened.enter_context(open_log(file))
         slates = opened.enter_context(out.open("wb")) if out else None
-        progress = opened.enter_context(progress_bar())
-        bar = progress.add_task("replayed", total=file.stat().st_size)
-        read = _advancing(lines, lambda size: progress.advance(bar, size))
-        outcome = asyncio.run(_replay(chosen, read, slates, batch, restart_at))
+        lines = opened.enter_context(progressing(source, "replayed"))
+        outcome = asyncio.run(_replay(chosen, read_log(lines), slates, batch, restart_at))
     _show(outcome, time.perf_counter() - started, as_json)
 
 
@@ -65,35 +64,17 @@ async def _replay(
     return run.outcome
 
 
-def progress_bar() -> "Progress":
-    """A bar on stderr, so that stdout carries only data."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True))
-
-
-def _advancing(lines: Iterator[bytes], advance: Callable[[int], None]) -> "Iterator[Line | Fault]":
-    from streams.logs.jsonl import read_log
-
-    def counted() -> Iterator[bytes]:
-        for line in lines:
-            advance(len(line))
-            yield line
-
-    return read_log(counted())
-
-
 def _show(outcome: "Outcome", seconds: float, as_json: bool) -> None:
-    for fault in outcome.faults:
-        echo_err(str(fault))
-    figures = {name: value for name, value in asdict(outcome).items() if name != "faults"}
-    figures["seconds"] = round(seconds, 3)
+    report_faults(outcome.faults)
+    for notice in outcome.notices():
+        echo_err(notice)
+    figures = {**outcome.figures(), "seconds": round(seconds, 3)}
     if as_json:
         write_json(figures)
-    else:
-        for name, value in figures.items():
-            typer.echo(f"{name:<14}{value}")
+        return
+    for name, value in figures.items():
+        text = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{name:<16}{text}")
 
 
 @configured

@@ -10,9 +10,11 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.topics import UPLOADS
 from streams.errors import OperatorError
-from streams.logs.convert.kuairand import convert_kuairand
-from streams.logs.convert.movielens import convert_movielens
+from streams.logs.convert.kuairand import KUAIRAND_LOGS, convert_kuairand
+from streams.logs.convert.movielens import FORMATS, convert_movielens
+from streams.logs.convert.tables import files_of
 from streams.logs.jsonl import Fault, Line, read_log
+from streams.logs.source import open_log
 
 EVENTS, VIDEOS = 5000, 400  # of the simulated log; chosen so that a run ends within 90 s on two cores
 EVENTS_OF_FOLDER = 25_000
@@ -62,8 +64,8 @@ def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
     if path.is_dir():
         path = converted(path, events_limit or EVENTS_OF_FOLDER, folder / "log.jsonl")
     try:
-        with path.open("rb") as lines:
-            log = _recorded(name, read_log(lines))
+        with open_log(path) as source:
+            log = _recorded(name, read_log(source.lines()))
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}.", "Name a JSONL log or a folder.") from error
     if not log.events or not log.videos():
@@ -79,13 +81,16 @@ def recorded(path: Path, events_limit: int | None, folder: Path) -> Recorded:
 
 def converted(folder: Path, limit: int, out: Path) -> Path:
     """Convert the folder of a data set that we know; gives the log's path."""
-    known = (("log_standard_*.parquet", convert_kuairand), ("ratings.csv*", convert_movielens))
-    for pattern, convert in known:
-        if any(folder.glob(pattern)):
+    known = (
+        (KUAIRAND_LOGS, convert_kuairand),
+        (tuple(form.ratings for form in FORMATS), convert_movielens),
+    )
+    for patterns, convert in known:
+        if files_of(folder, *patterns):
             convert(folder, out, limit)
             return out
-    patterns = " nor ".join(pattern for pattern, _ in known)
-    raise OperatorError(f"{folder} holds neither {patterns}.", "Name KuaiRand's or MovieLens's folder, or a JSONL log.")
+    names = " nor ".join(pattern for patterns, _ in known for pattern in patterns)
+    raise OperatorError(f"{folder} holds neither {names}.", "Name KuaiRand's or MovieLens's folder, or a JSONL log.")
 
 
 def whole_exposures(lines: Sequence[Line], limit: int | None) -> int:

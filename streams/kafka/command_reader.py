@@ -46,12 +46,16 @@ class CommandReader:
             return partitions
         raise missing_topic(topic)
 
+    def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """First offset of each partition and the one after its last record, now."""
+        return {p: _ask(topic, watermarks, self._consumer, topic, p) for p in self.partitions(topic)}
+
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
         """Every record of a topic up to its present end, in offset order per partition.
 
         starts  offsets by partition to begin at; where none is given, the oldest record
         """
-        bounds = {p: _ask(topic, watermarks, self._consumer, topic, p) for p in self.partitions(topic)}
+        bounds = self.bounds(topic)
         first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
         ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
         with groupless(self._settings, self._options) as consumer:
@@ -61,6 +65,15 @@ class CommandReader:
                 if silent_s > SILENCE_S:
                     raise OperatorError(f"{topic}: the broker delivers nothing more, short of the end.", "Try again.")
                 yield from records_of(batch)
+
+    def one(self, topic: str, partition: int, offset: int) -> Record | None:
+        """The record at an offset; None where there is none."""
+        with groupless(self._settings, self._options) as consumer:
+            found = fetch_between(self._settings, consumer, topic, {partition: offset}, {partition: offset + 1})
+            while (batch := _ask(topic, next, found, None)) is not None:
+                for record in records_of(batch):
+                    return record
+        return None
 
     def follow(self, places: Mapping[str, int]) -> None:
         """Seek to the present end of one partition of each topic; `new_records` gives what is written from now on."""

@@ -1,7 +1,8 @@
 """Recorded logs: JSON Lines, one message a line, feedback and uploads mixed, told apart by `kind`.
 
 `upload` and `withdraw` belong to uploads.v1, `erasure` to erasures.v1, every other kind to feedback.v1. A line is the
-record's value as it is sent, validated as a live record is, so a line is refused for the same reasons.
+record's value as it is sent, validated as a live record is, so a line is refused for the same reasons. A line of
+`freshet record` has the record's key, headers and place around the value (recorded.py).
 """
 
 import re
@@ -17,9 +18,15 @@ from schemas.messages.erasures import Erasure
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation
-from streams.kafka.records import Record
+from streams.kafka.records import Headers, Record
+from streams.logs.recorded import record_of
+from streams.logs.source import MAX_LINE_BYTES, open_log
 from streams.profiles.erasure import read_erasures
 
+Message = feedback.Feedback | videos.Uploads | Erasure
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DETAIL = 300  # characters of a fault's detail that are shown
 FIELD = re.compile(r"\$(?:\.[A-Za-z0-9_.\[\]]+)?|(?<=missing required field )`\w+`")
 
 
@@ -31,8 +38,10 @@ class Line(NamedTuple):
     kind: str
     key: bytes
     at_ms: int
-    value: bytes  # as it stands in the file
-    message: feedback.Feedback | videos.Uploads | Erasure
+    value: bytes  # of the record, as it is sent
+    message: Message
+    headers: Headers = ()  # of a recorded line, as they are sent
+    time_ms: int = YEAR_2100_MS  # of a recorded line; others have no broker's time: none is too far ahead of that
 
 
 class Fault(NamedTuple):
@@ -43,8 +52,13 @@ class Fault(NamedTuple):
     reason: Reason
     detail: str
 
+    @property
+    def shown_detail(self) -> str:
+        """The detail, cut where it is long: a field's content may stand in it."""
+        return self.detail if len(self.detail) <= DETAIL else f"{self.detail[:DETAIL]}…"
+
     def __str__(self) -> str:
-        return f"line {self.number}: {self.field}: {self.reason.value}: {self.detail}"
+        return f"line {self.number}: {self.field[:DETAIL]}: {self.reason.value}: {self.shown_detail}"
 
 
 class _Kind(msgspec.Struct):
@@ -56,31 +70,42 @@ _kind = msgspec.json.Decoder(_Kind).decode
 
 
 def read_log(lines: Iterable[bytes]) -> Iterator[Line | Fault]:
-    """Read a log line by line; empty lines are skipped."""
+    """Read a log line by line; empty lines and byte order marks are skipped."""
     for number, line in enumerate(lines, start=1):
-        if value := line.strip():
+        if value := line.removeprefix(BYTE_ORDER_MARK).strip():
             yield _read(number, value)
 
 
 def _read(number: int, value: bytes) -> Line | Fault:
-    topic = topic_of(value)
-    # The line has no broker's time: only a time after this century is too far ahead.
-    record = Record(topic.name, 0, number, YEAR_2100_MS, None, value)
+    if len(value) > MAX_LINE_BYTES:
+        return Fault(number, "$", Reason.TOO_LARGE, f"the line is longer than {MAX_LINE_BYTES} bytes")
+    found = record_of(value)
+    if found is None:
+        record, partitions = Record(topic_of(value).name, 0, number, YEAR_2100_MS, None, value), 1
+    else:
+        record, partitions = found
+    topic = next((one for one in (UPLOADS, ERASURES, FEEDBACK) if record.topic.endswith(one.name)), None)
+    if topic is None:
+        return Fault(number, "recorded.topic", Reason.SCHEMA, f"{record.topic} is no topic that a log holds")
+    message = _message(topic, record, partitions)
+    if isinstance(message, DeadLetter):
+        return _fault(number, message)
+    return _line(number, topic, message, record)
+
+
+def _message(topic: Topic, record: Record, partitions: int) -> Message | DeadLetter:
     if topic is UPLOADS:
-        video = validation.read_upload(record)
-        if isinstance(video, DeadLetter):
-            return _fault(number, video)
-        return _line(number, topic, video, video.video_id, value)
+        return validation.read_upload(record)
     if topic is ERASURES:
-        found = read_erasures([record], partitions=1)
-        if found.dead_letters:
-            return _fault(number, found.dead_letters[0])
-        return _line(number, topic, found.erasures[0], found.erasures[0].user_id, value)
-    validated = validation.read_feedback([record], partitions=1)
-    if validated.dead_letters:
-        return _fault(number, validated.dead_letters[0])
-    event = validated.arrivals[0].event
-    return _line(number, topic, event, event.user_id, value)
+        validated = read_erasures([record], partitions)
+        found: list[Message | DeadLetter] = [*validated.erasures, *validated.dead_letters]
+    else:
+        arrivals, letters, _ = validation.read_feedback([record], partitions)
+        found = [*(arrival.event for arrival in arrivals), *letters]
+    if found:
+        return found[0]
+    detail = f"partition {record.partition} is not that of the key; what was sent on from there counts"
+    return validation.dead_letter(record, Reason.KEY_MISMATCH, detail)
 
 
 def topic_of(value: bytes) -> Topic:
@@ -99,11 +124,13 @@ def topic_of(value: bytes) -> Topic:
     return UPLOADS if kind in videos.KINDS else FEEDBACK
 
 
-def _line(
-    number: int, topic: Topic, message: feedback.Feedback | videos.Uploads | Erasure, key: str, value: bytes
-) -> Line:
+def _line(number: int, topic: Topic, message: Message, record: Record) -> Line:
     kind = str(message.__struct_config__.tag or ERASURE)
-    return Line(number, topic, kind, key.encode(), message.at_ms, value, message)
+    key = message.video_id if isinstance(message, videos.Uploads) else message.user_id
+    headers = [one for one in record.headers if one[0] != validation.ORIGIN]  # a place in another system's topic
+    return Line(
+        number, topic, kind, key.encode(), message.at_ms, record.value or b"", message, headers, record.timestamp
+    )
 
 
 def _fault(number: int, dead_letter: DeadLetter) -> Fault:
@@ -122,6 +149,6 @@ def feedback_in(log: Path) -> list[feedback.Feedback]:
     return [message for message in _messages(log) if isinstance(message, feedback.Feedback)]
 
 
-def _messages(log: Path) -> list[feedback.Feedback | videos.Uploads | Erasure]:
-    with log.open("rb") as lines:
-        return [line.message for line in read_log(lines) if isinstance(line, Line)]
+def _messages(log: Path) -> list[Message]:
+    with open_log(log) as source:
+        return [line.message for line in read_log(source.lines()) if isinstance(line, Line)]

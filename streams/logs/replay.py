@@ -6,7 +6,6 @@ together, `partitions` only where a person's profile lies.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
@@ -21,7 +20,6 @@ from ranker.profile.codec import state_digest
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages import erasures, trends, videos
-from schemas.messages.fields import YEAR_2100_MS
 from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.model import Settings
@@ -30,6 +28,7 @@ from streams.encoding.step import Embed, EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.records import Record, partition_of
 from streams.logs.jsonl import Fault, Line
+from streams.logs.outcome import Outcome as Outcome  # the commands and tests take both from here
 from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.ranking.shared_state import SharedState
@@ -39,21 +38,6 @@ from streams.ranking.step import RankStep
 NO_LIMIT = 1_000_000_000  # of videos in a record of trends
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
-
-
-@dataclass
-class Outcome:
-    """What a replay did; the digests cover every slate and every profile."""
-
-    events: int = 0
-    uploads: int = 0
-    erasures: int = 0
-    slates: int = 0
-    repeats: int = 0
-    dead_letters: int = 0
-    faults: list[Fault] = field(default_factory=list)
-    state_digest: str = ""
-    slate_digest: str = ""
 
 
 class Replay:
@@ -89,6 +73,7 @@ class Replay:
                 async for slate in self._rank():
                     yield slate
             await self._reach(line.at_ms // 1000)
+            self.outcome.times.add(line)
             self._apply(line)
         async for slate in self._rank():
             yield slate
@@ -106,13 +91,12 @@ class Replay:
 
     def _refuse(self, fault: Fault) -> None:
         self.outcome.dead_letters += 1
-        self.outcome.faults.append(fault)
+        self.outcome.faults.add(fault)
 
     def _apply(self, line: Line) -> None:
         partition = partition_of(line.key, self._settings.partitions)
-        record = Record(
-            line.topic.full(self._settings.prefix), partition, line.number, YEAR_2100_MS, line.key, line.value
-        )
+        topic = line.topic.full(self._settings.prefix)
+        record = Record(topic, partition, line.number, line.time_ms, line.key, line.value, line.headers)
         if line.topic is UPLOADS:
             self.outcome.uploads += 1
             self._uploads.append(record)
@@ -128,7 +112,7 @@ class Replay:
     def _change_profiles(self, record: Record) -> None:
         found = self._profiles_step.apply([((record.topic, record.partition), [record])], self._settings.partitions)
         self.outcome.repeats += found.repeats
-        self.outcome.dead_letters += len(found.dead_letters)
+        self.outcome.refuse(found.repeats, [letter.reason.value for letter in found.dead_letters])
         profiles = PROFILES.full(self._settings.prefix)
         for topic, partition, sent in found.changes:
             if topic == profiles and partition is not None:
@@ -137,12 +121,14 @@ class Replay:
     async def _rank(self) -> AsyncIterator[Recommendation]:
         changed, self._changed = self._changed, []
         for start in range(0, len(changed), self._batch):
-            found = await self._rank_step.apply(changed[start : start + self._batch])
-            for _, slate in found.answers:
-                if slate is not None:  # None: an erased person's
-                    self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
-                    self.outcome.slates += 1
-                    yield slate
+            batch = changed[start : start + self._batch]
+            slates = [slate for _, slate in (await self._rank_step.apply(batch)).answers if slate is not None]
+            profiles = sum(record.value is not None for record in batch)  # the others: of erased people
+            self.outcome.show_nothing(profiles - len(slates), len(self._shared.catalogue.row_of))
+            for slate in slates:
+                self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
+                self.outcome.slates += 1
+                yield slate
 
     async def _reach(self, tick: int) -> None:
         """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""

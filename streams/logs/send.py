@@ -22,7 +22,7 @@ LINGER_MS = 5
 DELIVERY_TIMEOUT_S = 130.0  # the producer itself gives up after 120 s
 
 
-def send(lines: Iterable[Line], settings: Settings, on_confirmed: Callable[[Line], None]) -> Counter[str]:
+def send(lines: Iterable[Line], settings: Settings) -> Counter[str]:
     """Send each line under its key; returns how many were confirmed by topic.
 
     Raises OperatorError at the first line that the broker refuses.
@@ -45,12 +45,11 @@ def send(lines: Iterable[Line], settings: Settings, on_confirmed: Callable[[Line
             cause = f"Line {line.number} was not confirmed: {error}."
             raise OperatorError(cause, "The lines before it were confirmed; send the rest.") from error
         sent[line.topic.full(settings.prefix)] += 1
-        on_confirmed(line)
 
     try:
         for line in lines:
             name = line.topic.full(settings.prefix)
-            in_flight.append((line, producer.send(name, line.value, key=line.key).get))
+            in_flight.append((line, producer.send(name, line.value, key=line.key, headers=list(line.headers)).get))
             if len(in_flight) > MAX_IN_FLIGHT:
                 confirm_oldest()
         producer.flush()

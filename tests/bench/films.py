@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from encoders.base import text_of
 from schemas.messages.feedback import Like
 from streams.logs.convert.movielens import MOVIELENS_FILM, MOVIELENS_RATING, movielens_events
-from streams.logs.convert.writer import csv_rows, one_file
+from streams.logs.convert.tables import csv_rows, one_file
 from tests.support.paths import DATA
 
 FOLDER = DATA / "movielens-latest-small"

@@ -97,6 +97,31 @@ def test_every_accepted_event_gets_one_slate_and_a_repeat_none() -> None:
     assert (outcome.events, outcome.repeats, outcome.dead_letters) == (4, 1, 0)
 
 
+def test_every_event_has_a_slate_or_a_reason() -> None:
+    early, gone = watched("ana", "x", minute(-9)), b'{"kind":"erasure","user_id":"ben","at_ms":%d}' % minute(3)
+    one, two = (watched("ana", "y", minute(n), event_id=f"e{n}") for n in (1, 2))
+    late, erased = watched("ana", "z", minute(0) - 9 * DAY_MS), watched("ben", "y", minute(2))
+    last = watched("ana", "y", minute(9), event_id="e9")
+    lines = [
+        *encoded(early, uploaded("a", title="One"), one, one, two, late),
+        gone,
+        *encoded(erased, withdrew("a", minute(4)), last),
+    ]
+    outcome, slates = replayed(iter([*lines, b"not json"]))
+    assert outcome.without_slate == {"no_video": 2, "repeat": 1, "late": 1, "erased": 1}
+    assert outcome.events == len(slates) + outcome.without_slate.total() == 7
+    assert (outcome.dead_letters, outcome.faults.reasons) == (3, {"decode": 1})
+
+
+def test_a_log_that_goes_back_in_time_says_where_first() -> None:
+    newest = watched("ana", "x", minute(5))
+    outcome, slates = replayed(encoded(newest, uploaded("a", title="One"), watched("ana", "y", minute(1))))
+    assert slates == []
+    assert outcome.without_slate == {"no_video": 2}
+    assert outcome.figures()["first_back_in_time"] == 2
+    assert "first at line 2, in 2 lines, by 300 s at most" in next(outcome.notices())
+
+
 def test_lines_that_cannot_be_used_are_counted_and_their_neighbours_go_on() -> None:
     late = watched("ana", "v1", minute(0) - 2 * DAY_MS, event_id="late")
     good = [watched("ana", "v1", minute(1), event_id="one"), watched("ana", "v2", minute(2), event_id="two")]

@@ -2,18 +2,23 @@
 Videos", CIKM 2022.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypedDict
 
 from schemas.messages.feedback import Comment, Follow, Hide, Like, Shared, Skip, VideoEvent, Watch
 from schemas.messages.videos import Upload
 from streams.errors import OperatorError
-from streams.logs.convert.writer import UNTAGGED, Converted, Counts, Row, csv_rows, one_file, require_columns, write_log
+from streams.logs.convert.tables import Row, csv_rows, files_of, no_files, one_file, require_columns
+from streams.logs.convert.time_order import Timed, in_order_of_time
+from streams.logs.convert.writer import UNTAGGED, Counts, RowCounts, write_log
 
 SKIPPED_WITHIN_MS = 3000  # a choice: 25.7 % of KuaiRand's rows are skips by this rule
 SWIPE_TAB = 1  # the feed in which videos play by themselves, so that going on is a skip
 
+KUAIRAND_LOGS = ("log_standard_*.parquet", "log_standard_*.csv*")
 KUAIRAND_SIGNS = ("is_like", "is_hate", "is_follow", "is_comment", "is_forward", "long_view")
 KUAIRAND_ROW = ("user_id", "video_id", "time_ms", "play_time_ms", "duration_ms", "tab", *KUAIRAND_SIGNS)
 KUAIRAND_VIDEO = ("video_id", "author_id", "upload_dt", "video_duration", "music_id", "tag")
@@ -31,20 +36,24 @@ class CommonFields(TypedDict):
 
 
 def convert_kuairand(src: Path, out: Path, limit: int | None = None) -> Counts:
-    """Turn a KuaiRand folder (one or more log_standard_*.parquet and the video features) into a log.
+    """Turn a KuaiRand folder (log_standard_*, as published in CSV or in Parquet, and the video features) into a log.
 
     Each row gives one watch or one skip, and a like, hide, follow, comment and share where it says so, all at
     the row's time. Videos have no titles here; their tags are the data set's anonymous categories.
     """
-    logs = sorted(src.glob("log_standard_*.parquet"))
+    logs = files_of(src, *KUAIRAND_LOGS)
     if not logs:
-        raise OperatorError(f"{src} holds no log_standard_*.parquet.", "Name the folder of KuaiRand's files.")
-    rows = [row for log in logs for row in _parquet(log)]
-    numbered = _first_of_each(rows)
-    in_time = sorted(numbered, key=lambda pair: pair[1]["time_ms"])  # stable: ties keep the order of rows
-    events = [event for number, row in in_time for event in kuairand_events(row, number)]
-    uploads = [_kuairand_upload(row) for row in csv_rows(one_file(src, "video_features_basic*.csv*"), KUAIRAND_VIDEO)]
-    return write_log(Converted(len(numbered), len(rows) - len(numbered), uploads, events), out, limit)
+        raise no_files(src, *KUAIRAND_LOGS)
+    rows, read = (row for log in logs for row in _log_rows(log)), RowCounts()
+    first = [*islice(rows, 1)]  # a file that cannot be read is named before one that is not there
+    features = one_file(src, "video_features_basic*.csv*")
+    timed_rows = ((int(row["time_ms"]), row) for row in chain(first, rows))
+    events = (
+        event
+        for timed in _without_duplicates(in_order_of_time(timed_rows), read)
+        for event in kuairand_events(timed.row, timed.number)
+    )
+    return write_log(events, lambda _: map(_kuairand_upload, csv_rows(features, KUAIRAND_VIDEO)), read, out, limit)
 
 
 def kuairand_events(row: Row, number: int) -> list[VideoEvent]:
@@ -95,23 +104,43 @@ def _kuairand_upload(row: Row) -> Upload:
     )
 
 
-def _first_of_each(rows: list[Row]) -> list[tuple[int, Row]]:
-    """Rows with their numbers, without exact duplicates."""
-    numbers: dict[tuple[object, ...], int] = {}
-    for number, row in enumerate(rows):
-        numbers.setdefault(tuple(row.values()), number)
-    return [(number, rows[number]) for number in numbers.values()]
+def _without_duplicates(rows: Iterable[Timed], read: RowCounts) -> Iterator[Timed]:
+    """Rows without exact duplicates, which have one time, too."""
+    time, there = -1, set[tuple[object, ...]]()
+    for timed in rows:
+        if timed.time != time:
+            time, there = timed.time, set()
+        content = tuple(timed.row.values())
+        if content in there:
+            read.duplicates += 1
+            continue
+        there.add(content)
+        read.rows += 1
+        yield timed
 
 
-def _parquet(path: Path) -> list[Row]:
+def _log_rows(path: Path) -> Iterator[Row]:
+    if path.suffix == ".parquet":
+        return _parquet(path)
+    return (_with_numbers(row, path) for row in csv_rows(path, KUAIRAND_ROW))
+
+
+def _with_numbers(row: Row, path: Path) -> Row:
+    try:
+        return {**row, **{name: int(row[name]) for name in KUAIRAND_ROW}}
+    except ValueError as error:
+        raise OperatorError(f"{path} cannot be read: {error}.", "Download it again.") from error
+
+
+def _parquet(path: Path) -> Iterator[Row]:
     try:
         from pyarrow import ArrowInvalid, parquet  # an optional dependency, for this command alone
     except ImportError as error:
         raise OperatorError("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
     try:
-        table = parquet.read_table(path)  # all columns: duplicates are exact
+        with parquet.ParquetFile(path) as table:
+            require_columns(KUAIRAND_ROW, table.schema_arrow.names, path)
+            for batch in table.iter_batches():  # all columns: duplicates are exact
+                yield from batch.to_pylist()
     except (OSError, ArrowInvalid) as error:
         raise OperatorError(f"{path} is not a Parquet file: {error}.", "Download it again.") from error
-    require_columns(KUAIRAND_ROW, table.column_names, path)
-    rows: list[Row] = table.to_pylist()
-    return rows

@@ -1,13 +1,10 @@
 """A converted log is written to a file: uploads before the first event of their video, exposures never split."""
 
-import csv
-import gzip
-import io
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,8 +15,6 @@ from schemas.messages.videos import encode as encode_video
 from streams.errors import OperatorError
 
 UNTAGGED = "untagged"  # an upload needs at least one text field; 96 of KuaiRand's videos have no category
-
-Row = dict[str, Any]  # a row of a table: what each column holds is the data set's affair
 
 
 @dataclass(frozen=True)
@@ -33,80 +28,76 @@ class Counts:
     events: dict[str, int]  # by kind
 
 
-class Converted(NamedTuple):
-    """A log in memory: rows read, uploads, events in the order in which they are written."""
+@dataclass
+class RowCounts:
+    """Rows as they are read, to their end."""
 
-    rows: int
-    duplicates: int
-    uploads: list[Upload]
-    events: list[VideoEvent]
+    rows: int = 0
+    duplicates: int = 0
 
 
-def write_log(log: Converted, out: Path, limit: int | None) -> Counts:
-    """Write a log; a file of that name is replaced only by a complete one."""
-    events = _first(log.events, limit)
-    uploads, clamped = _in_time_for(events, log.uploads)
-    part = out.with_name(f"{out.name}.part")
+@dataclass
+class _Written:
+    """What is known of the events in the file."""
+
+    first_ms: dict[str, int] = field(default_factory=dict)  # of each video
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def write_log(
+    events: Iterator[VideoEvent],
+    uploads_from: Callable[[int | None], Iterable[Upload]],
+    read: RowCounts,
+    out: Path,
+    limit: int | None,
+) -> Counts:
+    """Write a log; a file of that name is replaced only by a complete one.
+
+    events        in the order in which they are written; read to their end, whatever the limit
+    uploads_from  the uploads, given the time of the first event
+    """
+    part, beside = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.events.part")
     try:
-        with part.open("wb") as file:
+        with beside.open("wb") as file:
+            written = _write_events(events, limit, file.write)
+        uploads, clamped = _in_time_for(written.first_ms, uploads_from(next(iter(written.first_ms.values()), None)))
+        with part.open("wb") as file, beside.open("rb") as rest:
             file.writelines(encode_video(upload) + b"\n" for upload in uploads)
-            file.writelines(encode_event(event) + b"\n" for event in events)
+            shutil.copyfileobj(rest, file)
         part.replace(out)
     except OSError as error:
-        raise OperatorError(
-            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that you may write to."
-        ) from error
-    kinds = Counter(str(type(event).__struct_config__.tag) for event in events)
-    return Counts(log.rows, log.duplicates, len(uploads), clamped, dict(sorted(kinds.items())))
+        cause = f"{error.filename or out} cannot be written: {error.strerror}."
+        raise OperatorError(cause, "Name a file in a folder that you may write to.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+    return Counts(read.rows, read.duplicates, len(uploads), clamped, dict(sorted(written.kinds.items())))
 
 
-def _first(events: list[VideoEvent], limit: int | None) -> list[VideoEvent]:
+def _write_events(events: Iterator[VideoEvent], limit: int | None, write: Callable[[bytes], object]) -> _Written:
     """The first `limit` events and what else happened at the last one's time, so that no exposure is split."""
-    if limit is None or limit >= len(events):
-        return events
-    end = max(limit, 0)
-    while 0 < end < len(events) and events[end].at_ms == events[end - 1].at_ms:
-        end += 1
-    return events[:end]
+    written, last_ms = _Written(), None
+    for event in events:
+        if limit is not None and written.kinds.total() >= limit and event.at_ms != last_ms:
+            continue  # the rest is read for its counts
+        last_ms = event.at_ms if limit is None or written.kinds.total() < limit else last_ms
+        written.first_ms.setdefault(event.video_id, event.at_ms)
+        written.kinds[str(event.__struct_config__.tag)] += 1
+        write(encode_event(event) + b"\n")
+    return written
 
 
-def _in_time_for(events: Iterable[VideoEvent], uploads: Iterable[Upload]) -> tuple[list[Upload], int]:
+def _in_time_for(first_ms: dict[str, int], uploads: Iterable[Upload]) -> tuple[list[Upload], int]:
     """Uploads by time, each at its video's first event at the latest; how many were dated back.
 
     A video with events but without an upload gets one that says only that it exists.
     """
-    first_ms: dict[str, int] = {}
-    for event in events:
-        first_ms.setdefault(event.video_id, event.at_ms)
-    dated, clamped = [], 0
+    left, dated, clamped = dict(first_ms), [], 0
     for upload in uploads:
-        latest_ms = first_ms.pop(upload.video_id, upload.at_ms)
+        latest_ms = left.pop(upload.video_id, upload.at_ms)
         if upload.at_ms > latest_ms:
             clamped += 1
             upload = msgspec.structs.replace(upload, at_ms=latest_ms)
         dated.append(upload)
-    dated += [Upload(video_id=video_id, at_ms=at_ms, tags=[UNTAGGED]) for video_id, at_ms in first_ms.items()]
+    dated += [Upload(video_id=video_id, at_ms=at_ms, tags=[UNTAGGED]) for video_id, at_ms in left.items()]
     return sorted(dated, key=lambda upload: upload.at_ms), clamped  # stable: ties keep the order of the file
-
-
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    opener = gzip.open if path.suffix == ".gz" else Path.open
-    try:
-        with opener(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
-            rows = csv.DictReader(text)
-            require_columns(columns, rows.fieldnames or (), path)
-            yield from rows
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise OperatorError(f"{path} cannot be read: {error}.", "Download it again.") from error
-
-
-def require_columns(columns: Sequence[str], found: Sequence[str], path: Path) -> None:
-    missing = [name for name in columns if name not in found]
-    if missing:
-        raise OperatorError(f"{path} lacks the columns {missing}.", "Is it the file of this data set?")
-
-
-def one_file(src: Path, pattern: str) -> Path:
-    for path in sorted(src.glob(pattern)):
-        return path
-    raise OperatorError(f"{src} holds no {pattern}.", "Name the folder of the data set's files.")

@@ -64,9 +64,12 @@ def test_validate_prints_the_same_as_json(freshet: Freshet, tmp_path: Path):
     assert summary == {
         "usable": 2,
         "faults": 1,
+        "faults_by_reason": {"schema": 1},
         "kinds": {"like": 1, "upload": 1},
         "first_ms": 1650812740000,
         "last_ms": 1650812741000,
+        "back_in_time": 1,
+        "first_back_in_time": 3,
     }
 
 

@@ -182,8 +182,20 @@ def test_films_are_uploaded_with_titles_and_genres_before_the_first_rating(tmp_p
 # What goes wrong
 
 
+def test_an_archive_that_was_not_unpacked_is_named(tmp_path):
+    (tmp_path / "ml-1m.zip").write_bytes(b"PK")
+    with pytest.raises(OperatorError, match=r"ml-1m\.zip is a file\. Unpack it"):
+        convert_movielens(tmp_path / "ml-1m.zip", tmp_path / "log.jsonl")
+
+
+@pytest.mark.parametrize("line", ["1,7", "1,7,3.0,yesterday"])
+def test_a_damaged_row_is_one_sentence(tmp_path, line):
+    with pytest.raises(OperatorError, match=r"ratings\.csv cannot be read"):
+        convert_movielens(movielens_folder(tmp_path, [line]), tmp_path / "log.jsonl")
+
+
 def test_a_folder_without_the_files_is_one_sentence_with_a_remedy(tmp_path):
-    with pytest.raises(OperatorError, match=r"holds no log_standard_\*\.parquet\. Name the folder"):
+    with pytest.raises(OperatorError, match=r"holds no log_standard_\*\.parquet and no .*\. Name the folder"):
         convert_kuairand(tmp_path, tmp_path / "log.jsonl")
     with pytest.raises(OperatorError, match=r"holds no ratings\.csv"):
         convert_movielens(tmp_path, tmp_path / "log.jsonl")

@@ -1,0 +1,92 @@
+"""What the commands that read a log share: the argument, the progress, the faults.
+
+What is heavy is imported when a command runs, so that `freshet --help` is quick.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import echo_err, write_json
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from streams.logs.faults import Faults
+    from streams.logs.jsonl import Fault, Line
+    from streams.logs.source import Source
+
+
+def _readable(file: Path) -> Path:
+    """The file, if it can be a log; a usage error otherwise."""
+    if str(file) == "-":
+        return file
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder.")
+    if not file.exists():
+        raise typer.BadParameter(f"{file} does not exist.")
+    if not os.access(file, os.R_OK):
+        raise typer.BadParameter(f"{file} is not readable.")
+    return file
+
+
+LogFile = Annotated[
+    Path,
+    typer.Argument(
+        callback=_readable, help="JSON Lines, one message a line, also .gz, .zst, .bz2, .xz; -: standard input."
+    ),
+]
+
+
+def progress_bar() -> "Progress":
+    """A bar on stderr, so that stdout carries only data."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True))
+
+
+@contextmanager
+def progressing(source: "Source", what: str) -> "Iterator[Iterator[bytes]]":
+    """The lines of a log, with a bar that shows how much of it has been read."""
+    with progress_bar() as progress:
+        bar = progress.add_task(what, total=source.size)
+
+        def lines() -> Iterator[bytes]:
+            for line in source.lines():
+                progress.update(bar, completed=source.position)
+                yield line
+
+        yield lines()
+
+
+def usable(lines: Iterator[bytes], faults: "Faults") -> "Iterator[Line]":
+    """The lines that can be used; the others are counted."""
+    from streams.logs.jsonl import Fault, read_log
+
+    for line in read_log(lines):
+        if isinstance(line, Fault):
+            faults.add(line)
+        else:
+            yield line
+
+
+def show_fault(fault: "Fault", as_json: bool) -> None:
+    """Print a line that cannot be used."""
+    if as_json:
+        detail = fault.shown_detail
+        write_json({"line": fault.number, "field": fault.field, "reason": fault.reason.value, "detail": detail})
+    else:
+        typer.echo(str(fault))
+
+
+def report_faults(faults: "Faults") -> None:
+    """The first faults on stderr, and how many there are more."""
+    for fault in faults.first:
+        echo_err(str(fault))
+    if rest := faults.rest():
+        echo_err(rest)

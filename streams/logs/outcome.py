@@ -1,0 +1,64 @@
+"""What a replay did, and why an event has no slate."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from streams.logs.faults import Faults
+from streams.logs.times import Times
+
+NO_VIDEO = "no_video"  # none is known: not uploaded by the tick before, or withdrawn
+NOTHING_TO_SHOW = "nothing_to_show"  # every video that is known is limited, skipped or hidden
+REPEAT = "repeat"
+
+
+@dataclass
+class Outcome:
+    """The counts of a replay; the digests cover every slate and every profile."""
+
+    events: int = 0
+    uploads: int = 0
+    erasures: int = 0
+    slates: int = 0
+    repeats: int = 0
+    dead_letters: int = 0
+    faults: Faults = field(default_factory=Faults)  # lines that cannot be used; they are no events
+    without_slate: Counter[str] = field(default_factory=Counter)  # events by the reason
+    times: Times = field(default_factory=Times)
+    state_digest: str = ""
+    slate_digest: str = ""
+
+    def refuse(self, repeats: int, reasons: Iterable[str]) -> None:
+        """Count what changed no profile."""
+        self.without_slate.update([REPEAT] * repeats)
+        for reason in reasons:
+            self.dead_letters += 1
+            self.without_slate[reason] += 1
+
+    def show_nothing(self, events: int, videos: int) -> None:
+        """Count events that changed a profile and have no slate; so many videos are known."""
+        if events:
+            self.without_slate[NOTHING_TO_SHOW if videos else NO_VIDEO] += events
+
+    def figures(self) -> Mapping[str, object]:
+        """As the command prints it; events = slates + those without a slate."""
+        return {
+            "events": self.events,
+            "uploads": self.uploads,
+            "erasures": self.erasures,
+            "slates": self.slates,
+            "without_slate": dict(sorted(self.without_slate.items())),
+            "repeats": self.repeats,
+            "dead_letters": self.dead_letters,
+            "back_in_time": self.times.backwards,
+            "first_back_in_time": self.times.first_backwards or None,
+            "state_digest": self.state_digest,
+            "slate_digest": self.slate_digest,
+        }
+
+    def notices(self) -> Iterator[str]:
+        """What whoever reads the figures should know."""
+        if notice := self.times.notice():
+            yield notice
+        if self.without_slate[NO_VIDEO] and not self.uploads:
+            yield "the log holds no upload that can be used, so there is no video to show"

@@ -2,8 +2,11 @@
 
 import inspect
 import os
+import select
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -28,6 +31,7 @@ COMMON = {
     "prefix": Annotated[str | None, _common("--prefix", "Prefix of topic names")],
     "data_dir": Annotated[Path | None, _common("--data-dir", "Broker log and run files")],
 }
+HERE = Path()  # relative, for the current folder may have been removed
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -72,14 +76,14 @@ def load_settings(flags: Mapping[str, object]) -> "Loaded":
     """Settings from flags, this process's environment and the settings file."""
     from schemas.settings.load import load, settings_file  # pydantic is slow to import, and `--help` needs none of it
 
-    return _with_notices(load(flags, os.environ, settings_file(os.environ, Path.cwd())))
+    return _with_notices(load(flags, os.environ, settings_file(os.environ, HERE)))
 
 
 def inspect_settings(flags: Mapping[str, object]) -> "Loaded":
     """The same, with what is wrong among the result instead of an error."""
     from schemas.settings.load import inspect, settings_file
 
-    return _with_notices(inspect(flags, os.environ, settings_file(os.environ, Path.cwd())))
+    return _with_notices(inspect(flags, os.environ, settings_file(os.environ, HERE)))
 
 
 def _with_notices(loaded: "Loaded") -> "Loaded":
@@ -96,8 +100,19 @@ def wait_for_broker(settings: "Settings") -> None:
 
 
 def echo_err(line: str) -> None:
-    """Write a line for people to stderr, so that stdout carries only data."""
-    typer.echo(line, err=True)
+    """Write a line for people to stderr, so that stdout carries only data; nothing where nobody reads it any more."""
+    with suppress(OSError):
+        typer.echo(line, err=True)
+
+
+def is_reader_gone() -> bool:
+    """Whether stdout is a pipe without a reader: a write would tell, but only once there is something to write."""
+    try:
+        stdout = select.poll()
+        stdout.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in stdout.poll(0))
+    except (OSError, ValueError, AttributeError):  # no file
+        return False
 
 
 def write_json(value: object) -> None:
@@ -115,10 +130,15 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 
 def treat_sigterm_as_ctrl_c() -> None:
-    """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored."""
+    """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored.
+
+    So does SIGHUP, which says that the terminal was closed, unless the command was started by nohup.
+    """
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)

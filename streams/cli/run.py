@@ -43,6 +43,7 @@ def up(
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
+            running.enter_context(supervise.only_one(settings))
             if with_broker:
                 running.enter_context(broker_if_none_answers(settings, echo_err))
             wait_for_authenticated_broker(settings, echo_err)

@@ -16,7 +16,7 @@ from tests.support.command import Freshet
 from tests.support.paths import ROOT
 
 FRESHET = [sys.executable, "-m", "streams.cli"]
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 def shell(line: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -83,6 +83,8 @@ def _status(arguments: Sequence[str] | None) -> str | int | None:
         app(args=list(arguments) if arguments is not None else None, prog_name="freshet")
     except SystemExit as end:  # typer's way to end
         return READER_GONE if isinstance(end.__context__, BrokenPipeError) else end.code
+    except BrokenPipeError:
+        return READER_GONE
     except Exception as error:  # every error ends here, and each is printed
         return print_error(error)
     return 0

@@ -67,12 +67,45 @@ app.command()(replay.digest)
 app.command()(forget.forget)
 
 
+READER_GONE = 141  # what a shell shows for `… | head`: 128 and SIGPIPE
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: an error is a line of cause and one of remedy, a traceback only with FRESHET_DEBUG."""
+    _open_missing_streams()
+    status = _status(arguments)
+    _flush()
+    sys.exit(status)
+
+
+def _status(arguments: Sequence[str] | None) -> str | int | None:
     if not os.environ.get("FRESHET_DEBUG"):
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # we report its attempts ourselves, in one line each
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="freshet")
+    except SystemExit as end:  # typer's way to end
+        return READER_GONE if isinstance(end.__context__, BrokenPipeError) else end.code
+    except BrokenPipeError:
+        return READER_GONE
     except Exception as error:  # every error ends here, and each is printed
-        sys.exit(print_error(error))
-    sys.exit(0)
+        return print_error(error)
+    return 0
+
+
+def _open_missing_streams() -> None:
+    """Open what the process was started without, stdin, stdout or stderr: else its first files get their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _flush() -> None:
+    """Write out what is left, and drop what nobody can take: Python would complain of it at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,11 +1,14 @@
 """How an error ends a command: a line of cause, a line of remedy, an exit status."""
 
+import errno
 import os
 import traceback
 
 import typer
 
 from streams.errors import OperatorError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def print_error(error: Exception) -> int:
@@ -34,8 +37,16 @@ def parts_of(error: Exception) -> tuple[str, str, int]:
             return str(error), "", 2
         case IndexUnavailable():
             return f"{error}.", "Check that Qdrant runs at FRESHET_QDRANT_URL, or unset it to do without.", 1
+        case OSError() if error.errno in FULL:
+            where = f"{error.filename}: " if error.filename else ""
+            return (
+                f"{where}{error.strerror}.",
+                "Make room there, or name other folders: --data-dir, FRESHET_CACHE_DIR.",
+                1,
+            )
         case OSError() if error.filename:
-            return f"{error.filename}: {error.strerror}.", "Correct the path or its rights.", 1
+            remedy = "Correct the path or its rights; --data-dir and FRESHET_CACHE_DIR name other folders."
+            return f"{error.filename}: {error.strerror}.", remedy, 1
         case _:
             message = " ".join(str(error).split()) or "no message"
             return f"{type(error).__name__}: {message}", "Set FRESHET_DEBUG=1 to see where it happened.", 1

@@ -27,11 +27,19 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Erase a person and wait until it is done; with --prove, count what is left, and fail if something may not be."""
-    user_id = _id_of(sys.stdin.readline().strip() if user == "-" else user)
+    user_id = _id_of(_first_line() if user == "-" else user)
     if prove:
         _prove(settings, user_id, as_json)
     else:
         _forget(settings, user_id, int(time.time() * 1000) if at_ms is None else at_ms, wait_s, as_json)
+
+
+def _first_line() -> str:
+    """The first line of stdin; empty where it is closed or holds no text."""
+    try:
+        return sys.stdin.readline().strip() if sys.stdin else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _id_of(user: str) -> str:

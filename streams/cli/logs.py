@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.log_files import LogFile, progressing, report_faults, show_fault, usable
-from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
+from streams.cli.options import Json, configured, echo_err, is_reader_gone, print_columns, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -119,13 +119,15 @@ def watch(
     wait_for_broker(settings)
     echo_err(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
     with suppress(KeyboardInterrupt):
-        for record in islice(tail_recommendations(settings, user, from_start), count):
+        for record in islice(tail_recommendations(settings, user, from_start, is_reader_gone), count):
             if not as_json:
                 _show_slate(record.user_id, record.value)
             elif record.value is not None:
                 typer.echo(record.value)
             else:
                 write_json({"user_id": record.user_id, "erased": True})
+        if is_reader_gone():
+            raise BrokenPipeError
 
 
 def _show_slate(user_id: str, value: bytes | None) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ COMMON = {
     "prefix": Annotated[str | None, _common("--prefix", "Prefix of topic names")],
     "data_dir": Annotated[Path | None, _common("--data-dir", "Broker log and run files")],
 }
+HERE = Path()  # relative, for the current folder may have been removed
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -73,14 +75,14 @@ def load_settings(flags: Mapping[str, object]) -> "Loaded":
     """Settings from flags, this process's environment and the settings file."""
     from schemas.settings.load import load, settings_file  # pydantic is slow to import, and `--help` needs none of it
 
-    return _with_notices(load(flags, os.environ, settings_file(os.environ, Path.cwd())))
+    return _with_notices(load(flags, os.environ, settings_file(os.environ, HERE)))
 
 
 def inspect_settings(flags: Mapping[str, object]) -> "Loaded":
     """The same, with what is wrong among the result instead of an error."""
     from schemas.settings.load import inspect, settings_file
 
-    return _with_notices(inspect(flags, os.environ, settings_file(os.environ, Path.cwd())))
+    return _with_notices(inspect(flags, os.environ, settings_file(os.environ, HERE)))
 
 
 def _with_notices(loaded: "Loaded") -> "Loaded":
@@ -102,6 +104,8 @@ def echo_err(line: str) -> None:
         typer.echo(line, err=True)
     except BrokenPipeError:
         _write_no_more(sys.stderr)
+    except OSError:
+        return  # a full disk, or a closed stream: there is nobody to tell
 
 
 def echo_out(line: str) -> None:
@@ -119,6 +123,16 @@ def _write_no_more(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+def is_reader_gone() -> bool:
+    """Whether stdout is a pipe without a reader: a write would tell, but only once there is something to write."""
+    try:
+        stdout = select.poll()
+        stdout.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in stdout.poll(0))
+    except (OSError, ValueError, AttributeError):  # no file
+        return False
+
+
 def write_json(value: object) -> None:
     """Write one JSON value as one line."""
     import orjson  # only where JSON is asked for
@@ -134,10 +148,15 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 
 def treat_sigterm_as_ctrl_c() -> None:
-    """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored."""
+    """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored.
+
+    So does SIGHUP, which says that the terminal was closed, unless the command was started by nohup.
+    """
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)

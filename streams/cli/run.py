@@ -47,6 +47,7 @@ def up(
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
+            running.enter_context(supervise.only_one(settings))
             broker = running.enter_context(broker_if_none_answers(settings, echo_err)) if with_broker else None
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`

@@ -17,6 +17,7 @@ from schemas.topics import MAX_RECORD_BYTES
 from streams.errors import OperatorError
 from streams.kafka.probe import RETRY_DELAY_S, Report, addresses, is_broker_ready
 from streams.local.jars import KAFKA, find_program, kafka_jars
+from streams.local.java import OPTIONS, java_environment, properties_text
 from streams.worker import processes
 
 HOST = "127.0.0.1"
@@ -24,7 +25,7 @@ CHOSEN_PORTS = range(20_000, 32_768)  # Linux gives outgoing connections those a
 START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
 STOP_TIMEOUT_S = 10.0
 SHORT_LIFE_S = 10.0  # a broker that ends sooner after its start would do so again
-HEAP = ("-Xms128m", "-Xmx768m")
+HEAP = ("-Xms128m", "-Xmx768m", "-XX:-UsePerfData")  # without a file in /tmp that tools may look at
 # A local broker lives for minutes: the optimising compiler alone took 0.4 of a core for as long as one was watched.
 COMPILER = "-XX:TieredStopAtLevel=1"
 
@@ -53,6 +54,7 @@ class LocalBroker:
         self.extra = dict(extra or {})  # server properties that override ours
         self.process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
+        self._logged: dict[Path, int] = {}  # how long each log was before the start
 
     @property
     def bootstrap(self) -> str:
@@ -62,12 +64,15 @@ class LocalBroker:
     def start(self, report: Report = lambda _: None) -> None:
         """Start it and return once it answers a Metadata request; raises OperatorError where it does not."""
         refuse_taken_port(self.port)
+        _refuse_unusable_name(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._logged = {log: log.stat().st_size for log in self._logs() if log.exists()}
         self._write_files()
         if not (self.folder / "log" / "meta.properties").exists():
             self._format()
         with (self.folder / "console.log").open("ab") as console:
-            self.process = processes.start(self._java("kafka.Kafka", "server.properties"), console)
+            command = self._java("kafka.Kafka", "server.properties")
+            self.process = processes.start(command, console, java_environment())
         self._started_s = time.monotonic()
         try:
             self._wait(report)
@@ -100,34 +105,53 @@ class LocalBroker:
 
     def _write_files(self) -> None:
         properties = server_properties(self.folder, self.port, free_port()) | self.extra
-        lines = "".join(f"{key}={value}\n" for key, value in properties.items())
-        (self.folder / "server.properties").write_text(lines, encoding="utf-8")
-        (self.folder / "log4j2.properties").write_text(LOG4J.format(folder=self.folder), encoding="utf-8")
+        (self.folder / "server.properties").write_text(properties_text(properties), encoding="ascii")
+        logging = dict(line.split(" = ", 1) for line in LOG4J.format(folder=self.folder).splitlines())
+        (self.folder / "log4j2.properties").write_text(properties_text(logging), encoding="ascii")
 
     def _java(self, main: str, *arguments: str) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        logging = f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').as_uri()}"
         given = [str(self.folder / text) if text.endswith(".properties") else text for text in arguments]
         java = find_program("java", "openjdk-17-jre-headless")
-        return [java, *HEAP, COMPILER, "-Djava.awt.headless=true", logging, "-cp", f"{self.jars}/*", main, *given]
+        return [
+            java,
+            *HEAP,
+            COMPILER,
+            *OPTIONS,
+            "-Djava.awt.headless=true",
+            logging,
+            "-cp",
+            f"{self.jars}/*",
+            main,
+            *given,
+        ]
 
     def _format(self) -> None:
         """Give an empty folder its cluster id, as Kafka demands before a first start."""
         arguments = ("format", "-t", cluster_id(), "-c", "server.properties")
         command = self._java("kafka.tools.StorageTool", *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False, env=java_environment())
         if done.returncode:
-            raise _did_not_start(done.stdout + done.stderr, self.folder)
+            raise _did_not_start((done.stdout + done.stderr).decode("utf-8", "replace"), self.folder)
 
     def _wait(self, report: Report) -> None:
         report(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_TIMEOUT_S:g} s)")
         end = time.monotonic() + START_TIMEOUT_S
         while not is_broker_ready(HOST, self.port):
             if self.process is None or self.process.poll() is not None:
-                raise _did_not_start(_last_lines(self.folder), self.folder)
+                raise _did_not_start(self._last_lines(), self.folder)
             if time.monotonic() > end:
                 cause = f"Kafka did not answer at {self.bootstrap} within {START_TIMEOUT_S:g} s."
                 raise OperatorError(cause, _see(self.folder))
             time.sleep(RETRY_DELAY_S)
+
+    def _logs(self) -> tuple[Path, ...]:
+        return self.folder / "console.log", self.folder / "broker.log"
+
+    def _last_lines(self) -> str:
+        """What was written since the start, and nothing of an earlier one."""
+        new = (log.read_bytes()[self._logged.get(log, 0) :] for log in self._logs() if log.exists())
+        return "".join(some[-20_000:].decode("utf-8", "replace") for some in new)
 
 
 @contextmanager
@@ -233,9 +257,10 @@ def cluster_id() -> str:
     return "F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
-def _last_lines(folder: Path) -> str:
-    logs = (folder / "console.log", folder / "broker.log")
-    return "".join(log.read_text("utf-8", "replace")[-20_000:] for log in logs if log.exists())
+def _refuse_unusable_name(folder: Path) -> None:
+    """Kafka divides its list of folders at commas, and its logging replaces ${…}."""
+    if any(part in str(folder) for part in (",", "${", "\n")):
+        raise OperatorError(f"Kafka cannot keep its log below {folder}: a comma, or ${{.", "Name another --data-dir.")
 
 
 def _did_not_start(output: str, folder: Path) -> OperatorError:
@@ -249,4 +274,4 @@ def _did_not_start(output: str, folder: Path) -> OperatorError:
 
 
 def _see(folder: Path) -> str:
-    return f"Read {folder}/broker.log and console.log; `freshet broker --reset` begins with an empty log."
+    return f"Read {folder}/broker.log and console.log; its data are untouched."

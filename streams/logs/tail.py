@@ -3,7 +3,7 @@
 By kafka-python, as most who read slates do it: what this command shows, any client can read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -25,8 +25,10 @@ class SlateRecord(NamedTuple):
     value: bytes | None
 
 
-def tail_recommendations(settings: Settings, user_id: str | None, from_start: bool) -> Iterator[SlateRecord]:
-    """Follow recommendations.v1, of one person or of all, without end."""
+def tail_recommendations(
+    settings: Settings, user_id: str | None, from_start: bool, is_over: Callable[[], bool]
+) -> Iterator[SlateRecord]:
+    """Follow recommendations.v1, of one person or of all, until it is over."""
     topic = RECOMMENDATIONS.full(settings.prefix)
     consumer = KafkaConsumer(
         **kafka_python_options(settings),
@@ -36,7 +38,7 @@ def tail_recommendations(settings: Settings, user_id: str | None, from_start: bo
     )
     try:
         _seek(consumer, topic, user_id, from_start)
-        while True:
+        while not is_over():
             for records in consumer.poll(timeout_ms=POLL_INTERVAL_MS).values():
                 for record in records:
                     key = (record.key or b"").decode("utf-8", "replace")

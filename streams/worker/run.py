@@ -50,6 +50,8 @@ def run_worker(name: str, settings: Settings) -> None:
     worker = Worker(app, quiet=True, **options)
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed: an orderly end, too
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     health.start()
     try:
         worker.execute_from_commandline()

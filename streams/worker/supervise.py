@@ -1,23 +1,40 @@
 """All agents on one machine: one process each, their output side by side; when one ends, all are stopped."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from schemas.settings.load import ENVIRONMENT_PREFIX, RENAMED
 from schemas.settings.model import SECRETS, Settings
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
+from streams.worker.health import status_folder
 from streams.worker.processes import exit_text, start
 
 Processes = dict[str, subprocess.Popen[bytes]]
 
 STOP_TIMEOUT_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
 POLL_INTERVAL_S = 0.1
+
+
+@contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """For the time of a `with` nobody else runs all agents of this prefix on this data folder; else OperatorError."""
+    folder = status_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            cause = f"`freshet up` runs already on {settings.data_dir} with the prefix {settings.prefix!r}."
+            remedy = "`freshet health` shows its workers; `freshet worker NAME` adds one; or name another --data-dir."
+            raise OperatorError(cause, remedy) from None
+        yield
 
 
 def workers(names: Iterable[str]) -> dict[str, list[str]]:
@@ -88,10 +105,8 @@ def _first_end(processes: Processes, meanwhile: Callable[[], None]) -> tuple[str
 
 
 def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:
-    """Write a process's lines with its name before each.
-
-    Once nobody reads them they are still taken, for a process whose pipe is full stands still.
-    """
-    for line in process.stdout or ():
-        with suppress(OSError):
-            write(f"{name:<8} | {line.decode('utf-8', 'replace').rstrip()}")
+    """Write a process's lines with its name before each, and read on where nobody takes them: a full pipe stops it."""
+    if process.stdout:
+        for line in process.stdout:
+            with suppress(OSError):
+                write(f"{name:<8} | {line.decode('utf-8', 'replace').rstrip()}")

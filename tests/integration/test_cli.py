@@ -98,6 +98,18 @@ def test_watch_shows_one_persons_slates(freshet: Freshet, broker: LocalBroker):
     assert text.endswith("u42: erased\n")
 
 
+def test_watch_ends_when_its_reader_has_gone_though_no_slate_comes(broker: LocalBroker):
+    settings = settings_for(broker, prefix="unread.")
+    topic_admin.apply(settings, TOPICS, lambda _: None)
+    command = [sys.executable, "-m", "streams.cli", "watch", "--bootstrap", broker.bootstrap, "--prefix", "unread."]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout and running.stderr
+        assert running.stderr.readline().startswith(b"watching slates")
+        running.stdout.close()
+        assert running.wait(LIMIT_S) == 141
+        assert running.stderr.read() == b""
+
+
 def test_the_broker_command_says_where_it_is_and_stops_in_order(tmp_path: Path):
     needs_java_and_maven()
     environ = {**os.environ, "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}

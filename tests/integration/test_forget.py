@@ -207,23 +207,6 @@ def test_whoever_comes_back_is_new_and_no_slate_repeats_an_id(settings: Settings
     assert [one for one in verify(settings) if one.breaches] == []
 
 
-def test_each_erasure_of_a_person_who_acts_meanwhile_is_waited_for_and_gives_its_null_slate(settings: Settings) -> None:
-    gone, times = CROWD[0], 3
-    with agents(settings, settings.data_dir, "profiles", "ranker"):
-        encode(settings)
-        all_answered(settings, watch(settings, CROWD, 0))
-        for n in range(times):
-            until = minute(100 * n + 50)
-            watch(settings, [gone], 100 * n, count=40)
-            say(settings, gone, until - 1)  # somebody else asks too
-            watch(settings, [gone], 100 * n + 60, count=40)
-            assert ran(settings, gone, "--at-ms", until, "--wait-s", 30).exit_code == 0
-            watch(settings, [gone], 100 * n + 100, count=5)
-    mine = [one.value is None for one in everything(settings, RECOMMENDATIONS) if one.key == gone.encode()]
-    assert sum(mine) >= times
-    assert [one for one in verify(settings) if one.breaches] == []
-
-
 def test_a_worker_killed_between_floor_and_tombstone_leaves_nothing_undone(settings: Settings) -> None:
     gone = CROWD[0]
     with agents(settings, settings.data_dir) as running:

@@ -63,6 +63,63 @@ def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path):
         assert kept.exists()  # a running broker's folder is not emptied
 
 
+@pytest.mark.connected
+@pytest.mark.parametrize("locale", ["C", "tr_TR.UTF-8"])
+def test_a_data_folder_that_is_not_ascii_is_used_in_any_locale(tmp_path: Path, locale: str):
+    needs_java_and_maven()
+    folder, port = tmp_path / "daten für 日本 100%", free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environ |= {
+        "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir),
+        "LC_ALL": locale,
+        "LANG": locale,
+        "TZ": "Asia/Tokyo",
+    }
+    command = [sys.executable, "-m", "streams.cli", "broker", "--port", str(port), "--data-dir", str(folder), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout and running.stderr
+        assert running.stdout.readline(), running.stderr.read().decode()
+        write(LocalBroker(folder, tmp_path, port))
+        assert read(LocalBroker(folder, tmp_path, port)) == RECORDS
+        running.send_signal(signal.SIGHUP)  # the terminal was closed
+        assert running.wait(60) == 0
+    assert (folder / f"broker-{port}" / "log" / "kept-0").is_dir()
+    assert (folder / f"broker-{port}" / "broker.log").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def java_that(tmp_path: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program named java on the PATH; gives the folder for jars, in which nothing is fetched."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\n{does}\n")
+    (tmp_path / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path / "jars"
+
+
+def test_a_broker_that_does_not_start_names_no_remedy_that_deletes_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "broker"
+    (folder / "log").mkdir(parents=True)
+    (folder / "log" / "meta.properties").write_text("")
+    (folder / "console.log").write_text("java.lang.UnsupportedClassVersionError: of an earlier start\n")
+    jars = java_that(tmp_path, "echo 'java.nio.file.InvalidPathException: of this one'; exit 1", monkeypatch)
+    with pytest.raises(OperatorError, match="InvalidPathException: of this one") as caught:
+        LocalBroker(folder, jars, free_port()).start()
+    assert "reset" not in str(caught.value) and "UnsupportedClassVersion" not in str(caught.value)
+    java_that(tmp_path, "echo 'java.lang.UnsupportedClassVersionError: this time'; exit 1", monkeypatch)
+    with pytest.raises(OperatorError, match="needs Java 17 or newer"):
+        LocalBroker(folder, jars, free_port()).start()
+
+
+@pytest.mark.parametrize("name", ["a,b", "a${b}"])
+def test_a_folder_that_kafka_would_divide_is_refused_before_anything_is_written(tmp_path: Path, name: str):
+    with pytest.raises(OperatorError, match="Name another --data-dir"):
+        LocalBroker(tmp_path / name, tmp_path, free_port()).start()
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize(("missing", "package"), [("java", "openjdk-17-jre-headless"), ("mvn", "maven")])
 def test_a_missing_program_is_told_with_the_package_that_brings_it(
     missing: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

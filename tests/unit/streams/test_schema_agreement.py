@@ -53,7 +53,7 @@ def from_schema(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> SearchSt
         return from_schema(parts[schema["$ref"].rpartition("/")[2]], parts)
     if "const" in schema or "enum" in schema:
         return st.sampled_from(schema.get("enum", [schema.get("const")]))
-    if schema.get("type") == "object":
+    if "properties" in schema:
         return objects(schema, parts)
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return st.one_of([from_schema(one, parts) for one in choices])

@@ -67,19 +67,27 @@ class Consumer(RejoiningConsumer):
     @Service.task
     async def _serve(self) -> None:
         """Fetch, notify Faust of what the group decided, hand over, wait; for as long as the worker runs."""
-        while not (self.should_stop or self.app.should_stop):
-            await self._rejoin_where_needed()
-            if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
-                await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
-            elif await self._fetch_and_hand_over():
-                await asyncio.sleep(max(0.0, self._fetched_s + MIN_FETCH_INTERVAL_S - time.monotonic()))
-            else:
-                await asyncio.sleep(0)
-            if self.flowing:
-                await self.positions.advance(self._client)
-                await self._leave_former_topics()
-                for check in self.transport.between_polls:  # type: ignore[attr-defined]
-                    await check()
+        try:
+            while not (self.should_stop or self.app.should_stop):
+                await self._serve_once()
+        except RuntimeError:
+            if not (self.should_stop or self.app.should_stop):
+                raise
+            # else the client was closed while it was asked something
+
+    async def _serve_once(self) -> None:
+        await self._rejoin_where_needed()
+        if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
+            await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
+        elif await self._fetch_and_hand_over():
+            await asyncio.sleep(max(0.0, self._fetched_s + MIN_FETCH_INTERVAL_S - time.monotonic()))
+        else:
+            await asyncio.sleep(0)
+        if self.flowing:
+            await self.positions.advance(self._client)
+            await self._leave_former_topics()
+            for check in self.transport.between_polls:  # type: ignore[attr-defined]
+                await check()
 
     async def _fetch_and_hand_over(self) -> bool:
         first = self._client.poll(POLL_SLICE_S)

@@ -118,7 +118,7 @@ class ProfilesStep:
             return False
         if marker is not None:
             state.markers[code] = marker
-            last = profile.applied.get(partition, -1) if profile else -1
+            last = max(-1, profile.applied.get(partition, -1) - state.trends.base) if profile else -1
             found = Outgoing(code.encode(), erasures.encode(marker), [(LAST_APPLIED, str(last).encode())])
             outcome.first.append(Send(self._erased, partition, [found]))
         state.profiles.packed.pop(erasure.user_id, None)

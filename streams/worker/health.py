@@ -145,8 +145,9 @@ class Health:
             self._progress, self._progressed_s = progress, now
         if self._heartbeat_s is None and consumer.flowing:
             self._heartbeat_s = now  # the first poll may block the event loop before it has run our task
-        if self._heartbeat_s is not None and now - self._heartbeat_s > self._limit_s:
-            return f"the event loop has stood still for {now - self._heartbeat_s:.0f} s"
+        still_s = 0.0 if self._heartbeat_s is None else now - self._heartbeat_s
+        if still_s > self._limit_s:
+            return f"the event loop has stood still for {still_s:.0f} s"
         generation = self._app.consumer_generation_id
         if waiting or consumer.flowing or not consumer.assignment() or generation != self._generation:
             self._generation, self._flowed_s = generation, now
@@ -155,6 +156,8 @@ class Health:
         if why := self._assignment.why_end():
             return why
         if now - self._progressed_s > self._limit_s:
+            if still_s > LONG_WAIT_S:  # that is why
+                return f"the event loop has stood still for {still_s:.0f} s"
             return f"records are waiting, and none has been handled for {now - self._progressed_s:.0f} s"
         return ""
 

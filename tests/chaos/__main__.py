@@ -39,7 +39,7 @@ LANES = (  # one after the other in a lane, the lanes side by side; what breaks 
         Scenario("K33", "more workers than partitions", restarts.spare),
         Scenario("K3", "SIGTERM under load", kills.asked_to_stop),
         Scenario("K18", "output refused", refusals.output_refused),
-        Scenario("K21", "topics made again", topics_made_again.made_again),
+        Scenario("K22", "topics made again", topics_made_again.made_again),
     ),
     (
         Scenario("K7", "a zombie worker", kills.frozen),

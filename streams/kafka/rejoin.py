@@ -84,6 +84,15 @@ class RejoiningConsumer(RepositioningConsumer):
         elif self._lost_s is not None and time.monotonic() - self._lost_s > REJOIN_S:
             await self._rejoin(f"not back in the group after {REJOIN_S:g} s")
 
+    async def _join_again(self) -> None:
+        """Give the partitions back and join with another client: one that knew the former topics may stand still."""
+        await self._give_back()
+        old, self._lost_s = self._client, time.monotonic()
+        self._await_assignment()
+        await self.on_start()
+        await self.subscribe(self._topics)
+        close_later(old)
+
     async def _rejoin(self, why: str) -> None:
         """Join with another client; what is assigned to the old one is redelivered, for its offsets go with it."""
         log.warning("%s; joining the group with another client", why)

@@ -144,6 +144,7 @@ async def test_the_last_word_on_each_video_is_written_whatever_order_media_come_
         await world.move(world.chance.random() * 0.95)
     newest = {one.video_id: one for one in map(decoded, world.log)}
     written = {one.video_id: one for one in world.features}
-    assert {name: (one.at_ms, getattr(one, "title", None)) for name, one in written.items()} == {
+    sent_ms = {name: one.source.get("at_ms", one.at_ms) for name, one in written.items()}
+    assert {name: (sent_ms[name], getattr(one, "title", None)) for name, one in written.items()} == {
         name: (one.at_ms, getattr(one, "title", None)) for name, one in newest.items()
     }

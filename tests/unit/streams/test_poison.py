@@ -5,7 +5,7 @@ import pytest
 from schemas.messages import feedback
 from schemas.messages.dead_letters import Reason
 from schemas.topics import MAX_RECORD_BYTES
-from streams.dead_letters.validation import ORIGIN, read_feedback
+from streams.dead_letters.validation import ORIGIN, ORIGIN_MS, read_feedback
 from streams.kafka.batch_head import head_of
 from streams.kafka.client import RECORD_BYTES
 from streams.kafka.records import Record, partition_of
@@ -28,7 +28,7 @@ def test_an_event_that_has_to_be_sent_on_and_does_not_fit_is_one_dead_letter() -
 
 def test_a_large_one_that_fits_is_sent_on_with_its_headers() -> None:
     (outgoing,) = read_feedback([misplaced(MAX_RECORD_BYTES - 2000)], partitions=4).misrouted
-    assert [name for name, _ in outgoing.headers] == ["x", ORIGIN]
+    assert [name for name, _ in outgoing.headers] == ["x", ORIGIN, ORIGIN_MS]
     raw = wire.Raw(outgoing.value, outgoing.key, [(n.encode(), v) for n, v in outgoing.headers])
     assert wire.HEAD.size + len(wire.records_of([raw])) <= outgoing.size() <= MAX_RECORD_BYTES
 

@@ -12,6 +12,7 @@ from encoders.models.session import Provider
 from encoders.moderation.nudity import LABELS, NudityDetector
 from encoders.moderation.toxicity import Toxicity
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
+from schemas.messages.plain_text import bare_words
 
 KIND = "safety:"
 LIMITED = KIND + "limited"  # the label of a video that is shown only to people who follow its creator
@@ -109,7 +110,7 @@ class Moderation:
         nudity  whether pictures are looked at, by a detector under the AGPL: see docs/licences.md before you turn it on
         """
         detector = NudityDetector(folder, provider=provider, threads=threads) if nudity else None
-        return cls(detector, Toxicity(folder), THRESHOLDS, limit_days)
+        return cls(detector, Toxicity(folder, bare_words), THRESHOLDS, limit_days)
 
     def judge(self, contents: Sequence[Content]) -> list[Judgement]:
         """A judgement of each video."""

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from encoders.base import ModelError
 from encoders.models.manifest import REMEDY, checked_bytes, read
-from schemas.messages.plain_text import bare_words
 
 WORDS = "toxicity.json"  # the words, and one intercept, slope and offset for each of the averaged classifiers
 WEIGHTS = "toxicity.npy"  # float64 [V, 1 + K]: each word's rarity, then its weight in each classifier
@@ -28,7 +28,9 @@ class Toxicity:
 
     name = "toxicity-words"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, as_words: Callable[[str], str] = str.lower) -> None:
+        """Open the model; `as_words` writes a text in the letters that its words have."""
+        self._as_words = as_words
         fields = json.loads(checked_bytes(folder / WORDS))
         matrix: NDArray[np.float64] = np.load(io.BytesIO(checked_bytes(folder / WEIGHTS)), allow_pickle=False)
         self._places = {word: place for place, word in enumerate(fields["words"])}
@@ -43,7 +45,7 @@ class Toxicity:
         if not text:
             return 0.0
         counts = Counter(
-            place for word in WORD.findall(bare_words(text)) if (place := self._places.get(word)) is not None
+            place for word in WORD.findall(self._as_words(text)) if (place := self._places.get(word)) is not None
         )
         places = sorted(counts)
         tfidf = np.array([counts[place] for place in places]) * self._rarity[places]  # [W]

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from schemas.settings.model import SECRETS, Settings
 
@@ -131,7 +130,7 @@ def _checked(given: Given, file: Path | None) -> tuple[Settings, set[str]]:
                 values.pop(key, None)
 
 
-def _keys_in(error: ErrorDetails) -> list[str]:
+def _keys_in(error: Mapping[str, Any]) -> list[str]:
     """The settings that an error is about: a contradiction names them in its sentence."""
     if error["loc"]:
         return [str(error["loc"][0])]
@@ -221,10 +220,10 @@ def _nearest(key: str) -> str:
     return get_close_matches(key, sorted(Settings.model_fields), n=1, cutoff=0.0)[0]
 
 
-def _sentence(error: ErrorDetails, sources: Mapping[str, Source], file: Path | None) -> str:
+def _sentence(error: Mapping[str, Any], sources: Mapping[str, Source], file: Path | None) -> str:
     """Say of a bad value where it stands, what it is and what is needed; never a secret's value."""
     if not error["loc"]:
-        return error["msg"].removeprefix("Value error, ")
+        return str(error["msg"]).removeprefix("Value error, ")
     key = str(error["loc"][0])
     if key not in Settings.model_fields:
         return f"{key} is no setting; the nearest one is {_nearest(key)}."

@@ -10,12 +10,13 @@ from encoders.base import ModelError
 from encoders.modalities.image import SIDE
 from encoders.moderation.nudity import LABELS, NudityDetector, enlarged
 from encoders.moderation.toxicity import WEIGHTS, Toxicity
+from schemas.messages.plain_text import bare_words
 from tests.support.models import made_up_frames, with_one_file_changed
 
 
 @pytest.fixture(scope="module")
 def toxicity(models: Path) -> Toxicity:
-    return Toxicity(models)
+    return Toxicity(models, bare_words)
 
 
 @pytest.fixture(scope="module")

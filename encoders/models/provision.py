@@ -75,14 +75,19 @@ def _make(cache_dir: Path, report: Report) -> None:
         python = _environment(aside, run)
         weights = _weights(aside, python, run)
         _install(aside, python, run)
-        # a copy of this package alone, since the parent folder may hold packages of another environment
+        # a copy of this package and of what it needs, since the parent folder may hold packages of another environment
         shutil.copytree(PACKAGE, aside / "source" / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
+        for file in BESIDE:
+            (aside / "source" / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PACKAGE.parent / file, aside / "source" / file)
         arguments = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
         run("exporting and checking the models (some minutes)", (python, *arguments), aside / "source")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+# The only module of another package that the encoders need to read a text, with what makes it importable.
+BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
 Run = Callable[..., None]
 Command = Sequence[str | Path]
 

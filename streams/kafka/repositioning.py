@@ -1,6 +1,7 @@
 """The part of the consumer that knows where to read: at the start, and when the topics are other ones than before."""
 
 import logging
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +15,13 @@ from streams.kafka.topic_watch import made_again
 
 log = logging.getLogger("freshet.consumer")
 
+SILENT_S = 0.5  # after so long without a record the topics' ids are asked before the next ones are taken
+
 
 class RepositioningConsumer(TablelessConsumer):
     """Begins where the committed offsets mean what they say, and gives its partitions back where they no longer do."""
 
+    _heard_s = 0.0  # when a fetch brought something last
     _client: Any
     _topics: list[str]
 
@@ -39,6 +43,12 @@ class RepositioningConsumer(TablelessConsumer):
 
     async def _is_of_former_topics(self, found: Mapping[TP, Sequence[Record]]) -> bool:
         """Whether a fetch is of no use, as a partition begins again: its log was cut, or is another one."""
+        now_s = time.monotonic()
+        silent_s, self._heard_s = now_s - self._heard_s, now_s if found else self._heard_s
+        if found and silent_s > SILENT_S:  # long enough for a topic to have been made again
+            await self.positions.look()
+            if await self._leave_former_topics():
+                return True
         back = [tp for tp, records in found.items() if self.positions.goes_back(tp, records[0].offset)]
         if not back:
             return False

@@ -210,7 +210,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
 
 
 def test_what_the_export_needs_imports_nothing_of_ours_beside_the_encoders() -> None:
-    """It runs in an environment of its own, with a copy of `encoders` alone."""
+    """It runs in an environment of its own, with a copy of `encoders` and of one module that knows letters."""
     seen: set[Path] = set()
     left = sorted((ROOT / "encoders/export").glob("*.py"))
     while left:
@@ -221,6 +221,11 @@ def test_what_the_export_needs_imports_nothing_of_ours_beside_the_encoders() -> 
             if isinstance(node, ast.ImportFrom) and node.module:
                 named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             for name in named:
+                if name.startswith("schemas.messages.plain_text"):
+                    left += [ROOT / "schemas/messages/plain_text.py"] * (
+                        ROOT / "schemas/messages/plain_text.py" not in seen
+                    )
+                    continue
                 assert name.partition(".")[0] not in ("schemas", "ranker", "streams", "tests"), f"{file}: {name}"
                 found = ROOT / (name.replace(".", "/") + ".py")
                 if found.is_file() and found not in seen:

@@ -6,7 +6,6 @@ from typing import Literal
 from schemas.messages.fields import DAY_MS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024  # the largest record that the broker takes
-BLOCK_BYTES = 512 * 1024  # learned parameters go out in blocks below this
 
 Cleanup = Literal["delete", "compact", "compact,delete"]
 

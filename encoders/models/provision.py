@@ -16,6 +16,8 @@ from encoders.base import ModelError
 from encoders.models.manifest import folder_of, verify
 
 PACKAGE = Path(__file__).parents[1]
+# The only module of another package that the encoders need to read a text, with what makes it importable.
+BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
 REQUIREMENTS = PACKAGE.parent / "requirements"
 PROGRESS_INTERVAL_S = 10.0  # between two lines about the same step
 
@@ -86,8 +88,6 @@ def _make(cache_dir: Path, report: Report) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-# The only module of another package that the encoders need to read a text, with what makes it importable.
-BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
 Run = Callable[..., None]
 Command = Sequence[str | Path]
 

@@ -57,7 +57,8 @@ EXPLAINED = {
     Reason.LATE: Explanation(
         "the event is older than its person's newest one by more than `late_ms`; the upload is older than its video's "
         "newest record by more than clocks may differ",
-        "publish sooner, or raise `FRESHET_LATE_MS` before a backlog is published",
+        "an event: publish sooner, or raise `FRESHET_LATE_MS` before a backlog is published; an upload: send it with "
+        "the present time",
     ),
     Reason.TOO_LARGE: Explanation("the value has more bytes than allowed", "shorten texts; media travel by address"),
     Reason.KEY_MISMATCH: Explanation(

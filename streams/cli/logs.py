@@ -66,7 +66,7 @@ def send(
     speed: Annotated[str, typer.Option(help="1x, 60x …: by the times in the log; max: without waiting.")] = "max",
     as_json: Json = False,
 ) -> None:
-    """Send a recorded log to feedback.v1 and uploads.v1, each record confirmed by the broker."""
+    """Send a recorded log to feedback.v1, uploads.v1 and erasures.v1, each record confirmed by the broker."""
     send_log(settings, file, speed, as_json)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from streams.cli.log_files import progress_bar
-from streams.cli.options import Json, configured, echo_err, treat_sigterm_as_ctrl_c, write_json
+from streams.cli.options import Json, configured, echo_err, treat_sigterm_as_ctrl_c, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -31,12 +31,11 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Record uploads, feedback and erasures in the order of a replay; a log that is there already is continued."""
-    from streams.kafka.probe import wait_for_authenticated_broker
     from streams.logs.record import recorder
     from streams.logs.recording import Recording, appending
 
     treat_sigterm_as_ctrl_c()
-    wait_for_authenticated_broker(settings, echo_err)
+    wait_for_broker(settings)
     with ExitStack() as opened:
         log, out = opened.enter_context(appending(file)) if file != STDOUT else (Recording(None), sys.stdout.buffer)
         running = opened.enter_context(recorder(settings, log, echo_err))

@@ -233,13 +233,17 @@ def _reject_if(why: str | None, reason: Reason) -> None:
 
 
 def _header(record: Record, name: str) -> str | None:
-    value = _headers(record).get(name)
-    return None if value is None else value.decode("utf-8", "replace")
+    for one, value in reversed(record.headers):
+        if one == name and value is not None:
+            return value.decode("utf-8", "replace")
+    return None
 
 
 def _rerouted_from(record: Record) -> tuple[int, int] | None:
     """Partition and offset at which a rerouted record was first read; None where nobody rerouted it."""
-    origin = ORIGIN_FORM.fullmatch(_header(record, ORIGIN) or "")
+    if not record.headers or (found := _header(record, ORIGIN)) is None:
+        return None
+    origin = ORIGIN_FORM.fullmatch(found)
     return (int(origin[2]), int(origin[3])) if origin and origin[1] == record.topic else None
 
 

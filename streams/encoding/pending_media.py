@@ -144,9 +144,11 @@ class PendingMedia:
         yield from ((one, task.result()) for one, task in self._running.values() if task.done())
 
     def _start(self) -> None:
+        if len(self._running) >= ACTIVE:
+            return
         active = Counter(one.host for one, _ in self._running.values())
         for video_id, one in [*self._waiting.items()]:
-            if active.total() >= ACTIVE:
+            if len(self._running) >= ACTIVE:
                 return
             if active[one.host] < PER_HOST:
                 active[one.host] += 1

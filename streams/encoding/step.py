@@ -51,7 +51,6 @@ class EmbedStep:
     def __init__(self, settings: Settings, embed: Embed, media: PendingMedia | None, versions_of: VersionsOf) -> None:
         self._embed, self._media, self._versions_of = embed, media, versions_of
         self._topic, self._uploads = FEATURES.full(settings.prefix), UPLOADS.full(settings.prefix)
-        self.superseded = 0  # records read a second time that a later one of their video had replaced
 
     async def apply(self, records: Sequence[Record], partitions: int) -> EmbedOutcome:
         """Validate, leave out what is outdated, begin to load media, embed what has none.
@@ -99,7 +98,6 @@ class EmbedStep:
             versions[one.video_id] = found.version
             return found
         if found is None:
-            self.superseded += 1
             log.info("%s[%d]@%d was read before: a later record of its video counts", *record[:3])
         else:
             outcome.dead_letters.append(found)

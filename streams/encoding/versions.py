@@ -16,7 +16,7 @@ NO_PLACE = -1  # partition and offset of what was not read from Kafka: a backfil
 class StoredVersion(msgspec.Struct, frozen=True, gc=False):
     """What the newest record of a video in features.v1 says of its order."""
 
-    at_ms: int  # grows from each record of a video to its next
+    at_ms: int  # never falls from a record of a video to its next
     partition: int = NO_PLACE
     offset: int = NO_PLACE
     written_ms: int = 0  # the broker's time of the upload or withdrawal; 0: unknown
@@ -34,7 +34,7 @@ class StoredVersion(msgspec.Struct, frozen=True, gc=False):
 
 
 class Accepted(NamedTuple):
-    """An upload or withdrawal that counts; `one.at_ms` is above that of the record that it replaces."""
+    """An upload or withdrawal that counts; `one.at_ms` is not below that of the record that it replaces."""
 
     one: Uploads
     version: StoredVersion
@@ -80,7 +80,8 @@ def judge(record: Record, one: Uploads, known: StoredVersion | None) -> Accepted
         detail = f"$.at_ms is {one.at_ms}, and this video has a newer upload or withdrawal, of {known.happened_ms}"
         return dead_letter(record, Reason.LATE, detail)
     is_back = isinstance(one, Upload) and known.is_withdrawal  # the catalogue wants a later time for that
-    at_ms = max(one.at_ms, min(known.at_ms + (is_back or one.at_ms < known.at_ms), YEAR_2100_MS))
+    is_lower = one.at_ms < known.at_ms or record.offset <= known.offset  # a topic that was made again begins at 0
+    at_ms = max(one.at_ms, min(known.at_ms + (is_back or is_lower), YEAR_2100_MS))
     return _accepted(record, one, written_ms, at_ms)
 
 

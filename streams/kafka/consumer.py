@@ -19,7 +19,6 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
-from streams.kafka.lost_broker import is_answered
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.positions import STATISTICS_INTERVAL_MS
 from streams.kafka.reader import bounds
@@ -39,9 +38,11 @@ Partitions = Sequence[kafka.TopicPartition]
 class Consumer(RejoiningConsumer):
     """Exactly one poll in flight; Faust is notified of rebalances between two polls."""
 
+    _is_serving = False
+    _in_flight: Poll | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
         super().__init__(*args, **kwargs)
-        self._in_flight: Poll | None = None
         self._fetched_s = 0.0
         self._stalls = StallWatch(self.transport.settings)  # type: ignore[attr-defined]
         self.polls = 0  # done so far
@@ -67,13 +68,16 @@ class Consumer(RejoiningConsumer):
     @Service.task
     async def _serve(self) -> None:
         """Fetch, notify Faust of what the group decided, hand over, wait; for as long as the worker runs."""
+        self._is_serving = True
         try:
-            while not (self.should_stop or self.app.should_stop):
+            while not self._is_stopping:
                 await self._serve_once()
-        except RuntimeError:
-            if not (self.should_stop or self.app.should_stop):
-                raise
-            # else the client was closed while it was asked something
+        finally:
+            self._is_serving = False
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self.should_stop or bool(self.app.should_stop)
 
     async def _serve_once(self) -> None:
         await self._rejoin_where_needed()
@@ -83,11 +87,11 @@ class Consumer(RejoiningConsumer):
             await asyncio.sleep(max(0.0, self._fetched_s + MIN_FETCH_INTERVAL_S - time.monotonic()))
         else:
             await asyncio.sleep(0)
-        if self.flowing:
+        if self.flowing and not self._is_stopping:
             await self.positions.advance(self._client)
-            await self._leave_former_topics()
-            for check in self.transport.between_polls:  # type: ignore[attr-defined]
-                await check()
+            if not await self._leave_former_topics():
+                for check in self.transport.between_polls:  # type: ignore[attr-defined]
+                    await check()
 
     async def _fetch_and_hand_over(self) -> bool:
         first = self._client.poll(POLL_SLICE_S)
@@ -101,9 +105,9 @@ class Consumer(RejoiningConsumer):
         found = {TP(*place): batch for place, batch in records.items()}
         if await self._is_of_former_topics(found):
             return False
-        unreadable = await self._stalls.passed_over(self._client, refused, self._assigned, records)
+        unreadable = await self._stalls.passed_over(self._client, refused, self.positions.starts(), records)
         if records or unreadable:
-            await self._hand_over(Poll(found, self.suspend_flow, self.positions.done.update, unreadable))
+            await self._hand_over(Poll(found, self.suspend_flow, self.positions.finish, unreadable))
         return bool(records or unreadable)
 
     @property
@@ -114,7 +118,7 @@ class Consumer(RejoiningConsumer):
         if client is not self._client:
             return  # one that was replaced
         self._lost_s, self._is_assignment_known = None, True
-        client.assign(partitions)  # each begins at its committed offset
+        client.assign(partitions)  # each begins at its committed offset, unless `_begin` knows better
         client.pause(partitions)  # until Faust's recovery is over
         self._rebalances.append(("assigned", _tps(partitions)))
 
@@ -158,7 +162,11 @@ class Consumer(RejoiningConsumer):
                     self.app.on_rebalance_start()
                 self._assigned = tps
                 self.stop_flow()  # until Faust's recovery resumes it
-                await self._begin(tps)
+                try:
+                    await self._begin(tps)
+                except TimeoutError as why:
+                    await self._rejoin(str(why))
+                    continue
                 self.app.consumer_generation_id += 1
                 await self.on_partitions_assigned(tps, self._generation)
 
@@ -222,6 +230,7 @@ class Consumer(RejoiningConsumer):
     async def on_stop(self) -> None:
         """Commit, then leave the group so that its others need not wait for the session's end."""
         await super().on_stop()
+        await self._until_nothing_is_asked()
         self.positions.done.clear()  # committed, or to be redelivered
         await self._give_back()
         await self._end_questions()
@@ -230,6 +239,12 @@ class Consumer(RejoiningConsumer):
         except TimeoutError:
             log.warning("the consumer did not leave its group in order: the broker does not answer")
 
+    async def _until_nothing_is_asked(self) -> None:
+        """A client must not be closed while it is asked; a poll in flight is the agent's, and asks nothing."""
+        end = time.monotonic() + STOP_TIMEOUT_S
+        while self._is_serving and self._in_flight is None and time.monotonic() < end:  # noqa: ASYNC110  # no event of ours
+            await asyncio.sleep(POLL_SLICE_S)
+
     async def _give_back(self) -> None:
         """Take the last revocation before the close, which can hang if it has to deliver it (librdkafka #4884)."""
         self._client.unsubscribe()  # local, and so is the revocation: no broker is needed
@@ -237,6 +252,9 @@ class Consumer(RejoiningConsumer):
         while self._client.assignment() and time.monotonic() < end:
             self._client.poll(POLL_SLICE_S)  # what it brings is redelivered to whoever owns its partition next
             await asyncio.sleep(0)
+        if left := _tps(self._client.assignment()):
+            self.positions.drop(left)
+            self._rebalances.append(("revoked", left))
 
     def assignment(self) -> set[TP]:
         """The partitions that this worker owns."""
@@ -249,8 +267,8 @@ class Consumer(RejoiningConsumer):
 
     @property
     def flowing(self) -> bool:
-        """Whether recovery is over and records are fetched."""
-        return self.joined and self.flow_active and not self.app.rebalancing
+        """Whether recovery is over and records are fetched; not while Faust is still to be notified of a rebalance."""
+        return self.joined and self.flow_active and not (self._rebalances or self.app.rebalancing)
 
     @property
     def in_flight(self) -> int:
@@ -262,10 +280,6 @@ class Consumer(RejoiningConsumer):
         """The offset after the last record of any partition, asked from the broker."""
         _, end = await bounds(self._client, topic, partition)
         return end
-
-    def is_broker_ready(self, limit_s: float) -> bool:
-        """Whether the broker answers this very client."""
-        return not self._topics or is_answered(self._client, self._topics[0], limit_s)
 
 
 def _tps(partitions: Partitions) -> set[TP]:

@@ -8,7 +8,9 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.command_reader import SILENCE_S
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, groupless, is_end
-from streams.kafka.records import Record, TopicPartition, records_of
+from streams.kafka.records import Message, Record, TopicPartition, records_of
+from streams.kafka.stalled import pass_stalled
+from streams.kafka.unreadable import pass_over
 
 Place = tuple[str, int]  # topic and partition
 
@@ -23,8 +25,8 @@ class PartitionQueues:
     starts  the offset at which each partition begins
     """
 
-    def __init__(self, consumer: GrouplessConsumer, starts: Mapping[Place, int]) -> None:
-        self._consumer = consumer
+    def __init__(self, settings: Settings, consumer: GrouplessConsumer, starts: Mapping[Place, int]) -> None:
+        self._settings, self._consumer = settings, consumer
         self._queues: dict[Place, deque[Record]] = {place: deque() for place in starts}
         self._bytes = dict.fromkeys(starts, 0)
         self._paused: set[Place] = set()
@@ -44,6 +46,9 @@ class PartitionQueues:
         while not queue and self._reached[place] < self._ends[place] and place not in self._at_end:
             silent_s = 0.0 if self._fetch() else silent_s + FETCH_TIMEOUT_S
             if silent_s > SILENCE_S:
+                if pass_stalled(self._settings, self._consumer, place, self._ends[place], self._reached[place]):
+                    silent_s = 0.0
+                    continue
                 raise OperatorError(f"{place[0]}: the broker delivers nothing more, short of the end.", "Try again.")
         if not queue or queue[0].offset >= self._ends[place]:
             return None
@@ -55,10 +60,13 @@ class PartitionQueues:
     def _fetch(self) -> int:
         messages = self._consumer.consume(FETCHED_AT_ONCE, FETCH_TIMEOUT_S)
         ended = {(one.topic(), one.partition()) for one in messages if is_end(one)}
-        for record in records_of(messages):
+        refused: list[Message] = []
+        for record in records_of(messages, refused):
             place = record[:2]
             self._queues[place].append(record)
             self._bytes[place] += _size(record)
+        for batch in pass_over(self._settings, self._consumer, refused):
+            self._reached[batch.topic, batch.partition] = batch.last + 1
         for reached in self._consumer.position([TopicPartition(*place) for place in self._queues]):
             place = reached.topic, reached.partition
             self._reached[place] = max(self._reached[place], reached.offset)
@@ -89,4 +97,4 @@ def _size(record: Record) -> int:
 def partition_queues(settings: Settings, starts: Mapping[Place, int]) -> Iterator[PartitionQueues]:
     """The partitions from these offsets on, for the time of a `with`."""
     with groupless(settings, FETCH_AHEAD) as consumer:
-        yield PartitionQueues(consumer, starts)
+        yield PartitionQueues(settings, consumer, starts)

@@ -7,14 +7,14 @@ nothing.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as kafka
 import msgspec
 from faust.types import TP
 
-from streams.kafka.client import METADATA_TIMEOUT_S, retry_until_answered
+from streams.kafka.client import ANSWER_TIMEOUT_S, answered_in_time, retry_until_answered
 from streams.kafka.reader import bounds
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 
@@ -68,11 +68,13 @@ class Positions:
     async def begin(self, client: Any, tps: Iterable[TP]) -> list[kafka.TopicPartition]:
         """Where to read on, by what is committed, what the broker holds and which topics these are.
 
-        An empty list where the client reads on there by itself.
+        An empty list where the client reads on there by itself; TimeoutError where it is not answered.
         """
         self.topics, self.cut = await retry_until_answered(self._watch.ask), {}
+        self.done.clear()  # what was assigned before has been revoked
+        self.read.clear()
         places = [kafka.TopicPartition(tp.topic, tp.partition) for tp in sorted(tps)]
-        committed = await retry_until_answered(client.committed, places, METADATA_TIMEOUT_S) if places else []
+        committed = await answered_in_time(client.committed, places, ANSWER_TIMEOUT_S) if places else []
         self._assigned = {TP(one.topic, one.partition): await self._start(client, one) for one in committed}
         self._progress, self._gaps, self._trusted_from_s = {}, [], time.monotonic() + SETTLED_S
         if all(one.offset < 0 or one.offset == self._assigned[TP(one.topic, one.partition)] for one in committed):
@@ -109,13 +111,23 @@ class Positions:
             kafka.TopicPartition(tp.topic, tp.partition, offset, self.label(tp.topic)) for tp, offset in offsets.items()
         ]
 
-    def drop(self, tps: Iterable[TP]) -> dict[TP, int]:
+    def finish(self, offsets: Mapping[TP, int]) -> None:
+        """Take what is done; it never goes back, and counts for assigned partitions alone."""
+        for tp, offset in offsets.items():
+            if tp in self._assigned:
+                self.done[tp] = max(offset, self.done.get(tp, 0))
+
+    def drop(self, tps: Collection[TP]) -> dict[TP, int]:
         """Forget partitions that are revoked; returns what is done of them."""
         for tp in tps:
             self._assigned.pop(tp, None)
-            self._progress.pop(tp, None)
             self.read.pop(tp, None)
+        self._progress = {tp: one for tp, one in self._progress.items() if tp not in tps}  # another thread may walk it
         return {tp: self.done.pop(tp) for tp in tps if tp in self.done}
+
+    def starts(self) -> dict[tuple[str, int], int]:
+        """Where each assigned partition is read on."""
+        return {(tp.topic, tp.partition): self.at(tp) for tp in self._assigned}
 
     def at(self, tp: TP) -> int:
         """The offset after everything that was read of a partition, or where reading it began."""
@@ -164,13 +176,15 @@ class Positions:
             return
         self._trusted_from_s = self._progress_s  # nothing is looked at twice
         for tp, one in self._progress.items():
-            if one.fetchq_cnt == 0 and one.fetch_state == "active" and one.next_offset > self.at(tp):
+            is_all_done = self._done_up_to(tp) == self.at(tp)  # else a record is still being worked on
+            if is_all_done and one.fetchq_cnt == 0 and one.fetch_state == "active" and one.next_offset > self.at(tp):
                 self._gaps.append((tp, self.at(tp), one.next_offset))
-                if self._done_up_to(tp) == self.at(tp):  # else a record is still being worked on
-                    self.done[tp] = one.next_offset
-                self.read[tp] = one.next_offset
+                self.done[tp] = self.read[tp] = one.next_offset
+        try:
+            firsts = {tp: (await bounds(client, *tp))[0] for tp in {tp for tp, _, _ in self._gaps}}
+        except TimeoutError:
+            return  # they are reported once the broker answers
         gaps, self._gaps = self._gaps, []
-        firsts = {tp: (await bounds(client, *tp))[0] for tp in {tp for tp, _, _ in gaps}}
         for tp, at, behind in gaps:
             _report_lost(tp, at, min(firsts[tp], behind))
 

@@ -1,4 +1,4 @@
-"""Joining the group with another client: after a long silence of the group, and where the client lost its broker."""
+"""Joining the group with another client: the group is silent, the client lost its broker, a topic was made again."""
 
 import asyncio
 import logging
@@ -32,9 +32,10 @@ class RejoiningConsumer(RepositioningConsumer):
         self._topics: list[str] = []
         self._assigned: set[TP] = set()
         self._rebalances: list[tuple[str, set[TP]]] = []  # what the group decided during the last fetch
-        self._lost_s: float | None = None  # when the group gave our partitions away, until it assigns some again
+        self._lost_s: float | None = None  # since when the group has to assign partitions again
         self._waiting_s = time.monotonic()
         self._asking = asyncio.Lock()
+        self._broker_watch = BrokerWatch(self.transport.options)  # type: ignore[attr-defined]
 
     @abstractmethod
     async def subscribe(self, topics: Iterable[str]) -> None:
@@ -50,6 +51,11 @@ class RejoiningConsumer(RepositioningConsumer):
         """For how long the group has not said which partitions are assigned here; 0 where it has, be it none."""
         return 0.0 if self._is_assignment_known else time.monotonic() - self._waiting_s
 
+    @property
+    def is_broker_answering(self) -> bool:
+        """Whether the broker answered this very client when it was asked last."""
+        return self._broker_watch.answered
+
     def _await_assignment(self) -> None:
         if self._is_assignment_known:
             self._waiting_s = time.monotonic()
@@ -58,7 +64,7 @@ class RejoiningConsumer(RepositioningConsumer):
     @Service.task
     async def _watch_broker(self) -> None:
         """Find out whether the client has lost its broker, for as long as the worker runs."""
-        watch, watched = BrokerWatch(self.transport.options), self._client  # type: ignore[attr-defined]
+        watch, watched = self._broker_watch, self._client
         while not self.should_stop:
             await self.sleep(watch.interval_s)
             if watched is not self._client:
@@ -87,21 +93,22 @@ class RejoiningConsumer(RepositioningConsumer):
     async def _join_again(self) -> None:
         """Give the partitions back and join with another client: one that knew the former topics may stand still."""
         await self._give_back()
-        old, self._lost_s = self._client, time.monotonic()
-        self._await_assignment()
-        await self.on_start()
-        await self.subscribe(self._topics)
-        close_later(old)
+        await self._replace_client()
 
     async def _rejoin(self, why: str) -> None:
         """Join with another client; what is assigned to the old one is redelivered, for its offsets go with it."""
         log.warning("%s; joining the group with another client", why)
-        old, self._is_broker_lost, self._lost_s = self._client, False, time.monotonic()
-        self._await_assignment()
         if self._assigned:
             self._rebalances.append(("revoked", set(self._assigned)))
             self.positions.drop(self._assigned)
+        old = await self._replace_client()
+        old.unsubscribe()  # so that the group does not wait for it
+
+    async def _replace_client(self) -> Any:
+        """Join the group with a new client; returns the old one, which is closed once nobody can be asking it."""
+        old, self._is_broker_lost, self._lost_s = self._client, False, time.monotonic()
+        self._await_assignment()
         await self.on_start()
         await self.subscribe(self._topics)
-        old.unsubscribe()  # so that the group does not wait for it
         close_later(old)
+        return old

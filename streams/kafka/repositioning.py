@@ -15,7 +15,7 @@ from streams.kafka.topic_watch import made_again
 
 log = logging.getLogger("freshet.consumer")
 
-SILENT_S = 0.5  # after so long without a record the topics' ids are asked before the next ones are taken
+LOOK_AFTER_S = 0.5  # without a record: long enough for a topic to have been made again, so its id is asked
 
 
 class RepositioningConsumer(TablelessConsumer):
@@ -43,12 +43,8 @@ class RepositioningConsumer(TablelessConsumer):
 
     async def _is_of_former_topics(self, found: Mapping[TP, Sequence[Record]]) -> bool:
         """Whether a fetch is of no use, as a partition begins again: its log was cut, or is another one."""
-        now_s = time.monotonic()
-        silent_s, self._heard_s = now_s - self._heard_s, now_s if found else self._heard_s
-        if found and silent_s > SILENT_S:  # long enough for a topic to have been made again
-            await self.positions.look()
-            if await self._leave_former_topics():
-                return True
+        if found and await self._is_made_again_meanwhile():
+            return True
         back = [tp for tp, records in found.items() if self.positions.goes_back(tp, records[0].offset)]
         if not back:
             return False
@@ -57,6 +53,15 @@ class RepositioningConsumer(TablelessConsumer):
         if not await self._leave_former_topics():
             await self._join_again()
         return True
+
+    async def _is_made_again_meanwhile(self) -> bool:
+        now_s = time.monotonic()
+        known_s, self._heard_s = max(self._heard_s, self._watch.asked_s), now_s
+        if now_s - known_s < LOOK_AFTER_S:
+            return False
+        with self._waits.waiting("the broker to name the topics"):
+            await self.positions.look()
+        return await self._leave_former_topics()
 
     async def _leave_former_topics(self) -> bool:
         """Give all partitions back, and join again, where a topic was made again: offsets mean something else now."""
@@ -68,10 +73,9 @@ class RepositioningConsumer(TablelessConsumer):
         await self._join_again()
         return True
 
+    @abstractmethod
     async def _join_again(self) -> None:
         """Commit what is done and begin where the next assignment says."""
-        await self._give_back()
-        await self.subscribe(self._topics)
 
     @abstractmethod
     async def _give_back(self) -> None:

@@ -7,14 +7,14 @@ one that is slow, or an open transaction, loses nothing.
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from confluent_kafka import Consumer
 
 from schemas.settings.model import Settings
 from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
-from streams.kafka.client import CLIENT, CONSUMER, METADATA_TIMEOUT_S, KafkaException, log
+from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
 from streams.kafka.records import Message, TopicPartition
 from streams.kafka.security import librdkafka_options
 from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
@@ -32,7 +32,6 @@ class Positioned(Protocol):
     """What is asked of a client that may have stopped."""
 
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
-    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
     def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]: ...
     def seek(self, partition: TopicPartition) -> None: ...
 
@@ -47,11 +46,12 @@ class StallWatch:
         self._next_check_s = time.monotonic() + CHECK_INTERVAL_S
 
     async def passed_over(
-        self, client: Positioned, refused: Sequence[Message], assigned: Iterable[Place], heard: Iterable[Place]
+        self, client: Positioned, refused: Sequence[Message], starts: Mapping[Place, int], heard: Iterable[Place]
     ) -> list[UnreadableBatch]:
         """Called after each fetch: what the client refused, and what stopped it; nearly always an empty list.
 
         refused  reports of the client
+        starts   the owned partitions, and where each is read on
         heard    the partitions that the fetch brought something from
         """
         if refused:
@@ -63,24 +63,23 @@ class StallWatch:
         if now_s < self._next_check_s:
             return []
         self._next_check_s = now_s + CHECK_INTERVAL_S
-        found = [await self._passed_over(client, place, now_s) for place in assigned]
+        self._heard = {place: since for place, since in self._heard.items() if place in starts}
+        found = [await self._passed_over(client, place, start, now_s) for place, start in starts.items()]
         return [batch for batch in found if batch is not None]
 
-    async def _passed_over(self, client: Positioned, place: Place, now_s: float) -> UnreadableBatch | None:
+    async def _passed_over(self, client: Positioned, place: Place, start: int, now_s: float) -> UnreadableBatch | None:
         since_s, fetches = self._heard.setdefault(place, (now_s, self._fetches))
         if now_s - since_s < SILENT_S or self._fetches - fetches < SILENT_FETCHES:
             return None
         self._heard[place] = now_s, self._fetches
         _, end = client.get_watermark_offsets(TopicPartition(*place), cached=True)
-        return await asyncio.to_thread(pass_stalled, self._settings, client, place, end)
+        return await asyncio.to_thread(pass_stalled, self._settings, client, place, end, start)
 
 
-def pass_stalled(
-    settings: Settings, client: Positioned, place: Place, end: int, start: int | None = None
-) -> UnreadableBatch | None:
+def pass_stalled(settings: Settings, client: Positioned, place: Place, end: int, start: int) -> UnreadableBatch | None:
     """Let a silent client read on behind the batch that stopped it; None where none did.
 
-    start  where it began to read; None: at the committed offset
+    start  where it began to read
     """
     try:
         offset = _position(client, place, start)
@@ -101,13 +100,9 @@ def pass_stalled(
     return UnreadableBatch(*place, head.first, head.last, head.newest_ms, detail)
 
 
-def _position(client: Positioned, place: Place, start: int | None) -> int:
+def _position(client: Positioned, place: Place, start: int) -> int:
     (reached,) = client.position([TopicPartition(*place)])
-    if reached.offset < 0:  # nothing was read since the partition was assigned
-        if start is not None:
-            return start
-        (reached,) = client.committed([TopicPartition(*place)], METADATA_TIMEOUT_S)
-    return max(reached.offset, 0)
+    return start if reached.offset < 0 else int(reached.offset)  # nothing was read since the partition was assigned
 
 
 def _stopping(settings: Settings, place: Place, offset: int, end: int) -> BatchHead | None:

@@ -5,6 +5,7 @@ A topic that was deleted and made again has its old name and another id, and its
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ class TopicWatch:
         self._client: AdminClient | None = None
         self._unanswered = 0
         self._stopped = threading.Event()
+        self._asking = threading.Lock()
+        self.asked_s = 0.0  # when it was answered last, by the monotonic clock
 
     def follow(self, names: Iterable[str]) -> None:
         """Ask for these topics too."""
@@ -56,8 +59,10 @@ class TopicWatch:
 
     def ask(self) -> Mapping[str, TopicIdentity]:
         """The topics as they are now; KafkaException where the broker does not answer."""
-        if not self._names:
-            return {}
+        with self._asking:  # an older answer must not come after a newer one
+            return self._ask() if self._names else {}
+
+    def _ask(self) -> Mapping[str, TopicIdentity]:
         client = self._client = self._client or AdminClient({**CLIENT, **self._options})  # type: ignore[dict-item]
         answers = client.describe_topics(TopicCollection(self._names), request_timeout=ANSWER_S)
         found = {}
@@ -71,7 +76,7 @@ class TopicWatch:
                 found[name] = TopicIdentity(str(described.topic_id), len(described.partitions))
         if gone := self.current.keys() - found.keys():
             log.warning("%s: not there any more; it is read from its beginning once it is made again", ", ".join(gone))
-        self.current = found
+        self.current, self.asked_s = found, time.monotonic()
         return found
 
     def _run(self) -> None:

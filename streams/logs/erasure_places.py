@@ -22,7 +22,7 @@ class TookEffectByCode:
         return self._known.get(code, NOT_KNOWN)
 
     def add(self, record: Record) -> None:
-        """Take in a record of erased.v1; one that was written again lacks the header, and changes nothing here."""
+        """Take in a record of erased.v1; one without the header changes nothing here."""
         last = dict(record.headers).get(LAST_APPLIED)
         if last is None or not last.removeprefix(b"-").isdigit():
             return

@@ -54,7 +54,7 @@ class PendingErasures:
                 one.after = known.pop(one.at_ms, one.after)
 
     def until(self, clock: int | None) -> Iterator[Record]:
-        """Those whose time has come, except where events from before them are still to come; None: of any time."""
+        """Those whose time has come, except where events from before them are to come; None: whatever their time."""
         while self._to_come and (clock is None or self._to_come[0].record.timestamp <= clock):
             self._waiting.append(self._to_come.popleft())
         if self._waiting:

@@ -18,10 +18,10 @@ OTHER_FILE = "Name another file."
 
 
 class Recording:
-    """What a log holds, read once from its start; what was cut off at its end is left out."""
+    """What a log holds, read from its start; what was cut off at its end is left out."""
 
     def __init__(self, path: Path | None) -> None:
-        self.path, self.size, self.lines = path, 0, 0
+        self.path, self.size = path, 0
         self.first: dict[Place, int] = {}
         self.last: dict[Place, recorded.Place] = {}
         self._partitions: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Recording:
                     raise OperatorError(f"{self.path}, line {lines + 1}, is of no recording.", OTHER_FILE)
                 size, lines = size + len(line), lines + 1
                 yield found
-        self.size, self.lines = size, lines
+        self.size = size
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS
+from streams.dead_letters.validation import ORIGIN_MS
 from streams.errors import OperatorError, missing_topic
 from streams.kafka import topic_admin
 from streams.kafka.security import kafka_python_options
@@ -49,7 +50,8 @@ def send(lines: Iterable[Line], settings: Settings) -> Counter[str]:
     try:
         for line in lines:
             name = line.topic.full(settings.prefix)
-            in_flight.append((line, producer.send(name, line.value, key=line.key, headers=list(line.headers)).get))
+            headers = [one for one in line.headers if one[0] != ORIGIN_MS]  # another broker's time says nothing here
+            in_flight.append((line, producer.send(name, line.value, key=line.key, headers=headers).get))
             if len(in_flight) > MAX_IN_FLIGHT:
                 confirm_oldest()
         producer.flush()

@@ -14,6 +14,7 @@ from schemas.topics import ERASED, EVENT_IDS, FEEDBACK, PROFILES
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState
+from streams.kafka.reader import end_offsets
 from streams.kafka.rebalance import on_assigned
 from streams.profiles.feedback_topic import cut_back, topic_ids, unnamed_topics
 from streams.profiles.state import PackedProfiles, PartitionState, recovered_event_ids, version_or_zero
@@ -159,7 +160,7 @@ class OwnedPartitions(Mapping[int, PartitionState]):
 
     def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
         self._profiles, self._trends = ProfileStore(app, settings, out), OwnedTrends(app, settings, out)
-        self._app, self._feedback = app, FEEDBACK.full(settings.prefix)
+        self._app, self._settings, self._feedback = app, settings, FEEDBACK.full(settings.prefix)
         on_assigned(app, self._on_assigned)
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
@@ -176,8 +177,8 @@ class OwnedPartitions(Mapping[int, PartitionState]):
         counts, packed = self._trends[partition], self._profiles[partition]
         known, named = counts.topic_ids, self._app.consumer.positions.topics.get(self._feedback)
         if not known and packed:
-            end = await self._app.consumer.end_of(self._feedback, partition)
-            known = unnamed_topics(packed, partition, end)
+            ends = await end_offsets(self._settings, self._feedback, [partition])
+            known = unnamed_topics(packed, partition, ends[partition])
         counts.topic_ids = topic_ids(known, named.id if named else "")
         if counts.topic_ids != known:
             if known:

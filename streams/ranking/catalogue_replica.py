@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
-from streams.kafka.topic_watch import TopicWatch, made_again
+from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
 from streams.ranking.shared_state import SharedState
 
@@ -42,6 +42,7 @@ class CatalogueReplica:
         names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
         self._features, self._trends, self._erasures = names
         self._caught_up = False
+        self._topics: Mapping[str, TopicIdentity] = {}  # of which the offsets are that were read
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
         self._next_stall_check_s = 0.0
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
@@ -84,14 +85,15 @@ class CatalogueReplica:
         """
         self._ends.clear()
         consumer.assign(places)
-        read = self._watch.current  # what the topics were; the first answer may be still to come
+        self._topics = self._topics or self._watch.current  # the first answer may be still to come
         if not self._caught_up and not await self._catch_up(consumer, places):
             return _later_ones(places, consumer)
         while True:
-            if again := made_again(read, self._watch.current):
+            if again := made_again(self._topics, self._watch.current):
                 log.warning("deleted and made again: %s; the catalogue's topics are read from their beginning", again)
+                self._topics = {}
                 return [TopicPartition(place.topic, place.partition, 0) for place in places]
-            read = read or self._watch.current
+            self._topics = self._topics or self._watch.current
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 await self._take(consumer, messages)
                 self._mark_ready()

@@ -20,13 +20,10 @@ from streams.worker.process_identity import ProcessIdentity, identity_of, is_ali
 
 if TYPE_CHECKING:  # `freshet health` reads files, and need not wait for Faust
     from streams.kafka.app import BatchApp
-    from streams.kafka.consumer import Consumer
 
 log = logging.getLogger("freshet.health")
 
 STATUS_INTERVAL_S = 1.0
-PROBE_INTERVAL_S = 5.0  # between two questions whether the broker answers
-PROBE_TIMEOUT_S = 3.0
 LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
 HEARTBEAT_INTERVAL_S = 0.5
 TRIM_INTERVAL_S = 30.0  # a recovery, or a backlog, needs memory once
@@ -68,7 +65,7 @@ class Health:
         self._progress = (-1, -1)  # polls done, and flushes of a long one
         self._generation = -1
         self._assignment = AssignmentWatch(app.transport.options, app.conf.id, settings.stuck_s)
-        self._reachable, self._probed_s = True, 0.0
+        self._reachable = True
         self._write_failed = False
         app.task(self._beat)
 
@@ -91,17 +88,13 @@ class Health:
                 continue
             self._trim()
             self._end_where_topics_differ()
-            try:
-                self._write(self._status())
-                stuck = self._why_stuck()
-            except RuntimeError:  # the client is closed: the worker is about to end in order
-                return
-            if stuck:
+            self._write(self._status())
+            if stuck := self._why_stuck():
                 self._end(stuck)
 
     def _status(self) -> Status:
         consumer, waits = self._app.consumer, self._app.transport.waits.now(LONG_WAIT_S)
-        self._probe(consumer)
+        self._reachable = consumer.is_broker_answering
         if not self._reachable:
             waits.append("the broker")
         self._assignment.look(consumer, self._reachable)
@@ -123,12 +116,6 @@ class Health:
             boot=self._identity.boot,
             open_transactions=consumer.positions.open_transactions(),
         )
-
-    def _probe(self, consumer: "Consumer") -> None:
-        if time.monotonic() - self._probed_s < PROBE_INTERVAL_S:
-            return
-        self._reachable = consumer.is_broker_ready(PROBE_TIMEOUT_S)
-        self._probed_s = time.monotonic()
 
     def _trim(self) -> None:
         if time.monotonic() - self._trimmed_s > TRIM_INTERVAL_S:

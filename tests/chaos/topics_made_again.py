@@ -15,7 +15,7 @@ QUIET_S = 5.0  # for what would count twice
 def made_again(rig: Rig) -> dict[str, Any]:
     """K22: feedback.v1 made again with a kill, then profiles.v1 made again while it runs: each event counts once."""
     broken: list[str] = []
-    with rig.system("k21") as system:
+    with rig.system("k22") as system:
         worker = system.start("profiles")
         told(system, range(BEFORE))
         make_again(system.settings, FEEDBACK)

@@ -144,7 +144,7 @@ def test_what_maven_says_is_passed_on_and_nothing_half_made_is_left(tmp_path: Pa
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_waiting_says_for_what_and_ends_with_a_sentence():
+def test_a_wait_that_is_over_at_once_ends_with_a_sentence():
     said: list[str] = []
     address = f"{HOST}:{free_port()}"
     with pytest.raises(OperatorError, match=f"No Kafka broker answered at {address} within 0.3 s"):

@@ -99,6 +99,9 @@ def test_agents_and_commands_connect_to_loopback_alone_ask_no_name_server_and_le
     assert {name: process.poll() for name, process in agents.items()} == dict.fromkeys(agents, 0)
     assert [line for log in sorted(logs.iterdir()) for line in connections_outside(log)] == []
     assert [line for log in sorted(logs.iterdir()) for line in files_made(log, tmp_path, settings.cache_dir)] == []
+    if STRACE:
+        seen = {log.name for log in logs.iterdir() if "connect(" in log.read_text("utf-8", "replace")}
+        assert seen >= set(agents), "each agent's connections are in its trace"
     left = [path for path in home.rglob("*") if path.is_file()]
     assert left == [], "a file in the home or temporary folder that nobody asked for"
 

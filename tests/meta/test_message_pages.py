@@ -43,7 +43,7 @@ def test_a_table_that_was_changed_by_hand_is_found() -> None:
 
 
 def test_every_reason_has_a_cause_and_a_remedy() -> None:
-    assert set(EXPLAINED) == {reason for reason in Reason if reason != "unknown_video"}  # which no agent writes
+    assert set(EXPLAINED) == set(Reason)
     assert all(one.cause and one.remedy for one in EXPLAINED.values())
 
 

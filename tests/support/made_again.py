@@ -33,6 +33,7 @@ def make_again(settings: Settings, *topics: Topic) -> None:
             if not topic_admin.plan(settings, TOPICS):
                 return
         time.sleep(0.2)
+    raise AssertionError(f"not made again within {LIMIT_S:g} s: {[topic.name for topic in topics]}")
 
 
 def folded(settings: Settings) -> int:

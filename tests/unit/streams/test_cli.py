@@ -12,6 +12,7 @@ import pytest
 from schemas.settings.model import Settings
 from streams import cli
 from streams.cli.logs import speed_of
+from streams.kafka import probe
 from streams.logs.jsonl import read_log
 from streams.logs.send import paced
 from tests.support.command import Freshet
@@ -134,14 +135,18 @@ def test_without_a_broker_every_command_ends_with_the_same_sentence(
     assert "Traceback" not in ran.err
 
 
-def test_what_is_waited_for_is_said_after_two_seconds_with_the_reason(
-    freshet: Freshet, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "2.2")
+def test_what_is_waited_for_is_said_with_the_reason(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0.2")
+    monkeypatch.setattr(probe, "FIRST_REPORT_S", 0.0)
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
     ran = freshet("topics", "plan", "--bootstrap", "nobody.invalid:9092")
     first, *_ = ran.err.splitlines()
     assert first.startswith("waiting for the broker at nobody.invalid:9092 (")
-    assert first.endswith("of 2.2 s): the name nobody.invalid cannot be resolved")
+    assert first.endswith("of 0.2 s): the name nobody.invalid cannot be resolved")
     assert ran.code == 1
 
 

@@ -113,6 +113,7 @@ class Reading:
 
 def test_a_topic_is_read_on_with_another_client_where_the_first_fell_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "Consumer", Reading)
+    monkeypatch.setattr(Reading, "opened", 0)
     monkeypatch.setattr(reader, "PATIENCE_S", 0.02)
 
     async def read() -> list[int]:

@@ -19,7 +19,7 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, W
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
 from streams.encoding import circuit_breaker, pending_media
-from streams.encoding.agent import make_room
+from streams.encoding.background import make_room
 from streams.encoding.circuit_breaker import FAILURES, MAX_HOSTS, PAUSE_S, CircuitBreakers
 from streams.encoding.daemon_threads import DaemonThreads
 from streams.encoding.fetch import Rules, Wire, fetch

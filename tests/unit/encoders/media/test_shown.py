@@ -169,6 +169,9 @@ def test_pixels_that_are_not_square_are_stretched(reader: MediaReader, form: str
 def test_pixels_are_stretched_before_the_picture_is_turned(reader: MediaReader) -> None:
     frame = many(reader.read(film(6, shape=Fraction(2))))[0]
     assert seen(frame) == SEEN[6]
+    stretched = clip(seconds=1, size=(160, 240), audio=None, shape=Fraction(2), degrees=90)
+    rows, columns = np.nonzero(many(reader.read(stretched))[0].min(axis=2) > 180)  # the square, which is stored as one
+    assert np.ptp(columns) < 0.9 * np.ptp(rows), "higher than wide; stretched after it was turned it were wider"
 
 
 @pytest.mark.parametrize("form", ["mp4", "mov", "matroska", "webm", "mpegts", "fragmented", "live"])

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK, PROFILES
+from schemas.topics import FEEDBACK, PROFILES, TOPICS, Topic
 from streams.errors import OperatorError
 from streams.worker import processes, supervise
 from tests.bench import faust_app, quix_app
@@ -22,6 +22,16 @@ SHORT_S = 0.1  # between checkpoints, where the delay is measured
 LAST_LINES = 8
 
 R = TypeVar("R")
+
+
+class AsSent(Topic):
+    """A topic that keeps the codec which a producer chose: most peers have no library for zstd."""
+
+    def config(self) -> dict[str, str]:
+        return {**super().config(), "compression.type": "producer"}
+
+
+TOPICS_AS_SENT = tuple(AsSent(*astuple(topic)) for topic in TOPICS)
 
 
 @dataclass(frozen=True)
@@ -105,9 +115,7 @@ def _refuse_without_peers(engines: Sequence[Engine]) -> None:
 
 
 def _on_own_topics(ground: Ground, prefix: str, engine: Engine, measure: Callable[[Engine, Settings], R]) -> R:
-    settings = ground.with_topics(prefix)
-    if engine is not FRESHET:
-        ground.keep_codecs(settings)
+    settings = ground.with_topics(prefix, TOPICS if engine is FRESHET else TOPICS_AS_SENT)
     make_changelog(settings, engine.output(settings))
     return measure(engine, settings)
 

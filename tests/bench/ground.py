@@ -1,12 +1,11 @@
 """What measurements stand on: their size, a folder, a broker when one is needed, and a recorded log."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-
-from kafka.admin import ConfigResource, ConfigResourceType
 
 from ranker.simulation.world import simulated_log
 from schemas.messages import feedback, videos
@@ -14,7 +13,7 @@ from schemas.messages.feedback import Feedback
 from schemas.messages.videos import Upload
 from schemas.settings.load import ENVIRONMENT_PREFIX, load
 from schemas.settings.model import Settings
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import local_broker
 from streams.logs.convert.kuairand import convert_kuairand
@@ -65,19 +64,11 @@ class Ground:
         """The defaults, but in the run's folder, with these changes."""
         return self.defaults(**{"data_dir": self.folder, **flags})
 
-    def with_topics(self, prefix: str) -> Settings:
+    def with_topics(self, prefix: str, topics: Sequence[Topic] = TOPICS) -> Settings:
         """Settings of a system of its own on the broker, its topics made."""
         settings = self.settings(bootstrap=self.bootstrap, prefix=prefix)
-        topic_admin.apply(settings, TOPICS, lambda _: None)
+        topic_admin.apply(settings, topics, lambda _: None)
         return settings
-
-    def keep_codecs(self, settings: Settings) -> None:
-        """Let the topics keep what a producer chose: most peers have no library for zstd."""
-        kind, as_sent = ConfigResourceType.TOPIC, {"compression.type": "producer"}
-        with topic_admin.connected(settings) as admin:
-            admin.alter_configs(
-                [ConfigResource(kind, topic.full(settings.prefix), configs=as_sent) for topic in TOPICS]
-            )
 
     @cached_property
     def log(self) -> Log:

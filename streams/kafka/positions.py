@@ -133,7 +133,8 @@ class Positions:
         """The offset after everything that was read of a partition, or where reading it began."""
         return self.read.get(tp, self._assigned.get(tp, 0))
 
-    def _done_up_to(self, tp: TP) -> int:
+    def done_up_to(self, tp: TP) -> int:
+        """The offset after everything that is done of a partition, or where reading it began."""
         return self.done.get(tp, self._assigned.get(tp, 0))
 
     def goes_back(self, tp: TP, first_offset: int) -> bool:
@@ -176,7 +177,7 @@ class Positions:
             return
         self._trusted_from_s = self._progress_s  # nothing is looked at twice
         for tp, one in self._progress.items():
-            is_all_done = self._done_up_to(tp) == self.at(tp)  # else a record is still being worked on
+            is_all_done = self.done_up_to(tp) == self.at(tp)  # else a record is still being worked on
             if is_all_done and one.fetchq_cnt == 0 and one.fetch_state == "active" and one.next_offset > self.at(tp):
                 self._gaps.append((tp, self.at(tp), one.next_offset))
                 self.done[tp] = self.read[tp] = one.next_offset
@@ -192,7 +193,7 @@ class Positions:
         """Records that may be read and are not done, by topic[partition]; about, where transactions lie between."""
         progress = self._progress
         return {
-            f"{tp.topic}[{tp.partition}]": max(0, progress[tp].ls_offset - self._done_up_to(tp))
+            f"{tp.topic}[{tp.partition}]": max(0, progress[tp].ls_offset - self.done_up_to(tp))
             for tp in sorted(progress)
         }
 

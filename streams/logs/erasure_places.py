@@ -7,7 +7,7 @@ from schemas.messages.erasures import decode_marker
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record
 from streams.logs.pending_erasures import NOT_KNOWN, TookEffect
-from streams.profiles.erasure import LAST_APPLIED
+from streams.profiles.erasure import LAST_BEFORE
 
 
 class TookEffectByCode:
@@ -23,7 +23,7 @@ class TookEffectByCode:
 
     def add(self, record: Record) -> None:
         """Take in a record of erased.v1; one without the header changes nothing here."""
-        last = dict(record.headers).get(LAST_APPLIED)
+        last = dict(record.headers).get(LAST_BEFORE)
         if last is None or not last.removeprefix(b"-").isdigit():
             return
         try:
@@ -31,7 +31,7 @@ class TookEffectByCode:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
         code, offset = text_of(record.key), int(last)
-        if offset < 0 and marker.version > GAP:  # nothing since the erasure before it, wherever that was
+        if offset < 0 and marker.version > GAP:  # not known, or nothing since the erasure before it, wherever that was
             if code not in self._last:
                 return
             offset = self._last[code]

@@ -6,7 +6,7 @@ decide, which the broker stamps, and within a partition the offsets. Two things 
 - An event on a wrong partition counts where it was sent on to. So what was sent on is recorded at its own place, once,
   and the first record is left out.
 - An erasure counts when the profiles agent comes to it, which may be some events earlier or later than its time says.
-  Its marker names the person's last event before it, and it stands behind that one.
+  Its marker names the last event of its partition before it, and it stands before the person's next one.
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""Erasures that wait for their place in a log: behind the person's last event that was applied before them."""
+"""Erasures that wait for their place in a log: behind the last event that was taken before them."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schemas.messages.erasures import Erasure
 from streams.kafka.records import Record
 
-TookEffect = Mapping[int, int]  # `at_ms` of an erasure → offset of the person's last event applied before it
+TookEffect = Mapping[int, int]  # `at_ms` of an erasure → offset of the last event taken before it
 NOT_KNOWN: TookEffect = {}
 
 
@@ -16,7 +16,7 @@ class _Pending:
     record: Record
     user_id: str  # empty: it cannot be used, and becomes a dead letter
     at_ms: int
-    after: int | None = None  # offset of the person's last event before it; None: not known, so its time decides
+    after: int | None = None  # offset of the last event before it; None: not known, so its time decides
     is_out: bool = False
 
 

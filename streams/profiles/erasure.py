@@ -15,7 +15,7 @@ from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record, partition_of
 
 ERASURE_BYTES = 4096
-LAST_APPLIED = "freshet-applied"  # header of a marker: offset of the person's last event before it; -1: there was none
+LAST_BEFORE = "freshet-applied"  # header of a marker: offset of the last record of feedback taken before it; -1: none
 
 
 class ValidatedErasures(NamedTuple):

@@ -44,6 +44,7 @@ class PartitionState:
     markers: dict[str, ErasureMarker]  # by keyed hash of the user id
     trends: TrendCounts
     event_ids: dict[str, EventIds]  # by user id, of those who have pages
+    next_offset: int = 0  # of feedback, where the next poll begins; 0: not known
 
 
 def empty_partition(partition: int) -> PartitionState:

@@ -20,7 +20,7 @@ from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.sends import Send, Stage
-from streams.profiles.erasure import LAST_APPLIED, erased_dead_letters, read_erasures, tombstone
+from streams.profiles.erasure import LAST_BEFORE, erased_dead_letters, read_erasures, tombstone
 from streams.profiles.state import PartitionState
 
 log = logging.getLogger("freshet.profiles")
@@ -118,8 +118,9 @@ class ProfilesStep:
             return False
         if marker is not None:
             state.markers[code] = marker
-            last = max(-1, profile.applied.get(partition, -1) - state.trends.base) if profile else -1
-            found = Outgoing(code.encode(), erasures.encode(marker), [(LAST_APPLIED, str(last).encode())])
+            applied = profile.applied.get(partition, -1) - state.trends.base if profile else -1
+            last = max(applied, state.next_offset - 1)
+            found = Outgoing(code.encode(), erasures.encode(marker), [(LAST_BEFORE, str(last).encode())])
             outcome.first.append(Send(self._erased, partition, [found]))
         state.profiles.packed.pop(erasure.user_id, None)
         return True

@@ -188,7 +188,8 @@ class OwnedPartitions(Mapping[int, PartitionState]):
     def __getitem__(self, partition: int) -> PartitionState:
         packed, markers = self._profiles[partition], self._profiles.markers[partition]
         event_ids = self._profiles.event_ids.by_person[partition]
-        return PartitionState(PackedProfiles(packed), markers, self._trends[partition], event_ids)
+        next_offset = self._app.consumer.positions.done_up_to(TP(self._feedback, partition))
+        return PartitionState(PackedProfiles(packed), markers, self._trends[partition], event_ids, next_offset)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._trends)

@@ -1,5 +1,9 @@
 """Every erasure has its answer: the null profile that names it, and the null slate that answers that."""
 
+from dataclasses import replace
+
+import pytest
+
 from ranker.profile.erasure import coder
 from schemas import topics
 from schemas.messages import erasures, feedback, recommendations
@@ -54,6 +58,19 @@ def test_two_erasures_in_one_poll_give_a_tombstone_each() -> None:
     (send,) = [one for one in changes if one.topic == topics.PROFILES.name]
     assert [(one.key, one.value) for one in send.records] == [(b"ana", None)] * 2
     assert [dict(one.headers)[ERASURE_OFFSET] for one in send.records] == [b"4", b"5"]
+
+
+@pytest.mark.parametrize(("next_offset", "told"), [(0, b"3"), (3, b"3"), (9, b"8")])
+def test_a_marker_says_up_to_which_event_was_taken_before_it(next_offset: int, told: bytes) -> None:
+    states = {0: empty_partition(0)}
+    step = ProfilesStep(Settings(prefix=""), states, trends_limit=0)
+    liked_video = feedback.encode(watched("ana", "cook-00", minute(1)))
+    step.apply([((topics.FEEDBACK.name, 0), [_record(topics.FEEDBACK, 3, liked_video)])], 1)
+    states[0] = replace(states[0], next_offset=next_offset)  # what came behind the person's own event changed nothing
+    ((marker,), *_) = (
+        send.records for send in step.apply([((topics.ERASURES.name, 0), [_erasure(4, minute(2))])], 1).first
+    )
+    assert dict(marker.headers)["freshet-applied"] == told
 
 
 def test_an_erasure_is_shown_by_its_own_tombstone_and_the_null_slate_that_answers_it() -> None:

@@ -8,10 +8,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from encoders.base import Content
 from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
-from schemas.messages.videos import CatalogueRecord, Uploads
+from schemas.messages.videos import CatalogueRecord, Uploads, Withdrawn
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, UPLOADS
 from streams.dead_letters.validation import read_uploads
@@ -78,7 +80,17 @@ class EmbedStep:
         if not accepted:
             return []
         embedded = await self._embed([found.one for found in accepted], contents)
-        return [found.stamped(made) for found, made in zip(accepted, embedded, strict=True)]
+        pairs = [*zip(accepted, embedded, strict=True)]
+        for found, made in pairs:
+            if isinstance(made, Withdrawn):
+                self._keep_refused(found)
+        return [found.stamped(made) for found, made in pairs]
+
+    def _keep_refused(self, found: Accepted) -> None:
+        """What moderation refuses is withdrawn for whatever comes next, as it will be for the next worker."""
+        versions = self._versions_of(found.one.video_id)
+        if versions.get(found.one.video_id) == found.version:
+            versions[found.one.video_id] = msgspec.structs.replace(found.version, is_withdrawal=True)
 
     def _has_to_wait(self, record: Record, found: Accepted) -> bool:
         """Whether an upload's media are loaded first; what is newer makes those of an earlier upload needless."""

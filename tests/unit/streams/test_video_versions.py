@@ -53,10 +53,18 @@ class Encoder:
         return newest.title if isinstance(newest, Encoded) else None
 
 
+def test_an_upload_brings_back_a_video_that_moderation_refused_at_the_same_moment() -> None:
+    encoder = Encoder()
+    encoder.read(record(uploaded("v1", NOON, title="refused"), 5))
+    assert encoder.versions == encoder.restarted().versions
+    encoder.read(record(uploaded("v1", NOON, title="fine"), 6))
+    assert (encoder.shown, encoder.title) == (["v1"], "fine")
+
+
 async def made_of(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
     return [
         encoded(one.video_id, one.at_ms, title=one.title)
-        if isinstance(one, Upload)
+        if isinstance(one, Upload) and one.title != "refused"
         else Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
         for one in uploads
     ]

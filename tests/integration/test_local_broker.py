@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,9 @@ def test_a_data_folder_that_is_not_ascii_is_used_in_any_locale(tmp_path: Path, l
         "TZ": "Asia/Tokyo",
     }
     command = [sys.executable, "-m", "streams.cli", "broker", "--port", str(port), "--data-dir", str(folder), "--json"]
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    heard = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)  # also where these tests run under nohup
+    with subprocess.Popen(command, cwd=ROOT, env=environ, preexec_fn=heard, **pipes) as running:
         assert running.stdout and running.stderr
         assert running.stdout.readline(), running.stderr.read().decode()
         write(LocalBroker(folder, tmp_path, port))

@@ -64,9 +64,9 @@ CLIPS ?= $(wildcard ../shared/data)
 demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
 	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
-# Two processes: each has its own Kafka and its own models, and while one waits for a broker the other computes.
+# Four processes: each has its own Kafka and its own models, and while one waits for a broker the others compute.
 # A file's tests stay together, for they share what is costly to make; JOBS=0 runs all in one process.
-JOBS ?= 2
+JOBS ?= 4
 SHARED := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.

@@ -15,6 +15,7 @@ from streams.cli.logs import speed_of
 from streams.kafka import probe
 from streams.logs.jsonl import read_log
 from streams.logs.send import paced
+from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
 from tests.support.paths import ROOT
@@ -129,6 +130,7 @@ def test_without_a_broker_every_command_ends_with_the_same_sentence(
     freshet: Freshet, monkeypatch: pytest.MonkeyPatch, command: list[str], tmp_path: Path
 ):
     monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
+    monkeypatch.setenv("FRESHET_CACHE_DIR", str(CACHE.settings.cache_dir))  # some want the models first
     ran = freshet(*command, "--bootstrap", "127.0.0.1:1", "--data-dir", tmp_path)
     assert (ran.code, ran.out) == (1, "")
     assert "freshet: No Kafka broker answered at 127.0.0.1:1 within 0 s: 127.0.0.1:1: connection refused." in ran.err

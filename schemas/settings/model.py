@@ -1,7 +1,7 @@
 """The settings: every field with its default, its bounds and its meaning; `load` makes them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     @field_validator("media_root")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:
-        if value and not Path(value).is_dir():
+        if value and not _found(Path(value).is_dir):
             raise ValueError("there is no such folder")
         return value
 
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from None
         if folder == Path():
             raise ValueError("it is empty; leave it out for the default, or name a folder")
-        if folder.is_file():
+        if _found(folder.is_file):
             raise ValueError("it is a file, not a folder")
         return folder
 
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         if not value:
             return value
         file = Path(value).expanduser()
-        if not file.is_file():
+        if not _found(file.is_file):
             raise ValueError("there is no such file")
         return str(file)
 
@@ -180,6 +180,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take values from the caller alone: `load` is handed the environment and knows every source."""
         return (init_settings,)
+
+
+def _found(asked: Callable[[], bool]) -> bool:
+    """What a path is asked; ValueError where the system takes no such name."""
+    try:
+        return asked()
+    except OSError as error:
+        raise ValueError(error.strerror) from None
 
 
 def _is_web_address(url: str) -> bool:

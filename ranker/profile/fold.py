@@ -1,7 +1,7 @@
 """Folding: how what people do becomes their profiles.
 
 The bounded lists, the counts and `newest_ms` do not depend on the order in which events arrive, as long as
-none is late. `origin`, `applied`, `recent_ids` and the order of `seen` follow arrival.
+none is late. `origin`, `applied`, `recent_ids`, `counters` and the order of `seen` follow arrival.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ranker.profile.codec import pack
+from ranker.profile.counters import count
 from ranker.profile.event_ids import PAGE_BYTES, EventIds, Page
+from ranker.profile.example import Example
 from ranker.profile.history import (
     FOLLOWS,
     HIDES,
@@ -28,6 +30,7 @@ from ranker.profile.history import (
     weight_of,
 )
 from ranker.profile.model import EMPTY, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
+from ranker.profile.outcomes import outcome_of
 from schemas.messages.feedback import Feedback, Follow, Hide, Watch
 
 KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
@@ -65,9 +68,8 @@ class FoldedBatch(msgspec.Struct):
     first_positives: list[Arrival]  # person by person, each person's in their order
     reached: dict[int, int]  # partition → newest offset that was applied
     newest_ms: int  # event time of the newest event that was applied; 0 where none was
-    pages: dict[
-        str, list[Page]
-    ]  # by user id: event ids that were cut off; to be confirmed before the profiles are sent
+    pages: dict[str, list[Page]]  # by user id: ids that were cut off; confirmed before the profiles are sent
+    examples: list[tuple[str, Example]]  # with their user ids, by place
 
 
 def fold(state: Profile, event: Feedback, origin: Origin) -> Profile:
@@ -82,17 +84,18 @@ def _fold(
     id_digest: bytes,
     rerouted_from: tuple[int, int] | None = None,
     base: int = 0,
-) -> tuple[Profile, bool]:
-    """The profile after an event, and whether it is the first positive one for its video.
+) -> tuple[Profile, bool, Example | None]:
+    """The profile after an event, whether it is the first positive one for its video, and what is learned from it.
 
     It is one long function because calls between short ones would be a third of its time.
     """
     watches, likes, skips, follows = state.watches, state.likes, state.skips, state.follows
     hides, seen, newest_ms = state.hides, state.seen, state.newest_ms
     video_id, at_ms, kind = event.video_id, event.at_ms, type(event)
-    entry, at, known = b"", -1, False
+    entry, at, known, code = b"", -1, False, 0
     if video_id:
-        entry = crc32(video_id.encode()).to_bytes(SEEN_BYTES, "little")
+        code = crc32(video_id.encode())
+        entry = code.to_bytes(SEEN_BYTES, "little")
         at = seen.find(entry)
         if at > 0:
             at = _aligned(seen, entry, at)
@@ -112,6 +115,12 @@ def _fold(
         skips = upsert(skips, Interaction(video_id, at_ms, -weight), SKIPS, known)
     elif type(event) is Hide:
         hides = upsert_hide(hides, HiddenItem(video_id, at_ms, event.scope or "video"), HIDES)
+    counters, example = state.counters, None
+    if (bits := outcome_of(event)) is not None:
+        surface = event.surface or ""
+        counters, is_first, labels = count(state.counters, bits, code, at_ms, surface, at >= 0)
+        if is_first or labels:
+            example = Example(base + origin.offset, video_id, at_ms, labels, is_first, surface, state.counters)
     applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
     if base + origin.offset > applied.get(origin.partition, -1):
         applied[origin.partition] = base + origin.offset
@@ -131,8 +140,9 @@ def _fold(
         (seen + entry if at < 0 else seen[:at] + seen[at + SEEN_BYTES :] + entry)[-ALL_SEEN:],
         state.recent_ids + id_digest,
         counts,
+        counters,
     )
-    return after, first
+    return after, first, example
 
 
 def _id_digest(event_id: str | None) -> bytes:
@@ -192,7 +202,7 @@ def fold_batch(
 
     base  what the offsets of the present topic are counted from, see `offset_base`
     """
-    batch = FoldedBatch({}, [], [], [], {}, 0, {})
+    batch = FoldedBatch({}, [], [], [], {}, 0, {}, [])
     reached, newest_ms = batch.reached, 0
     for user_id, theirs in _by_person(arrivals).items():
         before = restarted.get(user_id) or profiles.get(user_id, EMPTY)
@@ -203,7 +213,9 @@ def fold_batch(
             id_digest = _id_digest(event.event_id)
             found = _verdict(state, arrival, late_ms, id_digest, memory.holds, base)
             if found == "new":
-                state, first = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from, base)
+                state, first, example = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from, base)
+                if example is not None:
+                    batch.examples.append((user_id, example))
                 if len(state.recent_ids) >= 2 * PAGE_BYTES:
                     state = memory.cut(state)
                 if first:
@@ -221,6 +233,7 @@ def fold_batch(
             if memory.cut_off:
                 batch.pages[user_id] = memory.cut_off
     batch.newest_ms = newest_ms
+    batch.examples.sort(key=_place)
     return batch
 
 
@@ -249,6 +262,10 @@ class Memory:
         self._fresh.add(page)
         self.cut_off.append(page)
         return replace(state, recent_ids=state.recent_ids[PAGE_BYTES:])
+
+
+def _place(one: tuple[str, Example]) -> int:
+    return one[1].place
 
 
 def _origin(arrival: Arrival) -> Origin:

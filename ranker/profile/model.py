@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.profile.counters import NOTHING, Counters
 from ranker.profile.history import HiddenItems, Interactions
 
 SEEN = 512  # videos that do not come back
@@ -42,6 +43,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="p1"):
     seen: bytes  # crc32 of the last 512 distinct videos, little-endian, newest last
     recent_ids: bytes  # blake2b of the newest event ids; of the older ones see event_ids.py
     counts: dict[str, int]  # events by kind
+    counters: Counters = NOTHING  # how the person took what they met; earlier releases wrote none
 
 
 def offset_base(topics_before: int) -> int:

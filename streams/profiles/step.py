@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
 from ranker.profile.event_ids import EventIds, Page, encode_page, page_key
+from ranker.profile.example import Example
 from ranker.profile.fold import Arrival, fold_batch
 from schemas.messages import erasures, trends
 from schemas.messages.dead_letters import DeadLetter
@@ -39,6 +40,7 @@ class ProfilesOutcome:
     changes: list[Send] = field(default_factory=list)  # profiles, tombstones, trends, misrouted records
     applied: list[Arrival] = field(default_factory=list)  # what changed a profile, in the order of the poll
     repeats: int = 0
+    examples: list[tuple[str, Example]] = field(default_factory=list)  # what may be learned, with user ids
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -135,6 +137,7 @@ class ProfilesStep:
         outcome.dead_letters += validated.dead_letters
         outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(records, batch.late)
         outcome.repeats += len(batch.repeats)
+        outcome.examples += batch.examples
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
         changed = [Outgoing(user_id.encode(), data) for user_id, data in batch.changed.items()]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ranker.catalogue.popularity import TrendCounts
 from ranker.profile import history
 from ranker.profile.codec import pack, unpack
+from ranker.profile.counters import NOTHING
 from ranker.profile.fold import Arrival, fold, fold_batch, is_first_positive, verdict
 from ranker.profile.model import EMPTY, Origin, Profile, seen_codes
 from schemas.messages.fields import DAY_MS
@@ -53,7 +54,7 @@ drawn = st.one_of(
 def without_arrival(profile: Profile) -> Profile:
     """A profile without what follows the order of arrival; as a set, the seen videos do not."""
     codes = np.sort(seen_codes(profile)).tobytes()
-    return msgspec.structs.replace(profile, origin=None, applied={}, recent_ids=b"", seen=codes)
+    return msgspec.structs.replace(profile, origin=None, applied={}, recent_ids=b"", seen=codes, counters=NOTHING)
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,1 +1,1 @@
-"""Evaluation: how good slates are, in figures."""
+"""Evaluation: how good predictions and slates are, in figures, in sentences and on a page."""

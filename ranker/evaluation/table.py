@@ -1,0 +1,47 @@
+"""An evaluation as text for a terminal: the sentences of the summary, then a table for each head."""
+
+from collections.abc import Sequence
+
+from ranker.evaluation.figures import FIGURE_OF, Verdict, verdict_on
+from ranker.evaluation.result import Evaluation
+from ranker.evaluation.summary import summary
+from ranker.evaluation.wording import number, percent, with_interval
+
+COLUMNS = ("auc", "gauc", "logloss", "ece")  # what fits into a terminal; the rest is in JSON and on the page
+MARKS: dict[Verdict, str] = {"better": "+", "undecided": "=", "worse": "-"}
+LEGEND = "+ ours is better than this one, - worse, = cannot be told apart"
+
+
+def text_report(evaluation: Evaluation) -> str:
+    """Everything that is printed, ending with a line break."""
+    tables = [text_table(evaluation, head) for head in evaluation.heads]
+    return "\n\n".join(["\n".join(summary(evaluation)), *tables, LEGEND]) + "\n"
+
+
+def text_table(evaluation: Evaluation, head: str) -> str:
+    """A row for each model, ours first; behind a baseline's figure, whether ours is better."""
+    share = percent(evaluation.sizes.positives[head])
+    rows = [[f"{head} ({share})", *(FIGURE_OF[key].title for key in COLUMNS)]]
+    for name, heads in evaluation.models.items():
+        cells = [f"{with_interval(heads[head].figures[key])} {_mark(evaluation, name, head, key)}" for key in COLUMNS]
+        rows.append([name, *cells])
+    return aligned(rows)
+
+
+def _mark(evaluation: Evaluation, name: str, head: str, key: str) -> str:
+    difference = evaluation.differences.get(name, {}).get(head, {}).get(key)
+    if difference is None or number(difference.value) == number(float("nan")):
+        return ""
+    return MARKS[verdict_on(FIGURE_OF[key], difference)]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines with columns two spaces apart.
+
+    >>> print(aligned([["model", "AUC"], ["a", "0.5"]]))
+    model  AUC
+    a      0.5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

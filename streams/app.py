@@ -13,7 +13,7 @@ from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
-from ranker.feeds.load import build_feed
+from ranker.feeds.load import build_feed, learned_of
 from ranker.retrieval.exact import ExactIndex
 from schemas.agents import Agent
 from schemas.messages.videos import CatalogueRecord, Uploads
@@ -130,7 +130,8 @@ def build_ranker(settings: Settings) -> BatchApp:
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
     replica = CatalogueReplica(settings, shared, app.transport.watch)
     index = _server_index(app, settings) or ExactIndex(shared.catalogue)
-    pipeline = build_feed(FeedContext(shared.catalogue, index, settings, clock=time.perf_counter))
+    context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=learned_of(settings))
+    pipeline = build_feed(context)
     step = RankStep(
         settings,
         shared,

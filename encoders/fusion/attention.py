@@ -24,7 +24,7 @@ class Attention:
     maps    by modality, float32 [D_m, 256]
     gates   by modality, float32 [D_m + 1]: how a vector scores its own modality, and a bias
 
-    Learned from videos that the same people watched, see ranker/training/fusion.py; after the modality attention of
+    Learned from videos that the same people watched, see ranker/learning/fusion.py; after the modality attention of
     Ma et al. 2018 (MARN is another) in the plain form of one score a modality.
     """
 

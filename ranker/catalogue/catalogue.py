@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.entry import Entry, catalogue_entry_from, unit
+from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
 from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
@@ -53,6 +53,7 @@ class Catalogue:
         self.now_ms = 0  # of the last tick
         self.ids: list[str] = []  # by row, like all that follows
         self.tags: list[tuple[str, ...]] = []
+        self.facts: list[VideoFacts] = []
         self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         self.is_active: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
@@ -173,6 +174,7 @@ class Catalogue:
         self.withdrawn_ms.pop(entry.video_id, None)
         self.ids.append(entry.video_id)
         self.tags.append(entry.tags)
+        self.facts.append(entry.facts)
         if entry.vector is not None:
             self.vectors[row] = unit(entry.vector)
             self.has_vector[row] = self.vectors[row].any()
@@ -193,6 +195,8 @@ class Catalogue:
     def _is_repeat(self, entry: Entry) -> bool:
         row = self.row_of.get(entry.video_id)
         if row is None or self.at_ms[row] != entry.at_ms or self.tags[row] != entry.tags:
+            return False
+        if self.facts[row] != entry.facts:
             return False
         vector = np.zeros(self.dim, np.float32) if entry.vector is None else unit(entry.vector)
         same = (self.creator[row], self.category[row], self.language[row]) == self._codes(entry)

@@ -52,6 +52,7 @@ def _move(catalogue: Catalogue, kept: NDArray[np.intp]) -> None:
     catalogue.size = len(kept)
     catalogue.ids = [catalogue.ids[row] for row in kept.tolist()]
     catalogue.tags = [catalogue.tags[row] for row in kept.tolist()]
+    catalogue.facts = [catalogue.facts[row] for row in kept.tolist()]
     catalogue.row_of = {video_id: row for row, video_id in enumerate(catalogue.ids)}
     catalogue.creators = _renamed(catalogue.creators, catalogue.creator)
     catalogue.categories = _renamed(catalogue.categories, catalogue.category)

@@ -1,18 +1,28 @@
 """One video as the catalogue stores it, and how a record of features.v1 becomes one."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
-from schemas.messages.videos import Encoded
+from schemas.messages.videos import Encoded, Upload
 
 Vectors = NDArray[np.float32]
 
 LIMITED = "safety:limited"  # the label that moderation writes
 FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64
+
+
+class VideoFacts(NamedTuple):
+    """What of a video the ranking learns by."""
+
+    creator: str | None = None
+    tag: str | None = None  # the first
+    music: str | None = None
+    duration_ms: int = 0  # 0: unknown
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,12 @@ class Entry:
     tags: tuple[str, ...] = ()
     duration_ms: int | None = None
     restricted_until_ms: int = 0  # event time before which it is shown only to those who follow its creator
+    music_id: str | None = None
+
+    @property
+    def facts(self) -> VideoFacts:
+        """What the ranking learns by."""
+        return VideoFacts(self.creator_id, self.tags[0] if self.tags else None, self.music_id, self.duration_ms or 0)
 
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
@@ -45,16 +61,23 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
         tags_of(record),
         record.duration_ms,
         restricted_until_ms(record),
+        record.music_id,
     )
 
 
-def tags_of(record: Encoded) -> tuple[str, ...]:
+def tags_of(record: Encoded | Upload) -> tuple[str, ...]:
     """The tags as they are compared, each once, without blank ones: to hide one would hide every video that has it.
 
     >>> tags_of(Encoded(video_id="v7", at_ms=1650000000000, tags=["Food", " ", "\\uff46ood"]))
     ('food',)
     """
-    return tuple(dict.fromkeys(filter(None, map(comparable, record.tags))))
+    return tuple(dict.fromkeys(filter(None, map(comparable, record.tags or ()))))
+
+
+def facts_of(video: Encoded | Upload) -> VideoFacts:
+    """The facts of a video, from its upload or its record of features.v1: the same from both."""
+    tags = tags_of(video)
+    return VideoFacts(video.creator_id, tags[0] if tags else None, video.music_id, video.duration_ms or 0)
 
 
 def restricted_until_ms(record: Encoded) -> int:

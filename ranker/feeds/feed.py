@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.learning.parameters import Learned, Parameters
 from ranker.pipeline.pipeline import Clock, Pipeline, no_clock
 from ranker.retrieval.index import VideoIndex
 from schemas.settings.model import Settings
@@ -13,7 +14,8 @@ from schemas.settings.model import Settings
 class FeedContext:
     """What a feed may use; fields are added in later versions, and none is ever taken away.
 
-    parameters  what a learner has learned, by name; empty, as there is no learner yet
+    parameters  of others' learners, by name
+    learned     what `freshet train` has learned; nothing, where it did not run
     clock       seconds, for the timings of slates
     """
 
@@ -22,6 +24,7 @@ class FeedContext:
     settings: Settings
     parameters: Mapping[str, object] = field(default_factory=dict)
     clock: Clock = no_clock
+    learned: Learned = field(default_factory=lambda: Learned(Parameters()))
 
     @property
     def slate_size(self) -> int:

@@ -1,7 +1,7 @@
 """The home feed: the default, as a table of its stages."""
 
 from ranker.feeds.feed import FeedContext
-from ranker.pipeline import filters, scorers, sources
+from ranker.pipeline import filters, learned, sources
 from ranker.pipeline.features import featurize
 from ranker.pipeline.merge import FILL
 from ranker.pipeline.pipeline import Pipeline
@@ -9,21 +9,27 @@ from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
 from ranker.retrieval.neighbour_cache import NeighbourCache
 
+VIDEO = ("effect of video", "rate of video", "effect of video on surface", "rate of video on surface")
 REASONS = (
     # near a video that the person watched or liked, which it names
     Reason("similar_to", ("similar", "liking"), ("near_recent",), names_interest=True),
-    Reason("creator", ("creator",), ("creators",)),  # its creator is followed or often watched
+    # its creator is followed or often watched, or people take to their videos
+    Reason("creator", ("creator", "effect of creator", "rate of creator"), ("creators",)),
+    Reason("topic", ("effect of tag",)),  # people take to videos with its first tag
+    Reason("length", ("effect of duration",)),  # people take to videos so long on that surface
+    Reason("music", ("effect of music",)),
     Reason("trending", ("trend",), ("trending",)),  # many people turn to it at present
     Reason("fresh", ("fresh",), ("fresh",)),  # newly uploaded
-    Reason("popular", ("popular",), ("popular", FILL)),  # many people have turned to it; also for want of any reason
+    # many people have turned to it, or those who met it took to it; also for want of any reason
+    Reason("popular", ("popular", *VIDEO), ("popular", FILL)),
 )
 
 
 def build(context: FeedContext) -> Pipeline:
     """The pipeline of the home feed."""
-    catalogue = context.catalogue
+    catalogue, known = context.catalogue, context.learned
     return Pipeline(
-        policy="home@1",  # raised with the stages
+        policy="home@2",  # raised with the stages
         catalogue=catalogue,
         sources=(
             sources.near_recent(NeighbourCache(context.index, catalogue, sources.NEIGHBOURS)),
@@ -40,8 +46,8 @@ def build(context: FeedContext) -> Pipeline:
             filters.not_hidden(catalogue),
             filters.not_own(catalogue),
         ),
-        features=featurize(catalogue),
-        scorer=scorers.weighted_sum(),
+        features=learned.with_learned(featurize(catalogue), catalogue, known.parameters),
+        scorer=learned.learned_sum(version=known.version),
         select=diverse(catalogue, context.slate_size, explore="fresh"),
         explain=explain(catalogue, REASONS),
         size=context.slate_size,

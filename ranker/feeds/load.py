@@ -1,11 +1,24 @@
 """Builds the pipeline of the feed that the setting `feed` names."""
 
 from ranker.feeds.feed import FeedContext
+from ranker.learning.parameters import Learned
+from ranker.learning.storage import ParametersError, read
 from ranker.pipeline.pipeline import Pipeline
 from schemas.settings.load import SettingsError
+from schemas.settings.model import Settings
 from schemas.settings.plugins import call_function
 
 VARIABLE = "FRESHET_FEED"
+
+
+def learned_of(settings: Settings) -> Learned:
+    """What the settings say to rank by; a SettingsError says what is wrong with it."""
+    try:
+        return read(settings.parameters)
+    except (OSError, ParametersError) as error:
+        raise SettingsError(
+            f"FRESHET_PARAMETERS={settings.parameters}: {error}. Make it with `freshet train`."
+        ) from error
 
 
 def build_feed(context: FeedContext) -> Pipeline:

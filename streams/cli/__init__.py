@@ -17,6 +17,7 @@ from streams.cli import (
     convert,
     demo,
     dlq,
+    evaluate,
     forget,
     health,
     index,
@@ -61,6 +62,8 @@ app.command()(catalogue.playlist)
 app.command()(catalogue.review)
 app.command()(index.rebuild)
 app.command()(index.backfill)
+app.command()(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("train-fusion")(train.train_fusion)
 app.command()(replay.replay)
 app.command()(replay.digest)

@@ -147,6 +147,13 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def print_figures(figures: Mapping[str, object]) -> None:
+    """One figure a line, counts by name on one line."""
+    for name, value in figures.items():
+        text = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{name:<16}{text}")
+
+
 def treat_sigterm_as_ctrl_c() -> None:
     """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored.
 

@@ -14,7 +14,7 @@ import typer
 
 from streams.cli.log_files import LogFile, progressing, report_faults
 from streams.cli.logs import send_log
-from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
+from streams.cli.options import Json, configured, echo_err, print_figures, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -72,9 +72,7 @@ def _show(outcome: "Outcome", seconds: float, as_json: bool) -> None:
     if as_json:
         write_json(figures)
         return
-    for name, value in figures.items():
-        text = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name:<16}{text}")
+    print_figures(figures)
 
 
 @configured

@@ -1,4 +1,4 @@
-"""The command that trains how text, picture and sound become one vector, once or in intervals.
+"""The commands that train: what is ranked by, and how text, picture and sound become one vector.
 
 What is heavy is imported when a command runs, so that `freshet --help` is quick.
 """
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
+from streams.cli.log_files import LogFile, progressing
+from streams.cli.options import Json, configured, echo_err, print_figures, treat_sigterm_as_ctrl_c, write_json
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -23,6 +24,28 @@ ROLLOUT = (
     "to use it, give every worker the file, restart the encoding agents, run `freshet rebuild` where a Qdrant is used, "
     "then restart the ranking agents"
 )
+
+
+@configured
+def train(
+    settings: "Settings",
+    file: LogFile,
+    out: Annotated[Path, typer.Option(help="Write the parameters here.")] = Path("parameters.npz"),
+    as_json: Json = False,
+) -> None:
+    """Learn from a recorded log what people finish, like and skip; FRESHET_PARAMETERS=file ranks slates by it."""
+    from streams.logs.jsonl import read_log
+    from streams.logs.source import open_log
+    from streams.operations.train_ranking import learn_from
+
+    with open_log(file) as source, progressing(source, "learned") as lines:
+        learned = learn_from(settings, read_log(lines))
+    version = learned.write(out)
+    figures = {**learned.figures(), "version": version, "file": str(out)}
+    if as_json:
+        write_json(figures)
+    else:
+        print_figures(figures)
 
 
 @configured

@@ -15,7 +15,7 @@ from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.feed import FeedContext
-from ranker.feeds.load import build_feed
+from ranker.feeds.load import build_feed, learned_of
 from ranker.profile.codec import state_digest
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
@@ -46,6 +46,7 @@ class Replay:
     def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64) -> None:
         self.outcome = Outcome()
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
+        self._learned = learned_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
         self._versions: dict[str, StoredVersion] = {}  # newest upload or withdrawal of each video
@@ -164,7 +165,8 @@ class Replay:
     def _open_shared_state(self) -> None:
         self._shared = SharedState(self._settings, Catalogue(encoder=self._encoder))
         catalogue = self._shared.catalogue
-        pipeline = build_feed(FeedContext(catalogue, ExactIndex(catalogue), self._settings))
+        context = FeedContext(catalogue, ExactIndex(catalogue), self._settings, learned=self._learned)
+        pipeline = build_feed(context)
         models = models_of(pipeline, self._encoder)
         self._rank_step = RankStep(self._settings, self._shared, pipeline.recommend, models)
 

@@ -11,9 +11,7 @@ from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.modality import ModalitySet
-from ranker.library.library import VideoLibrary
-from ranker.profile.history import POSITIVE, weight_of
-from ranker.training.fusion import (
+from ranker.learning.fusion import (
     Array,
     Learned,
     Rows,
@@ -25,6 +23,8 @@ from ranker.training.fusion import (
     newest_apart,
     replaces,
 )
+from ranker.library.library import VideoLibrary
+from ranker.profile.history import POSITIVE, weight_of
 from schemas.messages.feedback import Feedback
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Collection
 
+from ranker.learning.fusion import Watched
 from ranker.profile.erasure import RecentErasures
-from ranker.training.fusion import Watched
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK
 from streams.dead_letters.validation import read_feedback

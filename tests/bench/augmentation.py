@@ -25,7 +25,7 @@ from encoders.fusion.fusion import load_fusion
 from encoders.modalities.image import SIDE, Frames, ImageEncoder
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.training.fusion import MODALITY_DROPOUT, Learned, Rows, learn
+from ranker.learning.fusion import MODALITY_DROPOUT, Learned, Rows, learn
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.operations.train_fusion import EPOCHS, initial_weights, to_attention

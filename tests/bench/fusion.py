@@ -21,9 +21,9 @@ from encoders.modalities.audio import AudioEncoder
 from encoders.modalities.image import Frames, ImageEncoder
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
+from ranker.learning.fusion import Rows, both_ways, co_recall, co_watched, learn
 from ranker.simulation.titles import KINDS
 from ranker.simulation.world import SPAN_MS, simulated_log
-from ranker.training.fusion import Rows, both_ways, co_recall, co_watched, learn
 from schemas.messages.videos import Upload
 from schemas.settings.load import load
 from schemas.settings.model import Settings

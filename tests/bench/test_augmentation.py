@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranker.training.fusion import Learned, learn
+from ranker.learning.fusion import Learned, learn
 from schemas.settings.load import load
 from tests.bench import augmentation
 from tests.bench.augmentation import AS_IT_IS, CASES, MEAN, WAYS, Study, Views, fewer_words, told, varied, verdict

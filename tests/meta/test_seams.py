@@ -85,7 +85,12 @@ CHANGES = {
         "sources.popular(catalogue),",
         "sources.popular(catalogue), sources.summery(catalogue),",
     ),
-    "scorer": ("scorers.py", SCORER, "scorer=scorers.weighted_sum(),", "scorer=scorers.newest_first(),"),
+    "scorer": (
+        "learned.py",
+        SCORER,
+        "scorer=learned.learned_sum(version=known.version),",
+        "scorer=learned.newest_first(),",
+    ),
 }
 
 

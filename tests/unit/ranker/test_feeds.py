@@ -10,6 +10,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed
+from ranker.pipeline.learned import WORTH
 from ranker.pipeline.pipeline import Pipeline
 from ranker.retrieval.exact import ExactIndex
 from schemas.settings.load import SettingsError, load
@@ -32,13 +33,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_home_feed_is_the_default_and_names_its_versions() -> None:
     pipeline = built()
-    assert (pipeline.policy, pipeline.scorer.version) == ("home@1", "weighted-sum@1")
+    assert (pipeline.policy, pipeline.scorer.version) == ("home@2", f"learned@{WORTH.version}-0")
     assert pipeline.source_names == ("near_recent", "trending", "fresh", "creators", "popular")
 
 
 def test_the_context_keeps_the_fields_that_feeds_are_written_against() -> None:
     named = {field.name for field in fields(FeedContext)}
-    assert {"catalogue", "index", "settings", "parameters", "clock"} <= named
+    assert {"catalogue", "index", "settings", "parameters", "clock", "learned"} <= named
     assert isinstance(FeedContext.slate_size, property)
 
 
@@ -81,7 +82,7 @@ def test_a_name_that_is_no_module_and_function_is_refused_with_the_settings(name
         (
             "from dataclasses import replace\nfrom ranker.feeds import home\n"
             "def build(context): return replace(home.build(context), sources=())",
-            " failed (PipelineError: The pipeline home@1 has no source. Give it at least one.)",
+            " failed (PipelineError: The pipeline home@2 has no source. Give it at least one.)",
         ),
     ],
 )

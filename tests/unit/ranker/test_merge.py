@@ -88,9 +88,9 @@ async def test_filters_beyond_the_127th_are_named_too() -> None:
 def test_a_pipeline_whose_items_could_not_name_their_sources_is_refused() -> None:
     catalogue = Catalogue()
     home = home_feed(catalogue)
-    with pytest.raises(PipelineError, match=r"^Two sources of home@1 have the name 'fresh'"):
+    with pytest.raises(PipelineError, match=r"^Two sources of home@2 have the name 'fresh'"):
         replace(home, sources=(*home.sources, returning("fresh", {}, catalogue)))
-    with pytest.raises(PipelineError, match=r"^A source of home@1 has the name 'fill', which is reserved"):
+    with pytest.raises(PipelineError, match=r"^A source of home@2 has the name 'fill', which is reserved"):
         replace(home, sources=(returning("fill", {}, catalogue),))
-    with pytest.raises(PipelineError, match=r"^The pipeline home@1 has no source"):
+    with pytest.raises(PipelineError, match=r"^The pipeline home@2 has no source"):
         replace(home, sources=())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranker.training.fusion import Array, Learned, Watched, co_recall, co_watched, learn, loss_of
+from ranker.learning.fusion import Array, Learned, Watched, co_recall, co_watched, learn, loss_of
 
 DIMS = {"text": 7, "image": 5}
 SPACE = 4

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from encoders.base import ModelError, Precision, unit_rows
 from encoders.fusion.attention import ATTENTION, read_attention
 from encoders.models.manifest import MODELS
+from ranker.learning.fusion import Watched
 from ranker.library.library import VideoLibrary
-from ranker.training.fusion import Watched
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings

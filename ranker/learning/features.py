@@ -1,0 +1,145 @@
+"""The features by which an exposure's outcomes are predicted, all of them as they were before it.
+
+One table says what they are called, what they belong to, and the weight with which they begin. `person` is what is the
+same for all videos that are shown to a person; slates are sorted without it.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.learning.fields import FIELDS
+from ranker.profile.counters import RECENCY, Counters
+from ranker.profile.outcomes import HEADS
+
+Floats = NDArray[np.float64]
+Part = Literal["person", "context", "video"]
+
+DAY_MS = 86_400_000
+USUAL_RATES = np.array([0.32, 0.02, 0.25])  # before anything was counted
+USUAL_WORTH = 50  # exposures that these are worth
+PERSON_WORTH, KEY_WORTH = 4.0, 10.0  # exposures that the overall rate is worth in a rate of few
+USUAL_LOG_EXPOSURES = 2.0
+
+
+class Feature(NamedTuple):
+    """A feature's name, what it belongs to, and the weight with which it begins."""
+
+    name: str
+    part: Part
+    weight: float = 0.0
+
+
+RATED = tuple(place for place, field in enumerate(FIELDS) if field.has_rate)
+FEATURES = (
+    Feature("always", "context"),
+    *(Feature(f"effect of {field.name}", field.part, 1.0) for field in FIELDS),
+    *(Feature(f"rate of {FIELDS[place].name}", "video") for place in RATED),
+    Feature("rate of person", "person"),
+    Feature("rate of person on surface", "person"),
+    Feature("rate of person lately", "person"),
+    Feature("last outcome", "person"),
+    Feature("exposures of person", "person"),
+    Feature("time since last", "person"),
+    Feature("next outcome's rate of person", "person"),  # of a finish: likes, then skips
+    Feature("other outcome's rate of person", "person"),
+)
+NAMES = tuple(feature.name for feature in FEATURES)
+IS_PERSON = np.array([feature.part == "person" for feature in FEATURES])
+EFFECTS = slice(1, 1 + len(FIELDS))
+RATES = slice(EFFECTS.stop, EFFECTS.stop + len(RATED))
+PERSON = slice(RATES.stop, len(FEATURES))
+
+FIRST_LOGITS = np.array([-0.7, -4.0, -1.0])  # of the usual rates
+FIRST_WEIGHTS: Floats = np.array([[one.weight for one in FEATURES]] * len(HEADS))
+FIRST_WEIGHTS[:, 0] = FIRST_LOGITS
+WEIGHT_VARIANCE: Floats = np.array([1.0 if one.name == "always" else 0.05 for one in FEATURES])
+
+
+def logit(share: Floats) -> Floats:
+    """Log-odds.
+
+    >>> float(logit(np.array(0.5)))
+    0.0
+    """
+    return np.log(share / (1 - share))
+
+
+def overall_rates(totals: Floats) -> Floats:
+    """How often each outcome was seen so far, of everybody [H]."""
+    rates: Floats = (totals[1:] + USUAL_WORTH * USUAL_RATES) / (totals[0] + USUAL_WORTH)
+    return rates
+
+
+def rate_logits(counts: Floats, rates: Floats, worth: float) -> Floats:
+    """How far smoothed rates lie above the overall ones, in log-odds: [..., 1 + H] to [..., H]."""
+    return logit((counts[..., 1:] + worth * rates) / (counts[..., :1] + worth)) - logit(rates)
+
+
+class PersonNumbers(NamedTuple):
+    """A person's counters as numbers, for exposures on a surface at a time."""
+
+    counts: Floats  # [n, 1 + H] exposures and outcomes
+    on_surface: Floats  # [n, 1 + H]
+    lately: Floats  # [n, H] as Counters has them
+    last: Floats  # [n, H] outcomes of the last exposure
+    since_ms: Floats  # [n] since the last exposure
+
+
+def person_numbers(people: Sequence[tuple[Counters, str, int]]) -> PersonNumbers:
+    """The counters of people as they are about to meet something on this surface at this time."""
+    table = np.array([_numbers(*one) for one in people], np.float64).reshape(-1, 15)
+    return PersonNumbers(table[:, :4], table[:, 4:8], table[:, 8:11], table[:, 11:14], table[:, 14])
+
+
+def _numbers(counters: Counters, surface: str, at_ms: int) -> tuple[float, ...]:
+    exposures = finished = liked = skipped = 0
+    here = (0, 0, 0, 0)
+    for one in counters.surfaces:
+        exposures += one.exposures
+        finished += one.finished
+        liked += one.liked
+        skipped += one.skipped
+        if one.surface == surface:
+            here = one.exposures, one.finished, one.liked, one.skipped
+    bits = counters.bits
+    return (
+        exposures, finished, liked, skipped, *here,
+        counters.finish_rate, counters.like_rate, counters.skip_rate,
+        bits & 1, bits >> 1 & 1, bits >> 2 & 1, max(0, at_ms - counters.at_ms),
+    )  # fmt: skip
+
+
+def person_features(people: PersonNumbers, rates: Floats) -> Floats:
+    """The features of people [n, H, 8]; of somebody new all are 0 but the two that say so."""
+    known = people.counts[:, :1] > 0
+    overall = rate_logits(people.counts, rates, PERSON_WORTH)
+    here = rate_logits(people.on_surface, rates, PERSON_WORTH)
+    found = np.empty((len(known), len(HEADS), PERSON.stop - PERSON.start))
+    found[:, :, 0] = overall
+    found[:, :, 1] = np.where(people.on_surface[:, :1] > 0, here - overall, 0)
+    found[:, :, 2] = people.lately - (1 - (1 - RECENCY) ** people.counts[:, :1]) * rates
+    found[:, :, 3] = np.where(known, people.last - rates, 0)
+    found[:, :, 4] = np.log1p(people.counts[:, :1]) - USUAL_LOG_EXPOSURES
+    found[:, :, 5] = np.where(known, np.minimum(1, people.since_ms[:, None] / DAY_MS), 1)
+    found[:, :, 6] = np.roll(overall, -1, axis=1)
+    found[:, :, 7] = np.roll(overall, -2, axis=1)
+    return found
+
+
+def features(effects: Floats, counts: Floats, people: Floats, rates: Floats) -> Floats:
+    """The features of exposures [n, H, D].
+
+    effects  of their keys [n, F, H]
+    counts   of their keys [n, F, 1 + H]
+    people   features of their people [n, H, 8]
+    rates    overall [H]
+    """
+    found = np.empty((len(effects), len(HEADS), len(FEATURES)))
+    found[:, :, 0] = 1
+    found[:, :, EFFECTS] = effects.transpose(0, 2, 1)
+    found[:, :, RATES] = rate_logits(counts[:, RATED], rates, KEY_WORTH).transpose(0, 2, 1)
+    found[:, :, PERSON] = people
+    return found

@@ -1,0 +1,142 @@
+"""The online model: an additive Bayesian logistic regression over keys, and one over features of which it is a part.
+
+Both take an exposure's outcomes in one extended Kalman step (a Laplace approximation of the posterior; McMahan et al.
+2013 call the use "online", Graepel et al. 2010 "AdPredictor" is the same idea with a probit). The first has a diagonal
+covariance, as its keys are many; the second a full one, as its features are few. So there is no learning rate, and
+effects shrink to nothing where little is known.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.learning.features import (
+    FIRST_LOGITS,
+    IS_PERSON,
+    features,
+    overall_rates,
+    person_features,
+    person_numbers,
+)
+from ranker.learning.fields import Exposure
+from ranker.learning.parameters import Parameters, Rows
+from ranker.profile.counters import Counters
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+DAILY_DRIFT = 1e-3  # variance that each weight gains in a day, so that it follows what changes
+DAY_S = 86_400
+LARGEST_LOGIT = 30.0
+BATCH = 64  # exposures that are learned from together: what they say of one another counts in the next batch
+
+
+class Shown(NamedTuple):
+    """An exposure and the counters of its person before it."""
+
+    exposure: Exposure
+    counters: Counters
+    at_ms: int
+
+
+class Prediction(NamedTuple):
+    """What is predicted of exposures: the logit is the sum of its parts."""
+
+    rows: Rows  # [n, F] of their keys
+    features: Floats  # [n, H, D]
+    rank: Floats  # [n, H] of context and video: what sorts a slate
+    person: Floats  # [n, H]
+
+    @property
+    def probability(self) -> Floats:
+        """The chance of each outcome [n, H]."""
+        return sigmoid(self.rank + self.person)
+
+
+class Outcomes(NamedTuple):
+    """What came of exposures.
+
+    labels   [n, H] 0 or 1
+    learned  [n, H] whether it is learned from: of what is said of an exposure later only that
+    counted  [n] whether it is a new exposure
+    """
+
+    labels: Floats
+    learned: Bools
+    counted: Bools
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """The chance that log-odds stand for.
+
+    >>> float(sigmoid(np.array(0.0)))
+    0.5
+    """
+    return 1 / (1 + np.exp(-np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)))
+
+
+def predict(parameters: Parameters, shown: Sequence[Shown], *, grow: bool = False) -> Prediction:
+    """Predict every head for exposures; `grow` makes rows for keys that are new, as `learn` wants it."""
+    rows = parameters.rows((one.exposure for one in shown), grow=grow)
+    people = person_numbers([(one.counters, one.exposure.surface, one.at_ms) for one in shown])
+    rates = overall_rates(parameters.totals)
+    found = features(parameters.effect[rows], parameters.counts[rows], person_features(people, rates), rates)
+    parts = parameters.weights * found
+    return Prediction(rows, found, parts[..., ~IS_PERSON].sum(axis=-1), parts[..., IS_PERSON].sum(axis=-1))
+
+
+def drift(parameters: Parameters, tick: int) -> None:
+    """Let the weights become as uncertain as time makes them; `tick` is a second of event time."""
+    if parameters.tick and tick > parameters.tick:
+        variance = DAILY_DRIFT * (tick - parameters.tick) / DAY_S
+        parameters.covariance += variance * np.eye(parameters.covariance.shape[-1])
+    parameters.tick = max(tick, parameters.tick)
+
+
+def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
+    """Take in what came of exposures, each predicted by these very parameters; at most BATCH of them."""
+    _learn_effects(parameters, predicted, outcomes)
+    _learn_weights(parameters, predicted, outcomes)
+    counts = np.concatenate([outcomes.counted[:, None], outcomes.labels * outcomes.learned], axis=1)
+    rows = predicted.rows.ravel()
+    np.add.at(parameters.counts, rows, counts.repeat(predicted.rows.shape[1], axis=0))
+    parameters.counts[0] = 0
+    parameters.batches += 1
+    parameters.totals += counts.sum(axis=0)
+
+
+def _learn_effects(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
+    """An extended Kalman step on the effects, the person's part of the logit being given.
+
+    Exposures that share keys explain an outcome together: the system is solved over the batch. Of the covariance that
+    results only the diagonal is kept.
+    """
+    rows, place = np.unique(predicted.rows, return_inverse=True)
+    count = len(predicted.rows)
+    has_key = np.zeros((count, len(rows)))
+    has_key[np.arange(count)[:, None], place.reshape(count, -1)] = 1
+    before = parameters.variance[rows].T  # [H, K]
+    chance = sigmoid(FIRST_LOGITS + parameters.effect[predicted.rows].sum(axis=1) + predicted.person)
+    error = np.where(outcomes.learned, outcomes.labels - chance, 0).T  # [H, n]
+    slope = np.sqrt(np.where(outcomes.learned, chance * (1 - chance), 0)).T
+    shared = (has_key * before[:, None]) @ has_key.T  # [H, n, n] variance that two exposures have in common
+    inner = np.linalg.inv(np.eye(count) + slope[:, :, None] * shared * slope[:, None])
+    surprise = slope * (inner @ np.divide(error, slope, out=np.zeros_like(error), where=slope > 0)[..., None])[..., 0]
+    parameters.effect[rows] += (before * (surprise @ has_key)).T
+    told = ((slope[:, :, None] * inner * slope[:, None]) @ has_key * has_key).sum(axis=1)
+    parameters.variance[rows] = (before - before * before * told).T
+
+
+def _learn_weights(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
+    """An extended Kalman step on the weights of the features (the Woodbury identity over the batch)."""
+    chance = predicted.probability
+    error = np.where(outcomes.learned, outcomes.labels - chance, 0).T  # [H, n]
+    curvature = np.where(outcomes.learned, chance * (1 - chance), 0).T
+    found = predicted.features.transpose(1, 0, 2)  # [H, n, D]
+    scaled = np.sqrt(curvature)[..., None] * found
+    spread = scaled @ parameters.covariance  # [H, n, D]
+    inner = np.eye(scaled.shape[1]) + spread @ scaled.transpose(0, 2, 1)
+    parameters.covariance -= spread.transpose(0, 2, 1) @ np.linalg.solve(inner, spread)
+    parameters.weights += (parameters.covariance @ (found.transpose(0, 2, 1) @ error[..., None]))[..., 0]

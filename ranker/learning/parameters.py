@@ -1,0 +1,76 @@
+"""The learned parameters: an effect and counts for each key of each field, and the weights of the features.
+
+Keys stand in rows of arrays, so a batch of exposures is read with one gather and written with one scatter. Row 0 is
+the key of what is unknown: it has no effect and learns none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
+from ranker.learning.fields import FIELDS, Exposure
+from ranker.profile.outcomes import HEADS
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+NOTHING_LEARNED = "0"  # version of parameters that have learned nothing
+UNKNOWN = 0  # row of a key that is not known
+GROWTH = 4096
+VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Parameters and the version that names them."""
+
+    parameters: "Parameters"
+    version: str = NOTHING_LEARNED
+
+
+class Parameters:
+    """Everything that is learned: rows of keys, and per head the weights of the features and their covariance."""
+
+    def __init__(self) -> None:
+        self.row_of: dict[tuple[int, str], int] = {}  # by field and key
+        self.keys: list[tuple[int, str]] = [(-1, "")]  # by row
+        self.effect: Floats = np.zeros((GROWTH, len(HEADS)))
+        self.variance: Floats = np.zeros((GROWTH, len(HEADS)))
+        self.counts: Floats = np.zeros((GROWTH, 1 + len(HEADS)))  # exposures, then how many had each label
+        self.totals: Floats = np.zeros(1 + len(HEADS))
+        self.weights: Floats = FIRST_WEIGHTS.copy()  # [H, D]
+        self.covariance: Floats = np.stack([np.diag(WEIGHT_VARIANCE)] * len(HEADS))  # [H, D, D]
+        self.batches = 0  # that were learned from in this process
+        self.tick = 0  # the newest second of event time that was learned from
+
+    def __len__(self) -> int:
+        """How many keys have a row."""
+        return len(self.row_of)
+
+    def rows(self, exposures: Iterable[Exposure], *, grow: bool) -> Rows:
+        """Rows of the keys of exposures [n, F]; `grow` makes rows for keys that have none, others are UNKNOWN."""
+        found = [self.row(place, field.key(one), grow) for one in exposures for place, field in enumerate(FIELDS)]
+        return np.array(found, np.int64).reshape(-1, len(FIELDS))
+
+    def row(self, field: int, key: str | None, grow: bool = False) -> int:
+        """The row of a field's key; UNKNOWN where it has none."""
+        if key is None:
+            return UNKNOWN
+        row = self.row_of.get((field, key), UNKNOWN)
+        return self._new_row(field, key) if row == UNKNOWN and grow else row
+
+    def _new_row(self, field: int, key: str) -> int:
+        row = self.row_of[field, key] = len(self.keys)
+        self.keys.append((field, key))
+        if row >= len(self.effect):
+            self.effect, self.variance, self.counts = map(_grown, (self.effect, self.variance, self.counts))
+        self.variance[row] = VARIANCES[field]
+        return row
+
+
+def _grown(column: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([column, np.zeros((GROWTH, *column.shape[1:]), column.dtype)])

@@ -1,0 +1,82 @@
+"""The learned parameters as a file: arrays and keys, and a version that names the content."""
+
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.learning.features import NAMES
+from ranker.learning.fields import FIELD_NAMES
+from ranker.learning.parameters import Learned, Parameters
+
+FORMAT = 1  # raised when old files stop being readable
+ARRAYS = ("effect", "variance", "counts")
+WHOLE = ("totals", "weights", "covariance")
+
+
+class ParametersError(ValueError):
+    """A file that holds no parameters for these features."""
+
+
+def dump(parameters: Parameters) -> bytes:
+    """All parameters; the same ones give the same bytes."""
+    used = len(parameters.keys)
+    arrays = {name: getattr(parameters, name)[:used] for name in ARRAYS}
+    arrays |= {name: getattr(parameters, name) for name in WHOLE}
+    fields = np.array([field for field, _ in parameters.keys], np.int16)
+    keys = msgspec.msgpack.encode([key for _, key in parameters.keys])
+    shape = repr((FORMAT, FIELD_NAMES, NAMES))
+    out = BytesIO()
+    np.savez(
+        out, field=fields, key=np.frombuffer(keys, np.uint8),
+        shape=np.array(shape), tick=np.array(parameters.tick), **arrays,
+    )  # fmt: skip
+    return out.getvalue()
+
+
+def load(data: bytes) -> Parameters:
+    """Read parameters back; ParametersError for what is damaged, or was learned with other features."""
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as found:
+            return _parameters({name: found[name] for name in found.files})
+    except (ValueError, KeyError, OSError, BadZipFile, EOFError) as error:
+        raise ParametersError(f"{len(data)} bytes hold no parameters for this release: {error}") from error
+
+
+def version_of(data: bytes) -> str:
+    """Names parameters by their content."""
+    return sha256(data).hexdigest()[:8]
+
+
+def read(path: str) -> Learned:
+    """The parameters of the file that the settings name; empty: nothing is learned. OSError where it is not there."""
+    if not path:
+        return Learned(Parameters())
+    data = Path(path).read_bytes()
+    return Learned(load(data), version_of(data))
+
+
+def _parameters(arrays: dict[str, NDArray[Any]]) -> Parameters:
+    if str(arrays["shape"]) != repr((FORMAT, FIELD_NAMES, NAMES)):
+        raise ValueError("they were learned with other features")
+    texts = msgspec.msgpack.decode(arrays["key"].tobytes(), type=list[str])
+    made = Parameters()
+    made.keys = [*zip(arrays["field"].tolist(), texts, strict=True)]
+    made.row_of = {key: row for row, key in enumerate(made.keys) if row}
+    made.tick = int(arrays["tick"])
+    for name in ARRAYS:
+        column = getattr(made, name)
+        if len(made.keys) != len(arrays[name]) or arrays[name].shape[1:] != column.shape[1:]:
+            raise ValueError(f"{name} has another shape")
+        spare = np.zeros((len(column), *column.shape[1:]))
+        setattr(made, name, np.concatenate([arrays[name], spare]))
+    for name in WHOLE:
+        if arrays[name].shape != getattr(made, name).shape:
+            raise ValueError(f"{name} has another shape")
+        setattr(made, name, arrays[name])
+    return made

@@ -1,1 +1,0 @@
-"""Training: learning weights from recorded logs."""

@@ -1,0 +1,112 @@
+"""What is served is what is learned: the view of a catalogue says of a video what the model predicts of it."""
+
+import numpy as np
+import pytest
+
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.entry import facts_of
+from ranker.learning.fields import Exposure, hour_of
+from ranker.learning.learner import Learner
+from ranker.learning.model import Shown, predict
+from ranker.learning.parameters import Parameters
+from ranker.learning.view import ParameterView
+from ranker.pipeline.features import featurize
+from ranker.pipeline.learned import learned_sum, with_learned
+from ranker.pipeline.merge import candidates_of
+from ranker.pipeline.pair_keys import keys_of
+from ranker.pipeline.query_features import query_features
+from ranker.pipeline.source_sets import single
+from ranker.pipeline.types import Candidates, Query, QueryBatch
+from ranker.profile.fold import fold_batch
+from ranker.profile.model import Profile
+from ranker.profile.outcomes import HEADS
+from schemas.messages.fields import DAY_MS
+from schemas.messages.videos import Encoded
+from tests.support.catalogues import catalogue_of, kitchen_and_garden
+from tests.support.events import after, arrivals, liked, minute, skipped, watched
+
+VIDEOS = [one for one in kitchen_and_garden(12) if isinstance(one, Encoded)]
+SURFACES = ("feed", "search")
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Parameters:
+    """Learned from 300 events: cooking is finished, gardening is skipped."""
+    events = []
+    for n in range(300):
+        video = VIDEOS[7 * n % len(VIDEOS)].video_id
+        make = watched if video.startswith("cook") else skipped
+        events.append(make(f"p{n % 20}", video, minute(n), surface=SURFACES[n % 2]))
+    made = Parameters()
+    learner = Learner(made, {one.video_id: facts_of(one) for one in VIDEOS})
+    for user_id, example in fold_batch({}, arrivals(events), DAY_MS).examples:
+        [*learner.take(user_id, example)]
+    [*learner.close()]
+    return made
+
+
+def everything(catalogue: Catalogue, people: list[Profile]) -> tuple[QueryBatch, Candidates]:
+    batch = QueryBatch(
+        [Query(f"u{n}", one.version, one.newest_ms, one) for n, one in enumerate(people)],
+        query_features(people, catalogue),
+    )
+    query = np.arange(len(people)).repeat(catalogue.size)
+    keys = keys_of(query, np.tile(np.arange(catalogue.size), len(people)))
+    return batch, candidates_of(keys, single(("all",), "all", len(keys)), len(people), catalogue)
+
+
+PEOPLE = [
+    after(watched("ana", "cook-00", surface="feed"), liked("ana", "cook-00", minute(1), surface="feed")),
+    after(*(skipped("ana", f"plant-{n:02}", minute(n), surface="search") for n in range(5))),
+    after(watched("ana", "cook-01", minute(500))),
+]
+
+
+def test_each_candidate_is_given_the_chances_that_the_model_predicts(parameters: Parameters) -> None:
+    catalogue = catalogue_of(*VIDEOS)
+    batch, candidates = everything(catalogue, PEOPLE)
+    scores = learned_sum().score(with_learned(featurize(catalogue), catalogue, parameters)(batch, candidates))
+    expected = []
+    for place, row in zip(candidates.query.tolist(), candidates.rows.tolist(), strict=True):
+        profile = PEOPLE[place]
+        surface = profile.counters.surfaces[-1].surface
+        exposure = Exposure(catalogue.ids[row], catalogue.facts[row], surface, hour_of(profile.newest_ms))
+        expected.append(predict(parameters, [Shown(exposure, profile.counters, profile.newest_ms)]).probability[0])
+    for head, chances in enumerate(zip(*expected, strict=True)):
+        assert scores.heads[HEADS[head]] == pytest.approx(chances, abs=1e-6)
+
+
+def test_what_speaks_for_an_item_adds_up_to_what_is_learned_of_it(parameters: Parameters) -> None:
+    catalogue = catalogue_of(*VIDEOS)
+    view = ParameterView(catalogue, parameters)
+    rows = np.arange(catalogue.size, dtype=np.int32)
+    assert view.details(rows, "feed").sum(axis=-1) == pytest.approx(view.logits(rows, "feed"), abs=1e-9)
+
+
+def test_a_video_that_comes_later_and_what_is_learned_later_are_seen(parameters: Parameters) -> None:
+    catalogue = catalogue_of(*VIDEOS[:5])
+    view = ParameterView(catalogue, parameters)
+    before = view.logits(np.arange(5, dtype=np.int32), "feed")
+    catalogue.apply(VIDEOS[5:])
+    rows = np.arange(catalogue.size, dtype=np.int32)
+    assert (view.logits(rows[:5], "feed") == before).all()
+    assert view.logits(rows, "feed") == pytest.approx(
+        ParameterView(catalogue_of(*VIDEOS), parameters).logits(rows, "feed")
+    )
+    parameters.batches += 1
+    parameters.weights[:, 1:] *= 2
+    try:
+        assert view.logits(rows, "feed") == pytest.approx(
+            2 * ParameterView(catalogue, parameters).logits(rows, "feed") / 2
+        )
+        assert view.logits(rows[:5], "feed") == pytest.approx(2 * before)
+    finally:
+        parameters.weights[:, 1:] /= 2
+
+
+def test_what_was_finished_is_ranked_above_what_was_skipped(parameters: Parameters) -> None:
+    catalogue = catalogue_of(*VIDEOS)
+    batch, candidates = everything(catalogue, PEOPLE[2:])
+    scores = learned_sum().score(with_learned(featurize(catalogue), catalogue, parameters)(batch, candidates))
+    cooking = np.array([catalogue.ids[row].startswith("cook") for row in candidates.rows])
+    assert scores.score[cooking].min() > scores.score[~cooking].max()

@@ -115,7 +115,7 @@ def test_slates_are_ranked_by_what_was_learned_and_say_so(freshet: Freshet, tmp_
     assert good(ranked) > good(alone) + 0.1
     assert {because.code for slate in ranked for item in slate.items for because in item.reasons} >= {
         "creator",
-        "popular",
+        "topic",
     }
 
 

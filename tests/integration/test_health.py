@@ -1,8 +1,11 @@
 """What `freshet health` says of real workers, and the end of those that make no progress."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +15,8 @@ from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK
 from streams.kafka.waits import Waits
 from streams.worker import processes, supervise
-from streams.worker.health import STUCK, Status, statuses
-from tests.support.command import freshet
+from streams.worker.health import STUCK, Status, status_folder, statuses
+from tests.support.command import Freshet, freshet
 from tests.support.events import watched
 from tests.support.forked import forked
 from tests.support.system import LIMIT_S, agents, publish, wait_until
@@ -81,3 +84,26 @@ def test_the_status_of_a_process_that_is_gone_is_left_out(tmp_path: Path) -> Non
     (folder / "ranker-1.json").write_bytes(msgspec.json.encode(old))
     (folder / "ranker-2.json").write_bytes(b"{")
     assert statuses(settings) == []
+
+
+HELD = {"open_transactions": {"feedback.v1[2]": 6}}
+GROUPLESS = {"state": "unassigned", "trouble": "its group says nothing"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (HELD, 0, "ready; 0 records behind; an open transaction on feedback.v1[2] holds back 6"),
+        (GROUPLESS, 1, "unassigned; 0 records behind\n  -> its group says nothing"),
+    ],
+    ids=["an open transaction", "no assignment"],
+)
+def test_health_names_what_holds_records_back_and_what_is_wrong_with_a_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: dict[str, Any], code: int, said: str
+) -> None:
+    folder = status_folder(Settings(data_dir=tmp_path))
+    folder.mkdir(parents=True)
+    common = {"agent": "profiles", "pid": os.getpid(), "state": "ready", "at_ms": int(time.time() * 1000)}
+    (folder / "profiles-1.json").write_bytes(msgspec.json.encode(common | status))
+    ran = Freshet(capsys)("health", "--data-dir", tmp_path)
+    assert (ran.code, ran.out) == (code, f"profiles   {os.getpid():>8}  {said}\n")

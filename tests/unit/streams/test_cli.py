@@ -5,16 +5,21 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from schemas.settings.model import Settings
 from streams import cli
 from streams.cli.logs import speed_of
-from streams.kafka import probe
+from streams.kafka import probe, topic_admin
+from streams.local import broker
 from streams.logs.jsonl import read_log
 from streams.logs.send import paced
+from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
@@ -135,6 +140,32 @@ def test_without_a_broker_every_command_ends_with_the_same_sentence(
     assert (ran.code, ran.out) == (1, "")
     assert "freshet: No Kafka broker answered at 127.0.0.1:1 within 0 s: 127.0.0.1:1: connection refused." in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("command", [["send"], ["replay", "--to-kafka"], ["backfill"]], ids=" ".join)
+def test_without_a_broker_a_log_is_not_sent_and_the_sentence_is_the_same(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, command: list[str], tmp_path: Path
+):
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
+    monkeypatch.setenv("FRESHET_CACHE_DIR", str(CACHE.settings.cache_dir))
+    ran = freshet(*command, log_of(tmp_path, UPLOAD, LIKE), "--bootstrap", "127.0.0.1:1", "--data-dir", tmp_path)
+    assert ran.code == 1
+    assert "freshet: No Kafka broker answered at 127.0.0.1:1 within 0 s: 127.0.0.1:1: connection refused." in ran.err
+
+
+def test_up_adds_no_partitions_and_looks_after_the_broker_that_it_started(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    asked: list[Any] = []
+    local = SimpleNamespace(start_again_if_ended=lambda report: report("it is started again"))
+    monkeypatch.setattr(broker, "broker_if_none_answers", lambda *_: nullcontext(local))
+    monkeypatch.setattr(probe, "wait_for_authenticated_broker", lambda *_: None)
+    monkeypatch.setattr(topic_admin, "apply", lambda *_, **how: asked.append(how))
+    monkeypatch.setattr(topic_admin, "check", lambda *_: None)
+    monkeypatch.setattr(supervise, "run", lambda *given: given[-1]())  # what is looked after meanwhile
+    ran = freshet("up", "--broker", "--data-dir", tmp_path)
+    assert (ran.code, asked) == (0, [{"may_grow": False}])
+    assert "it is started again" in ran.err
 
 
 def test_what_is_waited_for_is_said_with_the_reason(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):

@@ -70,6 +70,10 @@ def test_an_event_about_a_video_that_nobody_knows_is_taken_in() -> None:
     assert fold_all({}, validated.arrivals, DAY_MS).changed["ana"].likes[0].video_id == "not uploaded yet"
 
 
+def test_no_dead_letter_says_that_nobody_knows_a_video() -> None:
+    assert "unknown_video" not in {reason.value for reason in Reason}
+
+
 @pytest.mark.parametrize(
     "value",
     [

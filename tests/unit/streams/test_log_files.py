@@ -8,13 +8,15 @@ import lzma
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from streams.cli import logs
 from streams.kafka.records import Record
-from streams.logs import source
+from streams.logs import send, source
 from streams.logs.jsonl import Fault, Line, read_log
 from streams.logs.recorded import line_of, record_of
 from tests.support.command import Freshet
@@ -116,6 +118,14 @@ def test_a_bad_first_line_is_a_fault_and_the_rest_is_read(freshet: Freshet, tmp_
 def test_standard_input_is_a_log(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(gzip.compress(PLAIN)))))
     assert freshet("validate", "-").out.startswith("standard input: 2 usable (1 like, 1 upload), 0 not")
+
+
+def test_standard_input_is_sent(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(PLAIN))))
+    monkeypatch.setattr(logs, "wait_for_broker", lambda _: None)
+    monkeypatch.setattr(send, "send", lambda lines, _: Counter(one.kind for one in lines))
+    ran = freshet("send", "-", "--json")
+    assert (ran.code, json.loads(ran.out)) == (0, {"confirmed": {"like": 1, "upload": 1}, "left_out": 0})
 
 
 def test_a_named_pipe_is_a_log(freshet: Freshet, tmp_path: Path):

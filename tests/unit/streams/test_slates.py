@@ -13,6 +13,7 @@ from schemas.messages.recommendations import SLATE_LIFE_MS, Item, Recommendation
 from schemas.settings.model import Settings
 from streams.kafka.records import Record
 from streams.ranking.shared_state import SharedState
+from streams.ranking.slates import placeless
 from streams.ranking.step import RankStep
 from tests.support.events import NOON, after, encoded, minute, watched
 
@@ -42,3 +43,9 @@ def test_a_slate_expires_half_an_hour_after_its_event_arrived_however_old_the_ev
 
 def test_a_slate_of_an_event_from_a_clock_that_is_ahead_expires_half_an_hour_after_the_event() -> None:
     assert slate_of(minute(4), NOON, NOON + 20).expires_at_ms == minute(4) + SLATE_LIFE_MS
+
+
+def test_the_slate_digest_covers_neither_when_a_slate_was_made_nor_until_when_it_may_be_shown() -> None:
+    then, replayed = slate_of(NOON, NOON, NOON + 20), slate_of(NOON, minute(60), minute(60) + 7)
+    assert then.generated_at_ms != replayed.generated_at_ms and then.expires_at_ms != replayed.expires_at_ms
+    assert placeless(then) == placeless(replayed)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from math import inf
 
 import pytest
@@ -19,7 +20,7 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, W
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
 from streams.encoding import circuit_breaker, pending_media
-from streams.encoding.background import make_room
+from streams.encoding.background import MAX_CROWDED_S, make_room
 from streams.encoding.circuit_breaker import FAILURES, MAX_HOSTS, PAUSE_S, CircuitBreakers
 from streams.encoding.daemon_threads import DaemonThreads
 from streams.encoding.fetch import Rules, Wire, fetch
@@ -27,6 +28,7 @@ from streams.encoding.media_loader import FetchedMedia, MediaLoader
 from streams.encoding.pending_media import PER_HOST, PendingMedia
 from streams.encoding.step import EmbedOutcome, EmbedStep
 from streams.encoding.versions import StoredVersion
+from streams.kafka.client import GROUP
 from streams.kafka.records import Record
 from tests.support.events import NOON, uploaded, withdrew
 from tests.support.sites import HOST, VIDEO, Net, Site, site
@@ -276,6 +278,11 @@ async def test_where_only_this_machine_is_slow_no_more_is_given_up_than_there_is
     assert len(encoder.reasons) == 140
     await encoder.finish()
     assert len(encoder.records) == 200 and len(encoder.reasons) == 140
+
+
+def test_a_poll_waits_for_room_for_less_than_a_third_of_what_its_group_allows() -> None:
+    assert signature(make_room).parameters["limit_s"].default == MAX_CROWDED_S
+    assert GROUP["max.poll.interval.ms"] > 3 * 1000 * MAX_CROWDED_S
 
 
 async def test_a_backfill_leaves_no_host_alone(here: Site) -> None:

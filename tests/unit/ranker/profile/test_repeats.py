@@ -113,6 +113,17 @@ def test_what_was_sent_on_twice_counts_once_however_much_lies_between():
     assert (store.counts(), store.repeats) == (500, 500)
 
 
+def test_five_thousand_events_of_twenty_people_that_were_sent_on_twice_count_once():
+    """A worker is killed before it could commit what it had sent on, and the next one sends all of it on again."""
+    events = [liked(f"u{n % 20}", f"v{n % 97}", NOON + n) for n in range(5_100)]
+    store = Store()
+    for copy in range(2):
+        for start in range(0, len(events), 300):
+            part = enumerate(events[start : start + 300], start)
+            store.fold([sent_on(event, copy * len(events) + n, (n % 3 + 1, n // 3)) for n, event in part])
+    assert sum(store.counts(user_id) for user_id in store.profiles) == len(events) == store.repeats
+
+
 def test_a_place_on_another_partition_is_another_place():
     event, store = liked("ana", "v1"), Store()
     store.fold([sent_on(event, 0, (3, 7)), sent_on(event, 1, (2, 7)), sent_on(event, 2, (3, 7))])

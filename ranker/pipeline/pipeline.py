@@ -1,11 +1,11 @@
 """The pipeline: sources → filters → features → scorer → selector → explain, over a batch of queries."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.merge import FILL, filter_candidates
+from ranker.pipeline.merge import FILL, FilterResult, filter_candidates
 from ranker.pipeline.query_features import query_features
 from ranker.pipeline.types import (
     Explain,
@@ -14,11 +14,15 @@ from ranker.pipeline.types import (
     Query,
     QueryBatch,
     Scorer,
+    Scores,
+    Selection,
     Selector,
     Slate,
     Source,
+    SourceResult,
     name_of,
 )
+from schemas.messages.recommendations import Item
 
 SIZE = 20
 BATCH_SIZE = 64  # queries ranked together; other tasks run between two batches
@@ -33,6 +37,19 @@ class PipelineError(ValueError):
 def no_clock() -> float:
     """The clock for callers who want no timings."""
     return 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What each stage made of a batch of queries."""
+
+    results: Mapping[str, SourceResult]  # by source
+    filtered: FilterResult
+    scores: Scores
+    selection: Selection
+    items: list[list[Item]]
+    retirements: int  # the catalogue's when it began
+    timings_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,27 @@ class Pipeline:
         return slates
 
     async def _recommend(self, queries: Sequence[Query]) -> list[Slate]:
+        done = await self.run(queries)
+        return [
+            Slate(
+                user_id=query.user_id,
+                version=query.version,
+                items=of_query,
+                drops=drops,
+                degraded=degraded,
+                exhausted=exhausted,
+                timings_ms=done.timings_ms,
+                retirements=done.retirements,
+                now_ms=query.now_ms,
+                follows=query.profile.follows,
+            )
+            for query, of_query, drops, degraded, exhausted in zip(
+                queries, done.items, done.filtered.drops, done.filtered.degraded, done.filtered.exhausted, strict=True
+            )
+        ]
+
+    async def run(self, queries: Sequence[Query]) -> Run:
+        """What each stage makes of one batch of queries."""
         started, retirements = self.clock(), self.catalogue.retirements
         batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
         results = {name_of(source): await source(batch) for source in self.sources}  # in turn: only one ever waits
@@ -85,26 +123,9 @@ class Pipeline:
         scored = self.clock()
         selection = self.select(batch, filtered.candidates, scores)
         items = self.explain(filtered.candidates, features, scores, selection)
-        done = self.clock()
         timings_ms = {
             "retrieve": round(1000 * (retrieved - started), 3),
             "score": round(1000 * (scored - retrieved), 3),
-            "select": round(1000 * (done - scored), 3),
+            "select": round(1000 * (self.clock() - scored), 3),
         }
-        return [
-            Slate(
-                user_id=query.user_id,
-                version=query.version,
-                items=of_query,
-                drops=drops,
-                degraded=degraded,
-                exhausted=exhausted,
-                timings_ms=timings_ms,
-                retirements=retirements,
-                now_ms=query.now_ms,
-                follows=query.profile.follows,
-            )
-            for query, of_query, drops, degraded, exhausted in zip(
-                queries, items, filtered.drops, filtered.degraded, filtered.exhausted, strict=True
-            )
-        ]
+        return Run(results, filtered, scores, selection, items, retirements, timings_ms)

@@ -18,6 +18,7 @@ from streams.cli import (
     demo,
     dlq,
     evaluate,
+    explain,
     forget,
     health,
     index,
@@ -62,6 +63,7 @@ app.command()(catalogue.playlist)
 app.command()(catalogue.review)
 app.command()(index.rebuild)
 app.command()(index.backfill)
+app.command()(explain.explain)
 app.command()(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("train-fusion")(train.train_fusion)

@@ -89,7 +89,7 @@ def text_vector(settings: Settings, words: str) -> Vectors:
 
 def wish_of(settings: Settings, library: VideoLibrary, user_id: str, theme: str | None) -> Wish:
     """What a person's newest profile asks for, at the time of its newest event; an unknown person has no interests."""
-    profile = asyncio.run(_profile(settings, user_id))
+    profile = asyncio.run(stored_profile(settings, user_id))
     liked = [] if profile is None else [*profile.likes, *(one for one in profile.watches if one.weight >= POSITIVE)]
     newest = sorted(liked, key=lambda one: (-one.at_ms, one.video_id))
     videos, column = library.column(RETRIEVAL)
@@ -111,7 +111,8 @@ def _seen(video_ids: Collection[str], profile: Profile | None) -> set[str]:
     return {video_id for video_id in video_ids if video_code(video_id) in codes}
 
 
-async def _profile(settings: Settings, user_id: str) -> Profile | None:
+async def stored_profile(settings: Settings, user_id: str) -> Profile | None:
+    """A person's newest profile as profiles.v1 holds it; None where there is none."""
     topic, key = PROFILES.full(settings.prefix), user_id.encode()
     count = len(await required_partitions(settings, topic))
     newest: Profile | None = None

@@ -97,6 +97,19 @@ def test_similar_videos_by_text_and_by_picture(settings: Settings) -> None:
     assert "No video 'nothing'" in freshet(settings, "similar", "nothing").stderr
 
 
+def test_a_person_and_a_video_are_explained(settings: Settings) -> None:
+    (shown,) = asked(settings, "explain", "ana", "cats-2")
+    assert shown["item"]["rank"] == 1 and shown["sources"][0] == "near_recent"
+    assert next(iter(shown["contributions"])) == "similar"
+    (seen,) = asked(settings, "explain", "ana", "cats-1")
+    assert seen["summary"] == "cats-1 was rejected by the filter unseen."
+    ran = freshet(settings, "explain", "ana", "cats-2")
+    assert ran.stdout.splitlines()[0].startswith("cats-2 has rank 1: returned by near_recent")
+    assert "reason: similar_to" in ran.stdout and "cats-1" in ran.stdout
+    ran = freshet(settings, "explain", "nobody", "cats-2")
+    assert ran.returncode == 1 and "Nothing is known of 'nobody'" in ran.stderr
+
+
 QUESTIONS = (
     ("search", "young pets outdoors", "--many", 3),
     ("search", "anything", "--language", "de"),

@@ -1,0 +1,38 @@
+"""Explaining a slate from what Kafka holds: the catalogue, its popularity, and one person's profile."""
+
+import asyncio
+
+from ranker.catalogue.catalogue import Catalogue
+from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import build_feed, learned_of
+from ranker.pipeline.trace import Trace, trace
+from ranker.pipeline.types import Query
+from ranker.retrieval.exact import ExactIndex
+from schemas.settings.model import Settings
+from schemas.topics import FEATURES, TRENDS
+from streams.errors import OperatorError
+from streams.kafka.reader import read_to_end, required_partitions
+from streams.operations.snapshot import stored_profile
+from streams.ranking.shared_state import SharedState
+
+
+def explain(settings: Settings, user_id: str, video_id: str) -> Trace:
+    """What the feed makes of a video for a person, by their newest profile and the shared state as it is now."""
+    return asyncio.run(_explain(settings, user_id, video_id))
+
+
+async def _explain(settings: Settings, user_id: str, video_id: str) -> Trace:
+    profile = await stored_profile(settings, user_id)
+    if profile is None:
+        raise OperatorError(
+            f"Nothing is known of {user_id!r}: no event of theirs was accepted, or they were erased.",
+            "Look at `freshet dlq ls` for what was refused.",
+        )
+    shared = SharedState(settings, Catalogue())
+    for topic in (FEATURES, TRENDS):
+        name = topic.full(settings.prefix)
+        async for records in read_to_end(settings, name, await required_partitions(settings, name)):
+            shared.apply(records)
+    context = FeedContext(shared.catalogue, ExactIndex(shared.catalogue), settings, learned=learned_of(settings))
+    query = Query(user_id, profile.version, profile.newest_ms, profile, settings.seed)
+    return await trace(build_feed(context), query, video_id)

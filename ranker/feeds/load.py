@@ -13,12 +13,15 @@ VARIABLE = "FRESHET_FEED"
 
 def learned_of(settings: Settings) -> Learned:
     """What the settings say to rank by; a SettingsError says what is wrong with it."""
+    return parameters_in(settings.parameters, "FRESHET_PARAMETERS=")
+
+
+def parameters_in(file: str, named: str = "") -> Learned:
+    """The parameters of a file; a SettingsError says what is wrong with it."""
     try:
-        return read(settings.parameters)
+        return read(file)
     except (OSError, ParametersError) as error:
-        raise SettingsError(
-            f"FRESHET_PARAMETERS={settings.parameters}: {error}. Make it with `freshet train`."
-        ) from error
+        raise SettingsError(f"{named}{file}: {error}. Make it with `freshet train`.") from error
 
 
 def build_feed(context: FeedContext) -> Pipeline:

@@ -50,9 +50,14 @@ class Prediction(NamedTuple):
     person: Floats  # [n, H]
 
     @property
+    def logits(self) -> Floats:
+        """Log-odds of each outcome [n, H]."""
+        return self.rank + self.person
+
+    @property
     def probability(self) -> Floats:
         """The chance of each outcome [n, H]."""
-        return sigmoid(self.rank + self.person)
+        return sigmoid(self.logits)
 
 
 class Outcomes(NamedTuple):

@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
     Load = Callable[[Mapping[str, object]], Loaded]
+
+MS = 1000
+SHORT_MS = 10_000_000_000  # a number below is no time in ms of this century
 
 
 def _common(flag: str, text: str) -> Any:  # typer itself types an option as Any
@@ -152,6 +156,22 @@ def print_figures(figures: Mapping[str, object]) -> None:
     for name, value in figures.items():
         text = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
         typer.echo(f"{name:<16}{text}")
+
+
+def moment(text: str) -> int:
+    """Unix time in ms, from ISO 8601 or from such a number.
+
+    >>> moment("2022-04-28T16:00Z"), moment("1651161600000"), moment("2022-04-28T16:00")
+    (1651161600000, 1651161600000, 1651161600000)
+    """
+    if text.isascii() and text.isdigit() and int(text) >= SHORT_MS:
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is neither ISO 8601, such as 2022-04-28T16:00Z, nor Unix time in ms"
+        raise typer.BadParameter(message) from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * MS)
 
 
 def treat_sigterm_as_ctrl_c() -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.log_files import LogFile, progressing
-from streams.cli.options import Json, configured, echo_err, print_figures, treat_sigterm_as_ctrl_c, write_json
+from streams.cli.options import (
+    Json,
+    configured,
+    echo_err,
+    moment,
+    print_figures,
+    treat_sigterm_as_ctrl_c,
+    write_json,
+)
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -31,6 +39,9 @@ def train(
     settings: "Settings",
     file: LogFile,
     out: Annotated[Path, typer.Option(help="Write the parameters here.")] = Path("parameters.npz"),
+    until: Annotated[
+        int | None, typer.Option(parser=moment, metavar="TIME", help="Learn from what is before: ISO 8601 or ms.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Learn from a recorded log what people finish, like and skip; FRESHET_PARAMETERS=file ranks slates by it."""
@@ -39,7 +50,7 @@ def train(
     from streams.operations.train_ranking import learn_from
 
     with open_log(file) as source, progressing(source, "learned") as lines:
-        learned = learn_from(settings, read_log(lines))
+        learned = learn_from(settings, read_log(lines), until)
     version = learned.write(out)
     figures = {**learned.figures(), "version": version, "file": str(out)}
     if as_json:

@@ -1,6 +1,6 @@
 """Evaluation on a recorded log: each exposure is predicted before it is learned from, by us and by simple baselines."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 
 OURS, VIDEO_RATE, PERSON_RATE = "freshet", "video's rate so far", "person's rate so far"
 VIDEO = FIELD_NAMES.index("video")
+NO_OTHERS: Mapping[str, Parameters] = {}
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Noted:
     earlier: list[int] = field(default_factory=list)  # exposures that the person had before
     chances: list[Floats] = field(default_factory=list)  # [n, H] a batch, as the others
     held: list[Floats] = field(default_factory=list)
+    others: dict[str, list[Floats]] = field(default_factory=dict)  # by others' name
+    others_held: dict[str, list[Floats]] = field(default_factory=dict)
     video_rates: list[Floats] = field(default_factory=list)
     person_rates: list[Floats] = field(default_factory=list)
 
@@ -56,6 +59,7 @@ class Noted:
         of_video, of_person = stacked(self.video_rates), stacked(self.person_rates)
         return [
             Scores(OURS, stacked(self.chances), stacked(self.held)),
+            *(Scores(name, stacked(of), stacked(self.others_held[name])) for name, of in self.others.items()),
             Scores(VIDEO_RATE, of_video, of_video),
             Scores(PERSON_RATE, of_person, np.zeros_like(of_person)),
         ]
@@ -65,10 +69,11 @@ class LogEvaluation:
     """One pass over a log; `parameters` go on learning through the test days.
 
     split_ms  event time from which on exposures are tested; those before are learned from alone
+    others    parameters that learn nothing any more, by name: they predict the same exposures
     """
 
-    def __init__(self, settings: Settings, split_ms: int) -> None:
-        self._split_ms = split_ms
+    def __init__(self, settings: Settings, split_ms: int, others: Mapping[str, Parameters] = NO_OTHERS) -> None:
+        self._split_ms, self._others = split_ms, others
         self.parameters = Parameters()
         self._learner = LogLearner(settings, self.parameters)
         self._held: dict[str, Counters] = {}  # of each person before their first exposure of the test days
@@ -107,8 +112,10 @@ class LogEvaluation:
         noted.video_rates.append(smoothed(self.parameters.counts[batch.predicted.rows[kept, VIDEO]], rates, KEY_WORTH))
         noted.person_rates.append(smoothed(mine, rates, PERSON_WORTH))
         held = [*self._as_held(opened, shown)] if noted is self.tested else shown
-        logits = predict(self.parameters, held)
-        noted.held.append(logits.rank + logits.person)
+        noted.held.append(predict(self.parameters, held).logits)
+        for name, parameters in self._others.items():
+            noted.others.setdefault(name, []).append(predict(parameters, shown).probability)
+            noted.others_held.setdefault(name, []).append(predict(parameters, held).logits)
 
     def _as_held(self, opened: Iterable[Open], shown: Iterable[Shown]) -> Iterator[Shown]:
         for one, seen in zip(opened, shown, strict=True):

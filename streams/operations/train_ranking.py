@@ -43,9 +43,11 @@ class Trained:
         return storage.version_of(data)
 
 
-def learn_from(settings: Settings, lines: Iterable[Line | Fault]) -> Trained:
-    """Learn from a log's events in their order."""
+def learn_from(settings: Settings, lines: Iterable[Line | Fault], until_ms: int | None = None) -> Trained:
+    """Learn from a log's events in their order; from those alone that happened before `until_ms`, if it is given."""
     parameters = Parameters()
+    if until_ms is not None:
+        lines = (line for line in lines if isinstance(line, Line) and line.at_ms < until_ms)
     chances, labels = [np.empty((0, len(HEADS)))], [np.empty((0, len(HEADS)))]
     for batch in LogLearner(settings, parameters).batches(lines):
         is_new = [one.example.is_first for one in batch.opened]

@@ -148,6 +148,22 @@ def test_the_evaluation_finds_what_is_better_than_what_and_a_gate_decides(freshe
     assert "finish" in ran.out  # the table is printed all the same
 
 
+def test_parameters_that_learn_nothing_any_more_are_compared_on_the_same_exposures(
+    freshet: Freshet, tmp_path: Path
+) -> None:
+    frozen, split = tmp_path / "frozen.npz", str(minute(SPLIT))
+    ran = freshet("train", log(tmp_path), "--until", split, "--out", frozen, "--json")
+    assert json.loads(ran.out)["exposures"] == SPLIT
+    ran = freshet("evaluate", log(tmp_path), "--split", split, "--draws", "200", "--against", frozen, "--json")
+    result = json.loads(ran.out)
+    theirs = result["baselines"]["frozen.npz"]["heads"]["finish"]
+    assert 0.7 < theirs["auc"][0] != result["heads"]["finish"]["auc"][0]
+    low, high = result["differences"]["frozen.npz"]["finish"]["auc"][1:]
+    assert low < high
+    ran = freshet("evaluate", log(tmp_path), "--split", split, "--against", tmp_path / "nothing.npz")
+    assert ran.code == 2 and "Make it with `freshet train`" in ran.err
+
+
 @pytest.mark.parametrize("split", [minute(-99_000), minute(99_000)])
 def test_a_split_without_anything_on_one_side_is_named(split: int) -> None:
     run = LogEvaluation(Settings(), split)

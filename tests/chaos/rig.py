@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ranker.profile.model import Profile
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
@@ -174,10 +175,12 @@ class System:
         self.keep_up(limit_s, lambda: not any(self.lags().values()))
         return self.lags()
 
-    def finish(self, limit_s: float = 60, letters: Mapping[str, int] | None = None) -> dict[str, Any]:
+    def finish(
+        self, limit_s: float = 60, letters: Mapping[str, int] | None = None, **how: Callable[[Profile], Profile]
+    ) -> dict[str, Any]:
         """Come to rest, check everything, stop the workers; `letters` are dead letters beside those of the input."""
         behind = self.rest(limit_s)
-        figures = verdict(self.settings, read_ledger(self.ledger), self.encoder, letters or {})
+        figures = verdict(self.settings, read_ledger(self.ledger), self.encoder, letters or {}, **how)
         self.stop()
         return figures | {"lag": sum(behind.values()), "exits": self.exits, "rss_mb": round(self.rss_mb)}
 

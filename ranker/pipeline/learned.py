@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.learning.features import FEATURES, FIRST_LOGITS, PERSON, overall_rates, person_features, person_numbers
-from ranker.learning.model import sigmoid
 from ranker.learning.parameters import NOTHING_LEARNED, Parameters
 from ranker.learning.view import OF_VIDEO, ParameterView
-from ranker.pipeline.scorers import BELOW_ONE, WEIGHTS, Weights, weighted_sum
+from ranker.pipeline.scorers import WEIGHTS, Weights, logistic, weighted_sum
 from ranker.pipeline.types import (
     Candidates,
     Contributions,
     FeatureMatrix,
     Featurize,
+    Floats,
     Places,
     Query,
     QueryBatch,
@@ -30,8 +30,7 @@ from ranker.pipeline.types import (
 )
 from ranker.profile.outcomes import HEADS
 
-Wide = NDArray[np.float64]
-
+USUAL = FIRST_LOGITS.astype(np.float32)  # log-odds of somebody of whom nothing is known
 NAMES = tuple(FEATURES[place].name for place in OF_VIDEO)  # of what differs between the videos of a slate
 
 
@@ -46,6 +45,11 @@ class Worth:
     heads: Mapping[str, float]
     content: float
     weights: Weights = WEIGHTS
+
+    @property
+    def of_heads(self) -> NDArray[np.float64]:
+        """By outcome, in the order of HEADS [H]."""
+        return np.array([self.heads[head] for head in HEADS])
 
     @property
     def version(self) -> str:
@@ -67,63 +71,66 @@ def surface_of(query: Query) -> str:
 class LearnedMatrix(FeatureMatrix):
     """The hand-set scorer's features, and beside them what was learned of the same candidates."""
 
-    videos: Wide  # [N, H] log-odds of what differs between the videos of a slate
-    others: Wide  # [B, H] of the rest: person, surface, hour
+    videos: Floats  # [N, H] log-odds of what differs between the videos of a slate
+    others: Floats  # [B, H] of the rest: person, surface, hour
     query: Places  # [N]
-    details: Callable[[Places], Wide]  # features behind `videos`, each times its weight, at the given places [M, H, F]
+    details: Callable[[Places], Floats]  # what adds up to `videos`, outcomes by their worth, at the given places [M, F]
 
 
-def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Parameters) -> Featurize:
+def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Parameters, worth: Worth = WORTH) -> Featurize:
     """Features as `featurize` gives them, and what was learned of the same candidates."""
-    view = ParameterView(catalogue, parameters)
+    view = ParameterView(catalogue, parameters, worth.of_heads)
 
     def learned(batch: QueryBatch, candidates: Candidates) -> FeatureMatrix:
-        base = featurize(batch, candidates)
-        met = [(query.profile.counters, surface_of(query), query.now_ms) for query in batch.queries]
+        base, queries = featurize(batch, candidates), batch.queries
+        surfaces = [view.surface(surface_of(query)) for query in queries]
+        spans = [(surfaces[query], candidates.rows[span]) for query, span in candidates.spans()]
+        met = [(one.profile.counters, surface_of(one), one.now_ms) for one in queries]
         people = person_features(person_numbers(met), overall_rates(parameters.totals)) * parameters.weights[:, PERSON]
-        context = np.array([view.context(surface, now_ms) for _, surface, now_ms in met])
-        videos = np.concatenate([view.logits(candidates.rows[span], met[at][1]) for at, span in candidates.spans()])
+        context = [view.context(surface, query.now_ms) for surface, query in zip(surfaces, queries, strict=True)]
 
-        def details(places: Places) -> Wide:
-            surfaces = [met[query][1] for query in candidates.query[places].tolist()]
-            rows = candidates.rows[places]
-            found = np.empty((len(places), len(HEADS), len(NAMES)))
-            for surface in set(surfaces):
-                here = np.array([one == surface for one in surfaces])
-                found[here] = view.details(rows[here], surface)
+        def details(places: Places) -> Floats:
+            found = np.empty((len(places), len(NAMES)), np.float32)
+            here = np.array(surfaces)[candidates.query[places]]
+            for surface in {*surfaces}:
+                found[here == surface] = view.contributions(candidates.rows[places[here == surface]], surface)
             return found
 
         return LearnedMatrix(
-            base.names, base.values, base.nearness, base.interests, videos, people.sum(axis=-1) + context,
-            candidates.query, details,
-        )  # fmt: skip
+            base.names,
+            base.values,
+            base.nearness,
+            base.interests,
+            np.concatenate([view.logits(rows, surface) for surface, rows in spans]),
+            (people.sum(axis=-1) + np.array(context)).astype(np.float32),
+            candidates.query,
+            details,
+        )
 
     return learned
 
 
 def learned_sum(worth: Worth = WORTH, version: str = NOTHING_LEARNED) -> Scorer:
     """The sum of what the learned chances are worth and of a share of the hand-set score."""
-    by_hand = weighted_sum(worth.weights)
-    of_head = [np.float32(worth.heads[head]) for head in HEADS]
+    by_hand, of_heads = weighted_sum(worth.weights), worth.of_heads.astype(np.float32)
 
     def score(matrix: FeatureMatrix) -> Scores:
         if not isinstance(matrix, LearnedMatrix):
             raise TypeError("learned_sum scores what with_learned has featurized")
         hand = by_hand.score(matrix)
-        heads = sigmoid(matrix.videos + matrix.others[matrix.query]).astype(np.float32)
         total = np.float32(worth.content) * hand.score
-        usual = sigmoid(matrix.videos + FIRST_LOGITS).astype(np.float32)
-        for place, weight in enumerate(of_head):
-            total += weight * usual[:, place]
+        for weight, usual in zip(of_heads, logistic((matrix.videos + USUAL).T), strict=True):
+            total += weight * usual
+        heads = logistic((matrix.videos + matrix.others[matrix.query]).T)
 
         def contributions(places: Places) -> Contributions:
-            learned = (matrix.details(places) * np.array(of_head)[:, None]).sum(axis=1).T  # [F, M]
+            learned = matrix.details(places).T
             if hand.contributions is None:
-                return Contributions(NAMES, learned.astype(np.float32))
+                return Contributions(NAMES, learned)
             found = hand.contributions(places)
-            values = np.concatenate([learned, worth.content * found.values]).astype(np.float32)
+            values = np.concatenate([learned, np.float32(worth.content) * found.values])
             return Contributions((*NAMES, *found.names), values)
 
-        return Scores(dict(zip(HEADS, np.minimum(heads.T, BELOW_ONE), strict=True)), total, contributions)
+        return Scores(dict(zip(HEADS, heads, strict=True)), total, contributions)
 
     return Scorer(f"learned@{worth.version}-{version}", score)

@@ -11,7 +11,7 @@ from ranker.learning.model import Shown, predict
 from ranker.learning.parameters import Parameters
 from ranker.learning.view import ParameterView
 from ranker.pipeline.features import featurize
-from ranker.pipeline.learned import learned_sum, with_learned
+from ranker.pipeline.learned import WORTH, learned_sum, with_learned
 from ranker.pipeline.merge import candidates_of
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
@@ -78,27 +78,26 @@ def test_each_candidate_is_given_the_chances_that_the_model_predicts(parameters:
 
 def test_what_speaks_for_an_item_adds_up_to_what_is_learned_of_it(parameters: Parameters) -> None:
     catalogue = catalogue_of(*VIDEOS)
-    view = ParameterView(catalogue, parameters)
+    view = ParameterView(catalogue, parameters, WORTH.of_heads)
     rows = np.arange(catalogue.size, dtype=np.int32)
-    assert view.details(rows, "feed").sum(axis=-1) == pytest.approx(view.logits(rows, "feed"), abs=1e-9)
+    learned = view.logits(rows, "feed") @ WORTH.of_heads
+    assert view.contributions(rows, "feed").sum(axis=-1) == pytest.approx(learned, abs=1e-6)
+    assert np.abs(learned).max() > 0.5
 
 
 def test_a_video_that_comes_later_and_what_is_learned_later_are_seen(parameters: Parameters) -> None:
     catalogue = catalogue_of(*VIDEOS[:5])
-    view = ParameterView(catalogue, parameters)
+    view = ParameterView(catalogue, parameters, WORTH.of_heads)
     before = view.logits(np.arange(5, dtype=np.int32), "feed")
     catalogue.apply(VIDEOS[5:])
     rows = np.arange(catalogue.size, dtype=np.int32)
     assert (view.logits(rows[:5], "feed") == before).all()
     assert view.logits(rows, "feed") == pytest.approx(
-        ParameterView(catalogue_of(*VIDEOS), parameters).logits(rows, "feed")
+        ParameterView(catalogue_of(*VIDEOS), parameters, WORTH.of_heads).logits(rows, "feed")
     )
     parameters.batches += 1
     parameters.weights[:, 1:] *= 2
     try:
-        assert view.logits(rows, "feed") == pytest.approx(
-            2 * ParameterView(catalogue, parameters).logits(rows, "feed") / 2
-        )
         assert view.logits(rows[:5], "feed") == pytest.approx(2 * before)
     finally:
         parameters.weights[:, 1:] /= 2
@@ -110,3 +109,8 @@ def test_what_was_finished_is_ranked_above_what_was_skipped(parameters: Paramete
     scores = learned_sum().score(with_learned(featurize(catalogue), catalogue, parameters)(batch, candidates))
     cooking = np.array([catalogue.ids[row].startswith("cook") for row in candidates.rows])
     assert scores.score[cooking].min() > scores.score[~cooking].max()
+
+
+def test_surfaces_of_which_nothing_is_learned_share_one_table(parameters: Parameters) -> None:
+    view = ParameterView(catalogue_of(*VIDEOS), parameters, WORTH.of_heads)
+    assert [view.surface(name) for name in ("feed", "search", "somewhere", "")] == ["feed", "search", "", ""]

@@ -1,15 +1,17 @@
 """What an evaluation says, in plain sentences: what is better than what, and what cannot be told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 
 from ranker.evaluation.bootstrap import Estimate
-from ranker.evaluation.figures import FIGURE_OF, Verdict, verdict_on
-from ranker.evaluation.result import Evaluation
+from ranker.evaluation.catalogue_figures import CAUTION, LEAD, TOP
+from ranker.evaluation.figures import FIGURE_OF, Figure, Verdict, verdict_on
+from ranker.evaluation.result import Evaluation, Given
 from ranker.evaluation.wording import interval, listed, number, percent, with_interval
 
 MOST_NAMED = 3  # baselines in a sentence; tables have all of them
 MAIN = ("auc", "gauc")  # the figures that are put into words
+CATALOGUE = (f"HR@{TOP}", f"NDCG@{TOP}")  # the same of the whole catalogue
 DONE = {"finish": "finished", "like": "liked", "skip": "skipped"}
 SAID: dict[Verdict, str] = {
     "better": "better than",
@@ -21,7 +23,10 @@ SAID: dict[Verdict, str] = {
 def summary(evaluation: Evaluation) -> list[str]:
     """The sentences, most important first."""
     comparisons = [_compared(evaluation, head, key) for head in evaluation.heads for key in MAIN]
-    return [_evaluated(evaluation), *comparisons, _calibrated(evaluation), *_cautions(evaluation)]
+    return [
+        _evaluated(evaluation), *comparisons, _calibrated(evaluation),
+        *_catalogue(evaluation.name, evaluation.ranking or {}), *_cautions(evaluation),
+    ]  # fmt: skip
 
 
 def _evaluated(evaluation: Evaluation) -> str:
@@ -37,13 +42,28 @@ def _compared(evaluation: Evaluation, head: str, key: str) -> str:
     found = evaluation.heads[head].figures[key]
     if not isfinite(found.value):
         return f"{head}: there is no {figure.title}, since there are not both outcomes to compare."
+    differences = {name: heads[head][key] for name, heads in evaluation.differences.items()}
+    return _sentence(f"{head}, {figure.title}", figure, found, differences)
+
+
+def _catalogue(name: str, ranking: Given) -> Iterator[str]:
+    """How well all videos are ranked, against all baselines, and what to think of it."""
+    ours = ranking.get(name, {})
+    for key in CATALOGUE:
+        if isinstance(found := ours.get(key), Estimate):
+            leads = {other: theirs[LEAD + key] for other, theirs in ranking.items() if LEAD + key in theirs}
+            yield _sentence(f"Next finish among all videos, {key}", Figure(key, key, ""), found, leads)
+    if ours:
+        yield CAUTION
+
+
+def _sentence(what: str, figure: Figure, found: Estimate, differences: Mapping[str, Estimate]) -> str:
     said: dict[Verdict, dict[str, Estimate]] = {"better": {}, "undecided": {}, "worse": {}}
-    for name, heads in evaluation.differences.items():
-        difference = heads[head][key]
+    for name, difference in differences.items():
         if isfinite(difference.value):
             said[verdict_on(figure, difference)][name] = difference
     parts = [f"{SAID[verdict]} {_baselines(verdict, names)}" for verdict, names in said.items() if names]
-    return f"{head}, {figure.title} {with_interval(found)}" + (f": {'; '.join(parts)}." if parts else ".")
+    return f"{what} {with_interval(found)}" + (f": {'; '.join(parts)}." if parts else ".")
 
 
 def _baselines(verdict: Verdict, differences: Mapping[str, Estimate]) -> str:

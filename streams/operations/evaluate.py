@@ -8,6 +8,7 @@ from operator import not_
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.evaluation.catalogue_figures import catalogue_figures
 from ranker.evaluation.evaluate import Training, evaluate
 from ranker.evaluation.predictions import Exposures, Scores
 from ranker.evaluation.probability_figures import best_threshold
@@ -22,6 +23,7 @@ from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line
+from streams.operations.evaluate_catalogue import CatalogueEvaluation
 from streams.operations.log_learner import LogLearner
 
 Floats = NDArray[np.float64]
@@ -76,12 +78,14 @@ class LogEvaluation:
         self._split_ms, self._others = split_ms, others
         self.parameters = Parameters()
         self._learner = LogLearner(settings, self.parameters)
+        self._catalogue = CatalogueEvaluation(self._learner.facts, split_ms)
         self._held: dict[str, Counters] = {}  # of each person before their first exposure of the test days
         self.training, self.tested = Noted(), Noted()
 
     def run(self, lines: Iterable[Line | Fault]) -> None:
         """Read the log to its end."""
         for batch in self._learner.batches(lines):
+            self._catalogue.take(batch)
             new = [place for place, one in enumerate(batch.opened) if one.example.is_first]
             is_tested = [batch.opened[place].example.at_ms >= self._split_ms for place in new]
             self._note(self.training, batch, [*compress(new, map(not_, is_tested))])
@@ -98,7 +102,8 @@ class LogEvaluation:
             Scores(now.name, now.probability, now.held, thresholds=thresholds(then, positive))
             for now, then in zip(self.tested.scores(), before.models, strict=True)
         )
-        return evaluate(self.tested.exposures(), ours, baselines, training=before, draws=draws)
+        ranking = catalogue_figures(self._catalogue.ranks(), draws)
+        return evaluate(self.tested.exposures(), ours, baselines, training=before, ranking=ranking, draws=draws)
 
     def _note(self, noted: Noted, batch: LearnedBatch, kept: list[int]) -> None:
         if not kept:

@@ -18,14 +18,15 @@ class LogLearner:
     """Learns from the lines of a log, in their order.
 
     parameters  to start with; changed in place
+    facts       of the videos that were uploaded so far
     """
 
     def __init__(self, settings: Settings, parameters: Parameters) -> None:
         alone = settings.model_copy(update={"partitions": 1})
         self._prefix = settings.prefix
         self._profiles_step = ProfilesStep(alone, {0: empty_partition(0)}, trends_limit=0)
-        self._facts: dict[str, VideoFacts] = {}
-        self._learner = Learner(parameters, self._facts)
+        self.facts: dict[str, VideoFacts] = {}
+        self._learner = Learner(parameters, self.facts)
         self.events = 0
 
     def batches(self, lines: Iterable[Line | Fault]) -> Iterator[LearnedBatch]:
@@ -35,7 +36,7 @@ class LogLearner:
                 continue
             if line.topic is UPLOADS:
                 if isinstance(line.message, Upload):
-                    self._facts[line.message.video_id] = facts_of(line.message)
+                    self.facts[line.message.video_id] = facts_of(line.message)
                 continue
             yield from self._apply(line)
         yield from self._learner.close()

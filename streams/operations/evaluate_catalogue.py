@@ -1,0 +1,134 @@
+"""The next finish among all videos, on a recorded log: predicted, by us and by simple sources, then learned from."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.catalogue.entry import VideoFacts
+from ranker.evaluation.catalogue_figures import CatalogueRanks, place_of
+from ranker.learning.catalogue_state import RECENT, Met, Moment
+from ranker.learning.engagement import HALF_LIVES_MS, HOUR_MS, IN_ALL
+from ranker.learning.learner import NO_FACTS, LearnedBatch, Open
+from ranker.learning.next_features import View, met_alike
+from ranker.learning.next_finish import NextFinish, Prospect
+from ranker.profile.outcomes import FINISHED
+
+Source = Callable[[View], NDArray[np.floating]]
+
+OURS, POPULARITY = "freshet", "finishes before the split"
+ONE_HOUR, SIX_HOURS = HALF_LIVES_MS.index(HOUR_MS), HALF_LIVES_MS.index(6 * HOUR_MS)
+YOUNG_MS = HOUR_MS
+SOURCES: Mapping[str, Source] = {
+    "finishes on the surface, 6 h": lambda view: view.finishes(True, SIX_HOURS),
+    "exposures, 1 h": lambda view: view.exposures(False, ONE_HOUR),
+    "finishes so far": lambda view: view.finishes(False, IN_ALL),
+    "met together": lambda view: view.cosines[0],
+    "same creator": lambda view: met_alike("creator", False, view),
+}
+
+
+class Placed(NamedTuple):
+    """Where the video that a person finished stood."""
+
+    places: Mapping[str, float]  # by what it was ranked by
+    on_surface: Mapping[str, float]
+    is_young: bool
+
+
+class Person:
+    """What is known of a person: all videos that they met, as rows, and the last ones."""
+
+    def __init__(self) -> None:
+        self.met: set[int] = set()
+        self.recent: list[Met] = []
+        self.has_finished = False  # before the split
+        self.is_tested = False
+
+    def meet(self, row: int, video_id: str, is_finished: bool) -> None:
+        """Remember an exposure."""
+        self.met.add(row)
+        self.recent = [*(one for one in self.recent if one.video_id != video_id), Met(video_id, is_finished)][-RECENT:]
+
+
+class CatalogueEvaluation:
+    """Ranks, of each person who finished something before the split, what they finish first after it."""
+
+    def __init__(self, facts: Mapping[str, VideoFacts], split_ms: int) -> None:
+        self.model = NextFinish()
+        self._facts, self._split_ms = facts, split_ms
+        self._known = 0  # videos of `facts` that the model knows
+        self._people: defaultdict[str, Person] = defaultdict(Person)
+        self._popularity: NDArray[np.float32] | None = None
+        self._placed: list[Placed] = []
+
+    def take(self, batch: LearnedBatch) -> None:
+        """Take in a batch of exposures, one by one."""
+        if len(self._facts) > self._known:
+            for video_id in [*self._facts][self._known :]:
+                self.model.put(video_id, self._facts[video_id])
+            self._known = len(self._facts)
+        for one in batch.opened:
+            self._take(one)
+
+    def ranks(self) -> CatalogueRanks:
+        """Where everybody's video stood."""
+        names = (OURS, *SOURCES, POPULARITY)
+        places = {name: np.array([one.places[name] for one in self._placed]) for name in names}
+        return CatalogueRanks(
+            OURS,
+            places.pop(OURS),
+            places,
+            {name: np.array([one.on_surface[name] for one in self._placed]) for name in names},
+            np.array([one.is_young for one in self._placed], np.bool_),
+        )
+
+    def _take(self, one: Open) -> None:
+        example, person = one.example, self._people[one.user_id]
+        is_test = example.at_ms >= self._split_ms
+        if is_test and self._popularity is None:
+            self._popularity = self.model.state.engagement.everywhere.finishes.in_all.copy()
+        row = self.model.put(example.video_id, self._facts.get(example.video_id, NO_FACTS))
+        moment = Moment(example.surface, example.at_ms, person.recent)
+        is_finished = one.labels & FINISHED != 0
+        person.has_finished |= is_finished and not is_test
+        if not example.is_first:
+            if is_finished:
+                self.model.finish_later(row, moment)
+            return
+        if is_finished:
+            self._finish(person, row, moment, is_test)
+        self.model.meet(row, moment, is_finished=is_finished)
+        person.meet(row, example.video_id, is_finished)
+
+    def _finish(self, person: Person, row: int, moment: Moment, is_test: bool) -> None:
+        prospect = self.model.prospect(moment)
+        if is_test and not person.is_tested:
+            person.is_tested = True
+            if person.has_finished and row not in person.met:
+                self._placed.append(self._place(prospect, row, person))
+        self.model.finish(prospect, row, person.met)
+
+    def _place(self, prospect: Prospect, row: int, person: Person) -> Placed:
+        view = prospect.view
+        scores: dict[str, NDArray[np.floating]] = {name: source(view) for name, source in SOURCES.items()}
+        scores |= {OURS: prospect.scores, POPULARITY: self._popularity_of(view)}
+        may_come = np.ones(view.size, np.bool_)
+        may_come[[*person.met]] = False
+        here = may_come & (view.exposures(True, IN_ALL) > 0)
+        since_ms = view.state.since_first_ms(view.at_ms)[row]
+        return Placed(
+            {name: place_of(row, one, may_come) for name, one in scores.items()},
+            {name: place_of(row, one, here) for name, one in scores.items()},
+            not since_ms >= YOUNG_MS,
+        )
+
+    def _popularity_of(self, view: View) -> NDArray[np.float32]:
+        """How often each video was finished before the split; videos that came after it were not."""
+        found = np.zeros(view.size, np.float32)
+        if self._popularity is not None:
+            before = self._popularity[: view.size]
+            found[: len(before)] = before
+        return found

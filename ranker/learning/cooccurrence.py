@@ -38,7 +38,8 @@ class CoOccurrence:
     def cosine(self, companions: Rows, weights: Floats) -> Floats:
         """How close each video is to these [N]: the sum of weight × together / √(alone × alone)."""
         norms = np.sqrt(self._alone)
-        shares = np.divide(weights, norms[companions], out=np.zeros(len(companions), np.float32), where=weights > 0)
+        theirs = norms[companions]
+        shares = np.divide(weights, theirs, out=np.zeros(len(companions), np.float32), where=theirs > 0)
         sums = np.bincount(
             self._neighbours[companions].ravel(),
             (self._together[companions] * shares[:, None]).ravel(),

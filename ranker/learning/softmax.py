@@ -38,8 +38,7 @@ class Softmax:
         if self.choices % INFORMED_EVERY == 0:
             self._inform(covariance(table, chances, expected))
         self.choices += 1
-        gradient = (table[:, chosen] - expected).astype(np.float64)
-        self.weights += np.linalg.solve(self.information, gradient)
+        self.weights += np.linalg.solve(self.information, gradient(table, expected, chosen))
 
     def _inform(self, of_one: Floats) -> None:
         """Add the information of the choices up to the next time, as if all were like this one."""
@@ -57,6 +56,11 @@ def softmax(scores: Table) -> Table:
     parts = np.exp(scores - scores.max())
     chances: Table = parts / parts.sum()
     return chances
+
+
+def gradient(table: Table, expected: Table, chosen: int) -> Floats:
+    """Of the log-likelihood of one choice: the chosen video's features minus what was expected of them [D]."""
+    return (table[:, chosen] - expected).astype(np.float64)
 
 
 def covariance(table: Table, chances: Table, expected: Table) -> Floats:

@@ -79,8 +79,9 @@ class CatalogueState:
     def recent(self, moment: Moment) -> Recent:
         """The known ones of what the person met last."""
         found: dict[int, bool] = {}
+        row_of = self.videos.row_of
         for met in moment.recent[-RECENT:]:
-            row = self.videos.row_of.get(met.video_id)
+            row = row_of.get(met.video_id)
             if row is not None:
                 found.pop(row, None)
                 found[row] = met.is_finished

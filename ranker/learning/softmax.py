@@ -5,6 +5,9 @@
 Each choice takes one Newton step on its log-likelihood (a Laplace approximation of the posterior, as in model.py): the
 gradient is the chosen video's features minus their mean, the information is their covariance, both under P. So there is
 no learning rate, and features need no scaling. The conditional logit of McFadden 1974, learned online.
+
+On KuaiRand's 27 and 28 April, HR@10 is .094 with KEPT = 0.99, and .090 to .092 with 0.97, 0.995 and 0.998. On an
+earlier set of 35 features it was .086 with the whole information, .083 by AdaGrad, .072 with its diagonal alone.
 """
 
 import numpy as np
@@ -15,7 +18,7 @@ Table = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 FIRST_INFORMATION = 1.0  # of each weight before anything is learned: they are about 0 ± 1
-KEPT = 0.998  # of the information, each time it is added to: so weights follow what changes
+KEPT = 0.99  # of the information, each time it is added to, so that weights follow what changes
 INFORMED_EVERY = 8  # choices from one of which the information is computed; it changes slowly and costs D² a video
 
 

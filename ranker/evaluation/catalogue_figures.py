@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.evaluation.bootstrap import Estimate, Floats, Statistic, estimate, ratio, sample
-from ranker.evaluation.ranking_figures import Bools, last_if_not_finite
+from ranker.evaluation.metrics import last_if_not_finite
+from ranker.evaluation.ranking_figures import Bools
 from ranker.evaluation.result import Given
 
 TOP, CANDIDATES = 10, 100

@@ -1,11 +1,14 @@
 """Metrics: how well scores rank what a person likes above everything else, and how certain that figure is."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Figures = NDArray[np.float64]
 Scores = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+F = TypeVar("F", bound="np.floating[Any]")
 
 
 def recall_at(k: int, scores: Scores, relevant: Mask) -> float:
@@ -21,7 +24,7 @@ def recall_at(k: int, scores: Scores, relevant: Mask) -> float:
     """
     if not relevant.any():
         return float("nan")
-    ranked = _finite(scores)
+    ranked = last_if_not_finite(scores)
     k = min(k, len(ranked))
     edge = np.partition(ranked, -k)[-k]
     above, tied = ranked > edge, ranked == edge
@@ -40,7 +43,7 @@ def auc(scores: Scores, positive: Mask) -> float:
     >>> auc(np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False]))
     0.875
     """
-    ranked = _finite(scores)
+    ranked = last_if_not_finite(scores)
     positives, negatives = ranked[positive], np.sort(ranked[~positive])
     if not len(positives) or not len(negatives):
         return float("nan")
@@ -60,5 +63,7 @@ def interval(values: Figures, draws: int = 2000, seed: int = 0) -> tuple[float, 
     return low, high
 
 
-def _finite(scores: Scores) -> Scores:
-    return np.where(np.isfinite(scores), scores, -np.inf)
+def last_if_not_finite(scores: NDArray[F]) -> NDArray[F]:
+    """Scores with −∞ for those that are not finite."""
+    found: NDArray[F] = np.where(np.isfinite(scores), scores, -np.inf)
+    return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.evaluation.bootstrap import Floats, Statistic, divide, ratio, sums_by
+from ranker.evaluation.metrics import last_if_not_finite
 
 Bools = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -81,8 +82,3 @@ def _runs(groups: Numbers, ranked: Floats) -> tuple[Numbers, Numbers]:
     starts = np.flatnonzero(is_new)
     run = np.cumsum(is_new) - 1
     return starts[run], np.append(starts[1:], len(groups))[run]
-
-
-def last_if_not_finite(scores: Floats) -> Floats:
-    """Scores with −inf for those that are not finite."""
-    return np.where(np.isfinite(scores), scores, -np.inf)

@@ -8,7 +8,8 @@ quotient of such counts, so to read it no time is needed.
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.learning.engagement import HOUR_MS, grown
+from ranker.learning.columns import grown
+from ranker.learning.fields import HOUR_MS
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -50,9 +51,8 @@ class CoOccurrence:
 
     def grow(self, size: int) -> None:
         """Make room for more videos."""
-        more = np.zeros((size - len(self._neighbours), self._neighbours.shape[1]), np.int32)
-        self._neighbours = np.concatenate([self._neighbours, more])
-        self._together, self._alone = grown(self._together, size), grown(self._alone, size)
+        self._neighbours, self._alone = grown(self._neighbours, size), grown(self._alone, size)
+        self._together = grown(self._together, size)
 
     def _add_one_way(self, row: int, other: int, amount: np.float32) -> None:
         together = self._together[row]

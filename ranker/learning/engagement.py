@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.learning.columns import grown
+from ranker.learning.fields import HOUR_MS
+
 Floats = NDArray[np.float32]
 
-HOUR_MS = 3_600_000
 HALF_LIVES_MS = (HOUR_MS // 4, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS)
 MOST_HALF_LIVES = 32.0  # an addition is at most 2**32 before the sums are scaled down; float32 reaches to 2**127
 SURFACES = 16  # with counts of their own; whatever else there is shares one
@@ -123,8 +125,3 @@ class SurfaceEngagement:
     def _all(self) -> Iterator[Engagement]:
         yield self.everywhere
         yield from self._by_surface.values()
-
-
-def grown(column: NDArray[np.float32], size: int) -> Floats:
-    """The column with zeros at its end."""
-    return np.concatenate([column, np.zeros((size - len(column), *column.shape[1:]), column.dtype)])

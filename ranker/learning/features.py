@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ranker.learning.fields import FIELDS
 from ranker.profile.counters import RECENCY, Counters
 from ranker.profile.outcomes import HEADS
+from schemas.messages.fields import DAY_MS
 
 Floats = NDArray[np.float64]
 Part = Literal["person", "context", "video"]
 
-DAY_MS = 86_400_000
 USUAL_RATES = np.array([0.32, 0.02, 0.25])  # before anything was counted
 USUAL_WORTH = 50  # exposures that these are worth
 PERSON_WORTH, KEY_WORTH = 4.0, 10.0  # exposures that the overall rate is worth in a rate of few
@@ -73,9 +73,15 @@ def overall_rates(totals: Floats) -> Floats:
     return rates
 
 
+def smoothed(counts: Floats, rates: Floats, worth: float) -> Floats:
+    """Rates of few, drawn towards the overall ones, which are worth so many exposures: [..., 1 + H] to [..., H]."""
+    found: Floats = (counts[..., 1:] + worth * rates) / (counts[..., :1] + worth)
+    return found
+
+
 def rate_logits(counts: Floats, rates: Floats, worth: float) -> Floats:
     """How far smoothed rates lie above the overall ones, in log-odds: [..., 1 + H] to [..., H]."""
-    return logit((counts[..., 1:] + worth * rates) / (counts[..., :1] + worth)) - logit(rates)
+    return logit(smoothed(counts, rates, worth)) - logit(rates)
 
 
 class PersonNumbers(NamedTuple):

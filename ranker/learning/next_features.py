@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.learning.catalogue_state import COMPANIONS, CatalogueState, Moment
-from ranker.learning.engagement import HALF_LIVES_MS, HOUR_MS, IN_ALL, Engagement, Tally
+from ranker.learning.engagement import HALF_LIVES_MS, IN_ALL, Engagement, Tally
+from ranker.learning.fields import HOUR_MS
 from ranker.learning.video_rows import UNKNOWN
 
 Floats = NDArray[np.float32]

@@ -6,11 +6,11 @@ the key of what is unknown: it has no effect and learns none.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.learning.columns import grown
 from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
 from ranker.learning.fields import FIELDS, Exposure
 from ranker.profile.outcomes import HEADS
@@ -67,10 +67,8 @@ class Parameters:
         row = self.row_of[field, key] = len(self.keys)
         self.keys.append((field, key))
         if row >= len(self.effect):
-            self.effect, self.variance, self.counts = map(_grown, (self.effect, self.variance, self.counts))
+            size = row + GROWTH
+            self.effect, self.variance = grown(self.effect, size), grown(self.variance, size)
+            self.counts = grown(self.counts, size)
         self.variance[row] = VARIANCES[field]
         return row
-
-
-def _grown(column: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([column, np.zeros((GROWTH, *column.shape[1:]), column.dtype)])

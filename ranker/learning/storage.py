@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.learning.columns import grown
 from ranker.learning.features import NAMES
 from ranker.learning.fields import FIELD_NAMES
-from ranker.learning.parameters import Learned, Parameters
+from ranker.learning.parameters import GROWTH, Learned, Parameters
 
 FORMAT = 1  # raised when old files stop being readable
 ARRAYS = ("effect", "variance", "counts")
@@ -73,8 +74,7 @@ def _parameters(arrays: dict[str, NDArray[Any]]) -> Parameters:
         column = getattr(made, name)
         if len(made.keys) != len(arrays[name]) or arrays[name].shape[1:] != column.shape[1:]:
             raise ValueError(f"{name} has another shape")
-        spare = np.zeros((len(column), *column.shape[1:]))
-        setattr(made, name, np.concatenate([arrays[name], spare]))
+        setattr(made, name, grown(arrays[name], len(arrays[name]) + GROWTH))
     for name in WHOLE:
         if arrays[name].shape != getattr(made, name).shape:
             raise ValueError(f"{name} has another shape")

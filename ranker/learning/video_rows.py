@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.entry import VideoFacts
+from ranker.learning.columns import grown
 from ranker.learning.fields import LONGEST_BUCKET, duration_bucket
 
 Codes = NDArray[np.int64]
@@ -70,5 +71,5 @@ class VideoRows:
         self._columns["duration"][row] = 1 + duration_bucket(facts.duration_ms)
 
     def _grow(self) -> None:
-        more = np.zeros(max(GROWTH, self.room // 2), np.int64)
-        self._columns = {aspect: np.concatenate([column, more]) for aspect, column in self._columns.items()}
+        size = self.room + max(GROWTH, self.room // 2)
+        self._columns = {aspect: grown(column, size) for aspect, column in self._columns.items()}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import VideoFacts
+from ranker.learning.columns import grown
 from ranker.learning.features import FEATURES, RATES, features, overall_rates
 from ranker.learning.fields import FIELD_NAMES, FIELDS, Exposure, hour_of
 from ranker.learning.parameters import Parameters
@@ -101,8 +102,8 @@ class ParameterView:
     def _fill(self, table: SurfaceTable, surface: str) -> None:
         filled, size = table.filled, self._catalogue.size
         if size > len(table.logits):
-            table.logits = _longer(table.logits, filled, size + SPARE)
-            table.contributions = _longer(table.contributions, filled, size + SPARE)
+            table.logits = grown(table.logits, size + SPARE)
+            table.contributions = grown(table.contributions, size + SPARE)
         rows = np.zeros((size - filled, len(FIELDS)), np.int64)
         for place, row in enumerate(range(filled, size)):
             shown = Exposure(self._catalogue.ids[row], self._catalogue.facts[row], surface, 0)
@@ -111,7 +112,3 @@ class ParameterView:
         table.logits[filled:size] = found.sum(axis=-1)
         table.contributions[filled:size] = (found * self._head_weights[:, None]).sum(axis=1)
         table.filled = size
-
-
-def _longer(column: Narrow, filled: int, length: int) -> Narrow:
-    return np.concatenate([column[:filled], np.zeros((length - filled, column.shape[1]), np.float32)])

@@ -4,8 +4,6 @@ They hold ids, counts and times only, and are brought up to date with each event
 of one video and one `at_ms`, and what is said of the video afterwards before another one is met.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
 from ranker.profile.outcomes import FINISHED, LABELS, LIKED, MET
@@ -39,7 +37,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NOTHING = Counters(0, 0, 0, 0.0, 0.0, 0.0, ())
 
 
-class Counted(NamedTuple):
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """The counters after an event, and what it means for whoever learns from exposures."""
 
     counters: Counters
@@ -47,16 +45,11 @@ class Counted(NamedTuple):
     labels: int  # that no earlier event of the exposure had said
 
 
-def is_of_last(before: Counters, bits: int, video: int, at_ms: int) -> bool:
-    """Whether an event belongs to the last exposure.
-
-    What is said of the last video without meeting it again does, whenever it is said: a like has a time of its own.
-    """
-    return video == before.video and (at_ms == before.at_ms or not (bits & MET and before.bits & MET))
-
-
 def count(before: Counters, bits: int, video: int, at_ms: int, surface: str, is_known: bool) -> Counted:
-    """Count an event.
+    """Count an event. It is one function, and asks for little, since it is called for every event.
+
+    What is said of the last video without meeting it again belongs to the last exposure, whenever it is said: a like
+    has a time of its own.
 
     bits      what it says, see outcomes.py
     is_known  whether the person met this video before: a like long after that is no exposure
@@ -66,35 +59,41 @@ def count(before: Counters, bits: int, video: int, at_ms: int, surface: str, is_
     >>> liked.is_first, liked.counters.surfaces
     (False, (SurfaceCounts(surface='feed', exposures=1, finished=1, liked=1, skipped=0),))
     """
-    is_last = is_of_last(before, bits, video, at_ms)
+    last_bits, kept = before.bits, 1.0
+    is_last = video == before.video and (at_ms == before.at_ms or not bits & last_bits & MET)
     is_first = not is_last and (bits & MET != 0 or not is_known)
-    labels = bits & LABELS & ~before.bits if is_last else bits & LABELS
-    if not (is_first or labels):
-        adds = is_last and bits & ~before.bits
-        return Counted(msgspec.structs.replace(before, bits=before.bits | bits) if adds else before, False, 0)
+    labels = bits & LABELS & ~last_bits if is_last else bits & LABELS
+    if is_first:
+        last_bits, kept = bits, 1 - RECENCY
+    else:
+        if is_last:
+            last_bits |= bits
+        if not labels:
+            same = before if last_bits == before.bits else msgspec.structs.replace(before, bits=last_bits)
+            return Counted(same, False, 0)
+        video, at_ms = before.video, before.at_ms
     finished, liked, skipped = labels & FINISHED, (labels & LIKED) >> 1, labels >> 2
-    kept = 1 - RECENCY if is_first else 1.0
-    after = Counters(
-        video if is_first else before.video,
-        at_ms if is_first else before.at_ms,
-        bits if is_first else before.bits | bits if is_last else before.bits,
-        before.finish_rate * kept + RECENCY * finished,
-        before.like_rate * kept + RECENCY * liked,
-        before.skip_rate * kept + RECENCY * skipped,
-        _counted_on(before.surfaces, surface, is_first, finished, liked, skipped),
-    )
-    return Counted(after, is_first, labels)
-
-
-def _counted_on(
-    surfaces: tuple[SurfaceCounts, ...], surface: str, is_first: bool, finished: int, liked: int, skipped: int
-) -> tuple[SurfaceCounts, ...]:
+    surfaces = before.surfaces
     if surfaces and surfaces[-1].surface == surface:
         old, others = surfaces[-1], surfaces[:-1]
     else:
-        old = next((one for one in surfaces if one.surface == surface), None) or SurfaceCounts(surface, 0, 0, 0, 0)
-        others = tuple([one for one in surfaces if one.surface != surface])[1 - SURFACES :]
-    counts = SurfaceCounts(
+        old, others = _with_others(surfaces, surface)
+    here = SurfaceCounts(
         surface, old.exposures + is_first, old.finished + finished, old.liked + liked, old.skipped + skipped
     )
-    return (*others, counts)
+    finish_rate = before.finish_rate * kept + RECENCY * finished
+    like_rate = before.like_rate * kept + RECENCY * liked
+    skip_rate = before.skip_rate * kept + RECENCY * skipped
+    after = Counters(video, at_ms, last_bits, finish_rate, like_rate, skip_rate, (*others, here))
+    return Counted(after, is_first, labels)
+
+
+def _with_others(surfaces: tuple[SurfaceCounts, ...], surface: str) -> tuple[SurfaceCounts, tuple[SurfaceCounts, ...]]:
+    """The counts of a surface, and those of the others that are kept beside it."""
+    old, others = SurfaceCounts(surface, 0, 0, 0, 0), []
+    for one in surfaces:
+        if one.surface == surface:
+            old = one
+        else:
+            others.append(one)
+    return old, tuple(others[1 - SURFACES :])

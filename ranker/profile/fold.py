@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ranker.profile.codec import pack
-from ranker.profile.counters import count
+from ranker.profile.counters import Counted, Counters, count
 from ranker.profile.event_ids import PAGE_BYTES, EventIds, Page
 from ranker.profile.example import Example
 from ranker.profile.history import (
@@ -84,8 +84,8 @@ def _fold(
     id_digest: bytes,
     rerouted_from: tuple[int, int] | None = None,
     base: int = 0,
-) -> tuple[Profile, bool, Example | None]:
-    """The profile after an event, whether it is the first positive one for its video, and what is learned from it.
+) -> tuple[Profile, bool, Counted]:
+    """The profile after an event, whether it is the first positive one for its video, and how it was counted.
 
     It is one long function because calls between short ones would be a third of its time.
     """
@@ -115,12 +115,9 @@ def _fold(
         skips = upsert(skips, Interaction(video_id, at_ms, -weight), SKIPS, known)
     elif type(event) is Hide:
         hides = upsert_hide(hides, HiddenItem(video_id, at_ms, event.scope or "video"), HIDES)
-    counters, example = state.counters, None
+    counted = Counted(state.counters, False, 0)
     if (bits := outcome_of(event)) is not None:
-        surface = event.surface or ""
-        counters, is_first, labels = count(state.counters, bits, code, at_ms, surface, at >= 0)
-        if is_first or labels:
-            example = Example(base + origin.offset, video_id, at_ms, labels, is_first, surface, state.counters)
+        counted = count(state.counters, bits, code, at_ms, event.surface or "", at >= 0)
     applied, counts, name = state.applied.copy(), state.counts.copy(), KIND_OF[kind]
     if base + origin.offset > applied.get(origin.partition, -1):
         applied[origin.partition] = base + origin.offset
@@ -140,9 +137,9 @@ def _fold(
         (seen + entry if at < 0 else seen[:at] + seen[at + SEEN_BYTES :] + entry)[-ALL_SEEN:],
         state.recent_ids + id_digest,
         counts,
-        counters,
+        counted.counters,
     )
-    return after, first, example
+    return after, first, counted
 
 
 def _id_digest(event_id: str | None) -> bytes:
@@ -193,6 +190,7 @@ def fold_batch(
     restarted: Mapping[str, Profile] = NOBODY,
     event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
     base: int = 0,
+    for_learning: bool = False,
 ) -> FoldedBatch:
     """Apply a batch, person by person; what is given stays as it is, and an unknown person starts empty.
 
@@ -200,7 +198,8 @@ def fold_batch(
     that are confirmed. A profile is many small objects all over the memory: to open it from its bytes, fold and pack it
     at once is cheaper than to return to it. So `profiles` does best to open one when it is asked, and to keep none.
 
-    base  what the offsets of the present topic are counted from, see `offset_base`
+    base          what the offsets of the present topic are counted from, see `offset_base`
+    for_learning  whether examples are made
     """
     batch = FoldedBatch({}, [], [], [], {}, 0, {}, [])
     reached, newest_ms = batch.reached, 0
@@ -213,9 +212,10 @@ def fold_batch(
             id_digest = _id_digest(event.event_id)
             found = _verdict(state, arrival, late_ms, id_digest, memory.holds, base)
             if found == "new":
-                state, first, example = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from, base)
-                if example is not None:
-                    batch.examples.append((user_id, example))
+                counters = state.counters
+                state, first, counted = _fold(state, event, _origin(arrival), id_digest, arrival.rerouted_from, base)
+                if for_learning and (counted.is_first or counted.labels):
+                    batch.examples.append((user_id, _example(arrival, counters, counted, base)))
                 if len(state.recent_ids) >= 2 * PAGE_BYTES:
                     state = memory.cut(state)
                 if first:
@@ -233,7 +233,7 @@ def fold_batch(
             if memory.cut_off:
                 batch.pages[user_id] = memory.cut_off
     batch.newest_ms = newest_ms
-    batch.examples.sort(key=_place)
+    batch.examples.sort(key=lambda one: one[1].place)
     return batch
 
 
@@ -264,8 +264,9 @@ class Memory:
         return replace(state, recent_ids=state.recent_ids[PAGE_BYTES:])
 
 
-def _place(one: tuple[str, Example]) -> int:
-    return one[1].place
+def _example(arrival: Arrival, before: Counters, counted: Counted, base: int) -> Example:
+    event, place = arrival.event, base + arrival.offset
+    return Example(place, event.video_id, event.at_ms, counted.labels, counted.is_first, event.surface or "", before)
 
 
 def _origin(arrival: Arrival) -> Origin:

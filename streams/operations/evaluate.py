@@ -13,7 +13,7 @@ from ranker.evaluation.evaluate import Training, evaluate
 from ranker.evaluation.predictions import Exposures, Scores
 from ranker.evaluation.probability_figures import best_threshold
 from ranker.evaluation.result import Evaluation
-from ranker.learning.features import KEY_WORTH, PERSON_WORTH, overall_rates
+from ranker.learning.features import KEY_WORTH, PERSON_WORTH, overall_rates, person_numbers, smoothed
 from ranker.learning.fields import FIELD_NAMES
 from ranker.learning.learner import LearnedBatch, Open, labels_of
 from ranker.learning.model import Shown, predict
@@ -110,7 +110,7 @@ class LogEvaluation:
             return
         opened, shown = [batch.opened[n] for n in kept], [batch.shown[n] for n in kept]
         rates = overall_rates(self.parameters.totals)
-        mine = np.array([counts_of(one.counters) for one in shown], np.float64)
+        mine = person_numbers([(one.counters, one.exposure.surface, one.at_ms) for one in shown]).counts
         noted.opened += opened
         noted.earlier += mine[:, 0].astype(int).tolist()
         noted.chances.append(batch.predicted.probability[kept])
@@ -135,23 +135,6 @@ def thresholds(scores: Scores, positive: NDArray[np.bool_]) -> list[float]:
 def stacked(parts: list[Floats]) -> Floats:
     """One array of all batches."""
     return np.concatenate([np.empty((0, len(HEADS))), *parts])
-
-
-def smoothed(counts: Floats, rates: Floats, worth: float) -> Floats:
-    """Rates of few, drawn towards the overall ones [n, H]."""
-    found: Floats = (counts[:, 1:] + worth * rates) / (counts[:, :1] + worth)
-    return found
-
-
-def counts_of(counters: Counters) -> tuple[int, int, int, int]:
-    """A person's exposures, and how many of them were finished, liked and skipped, on all surfaces."""
-    of = counters.surfaces
-    return (
-        sum(one.exposures for one in of),
-        sum(one.finished for one in of),
-        sum(one.liked for one in of),
-        sum(one.skipped for one in of),
-    )
 
 
 def numbered(names: Iterable[str]) -> NDArray[np.int64]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ranker.catalogue.entry import VideoFacts
 from ranker.evaluation.catalogue_figures import CatalogueRanks, place_of
 from ranker.learning.catalogue_state import RECENT, Met, Moment
-from ranker.learning.engagement import HALF_LIVES_MS, HOUR_MS, IN_ALL
+from ranker.learning.engagement import HALF_LIVES_MS, IN_ALL
+from ranker.learning.fields import HOUR_MS
 from ranker.learning.learner import NO_FACTS, LearnedBatch, Open
 from ranker.learning.next_features import View, met_alike
 from ranker.learning.next_finish import NextFinish, Prospect

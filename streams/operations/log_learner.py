@@ -24,7 +24,7 @@ class LogLearner:
     def __init__(self, settings: Settings, parameters: Parameters) -> None:
         alone = settings.model_copy(update={"partitions": 1})
         self._prefix = settings.prefix
-        self._profiles_step = ProfilesStep(alone, {0: empty_partition(0)}, trends_limit=0)
+        self._profiles_step = ProfilesStep(alone, {0: empty_partition(0)}, trends_limit=0, for_learning=True)
         self.facts: dict[str, VideoFacts] = {}
         self._learner = Learner(parameters, self.facts)
         self.events = 0

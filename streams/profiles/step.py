@@ -57,13 +57,19 @@ class ProfilesStep:
 
     states        what is held of each partition, by partition; changed in place
     trends_limit  videos in a record of trends; 0: no records, for who reads the counts themselves
+    for_learning  whether each outcome has examples
     """
 
     def __init__(
-        self, settings: Settings, states: Mapping[int, PartitionState], trends_limit: int = TRENDS_LIMIT
+        self,
+        settings: Settings,
+        states: Mapping[int, PartitionState],
+        trends_limit: int = TRENDS_LIMIT,
+        *,
+        for_learning: bool = False,
     ) -> None:
         self._states = states
-        self._trends_limit = trends_limit
+        self._trends_limit, self._for_learning = trends_limit, for_learning
         self._late_ms = settings.late_ms
         self._code = coder(settings.erasure_key.get_secret_value())
         names = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PROFILES, ERASED, TRENDS, EVENT_IDS))
@@ -131,7 +137,9 @@ class ProfilesStep:
         state = self._states[partition]
         validated = read_feedback(records, partitions)
         kept, erased, restarted = self._split(state, validated.arrivals)
-        batch = fold_batch(state.profiles, kept, self._late_ms, restarted, state.event_ids, state.trends.base)
+        batch = fold_batch(
+            state.profiles, kept, self._late_ms, restarted, state.event_ids, state.trends.base, self._for_learning
+        )
         state.profiles.packed.update(batch.changed)
         state.trends.count(batch)
         outcome.dead_letters += validated.dead_letters

@@ -39,7 +39,7 @@ def parameters() -> Parameters:
         events.append(make(f"p{n % 20}", video, minute(n), surface=SURFACES[n % 2]))
     made = Parameters()
     learner = Learner(made, {one.video_id: facts_of(one) for one in VIDEOS})
-    for user_id, example in fold_batch({}, arrivals(events), DAY_MS).examples:
+    for user_id, example in fold_batch({}, arrivals(events), DAY_MS, for_learning=True).examples:
         [*learner.take(user_id, example)]
     [*learner.close()]
     return made

@@ -9,3 +9,4 @@ class Agent(StrEnum):
     PROFILES = "profiles"
     ENCODER = "encoder"
     RANKER = "ranker"
+    LEARNER = "learner"

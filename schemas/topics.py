@@ -21,10 +21,15 @@ class Topic:
     keyed_by_user: bool = False  # these have equal partition counts and may never grow: keys would move
     retention_ms: int | None = None  # of records that compaction does not remove
     stamped_by_broker: bool = False  # record time is the broker's, so that a client's clock can be checked against it
+    partitions: int | None = None  # of every installation; None: as the settings say
 
     def full(self, prefix: str) -> str:
         """Name on the broker, e.g. `freshet.feedback.v1`."""
         return prefix + self.name
+
+    def partition_count(self, as_set: int) -> int:
+        """How many partitions it has where the settings say so many."""
+        return self.partitions or as_set
 
     def config(self) -> dict[str, str]:
         """Topic configuration as the broker spells it."""
@@ -54,7 +59,13 @@ FEATURES = Topic("features.v1", "video_id", "compact", "what the encoders made o
 PROFILES = Topic("profiles.v1", "user_id", "compact", "profiles (MessagePack), newest per person", True)
 EVENT_IDS = Topic("event-ids.v1", "user_id and version", "compact", "event ids that do not fit into the profiles", True)
 TRENDS = Topic("trends.v1", "partition", "compact", "decayed counts of distinct people per video")
-WEIGHTS = Topic("weights.v1", "model/block", "compact", "learned parameters in blocks, a manifest last")
+EXAMPLES = Topic(  # of one partition: so whatever learns from it is one process, and its order is the order of learning
+    "examples.v1", "partition of the events", "delete", "outcomes to learn from, without ids of people",
+    retention_ms=7 * DAY_MS, partitions=1,
+)  # fmt: skip
+WEIGHTS = Topic(
+    "weights.v1", "slot and block", "compact", "learned parameters in blocks, a manifest last", partitions=1
+)
 RECOMMENDATIONS = Topic("recommendations.v1", "user_id", "compact,delete", "slates", True, 7 * DAY_MS)
 ERASURES = Topic("erasures.v1", "user_id", "delete", "forget a person", True, 30 * DAY_MS, True)
 ERASED = Topic("erased.v1", "keyed hash of user_id", "compact", "until when an erased person is forgotten", True)
@@ -69,10 +80,12 @@ TOPICS = (
     PROFILES,
     EVENT_IDS,
     TRENDS,
+    EXAMPLES,
+    WEIGHTS,
     RECOMMENDATIONS,
     ERASURES,
     ERASED,
     DEAD_LETTERS,
 )
 # Names that are spoken for; nothing creates these topics until something writes them.
-RESERVED = (PEOPLE, WEIGHTS)
+RESERVED = (PEOPLE,)

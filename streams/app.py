@@ -23,6 +23,7 @@ from schemas.topics import (
     ERASED,
     ERASURES,
     EVENT_IDS,
+    EXAMPLES,
     FEATURES,
     FEEDBACK,
     MAX_RECORD_BYTES,
@@ -30,6 +31,7 @@ from schemas.topics import (
     RECOMMENDATIONS,
     TRENDS,
     UPLOADS,
+    WEIGHTS,
     Topic,
 )
 from streams.encoding import agent as encoding_agent
@@ -43,6 +45,10 @@ from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
 from streams.kafka.records import partition_of
 from streams.kafka.transport import Transport
+from streams.learning import agent as learning_agent
+from streams.learning.facts import VideoFactsState
+from streams.learning.step import LearnStep
+from streams.learning.store import OwnedLearner
 from streams.profiles import agent as profiles_agent
 from streams.profiles.step import ProfilesStep
 from streams.profiles.store import OwnedPartitions
@@ -56,7 +62,8 @@ from streams.ranking.step import RankStep
 if TYPE_CHECKING:
     from streams.qdrant.index import QdrantIndex
 
-ENCODER_POLL, RANKER_POLL = 200, 8000  # a rebalance waits for the in-flight poll: a few seconds of work
+# A rebalance waits for the in-flight poll: a few seconds of work.
+ENCODER_POLL, RANKER_POLL, LEARNER_POLL = 200, 8000, 200  # the last are records of many examples
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
@@ -93,8 +100,8 @@ def build_profiles(settings: Settings) -> BatchApp:
     out = ConfirmedProducer(app)
     states = OwnedPartitions(app, settings, out)
     source = {FEEDBACK: (FEEDBACK, PROFILES), ERASURES: (ERASURES,)}
-    _follow(app, settings, source, ERASED, EVENT_IDS, TRENDS)
-    profiles_agent.declare(app, settings, ProfilesStep(settings, states), out)
+    _follow(app, settings, source, ERASED, EVENT_IDS, TRENDS, EXAMPLES)
+    profiles_agent.declare(app, settings, ProfilesStep(settings, states, for_learning=True), out)
     return app
 
 
@@ -124,13 +131,13 @@ def build_encoder(settings: Settings) -> BatchApp:
 def build_ranker(settings: Settings) -> BatchApp:
     """Changed profiles to slates."""
     app = new_app(Agent.RANKER, settings, at_most=RANKER_POLL)
-    _follow(app, settings, {PROFILES: (PROFILES, RECOMMENDATIONS)}, FEATURES, TRENDS, ERASURES)
+    _follow(app, settings, {PROFILES: (PROFILES, RECOMMENDATIONS)}, FEATURES, TRENDS, ERASURES, WEIGHTS)
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
     encoder = version_of(fusion.version)
-    shared = SharedState(settings, Catalogue(encoder=encoder), fusion)
+    shared = SharedState(settings, Catalogue(encoder=encoder), fusion, learned_of(settings))
     replica = CatalogueReplica(settings, shared, app.transport.watch)
     index = _server_index(app, settings) or ExactIndex(shared.catalogue)
-    context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=learned_of(settings))
+    context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=shared.learned)
     pipeline = build_feed(context)
     step = RankStep(
         settings,
@@ -146,7 +153,24 @@ def build_ranker(settings: Settings) -> BatchApp:
     return app
 
 
-BUILDERS = {Agent.PROFILES: build_profiles, Agent.ENCODER: build_encoder, Agent.RANKER: build_ranker}
+def build_learner(settings: Settings) -> BatchApp:
+    """Examples to parameters: of several such workers one learns, and the others stand by."""
+    app = new_app(Agent.LEARNER, settings, at_most=LEARNER_POLL)
+    _follow(app, settings, {EXAMPLES: (EXAMPLES, WEIGHTS)}, FEATURES)
+    out, videos = ConfirmedProducer(app), VideoFactsState()
+    replica = CatalogueReplica(settings, videos, app.transport.watch)
+    step = LearnStep(settings, OwnedLearner(app, settings, out), videos.facts)
+    learning_agent.declare(app, settings, replica, step, out)
+    app.task(replica.run)
+    return app
+
+
+BUILDERS = {
+    Agent.PROFILES: build_profiles,
+    Agent.ENCODER: build_encoder,
+    Agent.RANKER: build_ranker,
+    Agent.LEARNER: build_learner,
+}
 
 
 def _follow(app: BatchApp, settings: Settings, depends_on: Mapping[Topic, Sequence[Topic]], *also: Topic) -> None:
@@ -176,7 +200,7 @@ def _server_index(app: BatchApp, settings: Settings) -> "QdrantIndex | None":
 
 
 def __getattr__(name: str) -> BatchApp:
-    """The apps by name, built when asked for: Faust's command line asks for `profiles`, `encoder` or `ranker`."""
+    """The apps by name, built when asked for: Faust's command line asks for `profiles`, for one."""
     if name not in BUILDERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(BUILDERS)}")
     app = globals()[name] = BUILDERS[Agent(name)](load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)

@@ -15,7 +15,7 @@ class FeedContext:
     """What a feed may use; fields are added in later versions, and none is ever taken away.
 
     parameters  of others' learners, by name
-    learned     what `freshet train` has learned; nothing, where it did not run
+    learned     what the learner, or `freshet train`, has learned by now; it changes in place
     clock       seconds, for the timings of slates
     """
 

@@ -47,7 +47,7 @@ def build(context: FeedContext) -> Pipeline:
             filters.not_own(catalogue),
         ),
         features=learned.with_learned(featurize(catalogue), catalogue, known.parameters),
-        scorer=learned.learned_sum(version=known.version),
+        scorer=learned.learned_sum(version=lambda: known.version),
         select=diverse(catalogue, context.slate_size, explore="fresh"),
         explain=explain(catalogue, REASONS),
         size=context.slate_size,

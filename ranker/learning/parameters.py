@@ -26,16 +26,29 @@ VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
 
 @dataclass(frozen=True)
 class Learned:
-    """Parameters and the version that names them."""
+    """Parameters, which a learner may bring up to date, and the version that names them as they are."""
 
     parameters: "Parameters"
-    version: str = NOTHING_LEARNED
+
+    @property
+    def version(self) -> str:
+        """Names what is learned by now."""
+        return self.parameters.version
 
 
 class Parameters:
     """Everything that is learned: rows of keys, and per head the weights of the features and their covariance."""
 
     def __init__(self) -> None:
+        self.batches = 0  # that were learned from, or read, in this process
+        self.generation = 0  # raised when a row is given to another key: whoever remembers rows looks them up again
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.generation += 1
+        self.batches += 1
+        self.version = NOTHING_LEARNED  # set by whoever brings them up to date
         self.row_of: dict[tuple[int, str], int] = {}  # by field and key
         self.keys: list[tuple[int, str]] = [(-1, "")]  # by row
         self.effect: Floats = np.zeros((GROWTH, len(HEADS)))
@@ -44,7 +57,6 @@ class Parameters:
         self.totals: Floats = np.zeros(1 + len(HEADS))
         self.weights: Floats = FIRST_WEIGHTS.copy()  # [H, D]
         self.covariance: Floats = np.stack([np.diag(WEIGHT_VARIANCE)] * len(HEADS))  # [H, D, D]
-        self.batches = 0  # that were learned from in this process
         self.tick = 0  # the newest second of event time that was learned from
 
     def __len__(self) -> int:
@@ -66,9 +78,13 @@ class Parameters:
     def _new_row(self, field: int, key: str) -> int:
         row = self.row_of[field, key] = len(self.keys)
         self.keys.append((field, key))
-        if row >= len(self.effect):
-            size = row + GROWTH
-            self.effect, self.variance = grown(self.effect, size), grown(self.variance, size)
-            self.counts = grown(self.counts, size)
+        self.make_room(row + 1)
         self.variance[row] = VARIANCES[field]
         return row
+
+    def make_room(self, rows: int) -> None:
+        """Make the arrays long enough for so many rows."""
+        if rows > len(self.effect):
+            size = rows + GROWTH
+            self.effect, self.variance = grown(self.effect, size), grown(self.variance, size)
+            self.counts = grown(self.counts, size)

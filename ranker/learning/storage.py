@@ -16,6 +16,7 @@ from ranker.learning.fields import FIELD_NAMES
 from ranker.learning.parameters import GROWTH, Learned, Parameters
 
 FORMAT = 1  # raised when old files stop being readable
+SHAPE = repr((FORMAT, FIELD_NAMES, NAMES))  # of what is learned: parameters of another one are of no use
 ARRAYS = ("effect", "variance", "counts")
 WHOLE = ("totals", "weights", "covariance")
 
@@ -31,11 +32,10 @@ def dump(parameters: Parameters) -> bytes:
     arrays |= {name: getattr(parameters, name) for name in WHOLE}
     fields = np.array([field for field, _ in parameters.keys], np.int16)
     keys = msgspec.msgpack.encode([key for _, key in parameters.keys])
-    shape = repr((FORMAT, FIELD_NAMES, NAMES))
     out = BytesIO()
     np.savez(
         out, field=fields, key=np.frombuffer(keys, np.uint8),
-        shape=np.array(shape), tick=np.array(parameters.tick), **arrays,
+        shape=np.array(SHAPE), tick=np.array(parameters.tick), **arrays,
     )  # fmt: skip
     return out.getvalue()
 
@@ -59,11 +59,13 @@ def read(path: str) -> Learned:
     if not path:
         return Learned(Parameters())
     data = Path(path).read_bytes()
-    return Learned(load(data), version_of(data))
+    parameters = load(data)
+    parameters.version = version_of(data)
+    return Learned(parameters)
 
 
 def _parameters(arrays: dict[str, NDArray[Any]]) -> Parameters:
-    if str(arrays["shape"]) != repr((FORMAT, FIELD_NAMES, NAMES)):
+    if str(arrays["shape"]) != SHAPE:
         raise ValueError("they were learned with other features")
     texts = msgspec.msgpack.decode(arrays["key"].tobytes(), type=list[str])
     made = Parameters()

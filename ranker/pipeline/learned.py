@@ -110,8 +110,16 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
     return learned
 
 
-def learned_sum(worth: Worth = WORTH, version: str = NOTHING_LEARNED) -> Scorer:
-    """The sum of what the learned chances are worth and of a share of the hand-set score."""
+def nothing_learned() -> str:
+    """The version of parameters that have learned nothing."""
+    return NOTHING_LEARNED
+
+
+def learned_sum(worth: Worth = WORTH, version: Callable[[], str] = nothing_learned) -> Scorer:
+    """The sum of what the learned chances are worth and of a share of the hand-set score.
+
+    version  of the parameters by which with_learned featurizes, at present
+    """
     by_hand, of_heads = weighted_sum(worth.weights), worth.of_heads.astype(np.float32)
 
     def score(matrix: FeatureMatrix) -> Scores:
@@ -133,4 +141,4 @@ def learned_sum(worth: Worth = WORTH, version: str = NOTHING_LEARNED) -> Scorer:
 
         return Scores(dict(zip(HEADS, heads, strict=True)), total, contributions)
 
-    return Scorer(f"learned@{worth.version}-{version}", score)
+    return Scorer(f"learned@{worth.version}", score, version)

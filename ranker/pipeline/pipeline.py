@@ -105,6 +105,7 @@ class Pipeline:
                 retirements=done.retirements,
                 now_ms=query.now_ms,
                 follows=query.profile.follows,
+                ranker=self.scorer.name,
             )
             for query, of_query, drops, degraded, exhausted in zip(
                 queries, done.items, done.filtered.drops, done.filtered.degraded, done.filtered.exhausted, strict=True

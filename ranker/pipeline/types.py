@@ -116,6 +116,12 @@ class Scorer:
 
     version: str  # such as weighted-sum@1; raised with every change that changes a score
     score: Callable[[FeatureMatrix], Scores]
+    learned: Callable[[], str] | None = None  # version of what is learned by now, where it scores by that
+
+    @property
+    def name(self) -> str:
+        """The version as a slate that is made now says it."""
+        return f"{self.version}-{self.learned()}" if self.learned else self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ class Slate:
     retirements: int = -1  # the catalogue's when it was computed: while no more rows retired, all items may be shown
     now_ms: int = 0  # event time of the query
     follows: Interactions = ()  # of the profile
+    ranker: str = ""  # name of the scorer, with what it had learned
 
     @property
     def dropped(self) -> list[Dropped]:

@@ -18,6 +18,8 @@ PACKED: Json = {"contentEncoding": "base64", "contentMediaType": "application/ms
 BYTES: dict[Topic, tuple[str, str, Json]] = {
     topics.PROFILES: ("application/msgpack", "one person's profile", PACKED),
     topics.EVENT_IDS: ("application/msgpack", "64 event ids of one person, hashed", PACKED),
+    topics.EXAMPLES: ("application/msgpack", "outcomes of events, each with counters before it and no id", PACKED),
+    topics.WEIGHTS: ("application/msgpack", "eight rows of the learned parameters, or the manifest", PACKED),
     topics.DEAD_LETTERS: (
         "application/octet-stream",
         f"the original bytes, the first {LETTER_BYTES // 1024} KiB of them",

@@ -122,13 +122,14 @@ def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Itera
     """Differences of one topic."""
     name = topic.full(settings.prefix)
     if found is None:
-        wanted = f"{settings.partitions} partitions, {topic.cleanup}"
+        count = topic.partition_count(settings.partitions)
+        wanted = f"{count} partition{'s' * (count > 1)}, {topic.cleanup}"
         yield Difference(name, "topic", "missing", wanted, "create")
         return
-    if found.partitions != settings.partitions:
-        why = _why_not_grow(topic, found.partitions, settings.partitions)
+    if found.partitions != (expected := topic.partition_count(settings.partitions)):
+        why = _why_not_grow(topic, found.partitions, expected)
         action: Action = "refuse" if why else "grow"
-        yield Difference(name, "partitions", str(found.partitions), str(settings.partitions), action, why)
+        yield Difference(name, "partitions", str(found.partitions), str(expected), action, why)
     if found.replication != settings.replication:
         why = "refused: move copies with kafka-reassign-partitions, or set replication to what is there"
         there, wanted = str(found.replication), str(settings.replication)
@@ -143,6 +144,8 @@ def _why_not_grow(topic: Topic, there: int, wanted: int) -> str:
     remedy = f"set partitions to {there}, or use a new prefix"
     if wanted < there:
         return f"refused: Kafka takes no partition away; {remedy}"
+    if topic.partitions is not None:
+        return f"refused: it has {wanted} of itself, and what is beyond that would not be read; delete it, or {remedy}"
     if topic.keyed_by_user:
         return f"refused: keys would move to other partitions, away from their state and their order; {remedy}"
     if "compact" in topic.cleanup:
@@ -189,7 +192,7 @@ def _create(
     by_name = {topic.full(settings.prefix): topic for topic in topics}
     wanted = {
         difference.topic: {
-            "num_partitions": settings.partitions,
+            "num_partitions": by_name[difference.topic].partition_count(settings.partitions),
             "replication_factor": settings.replication,
             "configs": by_name[difference.topic].config(),
         }

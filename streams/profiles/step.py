@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
 from ranker.profile.event_ids import EventIds, Page, encode_page, page_key
-from ranker.profile.example import Example
+from ranker.profile.example import Example, Examples, encode_examples, joined
 from ranker.profile.fold import Arrival, fold_batch
 from schemas.messages import erasures, trends
 from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.erasures import Erasure
 from schemas.settings.model import Settings
-from schemas.topics import ERASED, ERASURES, EVENT_IDS, FEEDBACK, PROFILES, TRENDS
+from schemas.topics import ERASED, ERASURES, EVENT_IDS, EXAMPLES, FEEDBACK, PROFILES, TRENDS
 from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
@@ -27,6 +27,7 @@ from streams.profiles.state import PartitionState
 log = logging.getLogger("freshet.profiles")
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
+EXAMPLES_LIMIT = 5000  # examples in one record; about 500 KB
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 
@@ -36,7 +37,7 @@ class ProfilesOutcome:
     """What a poll came to: what could not be used, and what has to be sent."""
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    first: list[Send] = field(default_factory=list)  # erasure markers, event ids
+    first: list[Send] = field(default_factory=list)  # erasure markers, event ids, examples
     changes: list[Send] = field(default_factory=list)  # profiles, tombstones, trends, misrouted records
     applied: list[Arrival] = field(default_factory=list)  # what changed a profile, in the order of the poll
     repeats: int = 0
@@ -47,7 +48,8 @@ class ProfilesOutcome:
         """What to send; the agent sends the dead letters before, since a newer profile hides what it refused.
 
         Markers are confirmed before anything of a person goes: whoever recovers drops what lies below a marker. Event
-        ids are confirmed before a profile goes that no longer holds them.
+        ids are confirmed before a profile goes that no longer holds them, and examples before a profile goes by which
+        their events are repeats.
         """
         return (self.first, self.changes) if self.first else (self.changes,)
 
@@ -57,7 +59,7 @@ class ProfilesStep:
 
     states        what is held of each partition, by partition; changed in place
     trends_limit  videos in a record of trends; 0: no records, for who reads the counts themselves
-    for_learning  whether each outcome has examples
+    for_learning  whether there are examples of what is applied
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class ProfilesStep:
         self._code = coder(settings.erasure_key.get_secret_value())
         names = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PROFILES, ERASED, TRENDS, EVENT_IDS))
         self._feedback, self._erasures, self._profiles, self._erased, self._trends, self._event_ids = names
+        self._examples = EXAMPLES.full(settings.prefix)
 
     def apply(self, poll: Poll, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
         """Take in a poll: erasures first, then feedback partition by partition.
@@ -145,7 +148,7 @@ class ProfilesStep:
         outcome.dead_letters += validated.dead_letters
         outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(records, batch.late)
         outcome.repeats += len(batch.repeats)
-        outcome.examples += batch.examples
+        self._teach(partition, batch.examples, outcome)
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
         changed = [Outgoing(user_id.encode(), data) for user_id, data in batch.changed.items()]
@@ -154,6 +157,15 @@ class ProfilesStep:
         if batch.reached:
             self._publish_trends(state, min(batch.newest_ms, records[-1].timestamp), outcome)
         outcome.changes.append(Send(self._feedback, None, validated.misrouted))
+
+    def _teach(self, partition: int, examples: list[tuple[str, Example]], outcome: ProfilesOutcome) -> None:
+        """Have examples sent to whoever learns."""
+        outcome.examples += examples
+        whole = [*joined(examples)] if examples else []
+        parts = (whole[start : start + EXAMPLES_LIMIT] for start in range(0, len(whole), EXAMPLES_LIMIT))
+        records = [Outgoing(str(partition).encode(), encode_examples(Examples(partition, part))) for part in parts]
+        if records:
+            outcome.first.append(Send(self._examples, 0, records))
 
     def _keep_pages(self, partition: int, pages: Mapping[str, list[Page]], outcome: ProfilesOutcome) -> None:
         """Keep the pages that were cut off profiles, and let go of those whose events would be late by now."""

@@ -1,4 +1,4 @@
-"""The topics behind a ranking process's shared state, read in full, without a consumer group, from the start."""
+"""Topics that a process reads in full, without a consumer group, from the start: those behind its shared state."""
 
 import asyncio
 import gc
@@ -6,17 +6,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from schemas.settings.model import Settings
-from schemas.topics import ERASURES, FEATURES, TRENDS
+from schemas.topics import Topic
 from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
-from streams.kafka.records import Message, TopicPartition, records_of
+from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
-from streams.ranking.shared_state import SharedState
 
 T = TypeVar("T")
 
@@ -29,18 +28,34 @@ CHECK_INTERVAL_S = 1.0  # between two questions to the broker for the topics' en
 MAX_STALENESS_S = 2.0  # no slate is made of a state that is known to be current only up to longer ago
 
 
-class CatalogueReplica:
-    """Keeps a ranking process's shared state up to date with its topics, which it reads without a consumer group.
+class Replicated(Protocol):
+    """State that comes from topics; its length is the number of videos that it knows.
 
-    `ready` is set once it has caught up with the topics' ends and knows a video: before, no slate can be made.
+    topics   that are read
+    checked  of these: whose ends are asked for each second, since nobody may be answered by what is older
+    needs    how many videos there have to be before it is of use
     """
 
-    def __init__(self, settings: Settings, shared: SharedState, watch: TopicWatch) -> None:
+    topics: Sequence[Topic]
+    checked: Sequence[Topic]
+    needs: int
+
+    def apply(self, records: Sequence[Record]) -> None: ...
+    def __len__(self) -> int: ...
+
+
+class CatalogueReplica:
+    """Keeps a process's shared state up to date with its topics, which it reads without a consumer group.
+
+    `ready` is set once it has caught up with the topics' ends and is of use: before, no slate can be made.
+    """
+
+    def __init__(self, settings: Settings, shared: Replicated, watch: TopicWatch) -> None:
         self.shared, self._watch = shared, watch
         self.ready = asyncio.Event()
         self._settings = settings
-        names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
-        self._features, self._trends, self._erasures = names
+        self._names = [topic.full(settings.prefix) for topic in shared.topics]
+        self._checked = {topic.full(settings.prefix) for topic in shared.checked}
         self._caught_up = False
         self._topics: Mapping[str, TopicIdentity] = {}  # of which the offsets are that were read
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
@@ -60,7 +75,7 @@ class CatalogueReplica:
         return not waited
 
     async def run(self) -> None:
-        """Read features.v1, trends.v1 and erasures.v1 from the start, and go on for as long as the process lives."""
+        """Read the topics from the start, and go on for as long as the process lives."""
         places: list[TopicPartition] = []
         while True:
             # one reads, one asks: a question would wait for the fetches before it, half a second each in quiet times
@@ -73,8 +88,7 @@ class CatalogueReplica:
                 places = await self._read_on(consumer, asker, places)
 
     async def _starts(self, consumer: GrouplessConsumer) -> list[TopicPartition]:
-        topics = (self._features, self._trends, self._erasures)
-        return [TopicPartition(t, p, 0) for t in topics for p in await partitions_of(consumer, t)]
+        return [TopicPartition(t, p, 0) for t in self._names for p in await partitions_of(consumer, t)]
 
     async def _read_on(
         self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]
@@ -99,7 +113,7 @@ class CatalogueReplica:
                 self._mark_ready()
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
                 try:
-                    asked = [place for place in places if place.topic != self._trends]
+                    asked = [place for place in places if place.topic in self._checked]
                     await self._check(consumer, asker, asked)
                 except TimeoutError:
                     log.warning("no answer for %g s; reading on with another client", PATIENCE_S)
@@ -156,18 +170,18 @@ class CatalogueReplica:
                 logged = time.monotonic()
                 log.info(
                     "reading the catalogue: %d videos so far, %d partitions to go",
-                    len(self.shared.catalogue),
+                    len(self.shared),
                     len(behind),
                 )
-        log.info("catalogue of %d videos read in %.1f s", len(self.shared.catalogue), time.monotonic() - started)
-        if not len(self.shared.catalogue):
+        log.info("catalogue of %d videos read in %.1f s", len(self.shared), time.monotonic() - started)
+        if len(self.shared) < self.shared.needs:
             log.info("waiting for the first video")
         self._caught_up = True
         self._mark_ready()
         return True
 
     def _mark_ready(self) -> None:
-        if self._caught_up and len(self.shared.catalogue) and not self.ready.is_set():
+        if self._caught_up and len(self.shared) >= self.shared.needs and not self.ready.is_set():
             gc.freeze()  # the collector need not walk the catalogue again and again: about a fifth of a slate's cost
             self.ready.set()
 

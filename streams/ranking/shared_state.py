@@ -1,4 +1,7 @@
-"""What every ranking process knows in full: the catalogue, its popularity, and who was erased. No Kafka, no clock."""
+"""What every ranking process knows in full: the catalogue, its popularity, who was erased, what was learned.
+
+No Kafka, no clock.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,15 +14,18 @@ from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.compaction import compact, forget_popularity
 from ranker.catalogue.popularity import TrendCounts, merge
+from ranker.learning.parameters import Learned, Parameters
+from ranker.learning.publication import Subscription
 from ranker.profile.erasure import RecentErasures
 from schemas.messages import videos
 from schemas.messages.trends import Trends
 from schemas.messages.videos import CatalogueRecord
 from schemas.settings.model import Settings
-from schemas.topics import ERASURES, FEATURES, TRENDS, UPLOADS
+from schemas.topics import ERASURES, FEATURES, TRENDS, UPLOADS, WEIGHTS, Topic
 from streams.kafka.records import Record
 from streams.profiles.erasure import read_erasures
 from streams.profiles.trends import read_trends
+from streams.ranking.published_parameters import take_in
 
 log = logging.getLogger("freshet.shared")
 
@@ -29,20 +35,28 @@ Counts = Trends | TrendCounts
 class SharedState:
     """The state that a slate needs beside the person's profile; a replay advances it at each second of event time.
 
-    fusion  of the retrieval vectors, which other vectors are brought to; None: as they come
+    fusion   of the retrieval vectors, which other vectors are brought to; None: as they come
+    learned  what is known before anything is published; brought up to date in place
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, fusion: Fusion | None = None) -> None:
+    topics: Sequence[Topic] = (FEATURES, TRENDS, ERASURES, WEIGHTS)
+    checked: Sequence[Topic] = (FEATURES, ERASURES)
+    needs = 1
+
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, fusion: Fusion | None = None, learned: Learned | None = None
+    ) -> None:
         self.catalogue = catalogue
+        self.learned = learned or Learned(Parameters())
+        self._published = Subscription(self.learned.parameters)
         self.erasures = RecentErasures(ERASURES.retention_ms or 0)
         self._settings, self._fusion, self._modalities = settings, fusion, modalities_of(settings)
-        names = (topic.full(settings.prefix) for topic in (FEATURES, TRENDS, ERASURES))
-        self._features, self._trends, self._erasures = names
+        self._features, self._trends, self._erasures, self._weights = (t.full(settings.prefix) for t in self.topics)
         self._parts: dict[int, Counts] = {}  # newest counts by source partition
         self._period = -1  # of the counts that the catalogue knows
 
     def apply(self, records: Sequence[Record]) -> None:
-        """Take in records of features.v1, trends.v1 and erasures.v1; damaged ones are logged and left out."""
+        """Take in records of these topics; damaged ones are logged and left out."""
         for record in records:
             if record.topic == self._erasures and record.value:  # the profiles agent writes the others' dead letters
                 for erasure in read_erasures([record], self._settings.partitions).erasures:
@@ -53,6 +67,12 @@ class SharedState:
         counts = [part for r in records if r.topic == self._trends and r.value and (part := read_trends(r)) is not None]
         if counts:
             self._count({part.partition: part for part in counts})
+        if published := [record for record in records if record.topic == self._weights]:
+            take_in(self._published, published)
+
+    def __len__(self) -> int:
+        """How many videos are known."""
+        return len(self.catalogue)
 
     def apply_features(self, records: Iterable[CatalogueRecord]) -> None:
         """Take in what the encoding agent made of uploads and withdrawals, in their order."""

@@ -43,8 +43,8 @@ def source_offset_of(slate: Record, topic_id: str = "") -> int:
 
 
 def models_of(pipeline: Pipeline, encoder: str) -> dict[str, str]:
-    """The versions of what makes a slate, as it says them."""
-    return {"ranker": pipeline.scorer.version, "encoder": encoder, "policy": pipeline.policy}
+    """The versions of what makes a slate, as it says them; of a scorer that learns, each slate names its own."""
+    return {"ranker": pipeline.scorer.name, "encoder": encoder, "policy": pipeline.policy}
 
 
 def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], times: Times) -> Recommendation:
@@ -62,7 +62,7 @@ def recommendation(slate: Slate, profile: Profile, models: Mapping[str, str], ti
         generated_at_ms=times.now_ms,
         expires_at_ms=max(origin.at_ms, times.profile_ms) + SLATE_LIFE_MS,  # an event may come long after its time
         trigger=Trigger(origin.event_id, origin.topic, origin.partition, origin.offset, origin.at_ms),
-        models=dict(models),
+        models={**models, "ranker": slate.ranker} if slate.ranker else dict(models),
         timings_ms={
             "queued": round(times.queued_ms, 3),
             **slate.timings_ms,

@@ -58,7 +58,7 @@ class RankStep:
     """Ranks people by their changed profiles.
 
     recommend           one slate a query, in order: a pipeline's
-    models              names and versions as they stand in each slate
+    models              names and versions of what does not change, as they stand in each slate
     now_ms              Unix time in ms; 0 in a replay, which knows no time
     wait_until_current  returns when the shared state knows all withdrawals and erasures up to some seconds ago;
                         True where it knew them already

@@ -12,11 +12,11 @@ if TYPE_CHECKING:  # `freshet health` need not wait for a Kafka client
 
 def differing(found: Mapping[str, "TopicIdentity"], settings: Settings) -> list[str]:
     """What `freshet topics check` says of them, a sentence each; empty where all have as many as is set."""
-    if all(one.partitions == settings.partitions for one in found.values()):
+    by_name = {topic.full(settings.prefix): topic for topic in TOPICS}
+    if all(one.partitions == by_name[name].partition_count(settings.partitions) for name, one in found.items()):
         return []
     from streams.kafka.topic_admin import TopicState, compare  # kafka-python: for this sentence alone
 
-    by_name = {topic.full(settings.prefix): topic for topic in TOPICS}
     return [
         str(difference)
         for name, one in sorted(found.items())

@@ -12,7 +12,7 @@ from schemas.topics import Topic
 from tests.support.paths import ROOT
 
 FILE = ROOT / "docs/flow.svg"
-WIDTH, HEIGHT = 1080, 545
+WIDTH, HEIGHT = 1080, 640
 TOPIC_WIDTH, TOPIC_HEIGHT, AGENT_WIDTH = 190, 50, 150
 TITLE = "How events and uploads become slates"
 
@@ -74,6 +74,9 @@ BOXES = (
     Box("agent", "ranking agent", "makes slates", RANKER, 175, 130, 280),
     topic(topics.RECOMMENDATIONS, "slates, with reasons", OUTPUT, 290),
     topic(topics.DEAD_LETTERS, "unusable, with a reason", STATE, 480),
+    topic(topics.EXAMPLES, "what came of exposures", INPUTS, 560),
+    Box("agent", "learning agent", "learns from outcomes", AGENTS, 555, AGENT_WIDTH, 60),
+    topic(topics.WEIGHTS, "learned parameters", STATE, 560),
 )
 SOLID = (  # each a path of straight lines
     "M210 203 H262",  # feedback → profiles agent
@@ -91,6 +94,11 @@ SOLID = (  # each a path of straight lines
     "M660 355 H707",  # features
     "M660 425 H707",  # Qdrant
     "M845 315 H872",  # ranking agent → recommendations
+    "M270 300 H225 V572 H218",  # profiles agent → examples
+    "M210 598 H262",  # examples → learning agent
+    "M470 370 H445 V540 H345 V547",  # features → learning agent
+    "M420 585 H462",  # learning agent → weights
+    "M660 585 H810 V463",  # weights → ranking agent
 )
 DASHED = (  # what could not be used
     "M270 290 H240 V515 H462",

@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PACKAGES = ("schemas", "encoders", "ranker", "streams")
-RESERVED = {"people.v1", "weights.v1"}  # names that nothing writes to yet
+RESERVED = {"people.v1"}  # names that nothing writes to yet
 PRIVATE_WORDS = re.compile(
     r"\b(anew|likewise|as shipped|in hand|comes? again|came again|put again|(?<!there )is none|said on|knocks?"
     r"|lets? us in|behind [\w' ]{1,20} back|broker's word)\b",

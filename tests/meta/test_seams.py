@@ -88,7 +88,7 @@ CHANGES = {
     "scorer": (
         "learned.py",
         SCORER,
-        "scorer=learned.learned_sum(version=known.version),",
+        "scorer=learned.learned_sum(version=lambda: known.version),",
         "scorer=learned.newest_first(),",
     ),
 }

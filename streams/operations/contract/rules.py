@@ -33,6 +33,7 @@ from streams.operations.contract.facts import (
     misplaced,
     no_dead_letter,
 )
+from streams.operations.contract.learning_rules import examples, weights
 from streams.operations.contract.slate_rules import slates
 from streams.profiles.erasure import erasure_offset_of, read_erasures
 from streams.profiles.state import empty_partition
@@ -275,5 +276,7 @@ RULES: dict[Topic, Callable[[Iterable[Record], Facts], Iterator[Breach]]] = {
     topics.PROFILES: profiles,
     topics.EVENT_IDS: event_ids,
     topics.TRENDS: trends,
+    topics.EXAMPLES: examples,
+    topics.WEIGHTS: weights,
     topics.RECOMMENDATIONS: slates,
 }

@@ -9,7 +9,7 @@ import pytest
 from ranker.catalogue.entry import VideoFacts
 from ranker.evaluation.metrics import auc
 from ranker.learning import storage
-from ranker.learning.features import FIRST_LOGITS, FIRST_WEIGHTS, NAMES, WEIGHT_VARIANCE
+from ranker.learning.features import FIRST_LOGITS, FIRST_WEIGHTS, WEIGHT_VARIANCE
 from ranker.learning.fields import FIELD_NAMES, FIELDS
 from ranker.learning.learner import LearnedBatch, Learner, labels_of
 from ranker.learning.parameters import Parameters
@@ -132,6 +132,6 @@ def test_a_damaged_file_is_refused(damage: object) -> None:
 
 def test_parameters_of_other_features_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = storage.dump(Parameters())
-    monkeypatch.setattr(storage, "NAMES", (*NAMES, "one more"))
+    monkeypatch.setattr(storage, "SHAPE", "others")
     with pytest.raises(storage.ParametersError, match="learned with other features"):
         storage.load(data)

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from ranker.profile.codec import pack
+from ranker.profile.counters import NOTHING
 from ranker.profile.event_ids import PAGE_BYTES, Page, encode_page, page_key
+from ranker.profile.example import Example, Examples, encode_examples
 from schemas import topics
 from schemas.messages import videos
 from schemas.messages.fields import DAY_MS
@@ -18,6 +20,7 @@ from tests.support.events import NOON, minute
 from tests.support.kafka_logs import PARTITIONS, breaches, good_log, home, put, put_event, put_letter, said
 
 PAGE = encode_page(Page(64, NOON, bytes(PAGE_BYTES)))
+EXAMPLE = Example(7, "v9", NOON, 1, True, "feed", NOTHING)
 
 
 def test_every_topic_has_a_rule() -> None:
@@ -88,6 +91,11 @@ def broken_vector(**fields: Any) -> bytes:
         (topics.TRENDS, "0", b"{}", "does not decode"),
         (topics.TRENDS, "0", b'{"partition":1,"tick":1,"period":1,"counts":{}}', "its key is not 1"),
         (topics.TRENDS, "0", b'{"partition":0,"tick":1,"period":1,"counts":{"v":[-1,0,0]}}', "does not decode"),
+        (topics.EXAMPLES, "0", b"{}", "does not decode"),
+        (topics.EXAMPLES, "1", encode_examples(Examples(0, [])), "its key is not 0"),
+        (topics.EXAMPLES, "0", encode_examples(Examples(0, [EXAMPLE, EXAMPLE])), "do not lie in order"),
+        (topics.WEIGHTS, "manifest", b"{}", "a manifest is damaged"),
+        (topics.WEIGHTS, "ana", b"{}", "neither the manifest nor a block"),
         (topics.ERASURES, "eve", b'{"user_id":"ana","at_ms":1650000000000}', "the record's key is not its $.user_id"),
         (topics.ERASED, "ana", b'{"at_ms":1650000000000,"version":7}', "its key is not 32 hexadecimal digits"),
         (topics.ERASED, "0" * 32, b'{"at_ms":1650000000000,"version":0}', "does not decode"),

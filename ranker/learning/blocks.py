@@ -1,0 +1,132 @@
+"""Blocks: the learned parameters as records, a few rows each, and a manifest that says of which blocks they are.
+
+A record is written again whenever something in it was learned. Its numbers are float64, so that whoever reads all of
+them has the very same parameters.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
+from ranker.learning.parameters import Floats, Parameters
+from ranker.profile.outcomes import HEADS
+
+ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
+H = len(HEADS)
+TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
+
+
+class BlockError(ValueError):
+    """A record that holds no block, or no manifest, of these features."""
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """Rows of the parameters: their keys, and per row effects, variances and counts."""
+
+    fields: list[int]  # −1: nobody's row
+    keys: list[str]
+    numbers: bytes  # [rows, 3 H + 1] float64
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """What is current: written when all of its blocks are.
+
+    number   one more than the manifest before it
+    slot     of the blocks that count
+    rows     how many there are
+    shape    of the features; see storage.py
+    tick     the newest second of event time that was learned from
+    learned  by partition of feedback the place of the newest event that was learned from
+    """
+
+    number: int
+    slot: int
+    rows: int
+    shape: str
+    tick: int
+    learned: dict[int, int]
+    totals: bytes
+    weights: bytes
+    covariance: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_block = msgspec.msgpack.Decoder(Block).decode
+_decode_manifest = msgspec.msgpack.Decoder(Manifest).decode
+
+
+def block_count(parameters: Parameters) -> int:
+    """How many blocks the rows make."""
+    return -(-len(parameters.keys) // ROWS)
+
+
+def block(parameters: Parameters, number: int) -> bytes:
+    """The block of this number as it is stored."""
+    start, end = number * ROWS, min((number + 1) * ROWS, len(parameters.keys))
+    named = parameters.keys[start:end]
+    parts = parameters.effect[start:end], parameters.variance[start:end], parameters.counts[start:end]
+    numbers = np.concatenate(parts, axis=1)
+    return _encode(Block([field for field, _ in named], [key for _, key in named], numbers.tobytes()))
+
+
+def put_block(parameters: Parameters, number: int, data: bytes) -> None:
+    """Take in a block; BlockError for what holds none, or lies beyond the rows."""
+    start = number * ROWS
+    try:
+        found = _decode_block(data)
+        if start + len(found.keys) > len(parameters.keys):
+            raise ValueError("it lies beyond the rows")
+        numbers = np.frombuffer(found.numbers).reshape(len(found.keys), 3 * H + 1)
+    except ValueError as error:
+        raise BlockError(f"block {number} is damaged: {error}") from error
+    for row, named in enumerate(zip(found.fields, found.keys, strict=True), start):
+        _name(parameters, row, named)
+    rows = slice(start, start + len(numbers))
+    parameters.effect[rows] = numbers[:, :H]
+    parameters.variance[rows] = numbers[:, H : 2 * H]
+    parameters.counts[rows] = numbers[:, 2 * H :]
+
+
+def _name(parameters: Parameters, row: int, named: tuple[int, str]) -> None:
+    before = parameters.keys[row]
+    if row and before != named:
+        if before[0] >= 0:
+            del parameters.row_of[before]
+            parameters.generation += 1
+        parameters.keys[row] = named
+        if named[0] >= 0:
+            parameters.row_of[named] = row
+
+
+def manifest(parameters: Parameters, number: int, slot: int, learned: Mapping[int, int], shape: str) -> bytes:
+    """The manifest of these parameters as it is stored."""
+    whole = (parameters.totals, parameters.weights, parameters.covariance)
+    parts = (array.tobytes() for array in whole)
+    return _encode(Manifest(number, slot, len(parameters.keys), shape, parameters.tick, dict(learned), *parts))
+
+
+def manifest_of(data: bytes, shape: str) -> Manifest:
+    """A stored manifest; BlockError where it is damaged, or of other features."""
+    try:
+        found = _decode_manifest(data)
+    except ValueError as error:
+        raise BlockError(f"a manifest is damaged: {error}") from error
+    if found.shape != shape:
+        raise BlockError("they were learned with other features")
+    return found
+
+
+def put_manifest(parameters: Parameters, found: Manifest) -> None:
+    """Take in what a manifest says itself, and make room for its rows."""
+    parameters.totals = _array(found.totals, TOTALS)
+    parameters.weights = _array(found.weights, WEIGHTS)
+    parameters.covariance = _array(found.covariance, COVARIANCE)
+    parameters.tick = found.tick
+    parameters.keys += [(-1, "")] * (found.rows - len(parameters.keys))
+    parameters.make_room(found.rows)
+
+
+def _array(data: bytes, shape: tuple[int, ...]) -> Floats:
+    return np.frombuffer(data).reshape(shape).copy()

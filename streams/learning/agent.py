@@ -1,0 +1,47 @@
+"""The learning agent: learns from what people made of videos, about once a second, and publishes what it learned."""
+
+import asyncio
+import time
+from typing import Any
+
+from faust.types import AgentT, StreamT
+
+from schemas.settings.model import Settings
+from schemas.topics import EXAMPLES
+from streams.dead_letters.publisher import DeadLetterPublisher
+from streams.kafka.app import BatchApp
+from streams.kafka.confirmed_producer import ConfirmedProducer
+from streams.kafka.poll import Poll, Raw
+from streams.kafka.sends import deliver
+from streams.learning.step import LearnStep
+from streams.ranking.catalogue_replica import CatalogueReplica
+
+TICK_S = 0.5  # between two polls: what comes meanwhile is learned, and published, together
+
+
+def declare(
+    app: BatchApp, settings: Settings, videos: CatalogueReplica, step: LearnStep, out: ConfirmedProducer
+) -> AgentT[Any]:
+    """Declare the agent on a batch-wise Faust app.
+
+    videos  has read what is known of the videos
+    """
+    examples = app.topic(EXAMPLES.full(settings.prefix), schema=Raw())
+    dead = DeadLetterPublisher(settings, out, "learner")
+
+    @app.agent(examples, name="learner")
+    async def learn(polls: StreamT[Poll]) -> None:
+        """Learn from every poll, and commit it once the broker has confirmed the parameters that come of it."""
+        async for poll in polls:
+            began_s = time.monotonic()
+            with out.waits.waiting("the videos"):
+                if not await poll.unless_stopped(videos.ready.wait()):
+                    continue  # it is redelivered to whoever learns then
+            outcome = step.apply(poll.items())
+            await dead.put_unreadable(poll.unreadable)
+            await dead.put(outcome.dead_letters, read=len(poll))
+            await deliver(out, outcome.stages)
+            poll.done()
+            await asyncio.sleep(began_s + TICK_S - time.monotonic())
+
+    return learn

@@ -1,0 +1,96 @@
+"""The learning step: examples to parameters, and to what has to be sent of them.
+
+It knows no Kafka and no clock. The agent calls it, and so does the crash simulation.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ranker.catalogue.entry import VideoFacts
+from ranker.learning.learner import LearnedBatch, Learner
+from ranker.learning.parameters import Parameters
+from ranker.learning.publication import Publication
+from ranker.profile.example import Example, Examples, decode_examples
+from schemas.messages.dead_letters import DeadLetter, Reason
+from schemas.settings.model import Settings
+from schemas.topics import EXAMPLES, WEIGHTS
+from streams.dead_letters.validation import dead_letter
+from streams.kafka.records import Record
+from streams.kafka.sends import Stage
+from streams.learning.weights_topic import sends
+
+Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
+
+
+@dataclass
+class LearnerState:
+    """All that the learner knows, as weights.v1 has it.
+
+    learned  by partition of feedback the place of the newest event that was learned from
+    """
+
+    parameters: Parameters
+    publication: Publication
+    learned: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class LearnOutcome:
+    """What a poll came to: what could not be used, what is to be sent, and how many examples were learned from."""
+
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    stages: tuple[Stage, ...] = ()
+    examples: int = 0
+    repeats: int = 0
+
+
+class LearnStep:
+    """Learns from examples, each once.
+
+    states  the learner's state, by the one partition of examples.v1; changed in place
+    facts   of the videos that are known
+    """
+
+    def __init__(self, settings: Settings, states: Mapping[int, LearnerState], facts: Mapping[str, VideoFacts]) -> None:
+        self._states, self._facts = states, facts
+        self._examples, self._weights = EXAMPLES.full(settings.prefix), WEIGHTS.full(settings.prefix)
+
+    def apply(self, poll: Poll) -> LearnOutcome:
+        """Learn from a poll: what lies before an event that was learned from is a repeat of its partition."""
+        outcome = LearnOutcome()
+        for (topic, partition), records in poll:
+            if topic == self._examples:
+                self._learn(self._states[partition], records, outcome)
+        return outcome
+
+    def _learn(self, state: LearnerState, records: Sequence[Record], outcome: LearnOutcome) -> None:
+        learner = Learner(state.parameters, self._facts)
+        for record in records:
+            for key, example in self._new(state, record, outcome):
+                _touch(state, learner.take(key, example))
+        _touch(state, learner.close())
+        if outcome.examples:
+            outcome.stages = sends(self._weights, state.publication.change(state.learned))
+
+    def _new(self, state: LearnerState, record: Record, outcome: LearnOutcome) -> Iterable[tuple[str, Example]]:
+        """The examples of a record that were not learned from, each under a key of its own."""
+        try:
+            found = decode_examples(record.value or b"")
+        except (ValueError, RecursionError) as error:
+            outcome.dead_letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
+            return []
+        new = _after(found, state.learned.get(found.partition, -1))
+        outcome.examples += len(new)
+        outcome.repeats += len(found.examples) - len(new)
+        if new:
+            state.learned[found.partition] = new[-1].place
+        return [(f"{found.partition}/{one.place}", one) for one in new]
+
+
+def _after(found: Examples, place: int) -> Sequence[Example]:
+    return [one for one in found.examples if one.place > place]
+
+
+def _touch(state: LearnerState, batches: Iterable[LearnedBatch]) -> None:
+    for batch in batches:
+        state.publication.touch(batch.predicted.rows)

@@ -93,8 +93,7 @@ def _name(parameters: Parameters, row: int, named: tuple[int, str]) -> None:
     before = parameters.keys[row]
     if row and before != named:
         if before[0] >= 0:
-            del parameters.row_of[before]
-            parameters.generation += 1
+            parameters.let_go(before)
         parameters.keys[row] = named
         if named[0] >= 0:
             parameters.row_of[named] = row

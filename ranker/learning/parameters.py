@@ -21,6 +21,7 @@ Rows = NDArray[np.int64]
 NOTHING_LEARNED = "0"  # version of parameters that have learned nothing
 UNKNOWN = 0  # row of a key that is not known
 GROWTH = 4096
+MOST_REMEMBERED = 50_000  # exposures whose rows are remembered
 VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
 
 
@@ -50,6 +51,7 @@ class Parameters:
         self.batches += 1
         self.version = NOTHING_LEARNED  # set by whoever brings them up to date
         self.row_of: dict[tuple[int, str], int] = {}  # by field and key
+        self._rows_of: dict[Exposure, list[int]] = {}  # of those that were met lately: four in five are met again
         self.keys: list[tuple[int, str]] = [(-1, "")]  # by row
         self.effect: Floats = np.zeros((GROWTH, len(HEADS)))
         self.variance: Floats = np.zeros((GROWTH, len(HEADS)))
@@ -65,8 +67,16 @@ class Parameters:
 
     def rows(self, exposures: Iterable[Exposure], *, grow: bool) -> Rows:
         """Rows of the keys of exposures [n, F]; `grow` makes rows for keys that have none, others are UNKNOWN."""
-        found = [self.row(place, field.key(one), grow) for one in exposures for place, field in enumerate(FIELDS)]
+        found = [self._rows_of.get(one) or self._look_up(one, grow) for one in exposures]
         return np.array(found, np.int64).reshape(-1, len(FIELDS))
+
+    def _look_up(self, one: Exposure, grow: bool) -> list[int]:
+        found = [self.row(place, field.key(one), grow) for place, field in enumerate(FIELDS)]
+        if grow:  # every key has its row by now, and keeps it
+            if len(self._rows_of) >= MOST_REMEMBERED:
+                self._rows_of.clear()
+            self._rows_of[one] = found
+        return found
 
     def row(self, field: int, key: str | None, grow: bool = False) -> int:
         """The row of a field's key; UNKNOWN where it has none."""
@@ -81,6 +91,12 @@ class Parameters:
         self.make_room(row + 1)
         self.variance[row] = VARIANCES[field]
         return row
+
+    def let_go(self, named: tuple[int, str]) -> None:
+        """Take a key its row, which another one gets."""
+        del self.row_of[named]
+        self._rows_of.clear()
+        self.generation += 1
 
     def make_room(self, rows: int) -> None:
         """Make the arrays long enough for so many rows."""

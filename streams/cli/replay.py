@@ -30,6 +30,7 @@ def replay(
     batch: Annotated[int, typer.Option(min=1, help="Slates computed together; changes no byte.")] = 64,
     partitions: Annotated[int | None, typer.Option(min=1, help="Partitions of people; changes no byte.")] = None,
     restart_at: Annotated[int | None, typer.Option(min=1, help="Line at which all state is written and read.")] = None,
+    learn: Annotated[bool, typer.Option("--learn", help="Learn meanwhile, as the learning agent does.")] = False,
     to_kafka: Annotated[bool, typer.Option("--to-kafka", help="Send the log to the broker instead.")] = False,
     speed: Annotated[str, typer.Option(help="With --to-kafka: 1x, 60x … by the log's times, or max.")] = "max",
     as_json: Json = False,
@@ -47,17 +48,22 @@ def replay(
         source = opened.enter_context(open_log(file))
         slates = opened.enter_context(out.open("wb")) if out else None
         lines = opened.enter_context(progressing(source, "replayed"))
-        outcome = asyncio.run(_replay(chosen, read_log(lines), slates, batch, restart_at))
+        outcome = asyncio.run(_replay(chosen, read_log(lines), slates, batch, restart_at, learn))
     _show(outcome, time.perf_counter() - started, as_json)
 
 
 async def _replay(
-    settings: "Settings", lines: "Iterator[Line | Fault]", out: "BinaryIO | None", batch: int, restart_at: int | None
+    settings: "Settings",
+    lines: "Iterator[Line | Fault]",
+    out: "BinaryIO | None",
+    batch: int,
+    restart_at: int | None,
+    learn: bool,
 ) -> "Outcome":
     from schemas.messages import recommendations
     from streams.logs.replay import Replay, replay_embedder
 
-    run = Replay(settings, replay_embedder(settings), batch=batch)
+    run = Replay(settings, replay_embedder(settings), batch=batch, learning=learn)
     async for slate in run.run(lines, restart_at):
         if out:
             out.write(recommendations.encode(slate) + b"\n")

@@ -3,10 +3,12 @@
 It knows no Kafka and no clock. The agent calls it, and so does the crash simulation.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ranker.catalogue.entry import VideoFacts
+from ranker.learning.gate import Gate
 from ranker.learning.learner import LearnedBatch, Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Publication
@@ -18,6 +20,8 @@ from streams.dead_letters.validation import dead_letter
 from streams.kafka.records import Record
 from streams.kafka.sends import Stage
 from streams.learning.weights_topic import sends
+
+log = logging.getLogger("freshet.learning")
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 
@@ -32,16 +36,25 @@ class LearnerState:
     parameters: Parameters
     publication: Publication
     learned: dict[int, int] = field(default_factory=dict)
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What is there to begin with is good."""
+        self.gate = Gate(self.parameters)
 
 
 @dataclass
 class LearnOutcome:
-    """What a poll came to: what could not be used, what is to be sent, and how many examples were learned from."""
+    """What a poll came to: what could not be used, what is to be sent, and how many examples were taken.
+
+    rejected  exposures of the present window that are given up, see gate.py
+    """
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
     stages: tuple[Stage, ...] = ()
     examples: int = 0
     repeats: int = 0
+    rejected: int = 0
 
 
 class LearnStep:
@@ -69,6 +82,10 @@ class LearnStep:
             for key, example in self._new(state, record, outcome):
                 _touch(state, learner.take(key, example))
         _touch(state, learner.close())
+        if rejected := state.gate.judge():
+            log.warning("%d exposures are not learned from: %s", rejected.exposures, rejected.why)
+            state.publication.touch(rejected.rows)
+            outcome.rejected = rejected.exposures
         if outcome.examples:
             outcome.stages = sends(self._weights, state.publication.change(state.learned))
 
@@ -93,4 +110,5 @@ def _after(found: Examples, place: int) -> Sequence[Example]:
 
 def _touch(state: LearnerState, batches: Iterable[LearnedBatch]) -> None:
     for batch in batches:
+        state.gate.note(batch)
         state.publication.touch(batch.predicted.rows)

@@ -13,15 +13,20 @@ import msgspec
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.entry import VideoFacts, facts_of
 from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
+from ranker.learning import storage
+from ranker.learning.learner import NO_FACTS, Learner
+from ranker.learning.parameters import Learned
 from ranker.profile.codec import state_digest
+from ranker.profile.example import Example
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages import erasures, trends, videos
 from schemas.messages.recommendations import Recommendation
-from schemas.messages.videos import CatalogueRecord, Uploads
+from schemas.messages.videos import CatalogueRecord, Encoded, Uploads
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, PROFILES, UPLOADS
 from streams.encoding.step import Embed, EmbedStep
@@ -41,14 +46,21 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class Replay:
-    """One run over a log."""
+    """One run over a log.
 
-    def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64) -> None:
+    learning  whether the parameters learn: at each tick, of all exposures before it
+    """
+
+    def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64, learning: bool = False) -> None:
         self.outcome = Outcome()
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._learned = learned_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
-        self._profiles_step = ProfilesStep(settings, self._states, trends_limit=0)  # the counts are read as they are
+        self._profiles_step = ProfilesStep(  # the counts are read as they are
+            settings, self._states, trends_limit=0, for_learning=learning
+        )
+        self._facts: dict[str, VideoFacts] = {}
+        self._examples: list[tuple[str, Example]] = []  # since the last tick
         self._versions: dict[str, StoredVersion] = {}  # newest upload or withdrawal of each video
         self._embed_step = EmbedStep(settings, _embed_by(embedder), None, lambda _: self._versions)
         self._features: dict[str, bytes] = {}  # newest record of each video, in the order of their last writing
@@ -114,6 +126,7 @@ class Replay:
         found = self._profiles_step.apply([((record.topic, record.partition), [record])], self._settings.partitions)
         self.outcome.repeats += found.repeats
         self.outcome.refuse(found.repeats, [letter.reason.value for letter in found.dead_letters])
+        self._examples += found.examples
         profiles = PROFILES.full(self._settings.prefix)
         for topic, partition, sent in found.changes:
             if topic == profiles and partition is not None:
@@ -142,8 +155,10 @@ class Replay:
         for one in (found := outcome.records):
             self._features.pop(one.video_id, None)
             self._features[one.video_id] = videos.encode(one)
+            self._facts[one.video_id] = facts_of(one) if isinstance(one, Encoded) else NO_FACTS
         if found:
             self._shared.apply_features(found)
+        self._learn()
         self._advance()
 
     def _advance(self) -> None:
@@ -152,11 +167,21 @@ class Replay:
         for of in counts.values():
             of.touched.clear()
 
+    def _learn(self) -> None:
+        examples, self._examples = self._examples, []
+        learner = Learner(self._learned.parameters, self._facts)
+        for user_id, example in examples:
+            [*learner.take(user_id, example)]
+        [*learner.close()]
+        if examples:
+            self._learned.parameters.version = str(self._tick)
+
     def _restart(self) -> None:
         """Write all state as the agents write it to their topics, drop it, and read it back."""
         for partition, state in self._states.items():
             self._states[partition] = _restored(partition, state, self._tick)
         self._versions = {video_id: stored_version(one) for video_id, one in self._features.items()}
+        self._learned = _reread(self._learned)
         self._open_shared_state()
         self._shared.apply(self._erasures)
         self._shared.apply_features(map(videos.decode_features, self._features.values()))
@@ -191,6 +216,13 @@ def _restored(partition: int, state: PartitionState, tick: int) -> PartitionStat
     counts.restore(trends.decode_trends(trends.encode(state.trends.record(tick, NO_LIMIT))))
     markers = {code: erasures.decode_marker(erasures.encode(marker)) for code, marker in state.markers.items()}
     return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts, {**state.event_ids})
+
+
+def _reread(learned: Learned) -> Learned:
+    """Learned parameters after they went through their bytes."""
+    parameters = storage.load(storage.dump(learned.parameters))
+    parameters.version = learned.version
+    return Learned(parameters)
 
 
 def replay_embedder(settings: Settings) -> VideoEmbedder:

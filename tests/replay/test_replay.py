@@ -30,10 +30,10 @@ TOLERANCE = 1e-4  # of a score between machines
 
 
 def replayed(lines: Iterator[bytes], restart_at: int | None = None, **how: int) -> tuple[Outcome, list[Recommendation]]:
-    """Run a log; `how` is batch, partitions or seed."""
-    batch = how.pop("batch", 64)
+    """Run a log; `how` is batch, partitions or seed, and whether it learns."""
+    batch, learning = how.pop("batch", 64), bool(how.pop("learning", 0))
     settings = Settings(cache_dir=CACHE.settings.cache_dir, **how)
-    run = Replay(settings, replay_embedder(settings), batch=batch)
+    run = Replay(settings, replay_embedder(settings), batch=batch, learning=learning)
 
     async def collect() -> list[Recommendation]:
         return [slate async for slate in run.run(read_log(lines), restart_at)]
@@ -47,6 +47,11 @@ def golden_lines() -> Iterator[bytes]:
 
 def encoded(*messages: feedback.Feedback | videos.Uploads) -> Iterator[bytes]:
     return (videos.encode(one) if isinstance(one, videos.Uploads) else feedback.encode(one) for one in messages)
+
+
+@pytest.fixture(scope="module")
+def learning() -> tuple[Outcome, list[Recommendation]]:
+    return replayed(golden_lines(), learning=1)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,24 @@ def test_how_it_is_computed_changes_no_byte(plain: tuple[Outcome, list[Recommend
     outcome, slates = replayed(golden_lines(), **how)
     assert (outcome.state_digest, outcome.slate_digest) == (plain[0].state_digest, plain[0].slate_digest)
     assert [slate.items for slate in slates] == [slate.items for slate in plain[1]]
+
+
+@pytest.mark.parametrize("how", [{"batch": 1}, {"partitions": 1}, {"batch": 7, "partitions": 3, "restart_at": 150}])
+def test_how_it_is_computed_changes_no_byte_where_it_learns(
+    learning: tuple[Outcome, list[Recommendation]], how: dict[str, int]
+) -> None:
+    outcome, slates = replayed(golden_lines(), learning=1, **how)
+    assert (outcome.state_digest, outcome.slate_digest) == (learning[0].state_digest, learning[0].slate_digest)
+    assert [slate.models for slate in slates] == [slate.models for slate in learning[1]]
+
+
+def test_what_is_learned_meanwhile_changes_slates_and_no_profile(
+    plain: tuple[Outcome, list[Recommendation]], learning: tuple[Outcome, list[Recommendation]]
+) -> None:
+    assert learning[0].state_digest == plain[0].state_digest
+    assert [slate.items for slate in learning[1]] != [slate.items for slate in plain[1]]
+    learned = [slate.models["ranker"].split("-")[-1] for slate in learning[1]]
+    assert learned[0] == "0" and int(learned[-1]) == max(map(int, learned)) > 1_600_000_000
 
 
 @pytest.mark.slow

@@ -1,18 +1,21 @@
-"""The learned parameters as the videos of a catalogue have them, looked up once for each surface.
+"""The learned parameters as the videos of a catalogue have them, on each surface.
 
-What is learned of a video adds up to one number per head, which changes only when the parameters do. So a candidate
-costs one gather.
+What is learned of a video adds up to one number per head. The parameters' rows of its keys are looked up once; when the
+parameters have learned, the numbers of the videos that are asked for are made again from these rows. So a candidate
+costs one gather, and learning costs nothing for who is no candidate.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import VideoFacts
-from ranker.learning.columns import grown
-from ranker.learning.features import FEATURES, RATES, features, overall_rates
+from ranker.learning.features import EFFECTS, FEATURES, KEY_WORTH, RATED, RATES, overall_rates, rate_logits
 from ranker.learning.fields import FIELD_NAMES, FIELDS, Exposure, hour_of
 from ranker.learning.parameters import Parameters
+from ranker.learning.surface_table import SurfaceTable
 from ranker.profile.outcomes import HEADS
 
 Floats = NDArray[np.float64]
@@ -23,20 +26,9 @@ Videos = NDArray[np.int32]
 CONTEXT = [place for place, field in enumerate(FIELDS) if field.part == "context"]
 VIDEO = [place for place, field in enumerate(FIELDS) if field.part == "video"]
 OF_VIDEO = [place for place, feature in enumerate(FEATURES) if feature.part == "video"]
-OF_CONTEXT = [place for place, feature in enumerate(FEATURES) if feature.part == "context"]
-NO_PERSON = np.zeros((1, len(HEADS), len(FEATURES) - RATES.stop))
 SPARE = 2048  # rows by which a table grows
 MOST_TABLES = 32  # of surfaces of which something is learned; the one that was made first goes
 SURFACE = FIELD_NAMES.index("surface")
-
-
-class SurfaceTable:
-    """Of one surface, by row of the catalogue: what is learned of each video there."""
-
-    def __init__(self) -> None:
-        self.logits: Narrow = np.zeros((0, len(HEADS)), np.float32)
-        self.contributions: Narrow = np.zeros((0, len(OF_VIDEO)), np.float32)
-        self.filled = 0
 
 
 class ParameterView:
@@ -49,7 +41,9 @@ class ParameterView:
         self.parameters, self._catalogue, self._head_weights = parameters, catalogue, head_weights
         self._tables: dict[str, SurfaceTable] = {}
         self._contexts: dict[tuple[str, int], Floats] = {}  # by surface and hour
-        self._of = (0, 0)  # compactions and learned batches for which the tables are right
+        self._of = (0, 0, 0)  # compactions, generation and learned batches as they were last seen
+        self._keys, self._named = len(parameters.keys), len(parameters)  # rows that were seen, and those with a key
+        self._state = 1  # counts the changes of the parameters
 
     def surface(self, name: str) -> str:
         """The surface by which a video is looked up; all of which nothing is learned are one."""
@@ -57,11 +51,15 @@ class ParameterView:
 
     def logits(self, videos: Videos, surface: str) -> Narrow:
         """What speaks for videos on a surface, beside what is the same for all [N, H]."""
-        return self._table(surface).logits[videos]
+        table = self._table(surface)
+        return table.logits.take(videos, self._state, lambda some: self._logits(self._rows(table, some, surface)))
 
     def contributions(self, videos: Videos, surface: str) -> Narrow:
         """What adds up to `logits`, feature by feature, its outcomes added up by their weights [N, F]."""
-        return self._table(surface).contributions[videos]
+        table = self._table(surface)
+        return table.contributions.take(
+            videos, self._state, lambda some: self._contributions(self._rows(table, some, surface))
+        )
 
     def context(self, surface: str, at_ms: int) -> Floats:
         """What is the same for all videos on a surface at a time [H]."""
@@ -69,24 +67,28 @@ class ParameterView:
         key = surface, hour_of(at_ms)
         found = self._contexts.get(key)
         if found is None:
-            rows = np.zeros((1, len(FIELDS)), np.int64)
             here = Exposure("", VideoFacts(), *key)
-            rows[0, CONTEXT] = [self.parameters.row(place, FIELDS[place].key(here)) for place in CONTEXT]
-            found = (self._features(rows) * self.parameters.weights)[0][:, OF_CONTEXT].sum(axis=1)
+            found = self.parameters.weights[:, 0].copy()  # of what is always there
+            for field in CONTEXT:
+                row = self.parameters.row(field, FIELDS[field].key(here))
+                found += self.parameters.effect[row] * self._effect_weights(field)
             self._contexts[key] = found
         return found
 
-    def _features(self, rows: Rows) -> Floats:
-        parameters = self.parameters
-        rates = overall_rates(parameters.totals)
-        return features(parameters.effect[rows], parameters.counts[rows], NO_PERSON, rates)
-
     def _refresh(self) -> None:
-        of = (self._catalogue.compactions, self.parameters.batches)
-        if of != self._of:
-            self._of = of
+        parameters = self.parameters
+        of = (self._catalogue.compactions, parameters.generation, parameters.batches)
+        if of == self._of:
+            return
+        new = [(key, row) for row, key in enumerate(parameters.keys[self._keys :], self._keys) if key[0] >= 0]
+        is_longer = self._named > 0 and self._named + len(new) == len(parameters)  # no older row was named, or lost
+        if of[:2] != self._of[:2] or not is_longer:
             self._tables.clear()
-            self._contexts.clear()
+        for table in self._tables.values():
+            table.resolve(new)
+        self._contexts.clear()
+        self._of, self._state = of, self._state + 1
+        self._keys, self._named = len(parameters.keys), len(parameters)
 
     def _table(self, surface: str) -> SurfaceTable:
         self._refresh()
@@ -94,21 +96,49 @@ class ParameterView:
         if table is None:
             if len(self._tables) == MOST_TABLES:
                 del self._tables[next(iter(self._tables))]
-            table = self._tables[surface] = SurfaceTable()
-        if table.filled < self._catalogue.size:
-            self._fill(table, surface)
+            table = self._tables[surface] = SurfaceTable(len(VIDEO), len(HEADS), len(OF_VIDEO))
+        if len(table) < self._catalogue.size:
+            table.grow(self._catalogue.size + SPARE)
         return table
 
-    def _fill(self, table: SurfaceTable, surface: str) -> None:
-        filled, size = table.filled, self._catalogue.size
-        if size > len(table.logits):
-            table.logits = grown(table.logits, size + SPARE)
-            table.contributions = grown(table.contributions, size + SPARE)
-        rows = np.zeros((size - filled, len(FIELDS)), np.int64)
-        for place, row in enumerate(range(filled, size)):
-            shown = Exposure(self._catalogue.ids[row], self._catalogue.facts[row], surface, 0)
-            rows[place, VIDEO] = [self.parameters.row(place, FIELDS[place].key(shown)) for place in VIDEO]
-        found = (self._features(rows) * self.parameters.weights)[..., OF_VIDEO]  # [N, H, F]
-        table.logits[filled:size] = found.sum(axis=-1)
-        table.contributions[filled:size] = (found * self._head_weights[:, None]).sum(axis=1)
-        table.filled = size
+    def _rows(self, table: SurfaceTable, videos: Rows, surface: str) -> Rows:
+        """The rows of the keys of videos [N, fields of VIDEO]; each video is looked up once."""
+        unknown = videos[~table.is_known[videos]].tolist()
+        if unknown:
+            keys = [self._keys_of(video, surface) for video in unknown]
+            rows = [[self.parameters.row(*key) for key in of_video] for of_video in keys]
+            table.put(unknown, rows)
+            if self._named:  # where nothing is learned nobody waits, which takes memory for each key
+                table.wait(unknown, keys, rows)
+        return table.rows.take(videos, axis=0)
+
+    def _keys_of(self, video: int, surface: str) -> list[tuple[int, str | None]]:
+        shown = Exposure(self._catalogue.ids[video], self._catalogue.facts[video], surface, 0)
+        return [(field, FIELDS[field].key(shown)) for field in VIDEO]
+
+    def _logits(self, rows: Rows) -> Floats:
+        total = np.zeros((len(rows), len(HEADS)), order="F")
+        for part in self._parts(rows):
+            total += part
+        return total
+
+    def _contributions(self, rows: Rows) -> Floats:
+        return np.stack([(part * self._head_weights).sum(axis=1) for part in self._parts(rows)], axis=1)
+
+    def _parts(self, rows: Rows) -> Iterator[Floats]:
+        """What each feature of OF_VIDEO adds to the log-odds, [N, H] each.
+
+        In memory the numbers of a head lie side by side, as NumPy is slow at rows of three.
+        """
+        parameters = self.parameters
+        for column, field in enumerate(VIDEO):
+            effects = np.asfortranarray(parameters.effect.take(rows[:, column], axis=0))
+            yield effects * self._effect_weights(field)
+        rates = overall_rates(parameters.totals)
+        for feature, field in enumerate(RATED, RATES.start):
+            counts = np.asfortranarray(parameters.counts.take(rows[:, VIDEO.index(field)], axis=0))
+            yield rate_logits(counts, rates, KEY_WORTH) * parameters.weights[:, feature]
+
+    def _effect_weights(self, field: int) -> Floats:
+        weights: Floats = self.parameters.weights[:, EFFECTS.start + field]
+        return weights

@@ -4,7 +4,7 @@ The same features and weights as the learner's (ranker/learning/model.py). What 
 is left out of the score, which compares inside one slate, and is kept in the probabilities.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -84,7 +84,6 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
     def learned(batch: QueryBatch, candidates: Candidates) -> FeatureMatrix:
         base, queries = featurize(batch, candidates), batch.queries
         surfaces = [view.surface(surface_of(query)) for query in queries]
-        spans = [(surfaces[query], candidates.rows[span]) for query, span in candidates.spans()]
         met = [(one.profile.counters, surface_of(one), one.now_ms) for one in queries]
         people = person_features(person_numbers(met), overall_rates(parameters.totals)) * parameters.weights[:, PERSON]
         context = [view.context(surface, query.now_ms) for surface, query in zip(surfaces, queries, strict=True)]
@@ -101,13 +100,25 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
             base.values,
             base.nearness,
             base.interests,
-            np.concatenate([view.logits(rows, surface) for surface, rows in spans]),
+            _of_videos(view, surfaces, candidates),
             (people.sum(axis=-1) + np.array(context)).astype(np.float32),
             candidates.query,
             details,
         )
 
     return learned
+
+
+def _of_videos(view: ParameterView, surfaces: Sequence[str], candidates: Candidates) -> Floats:
+    """What is learned of each candidate on the surface of its query; each surface is asked once [N, H]."""
+    found = np.empty((len(candidates.rows), len(HEADS)), np.float32)
+    for surface in dict.fromkeys(surfaces):
+        spans = [span for query, span in candidates.spans() if surfaces[query] == surface]
+        logits, start = view.logits(np.concatenate([candidates.rows[span] for span in spans]), surface), 0
+        for span in spans:
+            end = start + span.stop - span.start
+            found[span], start = logits[start:end], end
+    return found
 
 
 def nothing_learned() -> str:

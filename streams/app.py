@@ -159,7 +159,7 @@ def build_learner(settings: Settings) -> BatchApp:
     _follow(app, settings, {EXAMPLES: (EXAMPLES, WEIGHTS)}, FEATURES)
     out, videos = ConfirmedProducer(app), VideoFactsState()
     replica = CatalogueReplica(settings, videos, app.transport.watch)
-    step = LearnStep(settings, OwnedLearner(app, settings, out), videos.facts)
+    step = LearnStep(settings, OwnedLearner(app, settings, out), videos.facts, videos.withdrawn)
     learning_agent.declare(app, settings, replica, step, out)
     app.task(replica.run)
     return app

@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 
 from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
-from ranker.learning.parameters import Floats, Parameters
+from ranker.learning.parameters import NOBODY, UNKNOWN, Floats, Parameters
 from ranker.profile.outcomes import HEADS
 
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
 H = len(HEADS)
+WIDTH = 3 * H + 2  # numbers of a row
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -23,11 +24,11 @@ class BlockError(ValueError):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Rows of the parameters: their keys, and per row effects, variances and counts."""
+    """Rows of the parameters: their keys, and per row effects, variances, counts, and when it was met last."""
 
     fields: list[int]  # −1: nobody's row
     keys: list[str]
-    numbers: bytes  # [rows, 3 H + 1] float64
+    numbers: bytes  # [rows, WIDTH] float64
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +67,8 @@ def block(parameters: Parameters, number: int) -> bytes:
     """The block of this number as it is stored."""
     start, end = number * ROWS, min((number + 1) * ROWS, len(parameters.keys))
     named = parameters.keys[start:end]
-    parts = parameters.effect[start:end], parameters.variance[start:end], parameters.counts[start:end]
+    rows = slice(start, end)
+    parts = parameters.effect[rows], parameters.variance[rows], parameters.counts[rows], parameters.met[rows, None]
     numbers = np.concatenate(parts, axis=1)
     return _encode(Block([field for field, _ in named], [key for _, key in named], numbers.tobytes()))
 
@@ -78,25 +80,17 @@ def put_block(parameters: Parameters, number: int, data: bytes) -> None:
         found = _decode_block(data)
         if start + len(found.keys) > len(parameters.keys):
             raise ValueError("it lies beyond the rows")
-        numbers = np.frombuffer(found.numbers).reshape(len(found.keys), 3 * H + 1)
+        numbers = np.frombuffer(found.numbers).reshape(len(found.keys), WIDTH)
     except ValueError as error:
         raise BlockError(f"block {number} is damaged: {error}") from error
     for row, named in enumerate(zip(found.fields, found.keys, strict=True), start):
-        _name(parameters, row, named)
+        if row != UNKNOWN:
+            parameters.name(row, named if named[0] >= 0 else NOBODY)
     rows = slice(start, start + len(numbers))
     parameters.effect[rows] = numbers[:, :H]
     parameters.variance[rows] = numbers[:, H : 2 * H]
-    parameters.counts[rows] = numbers[:, 2 * H :]
-
-
-def _name(parameters: Parameters, row: int, named: tuple[int, str]) -> None:
-    before = parameters.keys[row]
-    if row and before != named:
-        if before[0] >= 0:
-            parameters.let_go(before)
-        parameters.keys[row] = named
-        if named[0] >= 0:
-            parameters.row_of[named] = row
+    parameters.counts[rows] = numbers[:, 2 * H : -1]
+    parameters.met[rows] = numbers[:, -1]
 
 
 def manifest(parameters: Parameters, number: int, slot: int, learned: Mapping[int, int], shape: str) -> bytes:
@@ -123,7 +117,7 @@ def put_manifest(parameters: Parameters, found: Manifest) -> None:
     parameters.weights = _array(found.weights, WEIGHTS)
     parameters.covariance = _array(found.covariance, COVARIANCE)
     parameters.tick = found.tick
-    parameters.keys += [(-1, "")] * (found.rows - len(parameters.keys))
+    parameters.keys += [NOBODY] * (found.rows - len(parameters.keys))
     parameters.make_room(found.rows)
 
 

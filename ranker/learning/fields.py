@@ -31,6 +31,7 @@ class Field(NamedTuple):
     variance  of an effect before anything is known, by head; tuned on KuaiRand's training days
     part      `context` is the same for all videos of a slate, so it cannot change their order
     has_rate  whether the smoothed rates of its keys are features as well
+    of_one    whether a key is of one video alone, and goes with it
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field(NamedTuple):
     variance: tuple[float, float, float]
     part: Part = "video"
     has_rate: bool = False
+    of_one: bool = False
 
 
 FIELDS = (
@@ -47,8 +49,10 @@ FIELDS = (
     Field("tag", lambda one: one.facts.tag, (0.4, 0.8, 0.4)),
     Field("creator", lambda one: one.facts.creator, (0.1, 0.04, 0.1), has_rate=True),
     Field("music", lambda one: one.facts.music, (0.1, 0.02, 0.1)),
-    Field("video", lambda one: one.video_id, (0.1, 0.02, 0.1), has_rate=True),
-    Field("video on surface", lambda one: f"{one.video_id} {one.surface}", (0.05, 0.01, 0.05), has_rate=True),
+    Field("video", lambda one: one.video_id, (0.1, 0.02, 0.1), has_rate=True, of_one=True),
+    Field(
+        "video on surface", lambda one: f"{one.video_id} {one.surface}", (0.05, 0.01, 0.05), has_rate=True, of_one=True
+    ),
 )
 FIELD_NAMES = tuple(field.name for field in FIELDS)
 

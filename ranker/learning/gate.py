@@ -101,6 +101,11 @@ class Gate:
         found = features(kept[..., :H], kept[..., 2 * H :], person_features(people, rates), rates)
         return sigmoid((found * self._weights).sum(axis=-1))
 
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing was learned since the parameters were called good: rows may change hands then."""
+        return self._exposures == 0 and not self._used
+
     def judge(self) -> Rejected | None:
         """Judge what was noted, if it is a window: good from now on, or taken back."""
         if self._judged < WINDOW:

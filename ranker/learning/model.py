@@ -108,6 +108,7 @@ def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> 
     rows = predicted.rows.ravel()
     np.add.at(parameters.counts, rows, counts.repeat(predicted.rows.shape[1], axis=0))
     parameters.counts[0] = 0
+    parameters.met[rows] = parameters.tick
     parameters.batches += 1
     parameters.totals += counts.sum(axis=0)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.entry import VideoFacts
 from ranker.learning.columns import grown
 from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
-from ranker.learning.fields import FIELDS, Exposure
+from ranker.learning.fields import FIELD_NAMES, FIELDS, Exposure
 from ranker.profile.outcomes import HEADS
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,9 @@ Rows = NDArray[np.int64]
 
 NOTHING_LEARNED = "0"  # version of parameters that have learned nothing
 UNKNOWN = 0  # row of a key that is not known
+NOBODY = (-1, "")  # in place of the key of a row that has none
+SURFACE = FIELD_NAMES.index("surface")
+OF_ONE = [place for place, field in enumerate(FIELDS) if field.of_one]
 GROWTH = 4096
 MOST_REMEMBERED = 50_000  # exposures whose rows are remembered
 VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
@@ -52,13 +56,16 @@ class Parameters:
         self.version = NOTHING_LEARNED  # set by whoever brings them up to date
         self.row_of: dict[tuple[int, str], int] = {}  # by field and key
         self._rows_of: dict[Exposure, list[int]] = {}  # of those that were met lately: four in five are met again
-        self.keys: list[tuple[int, str]] = [(-1, "")]  # by row
+        self.keys: list[tuple[int, str]] = [NOBODY]  # by row
         self.effect: Floats = np.zeros((GROWTH, len(HEADS)))
         self.variance: Floats = np.zeros((GROWTH, len(HEADS)))
         self.counts: Floats = np.zeros((GROWTH, 1 + len(HEADS)))  # exposures, then how many had each label
         self.totals: Floats = np.zeros(1 + len(HEADS))
         self.weights: Floats = FIRST_WEIGHTS.copy()  # [H, D]
         self.covariance: Floats = np.stack([np.diag(WEIGHT_VARIANCE)] * len(HEADS))  # [H, D, D]
+        self.met = np.zeros(GROWTH, np.int64)  # by row the second of event time in which its key was met last
+        self.free: list[int] = []  # rows that nobody has any more
+        self.surfaces: set[str] = set()  # that have a row
         self.tick = 0  # the newest second of event time that was learned from
 
     def __len__(self) -> int:
@@ -86,21 +93,49 @@ class Parameters:
         return self._new_row(field, key) if row == UNKNOWN and grow else row
 
     def _new_row(self, field: int, key: str) -> int:
-        row = self.row_of[field, key] = len(self.keys)
-        self.keys.append((field, key))
-        self.make_room(row + 1)
+        row = self.free.pop() if self.free else len(self.keys)
+        if row == len(self.keys):
+            self.keys.append(NOBODY)
+            self.make_room(row + 1)
+        self.name(row, (field, key))
         self.variance[row] = VARIANCES[field]
         return row
 
-    def let_go(self, named: tuple[int, str]) -> None:
-        """Take a key its row, which another one gets."""
-        del self.row_of[named]
-        self._rows_of.clear()
-        self.generation += 1
+    def name(self, row: int, named: tuple[int, str]) -> None:
+        """Give a row to a key, or to nobody."""
+        if (before := self.keys[row]) == named:
+            return
+        if before != NOBODY:
+            del self.row_of[before]
+            self._rows_of.clear()
+            self.generation += 1
+        self.keys[row] = named
+        if named != NOBODY:
+            self.row_of[named] = row
+        if named[0] == SURFACE:
+            self.surfaces.add(named[1])
+
+    def forget(self, rows: Rows) -> None:
+        """Give up keys; their rows are for others."""
+        for row in rows.tolist():
+            self.name(row, NOBODY)
+        self.effect[rows] = self.variance[rows] = self.counts[rows] = self.met[rows] = 0
+        self.free += rows.tolist()
+
+    def met_before(self, tick: int) -> Rows:
+        """Rows of keys that were met last before a second of event time."""
+        old = np.flatnonzero(self.met[: len(self.keys)] < tick).tolist()
+        return np.array([row for row in old if self.keys[row] != NOBODY], np.int64)
+
+    def of_video(self, video_id: str) -> Rows:
+        """Rows of the keys that are of one video alone."""
+        shown = [Exposure(video_id, VideoFacts(), surface, 0) for surface in sorted(self.surfaces)]
+        found = {self.row(field, FIELDS[field].key(one)) for one in shown for field in OF_ONE}
+        return np.array(sorted(found - {UNKNOWN}), np.int64)
 
     def make_room(self, rows: int) -> None:
         """Make the arrays long enough for so many rows."""
         if rows > len(self.effect):
             size = rows + GROWTH
             self.effect, self.variance = grown(self.effect, size), grown(self.variance, size)
-            self.counts = grown(self.counts, size)
+            self.counts, self.met = grown(self.counts, size), grown(self.met, size)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ranker.learning import blocks
 from ranker.learning.blocks import ROWS, BlockError, Manifest
-from ranker.learning.parameters import Parameters, Rows
+from ranker.learning.parameters import NOBODY, Parameters, Rows
 from ranker.learning.storage import SHAPE
 
 MANIFEST = "manifest"  # key of the manifest; a block has its slot and number
@@ -114,10 +114,12 @@ class Subscription:
         if self.current is None or self._kept is None:
             return Publication(self.parameters)
         made = Publication(self.parameters, self.current.number, self.current.slot)
+        keys = self.parameters.keys
         mine, other = self._kept[self.current.slot], self._kept[1 - self.current.slot]
         numbers = range(blocks.block_count(self.parameters))
         made.lacking[1 - self.current.slot].update(n for n in numbers if mine.get(n) != other.get(n))
         self._kept = None
+        self.parameters.free = [row for row in reversed(range(1, len(keys))) if keys[row] == NOBODY]
         return made
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ranker.learning.columns import grown
 from ranker.learning.features import NAMES
 from ranker.learning.fields import FIELD_NAMES
-from ranker.learning.parameters import GROWTH, Learned, Parameters
+from ranker.learning.parameters import GROWTH, NOBODY, Learned, Parameters
 
-FORMAT = 1  # raised when old files stop being readable
+FORMAT = 2  # raised when old files stop being readable
 SHAPE = repr((FORMAT, FIELD_NAMES, NAMES))  # of what is learned: parameters of another one are of no use
-ARRAYS = ("effect", "variance", "counts")
+ARRAYS = ("effect", "variance", "counts", "met")
 WHOLE = ("totals", "weights", "covariance")
 
 
@@ -69,8 +69,11 @@ def _parameters(arrays: dict[str, NDArray[Any]]) -> Parameters:
         raise ValueError("they were learned with other features")
     texts = msgspec.msgpack.decode(arrays["key"].tobytes(), type=list[str])
     made = Parameters()
-    made.keys = [*zip(arrays["field"].tolist(), texts, strict=True)]
-    made.row_of = {key: row for row, key in enumerate(made.keys) if row}
+    named = [*zip(arrays["field"].tolist(), texts, strict=True)]
+    made.keys = [NOBODY] * len(named)
+    for row, key in enumerate(named[1:], 1):
+        made.name(row, key)
+    made.free = [row for row in reversed(range(1, len(named))) if named[row] == NOBODY]
     made.tick = int(arrays["tick"])
     for name in ARRAYS:
         column = getattr(made, name)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.features import EFFECTS, FEATURES, KEY_WORTH, RATED, RATES, overall_rates, rate_logits
-from ranker.learning.fields import FIELD_NAMES, FIELDS, Exposure, hour_of
-from ranker.learning.parameters import Parameters
+from ranker.learning.fields import FIELDS, Exposure, hour_of
+from ranker.learning.parameters import SURFACE, Parameters
 from ranker.learning.surface_table import SurfaceTable
 from ranker.profile.outcomes import HEADS
 
@@ -28,7 +28,6 @@ VIDEO = [place for place, field in enumerate(FIELDS) if field.part == "video"]
 OF_VIDEO = [place for place, feature in enumerate(FEATURES) if feature.part == "video"]
 SPARE = 2048  # rows by which a table grows
 MOST_TABLES = 32  # of surfaces of which something is learned; the one that was made first goes
-SURFACE = FIELD_NAMES.index("surface")
 
 
 class ParameterView:

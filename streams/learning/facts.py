@@ -18,6 +18,7 @@ class VideoFactsState:
 
     def __init__(self) -> None:
         self.facts: dict[str, VideoFacts] = {}
+        self._withdrawn: list[str] = []
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of features.v1."""
@@ -28,6 +29,12 @@ class VideoFactsState:
                 self.facts[one.video_id] = facts_of(one)
             else:
                 self.facts.pop(one.video_id, None)
+                self._withdrawn.append(one.video_id)
+
+    def withdrawn(self) -> list[str]:
+        """The videos that were withdrawn since this was asked last."""
+        found, self._withdrawn = self._withdrawn, []
+        return found
 
     def __len__(self) -> int:
         return len(self.facts)

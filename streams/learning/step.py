@@ -4,7 +4,7 @@ It knows no Kafka and no clock. The agent calls it, and so does the crash simula
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ranker.catalogue.entry import VideoFacts
@@ -23,6 +23,9 @@ from streams.learning.weights_topic import sends
 
 log = logging.getLogger("freshet.learning")
 
+DAY_S = 86_400
+KEPT_S = 30 * DAY_S  # of event time: what nobody met for longer is forgotten
+
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 
 
@@ -37,6 +40,7 @@ class LearnerState:
     publication: Publication
     learned: dict[int, int] = field(default_factory=dict)
     gate: Gate = field(init=False)
+    day: int = 0  # of event time, in which what nobody meets was given up last
 
     def __post_init__(self) -> None:
         """What is there to begin with is good."""
@@ -60,12 +64,19 @@ class LearnOutcome:
 class LearnStep:
     """Learns from examples, each once.
 
-    states  the learner's state, by the one partition of examples.v1; changed in place
-    facts   of the videos that are known
+    states     the learner's state, by the one partition of examples.v1; changed in place
+    facts      of the videos that are known
+    withdrawn  ids of videos that were withdrawn since it was asked last
     """
 
-    def __init__(self, settings: Settings, states: Mapping[int, LearnerState], facts: Mapping[str, VideoFacts]) -> None:
-        self._states, self._facts = states, facts
+    def __init__(
+        self,
+        settings: Settings,
+        states: Mapping[int, LearnerState],
+        facts: Mapping[str, VideoFacts],
+        withdrawn: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self._states, self._facts, self._withdrawn = states, facts, withdrawn
         self._examples, self._weights = EXAMPLES.full(settings.prefix), WEIGHTS.full(settings.prefix)
 
     def apply(self, poll: Poll) -> LearnOutcome:
@@ -82,12 +93,28 @@ class LearnStep:
             for key, example in self._new(state, record, outcome):
                 _touch(state, learner.take(key, example))
         _touch(state, learner.close())
+        self._judge(state, outcome)
+        if state.gate.is_between:
+            self._forget(state)
+        if outcome.examples:
+            outcome.stages = sends(self._weights, state.publication.change(state.learned))
+
+    def _judge(self, state: LearnerState, outcome: LearnOutcome) -> None:
         if rejected := state.gate.judge():
             log.warning("%d exposures are not learned from: %s", rejected.exposures, rejected.why)
             state.publication.touch(rejected.rows)
             outcome.rejected = rejected.exposures
-        if outcome.examples:
-            outcome.stages = sends(self._weights, state.publication.change(state.learned))
+
+    def _forget(self, state: LearnerState) -> None:
+        """Give up what was learned of withdrawn videos, and once a day of event time the keys that nobody meets."""
+        parameters = state.parameters
+        gone = [parameters.of_video(video_id) for video_id in self._withdrawn()]
+        if (day := parameters.tick // DAY_S) != state.day:
+            state.day = day
+            gone.append(parameters.met_before(parameters.tick - KEPT_S))
+        for rows in gone:
+            parameters.forget(rows)
+            state.publication.touch(rows)
 
     def _new(self, state: LearnerState, record: Record, outcome: LearnOutcome) -> Iterable[tuple[str, Example]]:
         """The examples of a record that were not learned from, each under a key of its own."""

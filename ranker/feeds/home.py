@@ -18,7 +18,7 @@ REASONS = (
     Reason("topic", ("effect of tag",)),  # people take to videos with its first tag
     Reason("length", ("effect of duration",)),  # people take to videos so long on that surface
     Reason("music", ("effect of music",)),
-    Reason("trending", ("trend",), ("trending",)),  # many people turn to it at present
+    Reason("trending", ("trend",), ("trending", "trending_here")),  # many people turn to it at present
     Reason("fresh", ("fresh",), ("fresh",)),  # newly uploaded
     # many people have turned to it, or those who met it took to it; also for want of any reason
     Reason("popular", ("popular", *VIDEO), ("popular", FILL)),
@@ -34,6 +34,7 @@ def build(context: FeedContext) -> Pipeline:
         sources=(
             sources.near_recent(NeighbourCache(context.index, catalogue, sources.NEIGHBOURS)),
             sources.trending(catalogue),
+            sources.trending_here(catalogue, known.parameters),
             sources.fresh(catalogue),
             sources.creators(catalogue),
             sources.popular(catalogue),

@@ -15,7 +15,7 @@ from ranker.profile.outcomes import HEADS
 
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
 H = len(HEADS)
-WIDTH = 3 * H + 2  # numbers of a row
+WIDTH = 3 * H + 3  # numbers of a row
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -24,7 +24,7 @@ class BlockError(ValueError):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Rows of the parameters: their keys, and per row effects, variances, counts, and when it was met last."""
+    """Rows of the parameters: their keys, and per row effects, variances, counts, when it was met, recent finishes."""
 
     fields: list[int]  # −1: nobody's row
     keys: list[str]
@@ -68,8 +68,9 @@ def block(parameters: Parameters, number: int) -> bytes:
     start, end = number * ROWS, min((number + 1) * ROWS, len(parameters.keys))
     named = parameters.keys[start:end]
     rows = slice(start, end)
-    parts = parameters.effect[rows], parameters.variance[rows], parameters.counts[rows], parameters.met[rows, None]
-    numbers = np.concatenate(parts, axis=1)
+    parts = parameters.effect[rows], parameters.variance[rows], parameters.counts[rows]
+    times = np.stack([parameters.met[rows], parameters.recent[rows]], axis=1)
+    numbers = np.concatenate([*parts, times], axis=1)
     return _encode(Block([field for field, _ in named], [key for _, key in named], numbers.tobytes()))
 
 
@@ -89,8 +90,8 @@ def put_block(parameters: Parameters, number: int, data: bytes) -> None:
     rows = slice(start, start + len(numbers))
     parameters.effect[rows] = numbers[:, :H]
     parameters.variance[rows] = numbers[:, H : 2 * H]
-    parameters.counts[rows] = numbers[:, 2 * H : -1]
-    parameters.met[rows] = numbers[:, -1]
+    parameters.counts[rows] = numbers[:, 2 * H : -2]
+    parameters.met[rows], parameters.recent[rows] = numbers[:, -2], numbers[:, -1]
 
 
 def manifest(parameters: Parameters, number: int, slot: int, learned: Mapping[int, int], shape: str) -> bytes:

@@ -51,10 +51,29 @@ FIELDS = (
     Field("music", lambda one: one.facts.music, (0.1, 0.02, 0.1)),
     Field("video", lambda one: one.video_id, (0.1, 0.02, 0.1), has_rate=True, of_one=True),
     Field(
-        "video on surface", lambda one: f"{one.video_id} {one.surface}", (0.05, 0.01, 0.05), has_rate=True, of_one=True
+        "video on surface",
+        lambda one: on_surface(one.surface, one.video_id),
+        (0.05, 0.01, 0.05),
+        has_rate=True,
+        of_one=True,
     ),
 )
 FIELD_NAMES = tuple(field.name for field in FIELDS)
+
+
+def on_surface(surface: str, video_id: str) -> str:
+    """The key of a video on a surface; its parts are found again by `split_by_surface`.
+
+    >>> split_by_surface(on_surface("feed", "v 7"))
+    ('feed', 'v 7')
+    """
+    return f"{surface}\0{video_id}"
+
+
+def split_by_surface(key: str) -> tuple[str, str]:
+    """The surface and the video of a key."""
+    surface, _, video_id = key.partition("\0")
+    return surface, video_id
 
 
 def duration_bucket(duration_ms: int) -> int:

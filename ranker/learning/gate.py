@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ranker.learning.blocks import WIDTH
 from ranker.learning.columns import grown
 from ranker.learning.features import features, overall_rates, person_features, person_numbers
 from ranker.learning.learner import LearnedBatch, outcomes_of
@@ -45,7 +46,7 @@ class Gate:
         self._odd_since = 0  # tick of the first window that was rejected, of those in a row
         self._place = np.zeros(0, np.int64)  # by row one more than where its good values are kept; 0: it is unchanged
         self._rows: list[Rows] = []
-        self._kept = np.zeros((0, 3 * H + 1))  # effects, variances and counts
+        self._kept = np.zeros((0, WIDTH))  # effects, variances, counts, times
         self._begin()
 
     def _begin(self) -> None:
@@ -85,7 +86,8 @@ class Gate:
         if used.stop > len(self._kept):
             self._kept = grown(self._kept, 2 * used.stop)
         parts = parameters.effect[new], parameters.variance[new], parameters.counts[new]
-        self._kept[used] = np.concatenate(parts, axis=1)
+        times = np.stack([parameters.met[new], parameters.recent[new]], axis=1)
+        self._kept[used] = np.concatenate([*parts, times], axis=1)
         self._place[new] = np.arange(used.start, used.stop) + 1
         self._rows.append(new)
         self._used = used.stop
@@ -95,10 +97,10 @@ class Gate:
         return np.concatenate([np.zeros(0, np.int64), *self._rows])
 
     def _good_chance(self, batch: LearnedBatch, judged: Rows) -> Floats:
-        kept = self._kept[self._place[batch.predicted.rows[judged]] - 1]  # [n, F, 3 H + 1]: all of them are
+        kept = self._kept[self._place[batch.predicted.rows[judged]] - 1]  # [n, F, WIDTH]: all of them are
         rates, shown = overall_rates(self._totals), [batch.shown[place] for place in judged.tolist()]
         people = person_numbers([(one.counters, one.exposure.surface, one.at_ms) for one in shown])
-        found = features(kept[..., :H], kept[..., 2 * H :], person_features(people, rates), rates)
+        found = features(kept[..., :H], kept[..., 2 * H : -2], person_features(people, rates), rates)
         return sigmoid((found * self._weights).sum(axis=-1))
 
     @property
@@ -139,7 +141,8 @@ class Gate:
         parameters, rows, kept = self._parameters, self._changed(), self._kept[: self._used]
         parameters.effect[rows] = kept[:, :H]
         parameters.variance[rows] = kept[:, H : 2 * H]
-        parameters.counts[rows] = kept[:, 2 * H :]
+        parameters.counts[rows] = kept[:, 2 * H : -2]
+        parameters.met[rows], parameters.recent[rows] = kept[:, -2], kept[:, -1]
         parameters.totals, parameters.weights = self._totals, self._weights
         parameters.covariance = self._covariance
         parameters.batches += 1

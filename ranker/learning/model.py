@@ -21,8 +21,9 @@ from ranker.learning.features import (
     person_numbers,
 )
 from ranker.learning.fields import Exposure
-from ranker.learning.parameters import Parameters, Rows
+from ranker.learning.parameters import RECENT_S, Parameters, Rows
 from ranker.profile.counters import Counters
+from ranker.profile.outcomes import HEADS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -30,6 +31,7 @@ Bools = NDArray[np.bool_]
 DAILY_DRIFT = 1e-3  # variance that each weight gains in a day, so that it follows what changes
 DAY_S = 86_400
 LARGEST_LOGIT = 30.0
+FINISH = HEADS.index("finish")
 BATCH = 64  # exposures that are learned from together: what they say of one another counts in the next batch
 
 
@@ -102,22 +104,28 @@ def drift(parameters: Parameters, tick: int) -> None:
 
 def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
     """Take in what came of exposures, each predicted by these very parameters; at most BATCH of them."""
-    _learn_effects(parameters, predicted, outcomes)
+    touched = _learn_effects(parameters, predicted, outcomes)
     _learn_weights(parameters, predicted, outcomes)
+    _count(parameters, predicted.rows, touched, outcomes)
+
+
+def _count(parameters: Parameters, rows: Rows, touched: Rows, outcomes: Outcomes) -> None:
     counts = np.concatenate([outcomes.counted[:, None], outcomes.labels * outcomes.learned], axis=1)
-    rows = predicted.rows.ravel()
-    np.add.at(parameters.counts, rows, counts.repeat(predicted.rows.shape[1], axis=0))
-    parameters.counts[0] = 0
-    parameters.met[rows] = parameters.tick
+    each, fields = rows.ravel(), rows.shape[1]
+    np.add.at(parameters.counts, each, counts.repeat(fields, axis=0))
+    parameters.recent[touched] *= 2.0 ** ((parameters.met[touched] - parameters.tick) / RECENT_S)
+    parameters.met[touched] = parameters.tick
+    np.add.at(parameters.recent, each, counts[:, 1 + FINISH].repeat(fields))
+    parameters.counts[0] = parameters.recent[0] = 0
     parameters.batches += 1
     parameters.totals += counts.sum(axis=0)
 
 
-def _learn_effects(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
+def _learn_effects(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> Rows:
     """An extended Kalman step on the effects, the person's part of the logit being given.
 
     Exposures that share keys explain an outcome together: the system is solved over the batch. Of the covariance that
-    results only the diagonal is kept.
+    results only the diagonal is kept. Returns the rows that were changed, each once.
     """
     rows, place = np.unique(predicted.rows, return_inverse=True)
     count = len(predicted.rows)
@@ -133,6 +141,7 @@ def _learn_effects(parameters: Parameters, predicted: Prediction, outcomes: Outc
     parameters.effect[rows] += (before * (surprise @ has_key)).T
     told = ((slope[:, :, None] * inner * slope[:, None]) @ has_key * has_key).sum(axis=1)
     parameters.variance[rows] = (before - before * before * told).T
+    return rows
 
 
 def _learn_weights(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:

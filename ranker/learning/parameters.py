@@ -26,6 +26,8 @@ SURFACE = FIELD_NAMES.index("surface")
 OF_ONE = [place for place, field in enumerate(FIELDS) if field.of_one]
 GROWTH = 4096
 MOST_REMEMBERED = 50_000  # exposures whose rows are remembered
+MOST_NAMED = 500_000  # rows that get a key in one generation
+RECENT_S = 6 * 3600  # half-life of what happened of late
 VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
 
 
@@ -64,7 +66,9 @@ class Parameters:
         self.weights: Floats = FIRST_WEIGHTS.copy()  # [H, D]
         self.covariance: Floats = np.stack([np.diag(WEIGHT_VARIANCE)] * len(HEADS))  # [H, D, D]
         self.met = np.zeros(GROWTH, np.int64)  # by row the second of event time in which its key was met last
+        self.recent = np.zeros(GROWTH)  # finishes by then, each worth half as much RECENT_S later
         self.free: list[int] = []  # rows that nobody has any more
+        self.named: list[int] = []  # rows that got a key in this generation, in that order
         self.surfaces: set[str] = set()  # that have a row
         self.tick = 0  # the newest second of event time that was learned from
 
@@ -108,10 +112,13 @@ class Parameters:
         if before != NOBODY:
             del self.row_of[before]
             self._rows_of.clear()
+        if before != NOBODY or len(self.named) == MOST_NAMED:
             self.generation += 1
+            self.named = []
         self.keys[row] = named
         if named != NOBODY:
             self.row_of[named] = row
+            self.named.append(row)
         if named[0] == SURFACE:
             self.surfaces.add(named[1])
 
@@ -119,7 +126,8 @@ class Parameters:
         """Give up keys; their rows are for others."""
         for row in rows.tolist():
             self.name(row, NOBODY)
-        self.effect[rows] = self.variance[rows] = self.counts[rows] = self.met[rows] = 0
+        for column in (self.effect, self.variance, self.counts, self.met, self.recent):
+            column[rows] = 0
         self.free += rows.tolist()
 
     def met_before(self, tick: int) -> Rows:
@@ -139,3 +147,4 @@ class Parameters:
             size = rows + GROWTH
             self.effect, self.variance = grown(self.effect, size), grown(self.variance, size)
             self.counts, self.met = grown(self.counts, size), grown(self.met, size)
+            self.recent = grown(self.recent, size)

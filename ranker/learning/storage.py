@@ -17,7 +17,7 @@ from ranker.learning.parameters import GROWTH, NOBODY, Learned, Parameters
 
 FORMAT = 2  # raised when old files stop being readable
 SHAPE = repr((FORMAT, FIELD_NAMES, NAMES))  # of what is learned: parameters of another one are of no use
-ARRAYS = ("effect", "variance", "counts", "met")
+ARRAYS = ("effect", "variance", "counts", "met", "recent")
 WHOLE = ("totals", "weights", "covariance")
 
 

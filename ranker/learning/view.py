@@ -41,7 +41,7 @@ class ParameterView:
         self._tables: dict[str, SurfaceTable] = {}
         self._contexts: dict[tuple[str, int], Floats] = {}  # by surface and hour
         self._of = (0, 0, 0)  # compactions, generation and learned batches as they were last seen
-        self._keys, self._named = len(parameters.keys), len(parameters)  # rows that were seen, and those with a key
+        self._seen = len(parameters.named)  # of the rows that got a key
         self._state = 1  # counts the changes of the parameters
 
     def surface(self, name: str) -> str:
@@ -79,15 +79,14 @@ class ParameterView:
         of = (self._catalogue.compactions, parameters.generation, parameters.batches)
         if of == self._of:
             return
-        new = [(key, row) for row, key in enumerate(parameters.keys[self._keys :], self._keys) if key[0] >= 0]
-        is_longer = self._named > 0 and self._named + len(new) == len(parameters)  # no older row was named, or lost
-        if of[:2] != self._of[:2] or not is_longer:
+        new = parameters.named[self._seen :]
+        if of[:2] != self._of[:2] or not self._seen:  # who asked when nothing was learned does not wait
             self._tables.clear()
         for table in self._tables.values():
-            table.resolve(new)
+            table.resolve((parameters.keys[row], row) for row in new)
         self._contexts.clear()
         self._of, self._state = of, self._state + 1
-        self._keys, self._named = len(parameters.keys), len(parameters)
+        self._seen = len(parameters.named)
 
     def _table(self, surface: str) -> SurfaceTable:
         self._refresh()
@@ -107,7 +106,7 @@ class ParameterView:
             keys = [self._keys_of(video, surface) for video in unknown]
             rows = [[self.parameters.row(*key) for key in of_video] for of_video in keys]
             table.put(unknown, rows)
-            if self._named:  # where nothing is learned nobody waits, which takes memory for each key
+            if self._seen:  # where nothing is learned nobody waits, which takes memory for each key
                 table.wait(unknown, keys, rows)
         return table.rows.take(videos, axis=0)
 

@@ -23,10 +23,10 @@ from ranker.pipeline.types import (
     Featurize,
     Floats,
     Places,
-    Query,
     QueryBatch,
     Scorer,
     Scores,
+    surface_of,
 )
 from ranker.profile.outcomes import HEADS
 
@@ -59,12 +59,6 @@ class Worth:
 
 
 WORTH = Worth({"finish": 1.0, "like": 2.0, "skip": -1.0}, content=0.2)  # guesses
-
-
-def surface_of(query: Query) -> str:
-    """The surface on which the person will meet the slate: the one of their last exposure."""
-    surfaces = query.profile.counters.surfaces
-    return surfaces[-1].surface if surfaces else ""
 
 
 @dataclass(frozen=True)

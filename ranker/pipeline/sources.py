@@ -3,7 +3,9 @@
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult
+from ranker.learning.parameters import Parameters
+from ranker.learning.surface_trends import SurfaceTrends
+from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable
 from ranker.retrieval.neighbour_cache import NeighbourCache
 
@@ -36,6 +38,17 @@ def trending(catalogue: Catalogue) -> Source:
         return same_for_all(catalogue.tops.trending, batch)
 
     return trending
+
+
+def trending_here(catalogue: Catalogue, parameters: Parameters) -> Source:
+    """What many people finish at present on the surface on which the person watches."""
+    trends = SurfaceTrends(catalogue, parameters)
+
+    async def trending_here(batch: QueryBatch) -> SourceResult:
+        rows = [trends.top(surface_of(query)) for query in batch.queries]
+        return SourceResult(np.concatenate(rows or [NO_ROWS]), np.arange(len(rows)).repeat([*map(len, rows)]))
+
+    return trending_here
 
 
 def fresh(catalogue: Catalogue) -> Source:

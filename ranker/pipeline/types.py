@@ -174,6 +174,12 @@ class Slate:
         return self.drops.named()
 
 
+def surface_of(query: Query) -> str:
+    """The surface on which the person will meet the slate: the one of their last exposure."""
+    surfaces = query.profile.counters.surfaces
+    return surfaces[-1].surface if surfaces else ""
+
+
 Source = Callable[[QueryBatch], Awaitable[SourceResult]]  # the only stage that may wait
 Filter = Callable[[QueryBatch, Candidates], Mask]  # True keeps
 Featurize = Callable[[QueryBatch, Candidates], FeatureMatrix]

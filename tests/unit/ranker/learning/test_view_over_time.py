@@ -11,7 +11,7 @@ from ranker.catalogue.compaction import compact
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.fields import FIELD_NAMES, Exposure
 from ranker.learning.model import Outcomes, Shown, learn, predict
-from ranker.learning.parameters import Parameters
+from ranker.learning.parameters import NOBODY, Parameters
 from ranker.learning.view import MOST_TABLES, ParameterView
 from ranker.pipeline.learned import WORTH
 from tests.support.events import NOON, after, encoded, watched, withdrawn
@@ -67,18 +67,19 @@ class World:
         parameters = self.parameters
         if len(parameters) < 3:
             return
-        parameters.row_of.pop(parameters.keys.pop(), None)
+        last = len(parameters.keys) - 1
+        parameters.name(last, NOBODY)
         for column in (parameters.effect, parameters.counts):
-            column[len(parameters.keys)] = 0
-        one, other = self.rng.choice(np.arange(1, len(parameters.keys)), 2, replace=False).tolist()
-        keys = parameters.keys
-        keys[one], keys[other] = keys[other], keys[one]
-        parameters.row_of |= {keys[row]: row for row in (one, other) if keys[row][0] >= 0}
-        parameters.generation += 1
+            column[last] = 0
+        one, other = self.rng.choice(np.arange(1, last), 2, replace=False).tolist()
+        keys = parameters.keys[one], parameters.keys[other]
+        parameters.name(one, NOBODY)
+        parameters.name(other, keys[0])
+        parameters.name(one, keys[1])
 
     def add_unnamed_rows(self) -> None:
         """Two rows without a key, as a damaged block leaves them."""
-        self.parameters.keys += [(-1, "")] * 2
+        self.parameters.keys += [NOBODY] * 2
         self.parameters.make_room(len(self.parameters.keys))
         self.parameters.batches += 1
 
@@ -88,7 +89,7 @@ class World:
         for row, (field, _) in enumerate(parameters.keys):
             key = (FIELD_NAMES.index("video"), f"v{self.rng.integers(VIDEOS)}")
             if row and field < 0 and key not in parameters.row_of:
-                parameters.keys[row], parameters.row_of[key] = key, row
+                parameters.name(row, key)
                 parameters.effect[row] = 0.5
         parameters.batches += 1
 

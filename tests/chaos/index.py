@@ -90,7 +90,7 @@ def troubled(rig: Rig) -> dict[str, Any]:
             if not server.stub.plan:
                 server.loop.call_soon_threadsafe(server.stub.next, Answer(503))
             system.keep_up(0.2)
-        figures = system.finish(limit_s=90)
+        figures = system.finish()
         wanted, held = live_videos(system), server.ids(collection)
     if not figures["degraded"].get("vector_index"):
         broken.append("no slate said degraded: vector_index")

@@ -33,6 +33,7 @@ LOOK_S = 0.05
 SESSION_S = 3.0  # of the short round: a killed worker holds its group for so long; 10 s as shipped
 MOST_EXITS = 20
 STOP_S = 20.0
+PATIENT_S = 300.0  # for what takes seconds on a machine that has nothing else to do
 RESTART_S = 1.0  # a supervisor starts a worker that ended by itself again after so long
 
 
@@ -167,7 +168,7 @@ class System:
         agents = {one.agent for one in self.started}
         return {agent: lag(self.settings, agent, SOURCE[agent]) for agent in sorted(agents)}
 
-    def rest(self, limit_s: float = 60) -> dict[str, int]:
+    def rest(self, limit_s: float = PATIENT_S) -> dict[str, int]:
         """Stop the load and wait until all is acknowledged; gives what lag is left."""
         if self.load:
             self.load.stop()
@@ -176,7 +177,7 @@ class System:
         return self.lags()
 
     def finish(
-        self, limit_s: float = 60, letters: Mapping[str, int] | None = None, **how: Callable[[Profile], Profile]
+        self, limit_s: float = PATIENT_S, letters: Mapping[str, int] | None = None, **how: Callable[[Profile], Profile]
     ) -> dict[str, Any]:
         """Come to rest, check everything, stop the workers; `letters` are dead letters beside those of the input."""
         behind = self.rest(limit_s)
@@ -251,7 +252,7 @@ def rig(folder: Path, seed: int, long: bool) -> Iterator[Rig]:
             yield Rig(broker, proxy, folder, seed, long)
 
 
-def wait(what: str, holds: Callable[[], bool], limit_s: float = 60) -> None:
+def wait(what: str, holds: Callable[[], bool], limit_s: float = PATIENT_S) -> None:
     """Return when it holds; RuntimeError by its name otherwise."""
     end = time.monotonic() + limit_s
     while not holds():

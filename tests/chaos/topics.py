@@ -13,7 +13,7 @@ from streams.kafka.records import Record, records_of
 
 AT_ONCE = 5000
 ANSWER_S = 10.0
-READ_S = 120.0  # for one partition; a guess
+READ_S = 300.0  # for one partition; a guess
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def consumer(settings: Settings, group: str = "chaos-reader") -> Iterator[Consum
         made.close()
 
 
-def ends(settings: Settings, topic: Topic, limit_s: float = 60) -> dict[int, int]:
+def ends(settings: Settings, topic: Topic, limit_s: float = 300) -> dict[int, int]:
     """Partition → offset behind its last record; a broker that has just come back is asked again."""
     name, end = topic.full(settings.prefix), time.monotonic() + limit_s
     while True:

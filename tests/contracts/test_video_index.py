@@ -12,6 +12,7 @@ from ranker.retrieval.index import VideoIndex
 from ranker.testing import VideoIndexLaws
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex
+from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, assert_published
 from tests.support.qdrant_stub import QdrantStub, running
 
@@ -39,6 +40,7 @@ class TestLocalQdrant(VideoIndexLaws):
 class TestQdrantServer(VideoIndexLaws):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[VideoIndex]:
+        skip_idle_time()
         async with running(QdrantStub()) as stub:
             index = QdrantIndex(connect(stub.url), "videos", DIM, ENCODER)
             await index.start()

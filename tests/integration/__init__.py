@@ -1,1 +1,1 @@
-"""What needs a real Kafka; one broker serves nearly all of it."""
+"""What needs more than this process; one broker serves nearly all that need a Kafka."""

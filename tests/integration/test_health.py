@@ -23,11 +23,6 @@ from tests.support.system import LIMIT_S, agents, publish, wait_until
 from tests.support.workers import hanging_profiles
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"stuck_s": 5.0})
-
-
 def put(settings: Settings) -> None:
     event = watched("ana", "v1")
     publish(settings, FEEDBACK, [("ana", feedback.encode(event))])
@@ -51,6 +46,7 @@ def test_a_worker_is_ready_once_it_reads_and_gone_when_it_has_stopped(settings: 
     [("block", "has stood still"), ("wait", "none has been handled"), ("recover", "have not been ready")],
 )
 def test_a_worker_that_hangs_ends_and_says_why(settings: Settings, how: str, why: str) -> None:
+    settings = settings.model_copy(update={"stuck_s": 5.0})
     put(settings)
     hanging = start_hanging(settings, how)
     try:

@@ -217,13 +217,13 @@ def test_the_broker_ends_with_a_parent_that_was_killed(tmp_path: Path):
         from tests.support.brokers import broker_in
         with broker_in(Path(sys.argv[1])) as broker:
             print(broker.port, flush=True)
-            time.sleep(60)
+            time.sleep(3600)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout
         port = int(parent.stdout.readline())
-        assert is_broker_ready(HOST, port)
+        wait_until("it answers", lambda: is_broker_ready(HOST, port))
         parent.send_signal(signal.SIGKILL)
     wait_until("the broker is gone", lambda: not is_broker_ready(HOST, port))
 

@@ -21,10 +21,12 @@ from streams.worker.health import Status, statuses
 from tests.chaos.topics import lag
 from tests.support.events import minute, uploaded, withdrew
 from tests.support.made_again import PEOPLE, folded, likes, make_again
-from tests.support.system import agents, everything, publish, slates, wait_until
+from tests.support.system import LIMIT_S, agents, everything, publish, slates, wait_until
 
 pytestmark = pytest.mark.connected
 
+IMPATIENT_S = 15.0  # a worker without progress ends after so long; one step takes a tenth of a second
+READY = ("ready", 0)  # state and lag
 VIDEOS = [f"video-{number}" for number in range(20)]
 
 
@@ -83,7 +85,7 @@ def status_of(settings: Settings) -> Status:
 
 
 def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings, tmp_path: Path) -> None:
-    impatient = settings.model_copy(update={"stuck_s": 8.0, "data_dir": tmp_path})
+    impatient = settings.model_copy(update={"stuck_s": IMPATIENT_S, "data_dir": tmp_path})
     name = FEEDBACK.full(settings.prefix)
     producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": settings.prefix})
     producer.init_transactions(60)
@@ -99,9 +101,9 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
             producer.produce(name, value, key)
         producer.flush()
         wait_until("the open transaction is named", lambda: sum(status_of(impatient).open_transactions.values()) == 6)
-        time.sleep(12.0)  # longer than a worker may make no progress while records wait
+        time.sleep(1.5 * IMPATIENT_S)  # longer than a worker may make no progress while records wait
         assert running.alive(), running.said("profiles")
-        assert (status_of(impatient).state, sum(status_of(impatient).lag.values())) == ("ready", 0)
+        wait_until("it is ready", lambda: (status_of(impatient).state, sum(status_of(impatient).lag.values())) == READY)
         assert folded(settings) == 6
         producer.commit_transaction()
         wait_until("twelve are folded", lambda: folded(settings) == 12)
@@ -110,7 +112,7 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
 
 
 def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings: Settings, tmp_path: Path) -> None:
-    impatient = settings.model_copy(update={"stuck_s": 8.0, "data_dir": tmp_path})
+    impatient = settings.model_copy(update={"stuck_s": IMPATIENT_S, "data_dir": tmp_path})
     with agents(impatient, tmp_path, "profiles"):
         publish(settings, FEEDBACK, likes(range(60)))
         wait_until("60 are folded", lambda: folded(settings) == 60)
@@ -123,7 +125,7 @@ def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings
     (tmp_path / "again").mkdir()
     with agents(impatient, tmp_path / "again", "profiles") as running:
         wait_until("it is said", lambda: "were deleted before they were read" in running.said("profiles"))
-        time.sleep(10.0)
+        time.sleep(1.5 * IMPATIENT_S)
         assert running.alive(), running.said("profiles")
         publish(settings, FEEDBACK, likes(range(120, 180)))
         wait_until("60 more are folded", lambda: folded(settings) == 120)
@@ -137,7 +139,7 @@ def test_a_worker_whose_topic_is_grown_says_so_and_ends(settings: Settings, tmp_
         wait_until("60 are folded", lambda: folded(settings) == 60)
         with topic_admin.connected(settings) as admin:
             admin.create_partitions({FEEDBACK.full(settings.prefix): 6})
-        status = running.running[0][1].wait(60)
+        status = running.running[0][1].wait(LIMIT_S)
         said = running.said("profiles")
     assert status == 1, said
     assert "feedback.v1: partitions is 6, wanted 4" in said
@@ -159,7 +161,7 @@ def test_a_topic_is_read_to_its_end_whatever_transactions_leave_there(settings: 
         batches = read_to_end(settings, name, range(settings.partitions))
         return [record.value async for batch in batches for record in batch]
 
-    assert asyncio.run(asyncio.wait_for(values(), 30)) == [b"a"] * settings.partitions
+    assert asyncio.run(asyncio.wait_for(values(), LIMIT_S)) == [b"a"] * settings.partitions
     with command_reader(settings) as reader:
         assert [record.value for record in reader.records(name)] == [b"a"] * settings.partitions
     producer.abort_transaction()

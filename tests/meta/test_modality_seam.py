@@ -33,6 +33,7 @@ from streams.qdrant.index import open_index
 from tests.support.brokers import CACHE
 from tests.support.documented_scripts import EXTENDING, scripts_of
 from tests.support.events import uploaded
+from tests.support.idle_time import skip_idle_time
 from tests.support.paths import GOLDEN, ROOT
 from tests.support.qdrant_stub import QdrantStub, running
 
@@ -147,6 +148,7 @@ def test_retrieval_vectors_of_two_sets_of_modalities_have_two_versions(
 async def test_an_index_keeps_it_under_its_name_and_finds_videos_by_it(
     settings: Settings, embedder: VideoEmbedder
 ) -> None:
+    skip_idle_time()
     async with running(QdrantStub()) as stub:
         videos = embedded(embedder, "a cab", "bacca", "xyz xyz")
         index = await open_index(settings.model_copy(update={"qdrant_url": stub.url}), DIM, embedder.version)

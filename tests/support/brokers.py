@@ -32,4 +32,4 @@ def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[Loca
 
 def settings_for(broker: LocalBroker, **changes: object) -> Settings:
     """Settings that point to the broker."""
-    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 60, **changes}, {}, None).settings
+    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 300, **changes}, {}, None).settings

@@ -17,7 +17,7 @@ from tests.support.brokers import CACHE
 from tests.support.forked import forked, freshet_command
 from tests.support.paths import ROOT
 
-LIMIT_S = 120
+LIMIT_S = 600
 
 
 class Ran(NamedTuple):

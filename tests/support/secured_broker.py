@@ -46,7 +46,7 @@ class Secured:
 
     def settings(self, listener: str, **changes: object) -> Settings:
         """Settings for a listener."""
-        given: dict[str, object] = {"bootstrap": self.address(listener), "broker_wait_s": 60}
+        given: dict[str, object] = {"bootstrap": self.address(listener), "broker_wait_s": 300}
         given |= {"kafka_security": KINDS[listener].lower(), "cache_dir": CACHE.settings.cache_dir}
         return load({**given, **changes}, {}, None).settings
 

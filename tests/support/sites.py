@@ -60,9 +60,9 @@ async def _answered(target: str, writer: asyncio.StreamWriter) -> None:
             for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000:
                 writer.write(bytes([byte]))
                 await writer.drain()
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.25)
         case ["silent"]:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()  # for ever
         case ["short"]:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         case ["rubbish"]:

@@ -31,7 +31,7 @@ def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path) -> bool
     )
 
 
-@pytest.mark.parametrize("name", [FILES["fp32"], TOKENIZER, MANIFEST])
+@pytest.mark.parametrize("name", [FILES["int8"], TOKENIZER, MANIFEST])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "changed"])
 def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, damage: str) -> None:
     content = (models / name).read_bytes()
@@ -44,7 +44,7 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
     }[damage]
     folder = with_one_file_changed(models, tmp_path / "models", name, damaged)
     with pytest.raises(ModelError) as refused:
-        TextEncoder(folder, provider="cpu")
+        TextEncoder(folder, provider="cpu", precision="int8")  # the smaller file
     assert is_one_sentence_with_place_and_remedy(refused.value, folder)
 
 

@@ -116,7 +116,7 @@ def test_a_second_process_waits_and_then_takes_what_the_first_made(tmp_path: Pat
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = threading.Thread(target=lambda: answers.append(provision(tmp_path, say)))
         second.start()
-        assert waits.wait(timeout=30)
+        assert waits.wait(timeout=300)
         small_folder(folder_of(tmp_path))
-    second.join(timeout=30)
+    second.join(timeout=300)
     assert answers == [folder_of(tmp_path)]

@@ -41,7 +41,7 @@ async def test_slates_are_the_same_before_and_after(soon: None) -> None:
 def test_a_catalogue_of_re_uploads_stays_as_large_as_its_videos() -> None:
     catalogue = catalogue_of(*kitchen_and_garden())
     sizes = []
-    for number in range(5 * GROWTH):
+    for number in range(3 * GROWTH):
         one = encoded(f"cook-{number % 60:02}", NOON + number + 1, creator_id=f"by-{number}", category=f"of-{number}")
         catalogue.apply([one])
         compact(catalogue)

@@ -85,7 +85,7 @@ def test_words_of_other_alphabets_stay_in_them() -> None:
 def test_the_longest_text_takes_no_long_time(sign: str) -> None:
     began = time.process_time()
     bare_words(sign * (100_000 // len(sign)))
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 30.0  # 0.7 s where it was slowest; were it quadratic, it would be minutes
 
 
 def test_a_word_that_the_tokenizer_could_not_read_is_cut() -> None:

@@ -49,6 +49,7 @@ def lines() -> list[bytes]:
 
 
 LINES = lines()
+SOME = LINES[:300]
 
 
 def log(folder: Path) -> Path:
@@ -57,15 +58,15 @@ def log(folder: Path) -> Path:
     return file
 
 
-def read() -> list[Line | Fault]:
-    return [*read_log(LINES)]
+def read(part: list[bytes] = LINES) -> list[Line | Fault]:
+    return [*read_log(part)]
 
 
 def replayed(settings: Settings, **how: int) -> list[Recommendation]:
     run = Replay(settings, replay_embedder(settings), **how)
 
     async def collect() -> list[Recommendation]:
-        return [slate async for slate in run.run(read_log(LINES))]
+        return [slate async for slate in run.run(read_log(SOME))]
 
     return asyncio.run(collect())
 
@@ -81,7 +82,7 @@ def test_what_people_finish_is_learned_whatever_the_log_is_cut_into() -> None:
 
 
 def test_a_repeat_is_learned_once() -> None:
-    named = [line.replace(b'"kind"', b'"event_id":"e%d","kind"' % n, 1) for n, line in enumerate(LINES)]
+    named = [line.replace(b'"kind"', b'"event_id":"e%d","kind"' % n, 1) for n, line in enumerate(SOME)]
     once = learn_from(Settings(), read_log(named)).parameters
     doubled = learn_from(Settings(), read_log(line for line in named for _ in range(2))).parameters
     assert storage.dump(doubled) == storage.dump(once)
@@ -167,7 +168,7 @@ def test_parameters_that_learn_nothing_any_more_are_compared_on_the_same_exposur
 @pytest.mark.parametrize("split", [minute(-99_000), minute(99_000)])
 def test_a_split_without_anything_on_one_side_is_named(split: int) -> None:
     run = LogEvaluation(Settings(), split)
-    run.run(read())
+    run.run(read(SOME))
     with pytest.raises(OperatorError, match="has no exposure"):
         run.result(100)
 

@@ -1,22 +1,17 @@
-"""Media hosts, files and decoders that take their time: nothing waits for them that does not need them."""
+"""Media hosts and files that take their time: nothing waits for them that does not need them."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import AsyncIterator
 from inspect import signature
 from math import inf
 
 import pytest
 import pytest_asyncio
 
-from encoders.base import Content
-from encoders.media.sandbox_client import MediaReader
 from encoders.media.types import Media, MediaError
-from schemas.messages import videos
 from schemas.messages.dead_letters import Reason
-from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
+from schemas.messages.videos import Encoded, Upload, Withdrawn
 from schemas.settings.media_hosts import hosts
 from schemas.settings.model import Settings
 from streams.encoding import circuit_breaker, pending_media
@@ -26,66 +21,11 @@ from streams.encoding.daemon_threads import DaemonThreads
 from streams.encoding.fetch import Rules, Wire, fetch
 from streams.encoding.media_loader import FetchedMedia, MediaLoader
 from streams.encoding.pending_media import PER_HOST, PendingMedia
-from streams.encoding.step import EmbedOutcome, EmbedStep
-from streams.encoding.versions import StoredVersion
 from streams.kafka.client import GROUP
-from streams.kafka.records import Record
-from tests.support.events import NOON, uploaded, withdrew
-from tests.support.sites import HOST, VIDEO, Net, Site, site
-
-PATIENCE_S = 120  # of a test; nothing is asserted of how long anything takes
-
-
-def record(offset: int, one: Uploads) -> Record:
-    return Record("uploads.v1", 0, offset, NOON, one.video_id.encode(), videos.encode(one))
-
-
-async def by_title(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
-    return [
-        Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
-        if isinstance(one, Upload)
-        else Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
-        for one in uploads
-    ]
-
-
-@dataclass
-class Encoder:
-    """The encoding step with an embedder that keeps the title alone, and what it has published."""
-
-    settings: Settings
-    media: PendingMedia
-    versions: dict[str, StoredVersion] = field(default_factory=dict)
-    offset: int = 0
-    published: list[EmbedOutcome] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.step = EmbedStep(self.settings, by_title, self.media, lambda _: self.versions)
-
-    async def apply(self, *uploads: Uploads) -> list[str]:
-        """The ids of what is published at once."""
-        records = [record(self.offset + at, one) for at, one in enumerate(uploads)]
-        self.offset += len(uploads)
-        outcome = await self.step.apply(records, partitions=1)
-        await self.publish(outcome)
-        return [one.video_id for one in outcome.records]
-
-    async def publish(self, outcome: EmbedOutcome, read: int = 0) -> None:
-        self.published.append(outcome)
-
-    async def finish(self) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while len(self.media):
-                await self.media.wait(1.0)
-                await self.publish(await self.step.apply_loaded())
-
-    @property
-    def records(self) -> list[CatalogueRecord]:
-        return [one for outcome in self.published for one in outcome.records]
-
-    @property
-    def reasons(self) -> list[Reason]:
-        return [one.reason for outcome in self.published for one in outcome.dead_letters]
+from tests.support.encoding_step import PATIENCE_S, Encoder, address, with_media
+from tests.support.events import uploaded, withdrew
+from tests.support.idle_time import skip_idle_time
+from tests.support.sites import VIDEO, Net, Site, site
 
 
 @pytest_asyncio.fixture
@@ -96,15 +36,12 @@ async def here() -> AsyncIterator[Site]:
 
 def encoder_of(*sites: Site, media_s: float = 1.0) -> Encoder:
     settings = Settings(prefix="", media_hosts=",".join(map(address, sites)), media_s=media_s)
-    return Encoder(settings, PendingMedia(MediaLoader(settings).load))
+    return Encoder(settings, PendingMedia(MediaLoader(settings, wire()).load))
 
 
-def address(at: Site) -> str:
-    return f"http://{HOST}:{at.port}"
-
-
-def with_media(count: int, uri: str) -> list[Upload]:
-    return [uploaded(f"media-{at}", title="a title", media_uri=uri) for at in range(count)]
+def wire(failures: float = FAILURES) -> Wire:
+    """The network of this machine, reached without a thread; the pause of a host that fails is never over."""
+    return Wire(Net({}, {}).resolve, circuits=CircuitBreakers(lambda: 0.0, failures))
 
 
 async def test_uploads_of_text_alone_do_not_wait_for_a_host_that_says_nothing(here: Site) -> None:
@@ -119,6 +56,7 @@ async def test_uploads_of_text_alone_do_not_wait_for_a_host_that_says_nothing(he
 
 @pytest.mark.parametrize("path", ["silent", "drip", "to?/silent"])
 async def test_a_host_that_hangs_is_given_up_for_all_its_uploads_together(here: Site, path: str) -> None:
+    skip_idle_time()
     encoder = encoder_of(here)
     await encoder.apply(*with_media(60, f"{address(here)}/{path}"))
     await encoder.finish()
@@ -129,26 +67,26 @@ async def test_a_host_that_hangs_is_given_up_for_all_its_uploads_together(here: 
 
 
 async def test_a_redirect_to_a_host_that_hangs_is_not_the_fault_of_the_host_that_redirects(here: Site) -> None:
+    skip_idle_time()
     async with site() as other:
-        rules = Rules(hosts(f"{address(here)},{address(other)}"), None, 1000, 0.3)
-        wire = Wire()
+        rules, reached = Rules(hosts(f"{address(here)},{address(other)}"), None, 1000, 0.3), wire()
         for _ in range(FAILURES):
             with pytest.raises(MediaError, match="took longer"):
-                await fetch(f"{address(here)}/to?{address(other)}/silent", rules, wire)
+                await fetch(f"{address(here)}/to?{address(other)}/silent", rules, reached)
         with pytest.raises(MediaError, match=rf"{address(other)} failed 3 times in a row"):
-            await fetch(f"{address(here)}/to?{address(other)}/v", rules, wire)
-        assert await fetch(f"{address(here)}/v", rules, wire) == VIDEO
+            await fetch(f"{address(here)}/to?{address(other)}/v", rules, reached)
+        assert await fetch(f"{address(here)}/v", rules, reached) == VIDEO
 
 
 @pytest.mark.parametrize("path", ["status/500", "status/404", "huge", "endless", "v"])
 async def test_a_host_that_answers_is_not_left_alone(here: Site, path: str) -> None:
-    rules, wire = Rules(hosts(address(here)), None, 1000, 30.0), Wire()
+    rules, reached = Rules(hosts(address(here)), None, 1000, 30.0), wire()
     for _ in range(FAILURES + 2):
         try:
-            await fetch(f"{address(here)}/{path}", rules, wire)
+            await fetch(f"{address(here)}/{path}", rules, reached)
         except MediaError as error:
             assert "in a row" not in str(error)
-    assert len(here.asked) == FAILURES + 2 and len(wire.circuits) == 0
+    assert len(here.asked) == FAILURES + 2 and len(reached.circuits) == 0
 
 
 async def test_a_slow_host_leaves_room_for_the_others(here: Site) -> None:
@@ -169,12 +107,13 @@ async def test_a_name_that_is_never_resolved_is_given_up(here: Site) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    rules, wire = Rules(hosts("media.test"), None, 1000, 0.2), Wire(never, Net({}, {}))
+    skip_idle_time()
+    rules, reached = Rules(hosts("media.test"), None, 1000, 0.2), Wire(never, Net({}, {}))
     for _ in range(FAILURES):
         with pytest.raises(MediaError, match="took longer"):
-            await fetch("https://media.test/v", rules, wire)
+            await fetch("https://media.test/v", rules, reached)
     with pytest.raises(MediaError, match="in a row"):
-        await fetch("https://media.test/v", rules, wire)
+        await fetch("https://media.test/v", rules, reached)
 
 
 async def test_calls_that_hang_hold_neither_the_others_nor_the_end_and_are_counted() -> None:
@@ -193,15 +132,6 @@ async def test_calls_that_hang_hold_neither_the_others_nor_the_end_and_are_count
     assert all(one.daemon for one in threading.enumerate() if "_work" in one.name)
     hanging.set()
     assert await third
-
-
-async def test_a_decoder_that_hangs_on_each_of_many_files_stops_no_other_upload(here: Site) -> None:
-    settings = Settings(prefix="", media_hosts=address(here), media_s=1.0)
-    hostile = partial(MediaReader, work="tests.support.hostile_decoders:hang")
-    encoder = Encoder(settings, PendingMedia(MediaLoader(settings, reader=hostile).load))
-    assert await encoder.apply(*with_media(6, f"{address(here)}/v"), uploaded("text", title="a title")) == ["text"]
-    await encoder.finish()
-    assert len(encoder.records) == 7 and encoder.reasons == [Reason.MEDIA] * 6
 
 
 async def test_a_withdrawal_or_another_upload_ends_the_wait_for_the_media_before(here: Site) -> None:
@@ -286,7 +216,8 @@ def test_a_poll_waits_for_room_for_less_than_a_third_of_what_its_group_allows() 
 
 
 async def test_a_backfill_leaves_no_host_alone(here: Site) -> None:
-    rules, wire = Rules(hosts(address(here)), None, 1000, 0.1), Wire(circuits=CircuitBreakers(failures=inf))
+    skip_idle_time()
+    rules, reached = Rules(hosts(address(here)), None, 1000, 0.1), wire(failures=inf)
     for _ in range(2 * FAILURES):
         with pytest.raises(MediaError, match="took longer"):
-            await fetch(f"{address(here)}/silent", rules, wire)
+            await fetch(f"{address(here)}/silent", rules, reached)

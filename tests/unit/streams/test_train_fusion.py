@@ -21,7 +21,7 @@ from streams.operations.train_fusion import Outcome, train_fusion
 from tests.support.events import minute
 from tests.support.models import built_in, real_models
 
-VIDEOS, KINDS, VISITS = 60, 4, 420
+VIDEOS, KINDS, VISITS = 60, 4, 280
 NEWEST = minute(100 * VISITS * 9 // 10)  # from here on pairs are held out
 
 

@@ -1,8 +1,6 @@
 """How a worker ends, and leaves a client behind: partitions go back first, and nothing holds it for ever."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +17,6 @@ from streams.kafka.positions import Positions
 from streams.kafka.topic_watch import TopicWatch
 from streams.ranking import catalogue_replica
 from streams.ranking.shared_state import SharedState
-
-HELD = """
-import ctypes, signal
-from streams.worker import run as worker
-worker.STOP_TIMEOUT_S, worker.FROZEN_S = 0.2, 0.3
-worker.faust.Worker._schedule_shutdown = lambda *_: ctypes.PyDLL(None).sleep(60)  # and no other thread gets a turn
-worker.Worker._schedule_shutdown(worker.Worker.__new__(worker.Worker), signal.SIGTERM)
-"""
 
 
 class Client:
@@ -113,10 +103,3 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
     left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]
     assert [(place.partition, place.offset) for place in left] == [(0, 7), (1, 3)]
-
-
-def test_a_worker_whose_interpreter_is_held_by_a_library_ends_all_the_same() -> None:
-    ended = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 1
-    assert "Timeout (0:00:00.5" in ended.stderr
-    assert "_schedule_shutdown" in ended.stderr  # says what held it

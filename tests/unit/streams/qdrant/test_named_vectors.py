@@ -27,6 +27,7 @@ from streams.operations.search import similar_in
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
 from tests.support.events import NOON, withdrawn
+from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import OPENAPI, assert_published
 from tests.support.models import built_in
 from tests.support.qdrant_stub import QdrantStub, running
@@ -72,6 +73,7 @@ def some() -> VideoLibrary:
 
 @pytest.fixture
 async def stub() -> AsyncIterator[QdrantStub]:
+    skip_idle_time()
     async with running(QdrantStub()) as server:
         yield server
     if OPENAPI.exists():

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,14 @@ import pytest
 from streams.errors import OperatorError
 from streams.worker import processes, supervise
 from tests.support.brokers import CACHE
+from tests.support.command import LIMIT_S
 from tests.support.paths import ROOT
 
-SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"]
+SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(3600)"]
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(3600)",
 ]
 
 
@@ -26,10 +26,8 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     said: list[str] = []
     dying = [sys.executable, "-c", "import sys; print('oh'); sys.exit(3)"]
     written: list[str] = []
-    start = time.monotonic()
     with pytest.raises(OperatorError, match="ranker ended with exit code 3"):
         supervise.run({"profiles": SLEEPER, "ranker": dying}, os.environ, written.append, said.append)
-    assert time.monotonic() - start < 50  # the sleeper would sleep for 60
     pid = int(said[0].removeprefix("profiles started (process ").removesuffix(")"))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -61,7 +59,7 @@ def test_up_goes_on_where_its_reader_has_ended():
         f"{sys.executable} -c '{script.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}' | head -1"
     )
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S
     )
     assert done.stdout == "a        | a line of some length\n"
     assert done.stderr == "a ended with exit code 0; the others are stopped.\n"
@@ -106,7 +104,7 @@ def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
         assert running.stderr
         assert {running.stdout.readline(), running.stdout.readline()} == {"a        | ready\n", "b        | ready\n"}
         running.send_signal(number)
-        assert running.wait(60) == 0
+        assert running.wait(LIMIT_S) == 0
         said = running.stderr.read().splitlines()
     assert said[-1] == "all stopped"
     for line in said[:2]:

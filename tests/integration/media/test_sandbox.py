@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from encoders.media.sandbox_client import MediaReader
-from encoders.media.types import Limits, MediaError, answer_bytes, unpack
+from encoders.media.types import Limits, MediaError
 from tests.support.paths import ROOT
 
 ACT = "tests.support.hostile_decoders:act"
 LINUX = sys.platform == "linux"
-SMALL = Limits(memory=64 << 20, cpu_s=1, wall_s=60.0)  # on a busy machine a second of CPU takes many
+SMALL = Limits(memory=64 << 20, cpu_s=1, wall_s=300.0)  # on a busy machine a second of CPU takes many
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="asks /proc; the limits are Linux's")
 
@@ -31,9 +30,9 @@ def reader() -> Iterator[MediaReader]:
         yield reader
 
 
-def refusal(reader: MediaReader, order: str) -> str:
+def refusal(reader: MediaReader, order: str, wall_s: float | None = None) -> str:
     with pytest.raises(MediaError) as caught:
-        reader.read(order.encode())
+        reader.read(order.encode(), wall_s)
     return str(caught.value)
 
 
@@ -48,7 +47,7 @@ def children(pid: int) -> list[int]:
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait for what must come; the limit only keeps a broken test from running for ever."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < ends
         time.sleep(0.01)
@@ -119,8 +118,8 @@ def test_what_a_decoder_may_not_do_ends_in_a_media_error_and_the_next_file_is_re
 
 @pytest.mark.parametrize("order", ["sleep", "let go"])
 def test_a_fork_that_does_not_come_back_is_ended_at_the_deadline(order: str) -> None:
-    with MediaReader(Limits(wall_s=1.0), ACT) as reader:
-        said = refusal(reader, order)
+    with MediaReader(SMALL, ACT) as reader:
+        said = refusal(reader, order, wall_s=1.0)
         assert "longer than 1 s" in said or "SIGKILL" in said
         assert children(pid_of(reader)) == []
         assert refusal(reader, "answer") == "done"
@@ -232,27 +231,3 @@ def test_work_that_does_not_exist_is_a_fault_of_ours_and_not_of_the_file(capfd: 
     ):
         reader.read(b"answer")
     assert "nothing" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        {"frames": 9},
-        {"frames": -1},
-        {"frames": 8, "samples": 10**12},
-        {"frames": 8, "samples": -5},
-        {"duration_ms": -1},
-        {"frames": 8, "samples": 30 * 16_000 + 1024},  # what the longest answer has no room for
-        {"refused": 7},
-        [],
-        "x",
-    ],
-)
-def test_an_answer_that_a_file_could_have_written_is_not_believed(head: object) -> None:
-    text = msgspec.json.encode(head)
-    answer = len(text).to_bytes(4, "little") + text
-    with pytest.raises(MediaError, match=r"cannot be read|more than it may"):
-        unpack(answer + bytes(answer_bytes(SMALL) - len(answer)))
-    for size in (0, 5, 2**31):
-        with pytest.raises(MediaError):
-            unpack(size.to_bytes(4, "little") + b"{" * 100)

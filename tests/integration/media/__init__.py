@@ -1,0 +1,1 @@
+"""What starts processes that decode media; no broker is needed."""

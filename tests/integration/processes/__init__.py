@@ -1,0 +1,1 @@
+"""What starts interpreters and other programs; no broker is needed."""

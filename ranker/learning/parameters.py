@@ -110,7 +110,8 @@ class Parameters:
         if (before := self.keys[row]) == named:
             return
         if before != NOBODY:
-            del self.row_of[before]
+            if self.row_of.get(before) == row:  # else it has got another one
+                del self.row_of[before]
             self._rows_of.clear()
         if before != NOBODY or len(self.named) == MOST_NAMED:
             self.generation += 1

@@ -37,6 +37,8 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "reference.live": "live:live",
     "slate.latency": "slates:latency",
     "slate.rate": "slates:highest_rate",
+    "learning.step": "learning:step",
+    "learning.lag": "learning:lag",
 }
 WIDTH = 150  # where the output is no terminal
 

@@ -1,7 +1,7 @@
 """slate.latency and slate.rate: from an event to the slate that takes it into account, through both agents."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from schemas.messages import feedback, videos
@@ -25,20 +25,20 @@ P50_MS, P99_MS, HELD = 20, 60, 5000  # goals
 def latency(ground: Ground) -> list[Result]:
     """Event → slate in ms at a steady rate; people have a history, and neighbours are as warm as that makes them."""
     seconds = ground.size(300 if ground.long else 40, 2)
-    with _system(ground, "slates.") as (settings, world, agents):
+    with system(ground, "slates.") as (settings, world, agents):
         traffic = Traffic(world, RATE, seconds, ground.size(3, 1), "steady")
-        measured = _measured(settings, traffic, agents)
-    p50, p99 = percentiles(measured.delays_ms)
+        found = measured(settings, traffic, agents)
+    p50, p99 = percentiles(found.delays_ms)
     goals = [
         Goal(f"p50 {p50:.1f} ms, at most {P50_MS}", p50 <= P50_MS),
         Goal(f"p99 {p99:.1f} ms, at most {P99_MS}", p99 <= P99_MS),
         Goal(
-            f"backlog grows by {measured.backlog.growth:.1f} events a second over {seconds} s, that is not",
-            measured.held,
+            f"backlog grows by {found.backlog.growth:.1f} events a second over {seconds} s, that is not",
+            found.held,
         ),
     ]
-    more = {"ms_p99": p99, **_more(measured)}
-    fault = measured.fault or _unanswered(measured)
+    more = {"ms_p99": p99, **_more(found)}
+    fault = found.fault or _unanswered(found)
     note = f"{traffic.count:,} events of {world.people:,} people (Zipf 1), {world.videos:,} videos, broker included"
     return [Result("slate.latency", p50, "ms_p50", f"{RATE:,} events/s", "", more, note, fault, goals)]
 
@@ -46,14 +46,14 @@ def latency(ground: Ground) -> list[Result]:
 def highest_rate(ground: Ground) -> list[Result]:
     """The highest of some rates at which every event is answered and the backlog does not grow."""
     held, rows = 0, []
-    with _system(ground, "rates.") as (settings, world, agents):
+    with system(ground, "rates.") as (settings, world, agents):
         for rate in ground.size(STEPS, STEPS[:1]):
             traffic = Traffic(world, rate, ground.size(STEP_S, 2), ground.size(SETTLES_S, 1), f"step-{rate}")
-            measured = _measured(settings, traffic, agents)
-            p50, p99 = percentiles(measured.delays_ms)
-            more = {"ms_p99": p99, "held": float(measured.held), **_more(measured)}
-            rows.append(Result("slate.rate", p50, "ms_p50", f"{rate:,} events/s", "", more, fault=measured.fault))
-            if not measured.held or measured.fault:
+            found = measured(settings, traffic, agents)
+            p50, p99 = percentiles(found.delays_ms)
+            more = {"ms_p99": p99, "held": float(found.held), **_more(found)}
+            rows.append(Result("slate.rate", p50, "ms_p50", f"{rate:,} events/s", "", more, fault=found.fault))
+            if not found.held or found.fault:
                 break
             held = rate
     goal = Goal(f"{held:,} events a second held, at least {HELD:,}", held >= HELD)
@@ -61,16 +61,17 @@ def highest_rate(ground: Ground) -> list[Result]:
 
 
 @contextmanager
-def _system(ground: Ground, prefix: str) -> Iterator[tuple[Settings, World, list[Running]]]:
-    """Both agents over a catalogue, warm: people have a history, and all of it has its slates."""
+def system(
+    ground: Ground, prefix: str, names: Sequence[str] = ("profiles", "ranker")
+) -> Iterator[tuple[Settings, World, list[Running]]]:
+    """Agents over a catalogue, warm: people have a history, and all of it has its slates."""
     world = World(videos=ground.size(10_000, 2000), people=ground.size(5000, 500))
     settings, now_ms = ground.with_topics(prefix), int(time.time() * 1000)
     features = (Outgoing(one.video_id.encode(), videos.encode(one)) for one in world.encoded(now_ms))
     publish(settings, FEATURES.full(settings.prefix), features)
     with ExitStack() as stack:
         agents = [
-            stack.enter_context(running(name, command, settings))
-            for name, command in supervise.workers(("profiles", "ranker")).items()
+            stack.enter_context(running(name, command, settings)) for name, command in supervise.workers(names).items()
         ]
         _warm_up(settings, world, ground.size(10_000, 300), agents)
         yield settings, world, agents
@@ -89,23 +90,23 @@ def _check(agents: list[Running]) -> None:
         agent.check()
 
 
-def _measured(settings: Settings, traffic: Traffic, agents: list[Running]) -> Measured:
+def measured(settings: Settings, traffic: Traffic, agents: list[Running]) -> Measured:
     return measure(settings, traffic, RECOMMENDATIONS.full(settings.prefix), "slate", agents)
 
 
-def _more(measured: Measured) -> dict[str, float]:
-    profiles_s, ranker_s = measured.cpu_s
+def _more(found: Measured) -> dict[str, float]:
+    profiles_s, ranker_s = found.cpu_s
     return {
-        "slates/s": measured.answers / measured.sent_s,
-        "coalesced": measured.coalesced,
-        "unanswered": measured.unanswered,
-        "growth/s": measured.backlog.growth,
-        "profiles_cpu_us/event": 1e6 * profiles_s / measured.traffic.count,
-        "ranker_cpu_us/slate": 1e6 * ranker_s / max(1, measured.answers),
+        "slates/s": found.answers / found.sent_s,
+        "coalesced": found.coalesced,
+        "unanswered": found.unanswered,
+        "growth/s": found.backlog.growth,
+        "profiles_cpu_us/event": 1e6 * profiles_s / found.traffic.count,
+        "ranker_cpu_us/slate": 1e6 * ranker_s / max(1, found.answers),
     }
 
 
-def _unanswered(measured: Measured) -> str:
-    if not measured.unanswered:
+def _unanswered(found: Measured) -> str:
+    if not found.unanswered:
         return ""
-    return f"{measured.unanswered} of {measured.traffic.count} events had no slate {ANSWER_S:g} s after the last one"
+    return f"{found.unanswered} of {found.traffic.count} events had no slate {ANSWER_S:g} s after the last one"

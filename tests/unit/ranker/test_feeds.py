@@ -34,7 +34,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_home_feed_is_the_default_and_names_its_versions() -> None:
     pipeline = built()
     assert (pipeline.policy, pipeline.scorer.name) == ("home@2", f"learned@{WORTH.version}-0")
-    assert pipeline.source_names == ("near_recent", "trending", "fresh", "creators", "popular")
+    assert pipeline.source_names == ("near_recent", "trending", "trending_here", "fresh", "creators", "popular")
 
 
 def test_the_context_keeps_the_fields_that_feeds_are_written_against() -> None:

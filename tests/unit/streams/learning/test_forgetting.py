@@ -63,6 +63,25 @@ def test_rows_that_were_given_up_are_for_others() -> None:
     assert sorted(again.parameters.free) == sorted(state.parameters.free)
 
 
+def test_a_key_that_was_given_up_and_has_come_back_in_another_row_is_found_there() -> None:
+    state, log = new_state(), []
+    found = examples(happened(40))
+    learn(state, found, log)
+    reader = read_back(log)
+    parameters = state.parameters
+    rows = parameters.of_video(VIDEOS[0].video_id)[::-1]
+    assert len(rows) > 1
+    keys = [parameters.keys[row] for row in rows.tolist()]
+    parameters.forget(rows)
+    for row, key in zip(rows.tolist()[::-1], keys, strict=True):  # the other way round
+        parameters.name(row, key)
+    parameters.free.clear()
+    state.publication.touch(rows)
+    change = state.publication.change(state.learned)
+    reader.apply([*change.blocks, change.manifest])
+    assert reader.parameters.row_of == parameters.row_of
+
+
 def test_a_withdrawn_video_is_given_up_at_once() -> None:
     videos, state, log = VideoFactsState(), new_state(), []
     videos.facts.update(FACTS)

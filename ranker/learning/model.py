@@ -104,8 +104,9 @@ def drift(parameters: Parameters, tick: int) -> None:
 
 def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
     """Take in what came of exposures, each predicted by these very parameters; at most BATCH of them."""
-    touched = _learn_effects(parameters, predicted, outcomes)
-    _learn_weights(parameters, predicted, outcomes)
+    chance = sigmoid(FIRST_LOGITS + parameters.effect[predicted.rows].sum(axis=1) + predicted.person)
+    touched = learn_effects(parameters.effect, parameters.variance, predicted.rows, chance, outcomes)
+    learn_weights(parameters.weights, parameters.covariance, predicted.features, predicted.probability, outcomes)
     _count(parameters, predicted.rows, touched, outcomes)
 
 
@@ -121,37 +122,47 @@ def _count(parameters: Parameters, rows: Rows, touched: Rows, outcomes: Outcomes
     parameters.totals += counts.sum(axis=0)
 
 
-def _learn_effects(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> Rows:
-    """An extended Kalman step on the effects, the person's part of the logit being given.
+def learn_effects(effect: Floats, variance: Floats, rows: Rows, chance: Floats, outcomes: Outcomes) -> Rows:
+    """An extended Kalman step on the effects of keys, what else is in the logit being given.
 
     Exposures that share keys explain an outcome together: the system is solved over the batch. Of the covariance that
     results only the diagonal is kept. Returns the rows that were changed, each once.
+
+    effect    by row [K, H], changed in place; a row whose variance is 0 keeps its effect
+    variance  the same
+    rows      of the keys of each exposure [n, F]
+    chance    of each outcome by these effects and what else is given [n, H]
     """
-    rows, place = np.unique(predicted.rows, return_inverse=True)
-    count = len(predicted.rows)
-    has_key = np.zeros((count, len(rows)))
+    chosen, place = np.unique(rows, return_inverse=True)
+    count = len(rows)
+    has_key = np.zeros((count, len(chosen)))
     has_key[np.arange(count)[:, None], place.reshape(count, -1)] = 1
-    before = parameters.variance[rows].T  # [H, K]
-    chance = sigmoid(FIRST_LOGITS + parameters.effect[predicted.rows].sum(axis=1) + predicted.person)
+    before = variance[chosen].T  # [H, K]
     error = np.where(outcomes.learned, outcomes.labels - chance, 0).T  # [H, n]
     slope = np.sqrt(np.where(outcomes.learned, chance * (1 - chance), 0)).T
     shared = (has_key * before[:, None]) @ has_key.T  # [H, n, n] variance that two exposures have in common
     inner = np.linalg.inv(np.eye(count) + slope[:, :, None] * shared * slope[:, None])
     surprise = slope * (inner @ np.divide(error, slope, out=np.zeros_like(error), where=slope > 0)[..., None])[..., 0]
-    parameters.effect[rows] += (before * (surprise @ has_key)).T
+    effect[chosen] += (before * (surprise @ has_key)).T
     told = ((slope[:, :, None] * inner * slope[:, None]) @ has_key * has_key).sum(axis=1)
-    parameters.variance[rows] = (before - before * before * told).T
-    return rows
+    variance[chosen] = (before - before * before * told).T
+    changed: Rows = chosen
+    return changed
 
 
-def _learn_weights(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
-    """An extended Kalman step on the weights of the features (the Woodbury identity over the batch)."""
-    chance = predicted.probability
+def learn_weights(weights: Floats, covariance: Floats, features: Floats, chance: Floats, outcomes: Outcomes) -> None:
+    """An extended Kalman step on the weights of features (the Woodbury identity over the batch).
+
+    weights     [H, D], changed in place
+    covariance  [H, D, D], the same
+    features    [n, H, D]
+    chance      of each outcome by these weights [n, H]
+    """
     error = np.where(outcomes.learned, outcomes.labels - chance, 0).T  # [H, n]
     curvature = np.where(outcomes.learned, chance * (1 - chance), 0).T
-    found = predicted.features.transpose(1, 0, 2)  # [H, n, D]
+    found = features.transpose(1, 0, 2)  # [H, n, D]
     scaled = np.sqrt(curvature)[..., None] * found
-    spread = scaled @ parameters.covariance  # [H, n, D]
+    spread = scaled @ covariance  # [H, n, D]
     inner = np.eye(scaled.shape[1]) + spread @ scaled.transpose(0, 2, 1)
-    parameters.covariance -= spread.transpose(0, 2, 1) @ np.linalg.solve(inner, spread)
-    parameters.weights += (parameters.covariance @ (found.transpose(0, 2, 1) @ error[..., None]))[..., 0]
+    covariance -= spread.transpose(0, 2, 1) @ np.linalg.solve(inner, spread)
+    weights += (covariance @ (found.transpose(0, 2, 1) @ error[..., None]))[..., 0]

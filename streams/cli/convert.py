@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.cli.options import Json
+from streams.cli.options import Json, echo_err
 from streams.logs.convert.kuairand import convert_kuairand
 from streams.logs.convert.movielens import convert_movielens
 from streams.logs.convert.writer import Counts
@@ -17,18 +17,42 @@ app = typer.Typer(name="convert", no_args_is_help=True, help="Turn a recorded lo
 Source = Annotated[Path, typer.Argument(help="Folder of the data set.")]
 Out = Annotated[Path, typer.Argument(help="JSONL file to write.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Keep so many events, and whole exposures.")]
+People = Annotated[
+    Path | None, typer.Option(help="Write what is known of people here, for `freshet evaluate --people`.")
+]
+Histories = Annotated[
+    Path | None, typer.Option(help="Write what people met before the log here, for `freshet evaluate --warm`.")
+]
 
 
 @app.command("kuairand")
-def kuairand(src: Source, out: Out, limit: Limit = None, as_json: Json = False) -> None:
+def kuairand(
+    src: Source,
+    out: Out,
+    limit: Limit = None,
+    people: People = None,
+    histories: Histories = None,
+    as_json: Json = False,
+) -> None:
     """Convert KuaiRand-Pure: exposures of a short-video app."""
-    _print_counts(convert_kuairand(src, out, limit), out, as_json)
+    counts = convert_kuairand(src, out, limit)
+    if people or histories:
+        _convert_people(src, people, histories)
+    _print_counts(counts, out, as_json)
 
 
 @app.command("movielens")
 def movielens(src: Source, out: Out, limit: Limit = None, as_json: Json = False) -> None:
     """Convert MovieLens: films and ratings; watch times are nominal, all times 260 weeks later."""
     _print_counts(convert_movielens(src, out, limit), out, as_json)
+
+
+def _convert_people(src: Path, people: Path | None, histories: Path | None) -> None:
+    from streams.logs.convert.kuairand_people import convert_histories, convert_user_features  # numpy is slow to import
+
+    for out, convert in ((people, convert_user_features), (histories, convert_histories)):
+        if out:
+            echo_err(f"{out}: {convert(src, out)} people")
 
 
 def _print_counts(counts: Counts, out: Path, as_json: bool) -> None:

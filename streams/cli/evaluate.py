@@ -4,7 +4,7 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from streams.cli.options import Json, configured, echo_err, moment, write_json
 if TYPE_CHECKING:
     from ranker.evaluation.gate import Rule
     from schemas.settings.model import Settings
+    from streams.operations.evaluated_models import Model
+
+FILE: Any = {"exists": True, "dir_okay": False, "readable": True}  # of an option that names one
 
 
 @configured
@@ -27,6 +30,16 @@ def evaluate(
     against: Annotated[
         list[Path] | None, typer.Option(help="Parameters of `freshet train` to compare with, as they are; repeatable.")
     ] = None,
+    people: Annotated[
+        Path | None, typer.Option(**FILE, help="JSONL of user features: a model beside, with them.")
+    ] = None,
+    warm: Annotated[
+        Path | None, typer.Option(**FILE, help="JSONL of undated histories: a model beside, which begins with them.")
+    ] = None,
+    no_catalogue: Annotated[
+        bool,
+        typer.Option("--no-catalogue", help="Leave out the next finish among all videos: half the time."),
+    ] = False,
     gate: Annotated[Path | None, typer.Option(help="TOML file of what has to be shown; else status 1.")] = None,
     draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap behind the intervals.")] = 1000,
     as_json: Json = False,
@@ -41,8 +54,10 @@ def evaluate(
     from streams.logs.jsonl import read_log
     from streams.logs.source import open_log
     from streams.operations.evaluate import LogEvaluation
+    from streams.operations.evaluated_models import frozen
 
-    run = LogEvaluation(settings, split, {one.name: parameters_in(str(one)).parameters for one in against or ()})
+    models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
+    run = LogEvaluation(settings, split, models | _beside(people, warm), catalogue=not no_catalogue)
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))
     result = run.result(draws)
@@ -56,6 +71,19 @@ def evaluate(
     for sentence in failed:
         echo_err(sentence)
     raise typer.Exit(1 if failed else 0)
+
+
+def _beside(people: Path | None, warm: Path | None) -> "dict[str, Model]":
+    """The models that know more than the log, each a row of its own; the standard run stays as it is."""
+    from streams.logs.people import read_histories, read_user_features
+    from streams.operations.evaluated_models import WITH_HISTORIES, WITH_USER_FEATURES, WithHistories, WithUserFeatures
+
+    found: dict[str, Model] = {}
+    if people:
+        found[WITH_USER_FEATURES] = WithUserFeatures(read_user_features(people))
+    if warm:
+        found[WITH_HISTORIES] = WithHistories(read_histories(warm))
+    return found
 
 
 def _rules(gate: Path | None) -> "tuple[Rule, ...]":

@@ -11,7 +11,7 @@ from typing import TypedDict
 from schemas.messages.feedback import Comment, Follow, Hide, Like, Shared, Skip, VideoEvent, Watch
 from schemas.messages.videos import Upload
 from streams.errors import OperatorError
-from streams.logs.convert.tables import Row, csv_rows, files_of, no_files, one_file, require_columns
+from streams.logs.convert.tables import Row, csv_rows, files_of, no_files, one_file, parquet_rows
 from streams.logs.convert.time_order import Timed, in_order_of_time
 from streams.logs.convert.writer import UNTAGGED, Counts, RowCounts, write_log
 
@@ -121,7 +121,7 @@ def _without_duplicates(rows: Iterable[Timed], read: RowCounts) -> Iterator[Time
 
 def _log_rows(path: Path) -> Iterator[Row]:
     if path.suffix == ".parquet":
-        return _parquet(path)
+        return parquet_rows(path, KUAIRAND_ROW)  # all columns: duplicates are exact
     return (_with_numbers(row, path) for row in csv_rows(path, KUAIRAND_ROW))
 
 
@@ -130,17 +130,3 @@ def _with_numbers(row: Row, path: Path) -> Row:
         return {**row, **{name: int(row[name]) for name in KUAIRAND_ROW}}
     except ValueError as error:
         raise OperatorError(f"{path} cannot be read: {error}.", "Download it again.") from error
-
-
-def _parquet(path: Path) -> Iterator[Row]:
-    try:
-        from pyarrow import ArrowInvalid, parquet  # an optional dependency, for this command alone
-    except ImportError as error:
-        raise OperatorError("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
-    try:
-        with parquet.ParquetFile(path) as table:
-            require_columns(KUAIRAND_ROW, table.schema_arrow.names, path)
-            for batch in table.iter_batches():  # all columns: duplicates are exact
-                yield from batch.to_pylist()
-    except (OSError, ArrowInvalid) as error:
-        raise OperatorError(f"{path} is not a Parquet file: {error}.", "Download it again.") from error

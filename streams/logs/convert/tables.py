@@ -1,4 +1,4 @@
-"""The tables of data sets, row by row: CSV, and what is separated otherwise, plain or gzipped."""
+"""The tables of data sets, row by row: CSV and what is separated otherwise, plain or gzipped, and Parquet."""
 
 import csv
 import gzip
@@ -34,6 +34,21 @@ def separated_rows(path: Path, separator: str, columns: Sequence[str]) -> Iterat
             if len(fields) < len(columns):
                 raise OperatorError(f"{path} cannot be read: line {number} has {len(fields)} fields.", AGAIN)
             yield dict(zip(columns, fields, strict=False))
+
+
+def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a Parquet file, with these columns and all others."""
+    try:
+        from pyarrow import ArrowInvalid, parquet  # an optional dependency, for this command alone
+    except ImportError as error:
+        raise OperatorError("Reading Parquet needs pyarrow.", "Install it with: pip install 'freshet[data]'") from error
+    try:
+        with parquet.ParquetFile(path) as table:
+            require_columns(columns, table.schema_arrow.names, path)
+            for batch in table.iter_batches():
+                yield from batch.to_pylist()
+    except (OSError, ArrowInvalid) as error:
+        raise OperatorError(f"{path} is not a Parquet file: {error}.", AGAIN) from error
 
 
 def require_columns(columns: Sequence[str], found: Sequence[str], path: Path) -> None:

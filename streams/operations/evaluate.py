@@ -25,12 +25,14 @@ from streams.operations.evaluate_catalogue import CatalogueEvaluation
 from streams.operations.evaluated_models import (
     OURS,
     PERSON_RATE,
+    SERVED,
     VIDEO_RATE,
     Asked,
     Model,
     Said,
     ours,
     person_rate,
+    served,
     together,
     video_rate,
 )
@@ -81,7 +83,7 @@ class LogEvaluation:
         self, settings: Settings, split_ms: int, others: Mapping[str, Model] = NO_OTHERS, *, catalogue: bool = True
     ) -> None:
         self._split_ms = split_ms
-        self._models = {OURS: ours, **others, VIDEO_RATE: video_rate, PERSON_RATE: person_rate}
+        self._models = {OURS: ours, SERVED: served, **others, VIDEO_RATE: video_rate, PERSON_RATE: person_rate}
         self.parameters = Parameters()
         self._learner = LogLearner(settings, self.parameters)
         self._catalogue = CatalogueEvaluation(self._learner.facts, split_ms) if catalogue else None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ranker.catalogue.entry import VideoFacts
+from ranker.evaluation.served import as_served
 from ranker.learning.features import KEY_WORTH, PERSON_WORTH, Floats, overall_rates, person_numbers, smoothed
 from ranker.learning.fields import FIELD_NAMES
 from ranker.learning.learner import LearnedBatch, Open, outcomes_of
@@ -15,7 +16,8 @@ from ranker.learning.undated_history import History, WarmCounters, warm_counters
 from ranker.learning.user_features import Key, UserFeatureModel
 from streams.errors import OperatorError
 
-OURS, VIDEO_RATE, PERSON_RATE = "freshet", "video's rate so far", "person's rate so far"
+OURS, SERVED = "freshet", "freshet, by what a slate knows"
+VIDEO_RATE, PERSON_RATE = "video's rate so far", "person's rate so far"
 WITH_USER_FEATURES, WITH_HISTORIES = "freshet with user features", "freshet with histories"
 VIDEO = FIELD_NAMES.index("video")
 
@@ -60,6 +62,12 @@ def together(parts: Sequence[Said]) -> Said:
 def ours(asked: Asked) -> Said:
     """The standard run's predictions."""
     return Said(asked.batch.predicted.probability, predict(asked.parameters, asked.held).logits)
+
+
+def served(asked: Asked) -> Said:
+    """The same parameters, of what a slate knows before an exposure: see `as_served`."""
+    of_slates = predict(asked.parameters, as_served(asked.batch.shown)).probability
+    return Said(of_slates, predict(asked.parameters, as_served(asked.held)).logits)
 
 
 def frozen(parameters: Parameters) -> Model:

@@ -49,7 +49,7 @@ def lines() -> list[bytes]:
 
 
 LINES = lines()
-SOME = LINES[:300]
+SOME = LINES[:200]
 
 
 def log(folder: Path) -> Path:
@@ -133,7 +133,7 @@ def test_the_evaluation_finds_what_is_better_than_what_and_a_gate_decides(freshe
     gate, report = tmp_path / "gate.toml", tmp_path / "report.html"
     gate.write_text('[finish]\nauc = { at_least = 0.7 }\n[finish.against."person\'s rate so far"]\nauc = "better"\n')
     split = str(minute(SPLIT))
-    command = ["evaluate", log(tmp_path), "--split", split, "--draws", "200"]
+    command = ["evaluate", log(tmp_path), "--split", split, "--draws", "100"]
     ran = freshet(*command, "--json", "--gate", gate, "--report", report)
     assert ran.code == 0, ran.err
     result = json.loads(ran.out)
@@ -155,7 +155,7 @@ def test_parameters_that_learn_nothing_any_more_are_compared_on_the_same_exposur
     frozen, split = tmp_path / "frozen.npz", str(minute(SPLIT))
     ran = freshet("train", log(tmp_path), "--until", split, "--out", frozen, "--json")
     assert json.loads(ran.out)["exposures"] == SPLIT
-    ran = freshet("evaluate", log(tmp_path), "--split", split, "--draws", "200", "--against", frozen, "--json")
+    ran = freshet("evaluate", log(tmp_path), "--split", split, "--draws", "100", "--against", frozen, "--json")
     result = json.loads(ran.out)
     theirs = result["baselines"]["frozen.npz"]["heads"]["finish"]
     assert 0.7 < theirs["auc"][0] != result["heads"]["finish"]["auc"][0]

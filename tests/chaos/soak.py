@@ -24,7 +24,7 @@ from tests.chaos.load import VIDEOS, Load, Message, person_of, produce, producer
 from tests.chaos.rig import Rig, System, rig, wait
 from tests.support.events import uploaded
 
-AGENTS = ("profiles", "encoder", "ranker")
+AGENTS = ("profiles", "encoder", "ranker", "learner")
 MINUTE_S = 60.0
 WARM_UP = 1 / 6  # of the time: pools and caches fill
 LIMIT_MB = 1.0  # a minute

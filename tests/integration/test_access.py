@@ -14,7 +14,7 @@ from kafka.errors import TopicAuthorizationFailedError
 from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, TOPICS, UPLOADS
+from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, TOPICS, UPLOADS, WEIGHTS
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.probe import wait_for_authenticated_broker
@@ -29,7 +29,7 @@ from tests.support.system import agents, everything, wait_until
 
 pytestmark = pytest.mark.connected
 
-PARTS = ("admin", "profiles", "encoder", "ranker", "operator", "publisher", "reader")
+PARTS = ("admin", "profiles", "encoder", "ranker", "learner", "operator", "publisher", "reader")
 PASSWORDS = {user: f"pass-{user}-7f3a" for user in ("root", *PARTS)}
 SECRETS = (KEY_PASSWORD, *PASSWORDS.values())
 RIGHTS = {
@@ -190,6 +190,7 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
         agents(who["profiles"], tmp_path, "profiles") as profiles,
         agents(who["encoder"], tmp_path, "encoder") as encoder,
         agents(who["ranker"], tmp_path, "ranker") as ranker,
+        agents(who["learner"], tmp_path, "learner") as learner,
     ):
         put(who["publisher"], UPLOADS.full("freshet."), {v: videos.encode(uploaded(v)) for v in ("v1", "v2", "v3")})
         put(who["publisher"], FEEDBACK.full("freshet."), {u: feedback.encode(watched(u, "v1", NOON)) for u in people})
@@ -197,6 +198,7 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
         assert {slate.user_id for slate in read_slates(who["reader"], len(people))} == set(people)
         control = settings_for(kafka.broker)
         wait_until("the letter is there", lambda: len(everything(control, DEAD_LETTERS)) == 1)
+        wait_until("something is learned", lambda: any(one.key == b"manifest" for one in everything(control, WEIGHTS)))
         operated = [
             freshet(who["operator"], *command)
             for command in (
@@ -210,7 +212,8 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
             )
         ]
     assert [(ran.args[3:], ran.stderr) for ran in operated if ran.returncode] == []
-    assert not shows_a_secret(profiles.said("profiles") + encoder.said("encoder") + ranker.said("ranker"))
+    said = profiles.said("profiles") + encoder.said("encoder") + ranker.said("ranker") + learner.said("learner")
+    assert not shows_a_secret(said)
     with pytest.raises(TopicAuthorizationFailedError):
         put(who["reader"], FEEDBACK.full("freshet."), {"ana": b"{}"})
     with pytest.raises(TopicAuthorizationFailedError):

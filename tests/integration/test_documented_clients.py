@@ -80,7 +80,7 @@ def versions_of(settings: Settings, user: str) -> list[int]:
     return [decode_recommendation(one.value).version for one in slates if one.value]
 
 
-@pytest.mark.parametrize("name", ["profiles", "encoder", "ranker"])
+@pytest.mark.parametrize("name", ["profiles", "encoder", "ranker", "learner"])
 def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_path: Path, name: str) -> None:
     environ = supervise.environment(
         system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path})

@@ -5,6 +5,7 @@ them has the very same parameters.
 """
 
 from collections.abc import Mapping
+from math import prod
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from ranker.profile.outcomes import HEADS
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
 H = len(HEADS)
 WIDTH = 3 * H + 3  # numbers of a row
+MOST_ROWS = 2**31
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -109,6 +111,13 @@ def manifest_of(data: bytes, shape: str) -> Manifest:
         raise BlockError(f"a manifest is damaged: {error}") from error
     if found.shape != shape:
         raise BlockError("they were learned with other features")
+    arrays = (found.totals, TOTALS), (found.weights, WEIGHTS), (found.covariance, COVARIANCE)
+    if (
+        any(len(data) != 8 * prod(of) for data, of in arrays)
+        or found.slot not in (0, 1)
+        or not 0 < found.rows < MOST_ROWS
+    ):
+        raise BlockError("a manifest is damaged: its numbers are not those of these features")
     return found
 
 

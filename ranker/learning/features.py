@@ -69,13 +69,16 @@ def logit(share: Floats) -> Floats:
 
 def overall_rates(totals: Floats) -> Floats:
     """How often each outcome was seen so far, of everybody [H]."""
-    rates: Floats = (totals[1:] + USUAL_WORTH * USUAL_RATES) / (totals[0] + USUAL_WORTH)
-    return rates
+    return smoothed(totals, USUAL_RATES, USUAL_WORTH)
 
 
 def smoothed(counts: Floats, rates: Floats, worth: float) -> Floats:
-    """Rates of few, drawn towards the overall ones, which are worth so many exposures: [..., 1 + H] to [..., H]."""
-    found: Floats = (counts[..., 1:] + worth * rates) / (counts[..., :1] + worth)
+    """Rates of few, drawn towards the overall ones, which are worth so many exposures: [..., 1 + H] to [..., H].
+
+    Somebody may like a video again and again that they met once: no outcome counts more often than the exposures.
+    """
+    exposures = counts[..., :1]
+    found: Floats = (np.minimum(counts[..., 1:], exposures) + worth * rates) / (exposures + worth)
     return found
 
 

@@ -13,6 +13,7 @@ from ranker.learning.learner import LearnedBatch, Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Publication
 from ranker.profile.example import Example, Examples, decode_examples
+from ranker.profile.sound_example import check_sound
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES, WEIGHTS
@@ -120,6 +121,7 @@ class LearnStep:
         """The examples of a record that were not learned from, each under a key of its own."""
         try:
             found = decode_examples(record.value or b"")
+            check_sound(found)
         except (ValueError, RecursionError) as error:
             outcome.dead_letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
             return []

@@ -15,8 +15,10 @@ from ranker.learning.learner import LearnedBatch, Learner, labels_of
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import NOTHING, Counters
 from ranker.profile.example import Example
+from ranker.profile.fold import fold_batch
 from ranker.profile.outcomes import FINISHED, LIKED, SKIPPED
-from tests.support.events import NOON, minute
+from schemas.messages.fields import DAY_MS
+from tests.support.events import NOON, arrivals, liked, minute, watched
 
 FACTS = {f"v{n}": VideoFacts(f"c{n % 3}", f"t{n % 2}", None, 20_000) for n in range(6)}
 
@@ -135,3 +137,16 @@ def test_parameters_of_other_features_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(storage, "SHAPE", "others")
     with pytest.raises(storage.ParametersError, match="learned with other features"):
         storage.load(data)
+
+
+def test_who_likes_a_video_again_and_again_breaks_nothing() -> None:
+    watches = [watched("ana", f"v{n}", minute(n)) for n in range(3)]
+    likes = [liked("ana", f"v{n % 2}", minute(10 + n)) for n in range(60)]
+    found = fold_batch({}, arrivals([*watches, *likes]), DAY_MS, for_learning=True)
+    parameters = Parameters()
+    learner = Learner(parameters, {})
+    batches = [batch for user_id, one in found.examples for batch in learner.take(user_id, one)]
+    batches += learner.close()
+    assert parameters.totals[2] > parameters.totals[0]
+    assert all(np.isfinite(batch.predicted.logits).all() for batch in batches)
+    assert np.isfinite(parameters.weights).all() and np.isfinite(parameters.effect).all()

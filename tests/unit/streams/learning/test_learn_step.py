@@ -1,10 +1,14 @@
 """The learning step: each example counts once, and what is published is what was learned, wherever it is cut off."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
+from ranker.profile.counters import NOTHING, SurfaceCounts
 from ranker.profile.example import Example
 from schemas.settings.model import Settings
 from streams.kafka.records import Record
@@ -137,3 +141,27 @@ def test_an_unknown_video_is_learned_by_what_is_known() -> None:
     state = new_state()
     LearnStep(Settings(), {0: state}, {}).apply([((EXAMPLES, 0), records(examples(events(5)), 5))])
     assert state.parameters.totals[0] == 5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"at_ms": 2**62},
+        {"at_ms": -1},
+        {"place": -7},
+        {"labels": 64},
+        {"counters": replace(NOTHING, finish_rate=float("nan"))},
+        {"counters": replace(NOTHING, like_rate=float("inf"))},
+        {"counters": replace(NOTHING, at_ms=2**62)},
+        {"counters": replace(NOTHING, surfaces=(SurfaceCounts("feed", -3, 0, 0, 0),))},
+        {"counters": replace(NOTHING, surfaces=(SurfaceCounts("feed", 1, 2**60, 0, 0),))},
+    ],
+)
+def test_an_example_that_nobody_can_have_made_is_a_dead_letter_and_teaches_nothing(damage: dict[str, Any]) -> None:
+    good, state = examples(events(4)), new_state()
+    bad = records([good[0], replace(good[1], **damage)], 2)
+    outcome = learn(state, bad)
+    assert [letter.reason.value for letter in outcome.dead_letters] == ["internal"]
+    assert (outcome.examples, state.learned) == (0, {})
+    assert learn(state, records(good, 4)).examples == 4
+    assert np.isfinite(state.parameters.weights).all()

@@ -1,0 +1,36 @@
+"""Whether an example can be one: whoever learns from another one might learn what is no number."""
+
+from math import isfinite
+
+from ranker.profile.counters import Counters
+from ranker.profile.example import Example, Examples
+from ranker.profile.outcomes import LABELS
+from schemas.messages.fields import YEAR_2100_MS
+
+MOST = 2**53  # of a count, and of a place: what a float64 tells apart
+
+
+def check_sound(found: Examples) -> None:
+    """Raise ValueError where no profiles agent can have made one of them."""
+    if not 0 <= found.partition < MOST:
+        raise ValueError(f"there is no partition {found.partition}")
+    for one in found.examples:
+        if not _is_sound(one):
+            raise ValueError(f"the example of place {one.place} holds numbers that nothing can have come to")
+
+
+def _is_sound(one: Example) -> bool:
+    in_range = 0 <= one.place < MOST and 0 <= one.at_ms <= YEAR_2100_MS and 0 <= one.labels <= LABELS
+    return in_range and _are_sound(one.counters)
+
+
+def _are_sound(counters: Counters) -> bool:
+    rates = counters.finish_rate, counters.like_rate, counters.skip_rate
+    if not (all(map(isfinite, rates)) and 0 <= counters.at_ms <= YEAR_2100_MS):
+        return False
+    for one in counters.surfaces:
+        if not 0 <= one.exposures < MOST or min(one.finished, one.liked, one.skipped) < 0:
+            return False
+        if max(one.finished, one.liked, one.skipped) >= MOST:
+            return False
+    return True

@@ -12,7 +12,7 @@ from ranker.learning.gate import Gate
 from ranker.learning.learner import LearnedBatch, Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Publication
-from ranker.profile.example import Example, Examples, decode_examples
+from ranker.profile.example import Example, Examples, decode_examples, joined
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES, WEIGHTS
@@ -128,7 +128,7 @@ class LearnStep:
         outcome.repeats += len(found.examples) - len(new)
         if new:
             state.learned[found.partition] = new[-1].place
-        return [(f"{found.partition}/{one.place}", one) for one in new]
+        return [(f"{found.partition}/{one.place}", one) for one in joined(new)]
 
 
 def _after(found: Examples, place: int) -> Sequence[Example]:

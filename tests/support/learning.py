@@ -6,7 +6,7 @@ from ranker.catalogue.entry import VideoFacts, facts_of
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Change, Publication, Subscription
 from ranker.learning.storage import dump
-from ranker.profile.example import Example, Examples, encode_examples, joined
+from ranker.profile.example import Example, Examples, encode_examples, linked
 from ranker.profile.fold import fold_batch
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS
@@ -34,7 +34,7 @@ def events(count: int, first: int = 0) -> list[Feedback]:
 
 def examples(happened: Iterable[Feedback]) -> list[Example]:
     """What is learned of events, all of new people."""
-    return [*joined(fold_batch({}, arrivals(happened), DAY_MS, for_learning=True).examples)]
+    return [*linked(fold_batch({}, arrivals(happened), DAY_MS, for_learning=True).examples)]
 
 
 def records(found: Sequence[Example], size: int, partition: int = 0) -> list[Record]:

@@ -2,16 +2,20 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
-from ranker.profile.example import Example
+from ranker.profile.example import Example, joined
+from ranker.profile.outcomes import FINISHED, LIKED
 from schemas.settings.model import Settings
 from streams.kafka.records import Record
 from streams.learning.step import LearnerState, LearnOutcome, LearnStep
+from tests.support.events import NOON, liked, watched
 from tests.support.learning import (
     EXAMPLES,
     FACTS,
+    VIDEOS,
     compacted,
     content,
     events,
@@ -44,7 +48,7 @@ def test_it_learns_what_the_learner_learns_of_a_log() -> None:
     found = examples(events(50))
     parameters = Parameters()
     learner = Learner(parameters, FACTS)
-    for n, one in enumerate(found):
+    for n, one in enumerate(joined(found)):
         [*learner.take(str(n), one)]
     [*learner.close()]
     assert content(parameters) == learned_at_once(found)
@@ -59,6 +63,19 @@ def test_an_example_that_comes_again_is_a_repeat() -> None:
     assert again.stages == ()
     assert content(state.parameters) == before
     assert learn(state, records(found, 30)).examples == 10
+
+
+@pytest.mark.parametrize("learned_before", [1, 2])
+def test_an_exposure_whose_events_a_crash_cuts_into_other_batches_counts_once(learned_before: int) -> None:
+    """The profiles agent died when the examples of a batch were confirmed; then it gets the events again, otherwise cut."""
+    video, at_ms = VIDEOS[0].video_id, NOON
+    happened = [watched("ana", video, at_ms), liked("ana", video, at_ms + 10)]
+    together, state = examples(happened), new_state()
+    apart = [replace(one, first=-1) for one in together]
+    learn(state, records(together[:learned_before], 2))
+    learn(state, records(together, 2) if learned_before == 1 else records(apart, 1))
+    assert (together[0].labels, together[1].labels, together[1].first) == (FINISHED, LIKED, together[0].place)
+    assert state.parameters.totals.tolist() == [1, 1, 1, 0]
 
 
 def test_each_partition_has_places_of_its_own() -> None:

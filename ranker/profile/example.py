@@ -49,14 +49,15 @@ def linked(examples: Iterable[tuple[str, Example]]) -> Iterator[Example]:
 def joined(examples: Iterable[Example]) -> list[Example]:
     """One example an exposure: what names another one of these adds its labels to that.
 
-    A crash may cut batches anew, and then one of the two may have been learned from: so they are put together by whoever
-    learns, of what is new.
+    A crash may cut batches anew, and then one of the two may have been learned from already: so whoever learns puts
+    them together, and of what is new alone.
 
     examples  of one partition, in their order
     """
     whole: dict[int, Example] = {}
     for one in examples:
-        if (first := whole.get(one.first)) is None:
+        first = whole.get(one.first)
+        if first is None or first.labels & one.labels:  # said twice, with another video in between: it counts twice
             whole[one.place] = one
         else:
             whole[one.first] = msgspec.structs.replace(first, labels=first.labels | one.labels)

@@ -67,7 +67,7 @@ def test_an_example_that_comes_again_is_a_repeat() -> None:
 
 @pytest.mark.parametrize("learned_before", [1, 2])
 def test_an_exposure_whose_events_a_crash_cuts_into_other_batches_counts_once(learned_before: int) -> None:
-    """The profiles agent died when the examples of a batch were confirmed; then it gets the events again, otherwise cut."""
+    """The profiles agent died when the examples of a batch were confirmed; it gets the events again, otherwise cut."""
     video, at_ms = VIDEOS[0].video_id, NOON
     happened = [watched("ana", video, at_ms), liked("ana", video, at_ms + 10)]
     together, state = examples(happened), new_state()
@@ -76,6 +76,15 @@ def test_an_exposure_whose_events_a_crash_cuts_into_other_batches_counts_once(le
     learn(state, records(together, 2) if learned_before == 1 else records(apart, 1))
     assert (together[0].labels, together[1].labels, together[1].first) == (FINISHED, LIKED, together[0].place)
     assert state.parameters.totals.tolist() == [1, 1, 1, 0]
+
+
+def test_what_is_said_twice_counts_twice_whatever_the_batches() -> None:
+    one, other = (video.video_id for video in VIDEOS[:2])
+    happened = [liked("ana", one), watched("ana", other), liked("ana", one)]
+    for size in (1, 2, 3):
+        state = new_state()
+        learn(state, records(examples(happened), size))
+        assert state.parameters.totals.tolist() == [2, 1, 2, 0]
 
 
 def test_each_partition_has_places_of_its_own() -> None:

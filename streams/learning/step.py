@@ -34,11 +34,13 @@ class LearnerState:
     """All that the learner knows, as weights.v1 has it.
 
     learned  by partition of feedback the place of the newest event that was learned from
+    writer   what its records name as the worker that wrote them
     """
 
     parameters: Parameters
     publication: Publication
     learned: dict[int, int] = field(default_factory=dict)
+    writer: bytes = b""
     gate: Gate = field(init=False)
     day: int = 0  # of event time, in which what nobody meets was given up last
 
@@ -97,7 +99,7 @@ class LearnStep:
         if state.gate.is_between:
             self._forget(state)
         if outcome.examples:
-            outcome.stages = sends(self._weights, state.publication.change(state.learned))
+            outcome.stages = sends(self._weights, state.publication.change(state.learned), state.writer)
 
     def _judge(self, state: LearnerState, outcome: LearnOutcome) -> None:
         if rejected := state.gate.judge():

@@ -17,6 +17,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_first: bool  # whether it is the first event of its exposure
     surface: str
     counters: Counters
+    first: int = -1  # place of the first example of its exposure, where that is of the same batch and second; else −1
 
 
 class Examples(msgspec.Struct, frozen=True, array_like=True):
@@ -30,20 +31,34 @@ encode_examples = msgspec.msgpack.Encoder().encode
 decode_examples = msgspec.msgpack.Decoder(Examples).decode
 
 
-def joined(examples: Iterable[tuple[str, Example]]) -> Iterator[Example]:
-    """One example an exposure: what is said of it within its second joins what its first event says.
+def linked(examples: Iterable[tuple[str, Example]]) -> Iterator[Example]:
+    """Examples without their people: what is said of an exposure within its second names the exposure's first example.
 
     examples  of a batch, with their user ids, in their order
     """
-    whole: list[Example] = []
-    firsts: dict[tuple[str, str], int] = {}  # where the newest exposure of a person and a video is
+    firsts: dict[tuple[str, str], Example] = {}  # of the newest exposure of a person and a video
     for user_id, one in examples:
         key = user_id, one.video_id
-        at = None if one.is_first else firsts.get(key)
-        if at is not None and whole[at].at_ms // 1000 == one.at_ms // 1000:
-            whole[at] = msgspec.structs.replace(whole[at], labels=whole[at].labels | one.labels)
-            continue
         if one.is_first:
-            firsts[key] = len(whole)
-        whole.append(one)
-    return iter(whole)
+            firsts[key] = one
+        elif (first := firsts.get(key)) is not None and first.at_ms // 1000 == one.at_ms // 1000:
+            one = msgspec.structs.replace(one, first=first.place)
+        yield one
+
+
+def joined(examples: Iterable[Example]) -> list[Example]:
+    """One example an exposure: what names another one of these adds its labels to that.
+
+    A crash may cut batches anew, and then one of the two may have been learned from already: so whoever learns puts
+    them together, and of what is new alone.
+
+    examples  of one partition, in their order
+    """
+    whole: dict[int, Example] = {}
+    for one in examples:
+        first = whole.get(one.first)
+        if first is None or first.labels & one.labels:  # said twice, with another video in between: it counts twice
+            whole[one.place] = one
+        else:
+            whole[one.first] = msgspec.structs.replace(first, labels=first.labels | one.labels)
+    return [*whole.values()]

@@ -12,7 +12,7 @@ from ranker.learning.gate import Gate
 from ranker.learning.learner import LearnedBatch, Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Publication
-from ranker.profile.example import Example, Examples, decode_examples
+from ranker.profile.example import Example, Examples, decode_examples, joined
 from ranker.profile.sound_example import check_sound
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
@@ -35,11 +35,13 @@ class LearnerState:
     """All that the learner knows, as weights.v1 has it.
 
     learned  by partition of feedback the place of the newest event that was learned from
+    writer   what its records name as the worker that wrote them
     """
 
     parameters: Parameters
     publication: Publication
     learned: dict[int, int] = field(default_factory=dict)
+    writer: bytes = b""
     gate: Gate = field(init=False)
     day: int = 0  # of event time, in which what nobody meets was given up last
 
@@ -98,7 +100,7 @@ class LearnStep:
         if state.gate.is_between:
             self._forget(state)
         if outcome.examples:
-            outcome.stages = sends(self._weights, state.publication.change(state.learned))
+            outcome.stages = sends(self._weights, state.publication.change(state.learned), state.writer)
 
     def _judge(self, state: LearnerState, outcome: LearnOutcome) -> None:
         if rejected := state.gate.judge():
@@ -130,7 +132,7 @@ class LearnStep:
         outcome.repeats += len(found.examples) - len(new)
         if new:
             state.learned[found.partition] = new[-1].place
-        return [(f"{found.partition}/{one.place}", one) for one in new]
+        return [(f"{found.partition}/{one.place}", one) for one in joined(new)]
 
 
 def _after(found: Examples, place: int) -> Sequence[Example]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from uuid import uuid4
 
 from faust.types import TP
 
@@ -12,15 +13,19 @@ from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES, WEIGHTS
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
-from streams.kafka.reader import end_offsets, messages_to
+from streams.kafka.reader import end_offsets, messages_to, read_between
 from streams.kafka.rebalance import on_assigned, on_revoked
 from streams.kafka.records import records_of
 from streams.kafka.sends import deliver
 from streams.learning.step import LearnerState
-from streams.learning.weights_topic import sends
-from streams.ranking.published_parameters import take_in
+from streams.learning.weights_topic import is_overtaken, sends, takeover
+from streams.ranking.published_parameters import PublishedParameters
 
 log = logging.getLogger("freshet.learning")
+
+
+class OvertakenError(RuntimeError):
+    """This worker learns no more: another one does."""
 
 
 class OwnedLearner(Mapping[int, LearnerState]):
@@ -45,39 +50,68 @@ class OwnedLearner(Mapping[int, LearnerState]):
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         if TP(self._examples, 0) in revoked:
-            self._states = {}
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._states = {}
+        self._out.expect_single_writer(self._weights, {}, self._repair)
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
-        self._states = {0: await self._recovered()} if TP(self._examples, 0) in assigned else {}
+        self._let_go()
+        if TP(self._examples, 0) in assigned:
+            self._states = {0: await self._recovered()}
 
     async def _recovered(self) -> LearnerState:
-        """The state as it was published last; nothing published: what the settings say to begin with."""
-        ends = await end_offsets(self._settings, self._weights, [0])
-        subscription = Subscription(Parameters(), keep=True)
-        async for batch in messages_to(self._settings, self._weights, ends):
-            take_in(subscription, records_of(batch))
+        """The state as it was published last; nothing published: what the settings say to begin with.
+
+        From its takeover on nothing counts that another worker writes, so nothing is read behind it.
+        """
+        writer = uuid4().bytes
+        while True:
+            await deliver(self._out, [takeover(self._weights, writer)])
+            ends = await end_offsets(self._settings, self._weights, [0])
+            published = PublishedParameters(Subscription(Parameters(), keep=True))
+            async for batch in messages_to(self._settings, self._weights, ends):
+                published.apply(records_of(batch))
+            if published.writer == writer:
+                break  # else another one, which was frozen while it recovered, took over in between
         self._out.expect_single_writer(self._weights, ends, self._repair)
-        if subscription.current is None:
+        state = self._state(published.subscription, writer)
+        if published.covered:  # before compaction takes away what they cover
+            log.warning("%s: %d keys are of a worker that wrote late", self._weights, len(published.covered))
+            await self._publish_all(state)
+        return state
+
+    def _state(self, found: Subscription, writer: bytes) -> LearnerState:
+        if found.current is None:
             parameters = learned_of(self._settings).parameters
             log.info("%s holds nothing: learning begins with %d keys", self._weights, len(parameters))
-            return LearnerState(parameters, Publication(parameters))
-        parameters, current = subscription.parameters, subscription.current
+            return LearnerState(parameters, Publication(parameters), writer=writer)
+        parameters, current = found.parameters, found.current
         log.info("%s: %d keys recovered at manifest %d", self._weights, len(parameters), current.number)
-        return LearnerState(parameters, subscription.publication(), dict(current.learned))
+        return LearnerState(parameters, found.publication(), dict(current.learned), writer)
 
     async def _on_made_again(self, topics: Sequence[str]) -> None:
         if self._weights in topics:
-            await self._publish_all()
+            for state in self._states.values():
+                await deliver(self._out, [takeover(self._weights, state.writer)])
+                await self._publish_all(state)
 
     async def _repair(self, partition: int, start: int, end: int) -> None:
-        log.warning(
-            "%s: another worker wrote between offsets %d and %d; all is published again", self._weights, start, end
-        )
-        await self._publish_all()
-
-    async def _publish_all(self) -> None:
-        """Write both slots anew."""
+        """What a worker that was cut off wrote late is covered; where another one took over, this one is cut off."""
+        records = await read_between(self._settings, self._weights, partition, start, end)
         for state in self._states.values():
-            state.publication.lack_all()
-            for _ in state.publication.lacking:
-                await deliver(self._out, sends(self._weights, state.publication.change(state.learned)))
+            if is_overtaken(records, state.writer):
+                raise OvertakenError(
+                    f"{self._weights}: another worker has taken over since this one was frozen or cut off; "
+                    "it ends, and stands by once it is started again"
+                )
+            log.warning("%s: another worker wrote between offsets %d and %d", self._weights, start, end)
+            await self._publish_all(state)
+
+    async def _publish_all(self, state: LearnerState) -> None:
+        """Write both slots anew."""
+        state.publication.lack_all()
+        for _ in state.publication.lacking:
+            change = state.publication.change(state.learned)
+            await deliver(self._out, sends(self._weights, change, state.writer))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
 from ranker.profile.event_ids import EventIds, Page, encode_page, page_key
-from ranker.profile.example import Example, Examples, encode_examples, joined
+from ranker.profile.example import Example, Examples, encode_examples, linked
 from ranker.profile.fold import Arrival, fold_batch
 from schemas.messages import erasures, trends
 from schemas.messages.dead_letters import DeadLetter
@@ -161,7 +161,7 @@ class ProfilesStep:
     def _teach(self, partition: int, examples: list[tuple[str, Example]], outcome: ProfilesOutcome) -> None:
         """Have examples sent to whoever learns."""
         outcome.examples += examples
-        whole = [*joined(examples)] if examples else []
+        whole = [*linked(examples)] if examples else []
         parts = (whole[start : start + EXAMPLES_LIMIT] for start in range(0, len(whole), EXAMPLES_LIMIT))
         records = [Outgoing(str(partition).encode(), encode_examples(Examples(partition, part))) for part in parts]
         if records:

@@ -25,7 +25,7 @@ from schemas.topics import ERASURES, FEATURES, TRENDS, UPLOADS, WEIGHTS, Topic
 from streams.kafka.records import Record
 from streams.profiles.erasure import read_erasures
 from streams.profiles.trends import read_trends
-from streams.ranking.published_parameters import take_in
+from streams.ranking.published_parameters import PublishedParameters
 
 log = logging.getLogger("freshet.shared")
 
@@ -48,7 +48,7 @@ class SharedState:
     ) -> None:
         self.catalogue = catalogue
         self.learned = learned or Learned(Parameters())
-        self._published = Subscription(self.learned.parameters)
+        self._published = PublishedParameters(Subscription(self.learned.parameters))
         self.erasures = RecentErasures(ERASURES.retention_ms or 0)
         self._settings, self._fusion, self._modalities = settings, fusion, modalities_of(settings)
         self._features, self._trends, self._erasures, self._weights = (t.full(settings.prefix) for t in self.topics)
@@ -68,7 +68,7 @@ class SharedState:
         if counts:
             self._count({part.partition: part for part in counts})
         if published := [record for record in records if record.topic == self._weights]:
-            take_in(self._published, published)
+            self._published.apply(published)
 
     def __len__(self) -> int:
         """How many videos are known."""

@@ -12,7 +12,7 @@ from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import MANIFEST
 from ranker.learning.storage import SHAPE
-from ranker.profile.example import decode_examples
+from ranker.profile.example import decode_examples, joined
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Watch
 from schemas.settings.model import Settings
@@ -74,18 +74,18 @@ def relearned(settings: Settings) -> Parameters:
     facts = VideoFactsState()
     facts.apply(everything(settings, FEATURES))
     parameters = Parameters()
-    found = [decode_examples(one.value or b"") for one in everything(settings, EXAMPLES)]
-    left = [(part.partition, one) for part in found for one in part.examples]
+    left = [decode_examples(one.value or b"") for one in everything(settings, EXAMPLES)]
     known: dict[int, int] = {}
     for manifest in manifests(settings):
         learner = Learner(parameters, facts.facts)
         ends = manifest.learned
-        now = [*takewhile(lambda one, ends=ends: one[1].place <= ends.get(one[0], -1), left)]
+        now = [*takewhile(lambda part, ends=ends: part.examples[-1].place <= ends.get(part.partition, -1), left)]
         left = left[len(now) :]
-        for partition, one in now:
-            if one.place > known.get(partition, -1):
-                known[partition] = one.place
-                [*learner.take(f"{partition}/{one.place}", one)]
+        for part in now:
+            new = [one for one in part.examples if one.place > known.get(part.partition, -1)]
+            known[part.partition] = max(known.get(part.partition, -1), part.examples[-1].place)
+            for one in joined(new):
+                [*learner.take(f"{part.partition}/{one.place}", one)]
         [*learner.close()]
     return parameters
 

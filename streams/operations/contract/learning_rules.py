@@ -9,6 +9,7 @@ from ranker.profile.example import decode_examples
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record
 from streams.operations.contract.facts import Breach, Facts, breach
+from streams.ranking.published_parameters import TAKEOVER
 
 
 def examples(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -30,7 +31,10 @@ def weights(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Every block and every manifest can be read by who ranks."""
     subscription = Subscription(Parameters())
     for record in records:
+        key = text_of(record.key)
+        if key == TAKEOVER or record.value is None:
+            continue
         try:
-            subscription.apply([(text_of(record.key), record.value)] if record.value is not None else [])
+            subscription.apply([(key, record.value)])
         except BlockError as error:
             yield breach(record, str(error))

@@ -9,13 +9,16 @@ from msgspec.structs import replace
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import NOTHING, SurfaceCounts
-from ranker.profile.example import Example
+from ranker.profile.example import Example, joined
+from ranker.profile.outcomes import FINISHED, LIKED
 from schemas.settings.model import Settings
 from streams.kafka.records import Record
 from streams.learning.step import LearnerState, LearnOutcome, LearnStep
+from tests.support.events import NOON, liked, watched
 from tests.support.learning import (
     EXAMPLES,
     FACTS,
+    VIDEOS,
     compacted,
     content,
     events,
@@ -48,7 +51,7 @@ def test_it_learns_what_the_learner_learns_of_a_log() -> None:
     found = examples(events(50))
     parameters = Parameters()
     learner = Learner(parameters, FACTS)
-    for n, one in enumerate(found):
+    for n, one in enumerate(joined(found)):
         [*learner.take(str(n), one)]
     [*learner.close()]
     assert content(parameters) == learned_at_once(found)
@@ -63,6 +66,28 @@ def test_an_example_that_comes_again_is_a_repeat() -> None:
     assert again.stages == ()
     assert content(state.parameters) == before
     assert learn(state, records(found, 30)).examples == 10
+
+
+@pytest.mark.parametrize("learned_before", [1, 2])
+def test_an_exposure_whose_events_a_crash_cuts_into_other_batches_counts_once(learned_before: int) -> None:
+    """The profiles agent died when the examples of a batch were confirmed; it gets the events again, otherwise cut."""
+    video, at_ms = VIDEOS[0].video_id, NOON
+    happened = [watched("ana", video, at_ms), liked("ana", video, at_ms + 10)]
+    together, state = examples(happened), new_state()
+    apart = [replace(one, first=-1) for one in together]
+    learn(state, records(together[:learned_before], 2))
+    learn(state, records(together, 2) if learned_before == 1 else records(apart, 1))
+    assert (together[0].labels, together[1].labels, together[1].first) == (FINISHED, LIKED, together[0].place)
+    assert state.parameters.totals.tolist() == [1, 1, 1, 0]
+
+
+def test_what_is_said_twice_counts_twice_whatever_the_batches() -> None:
+    one, other = (video.video_id for video in VIDEOS[:2])
+    happened = [liked("ana", one), watched("ana", other), liked("ana", one)]
+    for size in (1, 2, 3):
+        state = new_state()
+        learn(state, records(examples(happened), size))
+        assert state.parameters.totals.tolist() == [2, 1, 2, 0]
 
 
 def test_each_partition_has_places_of_its_own() -> None:

@@ -27,7 +27,7 @@ CALLERS = {  # who must run the step that runs in production
     },
     "EmbedStep": {"streams/app.py", "streams/logs/replay.py", "tests/simulation/agents.py"},
     "RankStep": {"streams/app.py", "streams/logs/replay.py", "tests/simulation/agents.py"},
-    "LearnStep": {"streams/app.py"},
+    "LearnStep": {"streams/app.py", "tests/simulation/learner.py"},
 }
 FOLDS = {"fold", "fold_batch", "split_by_erasure", "advance_marker"}  # belong to the profiles step alone
 

@@ -1,7 +1,7 @@
-"""The three agents as model workers: the steps that run in production, called as the agents call them."""
+"""The agents as model workers: the steps that run in production, called as the agents call them."""
 
 from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -11,18 +11,29 @@ from ranker.catalogue.popularity import TrendCounts
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.event_ids import Page, decode_page
+from ranker.profile.example import decode_examples, encode_examples, joined
 from schemas.messages import recommendations, trends, videos
-from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
-from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, UPLOADS
+from schemas.topics import (
+    DEAD_LETTERS,
+    EVENT_IDS,
+    EXAMPLES,
+    FEATURES,
+    FEEDBACK,
+    PROFILES,
+    RECOMMENDATIONS,
+    TRENDS,
+    UPLOADS,
+    Topic,
+)
 from streams.encoding.step import EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
 from streams.kafka.records import Record, partition_of
+from streams.kafka.sends import Send, Stage
 from streams.profiles.feedback_topic import topic_ids
 from streams.profiles.state import PartitionState, empty_partition, recovered_event_ids
 from streams.profiles.step import TRENDS_LIMIT, ProfilesStep
@@ -30,14 +41,13 @@ from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import source_offset_of
 from streams.ranking.step import RankStep
-from tests.simulation.worker import Flaw, Sends, Worker
+from tests.simulation.learner import LearnerWorker
+from tests.simulation.worker import LATE_MS, SETTINGS, Flaw, Worker, batches, posted
 
-LATE_MS = 60_000
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
 NEVER = 2**62  # a version that no profile reaches
 SHOWN = 3  # items of a slate
 ALWAYS = "always"  # a video that nobody withdraws
-SETTINGS = Settings(prefix="", late_ms=LATE_MS)  # without a prefix a topic's full name is its name
 T = TypeVar("T")
 
 
@@ -75,7 +85,7 @@ class ProfilesWorker(Worker):
         for partition in owned:
             yield from self._recover_event_ids(partition, states[partition])
             yield from self._name_topic(partition, states[partition].trends)
-        self.step = ProfilesStep(SETTINGS, states)
+        self.step = ProfilesStep(SETTINGS, states, for_learning=True)
         yield "recovered"
 
     def _name_topic(self, partition: int, counts: TrendCounts) -> Iterator[str]:
@@ -121,14 +131,23 @@ class ProfilesWorker(Worker):
             poll = {partition: [one._replace(headers=()) for one in records] for partition, records in poll.items()}
         topics = [((FEEDBACK.name, partition), records) for partition, records in poll.items()]
         outcome = self.step.apply(topics, self.broker.partitions)
-        first = self.out if self.flaw == Flaw.LETTERS_TOGETHER else Sends(self.broker, self.rng)
-        first.put_by_key(DEAD_LETTERS.name, map(posted, outcome.dead_letters))
+        letters = [Send(DEAD_LETTERS.name, None, [*map(posted, outcome.dead_letters)])]
         yield "folded"
-        if first is not self.out:
-            yield from first.confirmed()
-        for stage in outcome.stages:
-            self.put(send for send in stage if not (send.topic == FEEDBACK.name and self.flaw == Flaw.DROPS_ASTRAY))
+        for stage in self._flawed([letters, *outcome.stages]):
+            self.put(stage)
             yield from self.out.confirmed()
+
+    def _flawed(self, stages: Sequence[Stage]) -> Sequence[Stage]:
+        """The stages, dead letters first and profiles last, with the mistake that the worker was given."""
+        if self.flaw == Flaw.DROPS_ASTRAY:
+            return [[send for send in stage if send.topic != FEEDBACK.name] for stage in stages]
+        if self.flaw == Flaw.LETTERS_TOGETHER:
+            return [*stages[1:-1], [*stages[0], *stages[-1]]]
+        if self.flaw == Flaw.EXAMPLES_TOGETHER:
+            return [stages[0], [send for stage in stages[1:] for send in stage]]
+        if self.flaw == Flaw.JOINS_EARLY:
+            return [[joined_early(send) if send.topic == EXAMPLES.name else send for send in one] for one in stages]
+        return stages
 
     def version_of(self, value: bytes) -> int:
         """A profile's version."""
@@ -256,14 +275,11 @@ class RankerWorker(Worker):
         return recommendations.decode_recommendation(value).version
 
 
-def batches(records: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Cut into runs of at most `size`."""
-    return (records[start : start + size] for start in range(0, len(records), size))
-
-
-def posted(letter: DeadLetter) -> Outgoing:
-    """A dead letter as a record."""
-    return Outgoing(letter.key, letter.value[:LETTER_BYTES], letter_headers(letter, "simulated"))
+def joined_early(send: Send) -> Send:
+    """Examples of which nobody can tell any more which two were one."""
+    found = [decode_examples(one.value or b"") for one in send.records]
+    whole = [replace(one, examples=joined(one.examples)) for one in found]
+    return send._replace(records=[Outgoing(str(one.partition).encode(), encode_examples(one)) for one in whole])
 
 
 async def embedded(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
@@ -277,5 +293,7 @@ async def embedded(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> l
     ]
 
 
-AGENTS: dict[str, type[Worker]] = {one.agent: one for one in (ProfilesWorker, EncoderWorker, RankerWorker)}
-SOURCES = {"profiles": FEEDBACK.name, "encoder": UPLOADS.name, "ranker": PROFILES.name}
+AGENTS: dict[str, type[Worker]] = {
+    one.agent: one for one in (ProfilesWorker, EncoderWorker, RankerWorker, LearnerWorker)
+}
+SOURCES: dict[str, Topic] = {"profiles": FEEDBACK, "encoder": UPLOADS, "ranker": PROFILES, "learner": EXAMPLES}

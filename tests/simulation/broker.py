@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 
+from schemas.topics import Topic
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from tests.support.events import NOON
@@ -71,8 +72,9 @@ def _offset(record: Record) -> int:
 class Group:
     """The consumer group of one agent: who owns which partition of its source, and what is committed."""
 
-    def __init__(self, broker: Broker, source: str) -> None:
-        self.source = source
+    def __init__(self, broker: Broker, source: Topic) -> None:
+        self.source = source.name
+        self.partitions = source.partition_count(broker.partitions)
         self.generation = 0
         self.stable = False
         self.members: list[str] = []
@@ -154,6 +156,6 @@ class Group:
             self.generation += 1
             turn = self.generation % len(self.members)  # so that partitions move
             order = self.members[turn:] + self.members[:turn]
-            self.owners = {p: order[p % len(order)] for p in range(self._broker.partitions)}
+            self.owners = {p: order[p % len(order)] for p in range(self.partitions)}
             self.stable = True
             self._waiting.clear()

@@ -3,15 +3,19 @@
 from collections import Counter
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.learning.parameters import Parameters
+from ranker.learning.publication import Subscription
 from ranker.profile.codec import state_digest, unpack
 from ranker.profile.model import Profile
 from schemas.messages import recommendations, videos
 from schemas.messages.trends import decode_trends
-from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS
+from schemas.topics import FEATURES, PROFILES, RECOMMENDATIONS, TRENDS, WEIGHTS
 from streams.kafka.owned_state import text_of
+from streams.ranking.published_parameters import PublishedParameters
 from tests.simulation.broker import Broker
 from tests.simulation.traffic import Publisher
 from tests.simulation.truth import Truth
+from tests.support.learning import are_same, of_all_videos, totals
 
 
 def check(broker: Broker, truth: Truth, publisher: Publisher, all_known: bool = False) -> None:
@@ -21,6 +25,7 @@ def check(broker: Broker, truth: Truth, publisher: Publisher, all_known: bool = 
     _slates(broker, truth, all_known)
     _trends(broker, truth)
     _features(broker, truth)
+    _parameters(broker, truth)
     catalogue = Catalogue(dim=1)
     catalogue.apply([videos.decode_features(record.value or b"") for record in broker.everything(FEATURES.name)])
     if set(catalogue.row_of) != truth.shown:
@@ -97,3 +102,17 @@ def _trends(broker: Broker, truth: Truth) -> None:
         ever.update({video_id: slots[2] for video_id, slots in part.counts.items()})
     if any(count > truth.positive[video_id] for video_id, count in ever.items()):
         truth.say("DOUBLE", "a video has more people in the trends than said a good word")
+
+
+def _parameters(broker: Broker, truth: Truth) -> None:
+    """Every outcome counts once, and whoever reads all of weights.v1 has what somebody has who read along."""
+    late = Subscription(Parameters())
+    PublishedParameters(late).apply(broker.everything(WEIGHTS.name))
+    wanted, found = totals(truth.examples), late.parameters.totals.tolist()
+    if found != wanted:
+        lost = any(one < other for one, other in zip(found, wanted, strict=True))
+        truth.say("EXAMPLES LOST" if lost else "EXAMPLES DOUBLE", f"{found} are learned, not {wanted}")
+    elif of_all_videos(late.parameters) != wanted:
+        truth.say("DIGEST", "the blocks of the parameters are not of their manifest")
+    if not are_same(late.parameters, truth.parameters.subscription.parameters):
+        truth.say("DIGEST", "who reads all of the parameters has others than who read along")

@@ -13,19 +13,22 @@ from tests.simulation.broker import Broker
 from tests.simulation.worker import Flaw
 from tests.simulation.world import Outcome, command, simulate
 
-SEEDS = 1000
+SEEDS = 800
 CHUNK = 100
 MOST = 3000  # the rarest mistake shows in about one of 300
 STEPS = {
     "profiles": {"joining", "recovering", "recovered", "read", "folded", "sent", "confirmed", "committed"},
     "encoder": {"joining", "recovering", "recovered", "read", "encoded", "sent", "confirmed", "committed"},
     "ranker": {"joining", "recovering", "recovered", "read", "ranked", "sent", "confirmed", "committed"},
+    "learner": {"joining", "recovering", "recovered", "read", "learned", "sent", "confirmed", "committed"},
 }
 TROUBLED = {
     Flaw.FORGETS_TIMES: "encoder",
     Flaw.TRUSTS_TAIL: "ranker",
     Flaw.SLATES_OUT_OF_ORDER: "ranker",
     Flaw.ANSWERS_OLDEST: "ranker",
+    Flaw.FORGETS_LEARNED: "learner",
+    Flaw.MANIFEST_FIRST: "learner",
 }
 killed: Counter[str] = Counter()
 

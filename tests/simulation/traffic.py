@@ -10,8 +10,9 @@ from schemas.topics import FEEDBACK, UPLOADS
 from streams.dead_letters.validation import FUTURE_MS
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import partition_of
-from tests.simulation.agents import ALWAYS, LATE_MS
+from tests.simulation.agents import ALWAYS
 from tests.simulation.broker import Broker
+from tests.simulation.worker import LATE_MS
 from tests.support.events import liked, skipped, uploaded, watched, withdrew
 from tests.support.hostile_records import FEEDBACK as HOSTILE
 
@@ -52,24 +53,26 @@ class Publisher:
                 self.event(self.rng.choice(self.people))
             yield "published"
 
-    def event(self, user: str, at_ms: int | None = None) -> None:
+    def event(self, user: str, at_ms: int | None = None, video_id: str = "") -> None:
         """Send one event, perhaps twice."""
         name = f"n{len(self.sent)}"
         self.sent.append(name)
-        made = self._made(user, name, self._moment() if at_ms is None else at_ms)
+        made = self._made(user, name, self._moment() if at_ms is None else at_ms, video_id)
         out = Outgoing(user.encode() if self.rng.random() < 0.9 else None, feedback.encode(made))
         self._publish(FEEDBACK.name, out)
         if self.rng.random() < 0.06:  # the producer never heard that it was written
             self._publish(FEEDBACK.name, out)
+        if at_ms is None and self.rng.random() < 0.1:  # and something else is said of it at the same time
+            self.event(user, made.at_ms, made.video_id)
         if made.event_id:
             self._with_ids.append(out)
         if made.event_id and self.rng.random() < 0.08:  # the client sends what it is unsure of
             self._again.append(out)
 
-    def _made(self, user: str, name: str, at_ms: int) -> Feedback:
+    def _made(self, user: str, name: str, at_ms: int, video_id: str) -> Feedback:
         event_id = name if self.rng.random() < 0.6 else None
         maker = self.rng.choice(MAKERS)
-        return maker(user, self.rng.choice(self.videos), at_ms, event_id=event_id, session_id=name)
+        return maker(user, video_id or self.rng.choice(self.videos), at_ms, event_id=event_id, session_id=name)
 
     def _moment(self) -> int:
         draw = self.rng.random()

@@ -6,16 +6,20 @@ from typing import NamedTuple
 
 import msgspec
 
+from ranker.learning.parameters import Parameters
+from ranker.learning.publication import Subscription
 from ranker.profile.event_ids import EventIds
+from ranker.profile.example import Example
 from ranker.profile.fold import Arrival
 from ranker.profile.model import Profile, offset_base
 from schemas.messages import recommendations, videos
 from schemas.messages.videos import Upload
-from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
+from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS, WEIGHTS
 from streams.dead_letters.validation import FUTURE_MS, ORIGIN, read_feedback
 from streams.kafka.records import Record, partition_of
-from tests.simulation.agents import LATE_MS
+from streams.ranking.published_parameters import PublishedParameters
 from tests.simulation.broker import Broker
+from tests.simulation.worker import LATE_MS
 from tests.support.events import fold_all
 
 Spot = tuple[int, int]  # partition and offset in feedback
@@ -80,6 +84,8 @@ class Truth:
         self.counts: dict[str, Count] = {}
         self.sent: set[str] = set()  # session ids that were read at their place
         self.positive: Counter[str] = Counter()  # first positive events by video
+        self.examples: list[Example] = []  # what is to be learned from
+        self.parameters = PublishedParameters(Subscription(Parameters()))  # of somebody who has read along
         self.refused: set[Spot] = set()  # what must have a dead letter
         self.misrouted: set[str] = set()  # what must be sent on
         self.letters: set[Spot] = set()
@@ -94,6 +100,7 @@ class Truth:
         broker.watchers |= {
             FEEDBACK.name: self._fed, UPLOADS.name: self._uploaded, PROFILES.name: self._changed,
             RECOMMENDATIONS.name: self._answered, DEAD_LETTERS.name: self._refused,
+            WEIGHTS.name: self._published,
         }  # fmt: skip
 
     def say(self, promise: str, seen: str) -> None:
@@ -134,7 +141,7 @@ class Truth:
         counted = self.counts.setdefault(user, Count()).take(
             event.event_id or f"{self._made} {origin or spot}", event.at_ms
         )
-        found = fold_all(self.users, [arrival], LATE_MS, self.event_ids, offset_base(self._made))
+        found = fold_all(self.users, [arrival], LATE_MS, self.event_ids, offset_base(self._made), for_learning=True)
         if bool(found.applied) != counted:
             self.say("DOUBLE" if found.applied else "LOST", f"the fold takes {event} otherwise than it is counted")
         self.users |= found.changed
@@ -146,6 +153,7 @@ class Truth:
             self._profiles[user, found.batch.changed[user]] = profile.version
             self.folds.add(*spot, user, profile.version)
             self._triggers[user, profile.version] = spot[1]
+        self.examples += [one for _, one in found.batch.examples]
         self.positive.update(one.event.video_id for one in found.batch.first_positives)
 
     def _uploaded(self, record: Record) -> None:
@@ -183,3 +191,6 @@ class Truth:
         headers = dict(record.headers)
         if headers["topic"] == FEEDBACK.name.encode():
             self.letters.add((int(headers["partition"] or b""), int(headers["offset"] or b"")))
+
+    def _published(self, record: Record) -> None:
+        self.parameters.apply([record])

@@ -1,15 +1,21 @@
 """A model worker: what the runtime does around an agent, as a generator that may be dropped or left at each step."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from random import Random
+from typing import Any
 
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, letter_headers
+from schemas.settings.model import Settings
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import outdated_last
 from streams.kafka.records import Record, partition_of
 from streams.kafka.sends import Send
 from tests.simulation.broker import Broker, Group, Place
+
+LATE_MS = 60_000
+SETTINGS = Settings(prefix="", late_ms=LATE_MS)  # without a prefix a topic's full name is its name
 
 
 class Flaw(StrEnum):
@@ -32,6 +38,10 @@ class Flaw(StrEnum):
     ANSWERS_OLDEST = "answers a person's oldest profile of a poll"
     LEAVES_SLATES = "says done while the last slates of a poll are still on their way"
     FORGETS_TIMES = "does not recover the newest time of each video"
+    EXAMPLES_TOGETHER = "sends examples together with the profiles instead of before them"
+    JOINS_EARLY = "puts the examples of an exposure together before they are sent"
+    FORGETS_LEARNED = "does not recover up to which events its parameters are learned from"
+    MANIFEST_FIRST = "sends a manifest before its blocks"
 
 
 class Sends:
@@ -98,6 +108,10 @@ class Sends:
             self.next[place] = before + 1
 
 
+class EndedError(RuntimeError):
+    """An agent raised: its process ends."""
+
+
 class Worker:
     """Joins its group, recovers, handles poll after poll; `recover`, `handle` and `version_of` are an agent's own."""
 
@@ -132,6 +146,12 @@ class Worker:
 
     def live(self) -> Iterator[str]:
         """The worker's life; what it yields names the step at which it may be stopped, frozen or killed."""
+        try:
+            yield from self._work()
+        except EndedError:
+            self.group.leave(self.name)
+
+    def _work(self) -> Iterator[str]:
         while not self.stopping:
             self.group.join(self.name)
             while not self.group.settled(self.name):
@@ -143,11 +163,15 @@ class Worker:
             yield from self.recover(owned)
             if self.flaw == Flaw.POSITION_LAST:
                 position = self._positions(owned)
-            self.out.next = {(self.writes, p): self.broker.ends[self.writes, p] for p in owned}
-            if not (self.agent == "ranker" and self.flaw == Flaw.TRUSTS_TAIL):
-                yield from self._put_again(list(self.out.next))
+            yield from self._take_over(owned)
             yield from self._serve(generation, position)
         self.group.leave(self.name)
+
+    def _take_over(self, owned: list[int]) -> Iterator[str]:
+        """Put on top what is newest of these partitions, and from now on look for what others write."""
+        self.out.next = {(self.writes, p): self.broker.ends[self.writes, p] for p in owned}
+        if not (self.agent == "ranker" and self.flaw == Flaw.TRUSTS_TAIL):
+            yield from self._put_again(list(self.out.next))
 
     def _positions(self, owned: list[int]) -> dict[int, int]:
         """Where to go on; a fetch from before the seek may still be handed out, so some records come twice."""
@@ -194,3 +218,13 @@ class Worker:
             self.out.put(*place, outdated_last(self.broker.read(*place), self.version_of))
             self.out.next[place] = self.broker.ends[place]
         yield from self.out.confirmed()
+
+
+def batches(records: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Cut into runs of at most `size`."""
+    return (records[start : start + size] for start in range(0, len(records), size))
+
+
+def posted(letter: DeadLetter) -> Outgoing:
+    """A dead letter as a record."""
+    return Outgoing(letter.key, letter.value[:LETTER_BYTES], letter_headers(letter, "simulated"))

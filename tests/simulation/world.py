@@ -1,13 +1,21 @@
 """One run: publishers and workers take turns, chance kills and freezes them, in the end the promises are checked."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
+import numpy as np
+
+from ranker.learning import learner, model
+from ranker.learning.gate import Gate
+from ranker.learning.model import Prediction, Shown
+from ranker.learning.parameters import Floats, Parameters, Rows
 from ranker.profile import event_ids, fold
-from schemas.topics import EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS
+from ranker.profile.outcomes import HEADS
+from schemas.topics import EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, WEIGHTS
 from tests.simulation.agents import AGENTS, SOURCES
 from tests.simulation.broker import LAG_MS, SESSION_MS, Broker, Group
 from tests.simulation.check import check
@@ -15,12 +23,15 @@ from tests.simulation.traffic import Publisher
 from tests.simulation.truth import Breach, Truth
 from tests.simulation.worker import Flaw, Worker
 
-COMPACTED = (PROFILES.name, EVENT_IDS.name, FEATURES.name, RECOMMENDATIONS.name, TRENDS.name)
+COMPACTED = tuple(one.name for one in (PROFILES, EVENT_IDS, FEATURES, RECOMMENDATIONS, TRENDS, WEIGHTS))
 FAULTS = ("kill", "kill", "kill", "freeze", "freeze", "freeze", "freeze", "stop", "start", "night", "made again")
 IDLE = ("idle", "joining")  # steps at which a fault shows little
 MOST_TURNS = 40_000
 MOST_WORKERS = 3
 QUIET_ROUNDS = 3  # of all workers with nothing to do, before all counts as done
+
+
+Model = Callable[..., Any]  # a function of the model
 
 
 @dataclass
@@ -67,7 +78,7 @@ class World:
     def run(self) -> Outcome:
         """Let all happen, let it settle, ask; and once more after one event of each person, when all is known."""
         for _ in self.publisher.live():
-            for _ in range(self.rng.choice((0, 0, 3, 6))):
+            for _ in range(self.rng.choice((0, 0, 4, 8))):
                 self.turn(self._next())
             if self.rng.random() < self.trouble:
                 self.fault()
@@ -197,7 +208,7 @@ def simulate(
     seed: int, flaw: Flaw | None = None, troubled: str | None = None, keyless_uploads: bool = False
 ) -> Outcome:
     """Run one seed to its end; `troubled` is the agent that gets most of the faults, and many, instead of chance's."""
-    with small_pages():
+    with small_pages(), counting():
         return World(seed, flaw, troubled, keyless_uploads).run()
 
 
@@ -215,6 +226,36 @@ def small_pages() -> Iterator[None]:
 def _cut_pages_to(count: int) -> None:
     event_ids.PAGE_IDS = count
     event_ids.PAGE_BYTES = fold.PAGE_BYTES = count * event_ids.ID_BYTES  # type: ignore[attr-defined]
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    """Learn counts alone, judged by no gate: the rest takes most of the time, and what is lost shows without it."""
+    before = learner.predict, model.learn_effects, model.learn_weights, Gate.note
+    try:
+        _learn_by(_unpredicted, _rows_alone, _nothing, _nothing)
+        yield
+    finally:
+        _learn_by(*before)
+
+
+def _learn_by(predict: Model, effects: Model, weights: Model, note: Model) -> None:
+    learner.predict = predict  # type: ignore[attr-defined]
+    model.learn_effects, model.learn_weights, Gate.note = effects, weights, note  # type: ignore[method-assign]
+
+
+def _rows_alone(effect: Floats, variance: Floats, rows: Rows, *_: object) -> Rows:
+    return np.unique(rows)
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _unpredicted(parameters: Parameters, shown: Sequence[Shown], *, grow: bool) -> Prediction:
+    nothing = np.zeros((len(shown), len(HEADS)))
+    rows = parameters.rows((one.exposure for one in shown), grow=grow)
+    return Prediction(rows, np.zeros((*nothing.shape, parameters.weights.shape[1])), nothing, nothing)
 
 
 def command(seed: int, flaw: Flaw | None = None, troubled: str | None = None) -> str:

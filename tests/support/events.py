@@ -127,9 +127,10 @@ def fold_all(
     late_ms: int,
     event_ids: Mapping[str, EventIds] = NO_EVENT_IDS,
     base: int = 0,
+    for_learning: bool = False,
 ) -> Folded:
     """What a batch makes of these profiles."""
-    found = fold_batch(users, batch, late_ms, event_ids=event_ids, base=base)
+    found = fold_batch(users, batch, late_ms, event_ids=event_ids, base=base, for_learning=for_learning)
     refused = [id(one) for one in (*found.late, *found.repeats)]
     applied = [one for one in batch if id(one) not in refused]
     changed = {user_id: unpack(data) for user_id, data in found.changed.items()}

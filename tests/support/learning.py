@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from ranker.catalogue.entry import VideoFacts, facts_of
+from ranker.learning.fields import FIELD_NAMES
+from ranker.learning.learner import labels_of
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Change, Publication, Subscription
 from ranker.learning.storage import dump
 from ranker.profile.example import Example, Examples, encode_examples, linked
 from ranker.profile.fold import fold_batch
+from ranker.profile.outcomes import HEADS
 from schemas.messages.feedback import Feedback
 from schemas.messages.fields import DAY_MS
 from schemas.messages.videos import Encoded
@@ -75,6 +80,30 @@ def read_back(log: Iterable[tuple[str, bytes]], *, keep: bool = False) -> Subscr
 def content(parameters: Parameters) -> bytes:
     """All parameters as bytes: the same ones give the same bytes."""
     return dump(parameters)
+
+
+def totals(examples: Iterable[Example]) -> list[int]:
+    """What examples come to when each is learned once: exposures, then how many had each label."""
+    found = [0] * (1 + len(HEADS))
+    for one in examples:
+        found[0] += one.is_first
+        for head, label in enumerate(labels_of(one.labels), 1):
+            found[head] += label
+    return found
+
+
+def of_all_videos(parameters: Parameters) -> list[int]:
+    """The same counts, added up over the rows of all videos: the totals, unless rows are missing or of another time."""
+    rows = [row for row, (field, _) in enumerate(parameters.keys) if field == FIELD_NAMES.index("video")]
+    return [round(count) for count in parameters.counts[rows].sum(axis=0).tolist()]
+
+
+def are_same(one: Parameters, other: Parameters) -> bool:
+    """Whether two are the same in everything that is learned; quicker than their content."""
+    rows, names = len(one.keys), ("effect", "variance", "counts")
+    parts = [(getattr(one, name)[:rows], getattr(other, name)[:rows]) for name in names]
+    parts += [(getattr(one, name), getattr(other, name)) for name in ("totals", "weights", "covariance")]
+    return one.keys == other.keys and one.tick == other.tick and all(np.array_equal(*both) for both in parts)
 
 
 def as_log(change: Change) -> list[tuple[str, bytes]]:

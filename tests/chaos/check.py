@@ -9,12 +9,14 @@ import msgspec
 
 from ranker.profile.codec import ProfileError, pack, state_digest, unpack
 from ranker.profile.counters import NOTHING
+from ranker.profile.example import Example
 from ranker.profile.model import Profile
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, UPLOADS
 from streams.dead_letters.validation import read_feedback, read_upload
 from streams.kafka.records import Record
+from tests.chaos.learned import learned_figures
 from tests.chaos.load import Sent
 from tests.chaos.topics import read_all
 from tests.support.events import fold_all
@@ -57,6 +59,7 @@ class Expected:
     asked: list[tuple[str, int, int]] = field(default_factory=list)  # person, partition, offset of accepted events
     letters: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
+    examples: list[Example] = field(default_factory=list)  # what is to be learned from
 
 
 @dataclass
@@ -94,13 +97,14 @@ def expected_of(settings: Settings) -> Expected:
     found = Expected()
     for partition, records in sorted(logs.items()):
         reading = read_feedback(records, settings.partitions)
-        folded = fold_all({}, reading.arrivals, settings.late_ms)
+        folded = fold_all({}, reading.arrivals, settings.late_ms, for_learning=True)
         found.profiles.update(folded.changed)
         found.ids |= {(partition, one.offset, one.event.event_id or "") for one in reading.arrivals}
         found.asked += [(one.event.user_id, partition, one.offset) for one in folded.applied]
         found.letters.update(one.reason.value for one in reading.dead_letters)
         found.letters.update({"late": len(folded.late)} if folded.late else {})
         found.repeats += folded.repeats
+        found.examples += [one for _, one in folded.batch.examples]
     return found
 
 
@@ -218,6 +222,7 @@ def verdict(
     settings: Settings,
     ledger: Iterable[Sent],
     encoder: bool = False,
+    learner: bool = False,
     more_letters: Mapping[str, int] = {},
     compared: Callable[[Profile], Profile] = lambda profile: profile,
 ) -> dict[str, Any]:
@@ -240,6 +245,7 @@ def verdict(
     there = {user: compared(one) for user, one in held.profiles.items()}
     same = state_digest(wanted.items()) == state_digest(there.items())
     bytes_same = all(pack(one) == pack(there[user]) for user, one in wanted.items() if user in there)
+    learned = learned_figures(settings, expected.examples, withdrawn_at(settings)) if learner else {}
     return {
         "events": len(expected.asked),
         "slates": answers.records,
@@ -250,6 +256,7 @@ def verdict(
         "DIGEST": "equal" if same and bytes_same else "DIFFERENT",
         "UNANSWERED": sum(answers.reach.get((p, user), -1) < offset for user, p, offset in expected.asked),
         "LETTERS": sum(((letters - wanted_letters) + (wanted_letters - letters)).values()),
+        **learned,
         "dead_letters": dict(letters),
         "repeats_refused": expected.repeats,
         "falls": {"state": held.falls, "slates": answers.falls},
@@ -268,7 +275,8 @@ def longest_gap(times: dict[int, list[int]]) -> float:
     return round(max(gaps, default=0.0), 1)
 
 
-BREACHES = ("LOST", "DOUBLE", "REGRESS", "GHOST", "UNANSWERED", "LETTERS")
+EXAMPLES = ("EXAMPLES_LOST", "EXAMPLES_DOUBLE", "EXAMPLES_TORN")
+BREACHES = ("LOST", "DOUBLE", "REGRESS", "GHOST", "UNANSWERED", "LETTERS", *EXAMPLES)
 
 
 def breaches(figures: dict[str, Any], falls: bool = False) -> list[str]:

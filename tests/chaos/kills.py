@@ -9,16 +9,17 @@ from typing import Any
 from schemas.topics import FEEDBACK
 from tests.chaos.rig import Crash, Rig, System, Worker, judged, spread, wait
 from tests.chaos.topics import committed
-from tests.chaos.worker import RECOVER, STEPS
+from tests.chaos.worker import BETWEEN, MORE_STEPS, RECOVER, STEPS
 
 RATE = 100.0  # events/s; two cores also run the broker and up to three workers that start again and again
-ROUNDS = {"profiles": (1, 10), "ranker": (1, 10), "encoder": (1, 9)}  # in the short and in the long round
+ROUNDS = {"profiles": (1, 10), "ranker": (1, 10), "encoder": (1, 9), "learner": (1, 9)}  # short round, long round
 STEP_S = 600.0  # within this time a worker reaches its step, or the step is never reached; rankers wait for others
-MOST_CALLS = {"profiles": 12, "ranker": 12, "encoder": 3}  # how many polls a worker lives at most, drawn
+LEARNER_STOPS = {"apply": "apply", "state": BETWEEN, "produce": "produce", "ack": "ack"}  # where K7 stops a learner
+MOST_CALLS = {"profiles": 12, "ranker": 12, "encoder": 3, "learner": 8}  # how many polls a worker lives at most, drawn
 
 
 def killed_at_every_step(rig: Rig) -> dict[str, Any]:
-    """K1: each agent dies again and again, at each step; all three at the same time."""
+    """K1: each agent dies again and again, at each step; all of them at the same time."""
     with rig.system("k1", encoder=True) as system:
         plans = {agent: crashes(rig.seed, agent, rig.size(*rounds)) for agent, rounds in ROUNDS.items()}
         kills = sum(map(len, plans.values()))
@@ -29,12 +30,17 @@ def killed_at_every_step(rig: Rig) -> dict[str, Any]:
     return judged(figures | {"kills": kills - len(missed)}, *missed)
 
 
+def steps_of(agent: str) -> tuple[str, ...]:
+    """The steps at which an agent is killed."""
+    return (*STEPS, *MORE_STEPS.get(agent, ()))
+
+
 def crashes(seed: int, agent: str, rounds: int) -> deque[Crash | None]:
     """Every step so many times, in a drawn order."""
     chance = random.Random(f"{seed} {agent}")
     drawn: list[Crash | None] = []
     for _ in range(rounds):
-        for step in chance.sample(STEPS, len(STEPS)):
+        for step in chance.sample(steps := steps_of(agent), len(steps)):
             most = 2 if step == "commit" else MOST_CALLS[agent]  # a commit comes once a second
             drawn.append(Crash(step, chance.randrange(1, most + 1)))
     return deque(drawn)
@@ -66,7 +72,7 @@ def killed_while_recovering(rig: Rig) -> dict[str, Any]:
         system.start("ranker")
         system.begin(RATE, rig.seed)
         twice: list[Crash | None] = [Crash("flush", 8), Crash(RECOVER), Crash(RECOVER)]
-        missed = go_through(system, {"profiles": deque(twice * rig.size(1, 3))})
+        missed = go_through(system, {agent: deque(twice * rig.size(1, 3)) for agent in ("profiles", "learner")})
         figures = system.finish()
         figures["recovery_s"] = spread(system.recoveries())
     return judged(figures, *missed)
@@ -150,6 +156,7 @@ def frozen(rig: Rig) -> dict[str, Any]:
         system.begin(RATE, rig.seed)
         for step in rig.size(("state", "produce"), ("apply", "state", "produce", "ack")):
             zombies = [system.start(agent, Crash(step, 20, "SIGSTOP")) for agent in ("profiles", "ranker")]
+            zombies.append(system.start("learner", Crash(LEARNER_STOPS[step], 12, "SIGSTOP")))
             heirs = [heir_of(system, zombie) for zombie in zombies]
             system.keep_up(nap_s)
             for zombie in zombies:
@@ -161,7 +168,8 @@ def frozen(rig: Rig) -> dict[str, Any]:
                 worker.kill(signal.SIGTERM)
             for worker in zombies + heirs:
                 worker.process.wait(60)
-        system.start("profiles"), system.start("ranker")
+        for agent in ("profiles", "ranker", "learner"):
+            system.start(agent)
         figures = system.finish()
     return judged(figures | {"frozen": naps}, falls=True)  # their late records lie in the log, newer ones behind them
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.settings.model import Settings
-from schemas.topics import PROFILES, RECOMMENDATIONS
+from schemas.topics import PROFILES, RECOMMENDATIONS, WEIGHTS
 from streams.worker.health import statuses
 from tests.chaos.proxy import schedule, write_schedule
 from tests.chaos.rig import Rig, System, judged, spread, wait
@@ -19,26 +19,25 @@ NOTICED_S = 10.0  # promised: not ready so long after the broker has gone
 ROOM = 300_000  # bytes that the broker's largest file may still grow by
 
 
-def under_load(rig: Rig, system: System) -> None:
-    """Two workers at work."""
-    workers = [system.start("profiles"), system.start("ranker")]
+def under_load(rig: Rig, system: System, *more: str) -> None:
+    """A worker of the profiles and one of the ranking agent at work, and of other agents."""
+    workers = [system.start(agent) for agent in ("profiles", "ranker", *more)]
     system.begin(RATE, rig.seed)
-    wait("both work", lambda: all(one.mark("confirmed") for one in workers))
+    wait("all work", lambda: all(one.mark("confirmed") for one in workers))
     system.keep_up(2.0)
 
 
 def resumed(system: System) -> float:
-    """Seconds until both topics grow again."""
+    """Seconds until all topics grow again."""
     began = time.monotonic()
-    before = [ends(system.settings, topic) for topic in (PROFILES, RECOMMENDATIONS)]
-    grew = [False, False]
+    topics = [PROFILES, RECOMMENDATIONS, *([WEIGHTS] if system.learns else [])]
+    before = {topic: ends(system.settings, topic) for topic in topics}
 
-    def both() -> bool:
-        for place, topic in enumerate((PROFILES, RECOMMENDATIONS)):
-            grew[place] = grew[place] or ends(system.settings, topic) != before[place]
-        return all(grew)
+    def all_grew() -> bool:
+        topics[:] = [topic for topic in topics if ends(system.settings, topic) == before[topic]]
+        return not topics
 
-    system.keep_up(2 * RECOVERY_S, both)
+    system.keep_up(2 * RECOVERY_S, all_grew)
     return round(time.monotonic() - began, 1)
 
 
@@ -52,7 +51,7 @@ def unreachable(rig: Rig) -> dict[str, Any]:
     recoveries: dict[str, float] = {}
     noticed: dict[str, float] = {}
     with rig.system("k4", proxied=True) as system:
-        under_load(rig, system)
+        under_load(rig, system, "learner")
         for seconds in rig.size((5,), (5, 60)):
             for mode in ("refuse", "blackhole"):
                 with rig.proxy.broken(mode):
@@ -82,7 +81,7 @@ def restarted(rig: Rig) -> dict[str, Any]:
     """K5: the broker is killed and started again, then frozen for a while."""
     recoveries: dict[str, float] = {}
     with rig.system("k5") as system:
-        under_load(rig, system)
+        under_load(rig, system, "learner")
         for number in range(rig.size(1, 5)):
             rig.broker.kill()
             system.keep_up(rig.size(1.0, 5.0))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ranker.profile.model import Profile
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from schemas.topics import FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
+from schemas.topics import EXAMPLES, FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from streams.worker import processes, supervise
@@ -28,7 +28,8 @@ from tests.support.brokers import CACHE
 from tests.support.forked import forked
 from tests.support.paths import ROOT
 
-SOURCE = {"profiles": FEEDBACK, "ranker": PROFILES, "encoder": UPLOADS}
+# In the order in which work goes from one to the next: who has none left then gets none any more.
+SOURCE = {"encoder": UPLOADS, "profiles": FEEDBACK, "ranker": PROFILES, "learner": EXAMPLES}
 LOOK_S = 0.05
 SESSION_S = 3.0  # of the short round: a killed worker holds its group for so long; 10 s as shipped
 MOST_EXITS = 20
@@ -159,6 +160,11 @@ class System:
             time.sleep(LOOK_S)
         return held
 
+    @property
+    def learns(self) -> bool:
+        """Whether there was a learner."""
+        return any(one.agent == "learner" for one in self.started)
+
     def asked_to_end(self, worker: Worker) -> None:
         """The supervisor need not start this one again."""
         self.done.append(worker)
@@ -166,7 +172,7 @@ class System:
     def lags(self) -> dict[str, int]:
         """Records not acknowledged, by agent."""
         agents = {one.agent for one in self.started}
-        return {agent: lag(self.settings, agent, SOURCE[agent]) for agent in sorted(agents)}
+        return {agent: lag(self.settings, agent, source) for agent, source in SOURCE.items() if agent in agents}
 
     def rest(self, limit_s: float = PATIENT_S) -> dict[str, int]:
         """Stop the load and wait until all is acknowledged; gives what lag is left."""
@@ -181,7 +187,7 @@ class System:
     ) -> dict[str, Any]:
         """Come to rest, check everything, stop the workers; `letters` are dead letters beside those of the input."""
         behind = self.rest(limit_s)
-        figures = verdict(self.settings, read_ledger(self.ledger), self.encoder, letters or {}, **how)
+        figures = verdict(self.settings, read_ledger(self.ledger), self.encoder, self.learns, letters or {}, **how)
         self.stop()
         return figures | {"lag": sum(behind.values()), "exits": self.exits, "rss_mb": round(self.rss_mb)}
 

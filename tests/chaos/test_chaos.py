@@ -11,11 +11,10 @@ import pytest
 from ranker.profile.codec import unpack
 from tests.chaos import golden
 from tests.chaos.__main__ import SCENARIOS
-from tests.chaos.check import breaches, longest_gap, without_counters
+from tests.chaos.check import BREACHES, breaches, longest_gap, without_counters
 from tests.chaos.inputs import GOLDEN
-from tests.chaos.kills import ROUNDS, crashes
+from tests.chaos.kills import ROUNDS, crashes, steps_of
 from tests.chaos.rig import judged
-from tests.chaos.worker import STEPS
 from tests.support.brokers import needs_java_and_maven
 from tests.support.paths import ROOT
 
@@ -45,7 +44,7 @@ def test_every_promise_is_kept_through(k: str, lines: dict[str, dict[str, Any]])
     assert line["slates"] > 10
 
 
-@pytest.mark.parametrize("name", ["LOST", "DOUBLE", "REGRESS", "GHOST", "UNANSWERED", "LETTERS"])
+@pytest.mark.parametrize("name", BREACHES)
 def test_a_breach_is_named(name: str) -> None:
     sound = {"LOST": 0, "DIGEST": "equal", "falls": {"state": 0}, "lag": 0, "exits": 0}
     assert breaches(sound) == []
@@ -64,7 +63,7 @@ def test_the_long_round_kills_200_times_and_every_agent_at_every_step() -> None:
     assert sum(map(len, plans.values())) >= 200
     for agent, plan in plans.items():
         steps = Counter(crash.step for crash in plan if crash)
-        assert set(steps) == set(STEPS)
+        assert set(steps) == set(steps_of(agent))
         assert set(steps.values()) == {ROUNDS[agent][1]}
         assert crashes(0, agent, 2) == crashes(0, agent, 2) != crashes(1, agent, 2)
 

@@ -41,7 +41,7 @@ def ends(settings: Settings, topic: Topic, limit_s: float = 300) -> dict[int, in
     while True:
         try:
             with consumer(settings) as asking:  # a new one each time: it remembers that a topic was not there
-                places = [TopicPartition(name, p) for p in range(settings.partitions)]
+                places = [TopicPartition(name, p) for p in range(topic.partition_count(settings.partitions))]
                 return {tp.partition: asking.get_watermark_offsets(tp, ANSWER_S)[1] for tp in places}
         except KafkaException:
             if time.monotonic() > end:
@@ -52,8 +52,9 @@ def ends(settings: Settings, topic: Topic, limit_s: float = 300) -> dict[int, in
 def committed(settings: Settings, agent: str, topic: Topic) -> dict[int, int]:
     """Partition → the agent's committed offset, 0 where there is none."""
     name = topic.full(settings.prefix)
+    places = [TopicPartition(name, p) for p in range(topic.partition_count(settings.partitions))]
     with consumer(settings, f"{settings.prefix}{agent}") as asking:
-        found = asking.committed([TopicPartition(name, p) for p in range(settings.partitions)], ANSWER_S)
+        found = asking.committed(places, ANSWER_S)
     return {tp.partition: max(0, tp.offset) for tp in found}
 
 
@@ -67,7 +68,7 @@ def read_all(settings: Settings, topic: Topic, take: Callable[[Record], Any]) ->
     """Hand every record that the topic holds now to `take`, each partition in offset order."""
     name = topic.full(settings.prefix)
     with consumer(settings) as reading:
-        for partition in range(settings.partitions):
+        for partition in range(topic.partition_count(settings.partitions)):
             place = TopicPartition(name, partition)
             at, end = reading.get_watermark_offsets(place, ANSWER_S)
             reading.assign([TopicPartition(name, partition, at)])

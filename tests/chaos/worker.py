@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 STEPS = ("read", "apply", "state", "produce", "flush", "ack", "commit")
+BETWEEN = "between"  # the examples of a poll are confirmed and its profiles are not; blocks, and not their manifest
+MORE_STEPS = {"profiles": (BETWEEN,), "learner": (BETWEEN,)}
 RECOVER = "recover"  # a step of its own: the state is being read back
 SENDING_S = 0.004  # a guess: within this time after the first byte some of a poll's records are out, others not
 
@@ -99,6 +101,28 @@ def during(owner: Any, name: str, trap: Trap, step: str) -> None:
     setattr(owner, name, wrapped)
 
 
+def between_stages(trap: Trap) -> None:
+    """Spring before the second stage is sent, when the broker has the first one."""
+    from ranker.learning.publication import MANIFEST
+    from schemas.topics import EXAMPLES, PROFILES
+    from streams.kafka import sends
+
+    inner, before_it = sends.put, ""
+
+    @wraps(inner)
+    async def wrapped(out: Any, stage: sends.Stage) -> None:
+        nonlocal before_it
+        found = " ".join(send.topic for send in stage)
+        is_second = EXAMPLES.name in before_it and PROFILES.name in found
+        is_manifest = any(one.key == MANIFEST.encode() for send in stage for one in send.records)
+        before_it = found
+        if (is_second or is_manifest) and trap.reached(BETWEEN):
+            trap.spring()
+        await inner(out, stage)
+
+    sends.put = wrapped
+
+
 def set_traps(trap: Trap) -> None:
     """Wrap what marks each step, whichever agent this is."""
     from encoders.embedder import VideoEmbedder
@@ -106,11 +130,14 @@ def set_traps(trap: Trap) -> None:
     from streams.kafka import consumer, poll
     from streams.kafka.confirmed_producer import ConfirmedProducer
     from streams.kafka.owned_state import OwnedState
+    from streams.learning.step import LearnStep
     from streams.profiles import step
+    from streams.ranking.published_parameters import PublishedParameters
 
     after(poll.Poll, "__init__", trap, "read", mark="poll")
     after(step, "fold_batch", trap, "apply")
     after(Pipeline, "recommend", trap, "apply")
+    after(LearnStep, "apply", trap, "apply")
     after(VideoEmbedder, "features", trap, "apply")
     before(ConfirmedProducer, "put", trap, "state")
     before(ConfirmedProducer, "put_by_key", trap, "state")
@@ -119,6 +146,8 @@ def set_traps(trap: Trap) -> None:
     after(poll.Poll, "done", trap, "ack")
     (after if os.getpid() % 2 else before)(consumer.Consumer, "_commit", trap, "commit")
     after(OwnedState, "_take", trap, RECOVER)
+    after(PublishedParameters, "apply", trap, RECOVER)
+    between_stages(trap)
 
 
 def with_session(seconds: float) -> None:

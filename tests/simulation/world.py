@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import numpy as np
 
-from ranker.learning import gate, learner, model
+from ranker.learning import learner, model
+from ranker.learning.gate import Gate
 from ranker.learning.model import Prediction, Shown
-from ranker.learning.parameters import Parameters, Rows
+from ranker.learning.parameters import Floats, Parameters, Rows
 from ranker.profile import event_ids, fold
 from ranker.profile.outcomes import HEADS
 from schemas.topics import EVENT_IDS, FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, TRENDS, WEIGHTS
@@ -27,6 +29,9 @@ IDLE = ("idle", "joining")  # steps at which a fault shows little
 MOST_TURNS = 40_000
 MOST_WORKERS = 3
 QUIET_ROUNDS = 3  # of all workers with nothing to do, before all counts as done
+
+
+Model = Callable[..., Any]  # a function of the model
 
 
 @dataclass
@@ -225,33 +230,26 @@ def _cut_pages_to(count: int) -> None:
 
 @contextmanager
 def counting() -> Iterator[None]:
-    """Learn counts alone, and no effects or weights: they are most of the time, and what is lost shows without them."""
-    before = learner.predict, model.learn_effects, model.learn_weights, gate.Gate.note
+    """Learn counts alone, judged by no gate: the rest takes most of the time, and what is lost shows without it."""
+    before = learner.predict, model.learn_effects, model.learn_weights, Gate.note
     try:
-        _learn_by(_unpredicted, _touched, _nothing, _nothing)
+        _learn_by(_unpredicted, _rows_alone, _nothing, _nothing)
         yield
     finally:
         _learn_by(*before)
 
 
-def _learn_by(
-    predict: Callable[..., Prediction],
-    effects: Callable[..., Rows],
-    weights: Callable[..., None],
-    note: Callable[..., None],
-) -> None:
+def _learn_by(predict: Model, effects: Model, weights: Model, note: Model) -> None:
     learner.predict = predict  # type: ignore[attr-defined]
-    model.learn_effects, model.learn_weights = effects, weights
-    gate.Gate.note = note  # type: ignore[method-assign]
+    model.learn_effects, model.learn_weights, Gate.note = effects, weights, note  # type: ignore[method-assign]
+
+
+def _rows_alone(effect: Floats, variance: Floats, rows: Rows, *_: object) -> Rows:
+    return np.unique(rows)
 
 
 def _nothing(*_: object) -> None:
     pass
-
-
-def _touched(_: object, __: object, rows: Rows, *___: object) -> Rows:
-    touched: Rows = np.unique(rows)
-    return touched
 
 
 def _unpredicted(parameters: Parameters, shown: Sequence[Shown], *, grow: bool) -> Prediction:

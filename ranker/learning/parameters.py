@@ -124,12 +124,13 @@ class Parameters:
             self.surfaces.add(named[1])
 
     def forget(self, rows: Rows) -> None:
-        """Give up keys; their rows are for others."""
+        """Give up keys; each row is for one other then, so one that nobody has is not given up again."""
         for row in rows.tolist():
-            self.name(row, NOBODY)
+            if self.keys[row] != NOBODY:
+                self.name(row, NOBODY)
+                self.free.append(row)
         for column in (self.effect, self.variance, self.counts, self.met, self.recent):
             column[rows] = 0
-        self.free += rows.tolist()
 
     def met_before(self, tick: int) -> Rows:
         """Rows of keys that were met last before a second of event time."""

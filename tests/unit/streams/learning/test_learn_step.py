@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from ranker.learning.gate import Gate
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import NOTHING, SurfaceCounts
@@ -190,3 +191,15 @@ def test_an_example_that_nobody_can_have_made_is_a_dead_letter_and_teaches_nothi
     assert (outcome.examples, state.learned) == (0, {})
     assert learn(state, records(good, 4)).examples == 4
     assert np.isfinite(state.parameters.weights).all()
+
+
+def test_a_withdrawal_that_comes_twice_gives_each_row_to_one_key() -> None:
+    """A catalogue record comes twice where the encoding agent was killed."""
+    found, state = examples(events(40)), new_state()
+    gone = VIDEOS[0].video_id
+    learn(state, records(found[:20], 20))
+    state.gate = Gate(state.parameters)  # between two windows rows may change hands
+    LearnStep(Settings(), {0: state}, FACTS, lambda: [gone, gone]).apply([((EXAMPLES, 0), [])])
+    assert len(set(state.parameters.free)) == len(state.parameters.free) > 0
+    learn(state, records(found[20:], 20))
+    assert all(state.parameters.keys[row] == key for key, row in state.parameters.row_of.items())

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from streams.qdrant.index import QdrantIndex
 
 # A rebalance waits for the in-flight poll: a few seconds of work.
-ENCODER_POLL, RANKER_POLL, LEARNER_POLL = 200, 8000, 200  # the last are records of many examples
+ENCODER_POLL, RANKER_POLL, LEARNER_POLL = 200, 8000, 2000
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 

@@ -17,7 +17,6 @@ from ranker.profile.outcomes import HEADS
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
 H = len(HEADS)
 WIDTH = 3 * H + 3  # numbers of a row
-MOST_ROWS = 2**31
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -41,6 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
     rows     how many there are
     shape    of the features; see storage.py
     tick     the newest second of event time that was learned from
+    days     with exposures, the newest of them
     learned  by partition of feedback the place of the newest event that was learned from
     """
 
@@ -49,6 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     shape: str
     tick: int
+    days: list[int]
     learned: dict[int, int]
     totals: bytes
     weights: bytes
@@ -83,6 +84,8 @@ def put_block(parameters: Parameters, number: int, data: bytes) -> None:
         found = _decode_block(data)
         if start + len(found.keys) > len(parameters.keys):
             raise ValueError("it lies beyond the rows")
+        if len(found.fields) != len(found.keys):
+            raise ValueError("a key has no field")
         numbers = np.frombuffer(found.numbers).reshape(len(found.keys), WIDTH)
     except ValueError as error:
         raise BlockError(f"block {number} is damaged: {error}") from error
@@ -99,8 +102,8 @@ def put_block(parameters: Parameters, number: int, data: bytes) -> None:
 def manifest(parameters: Parameters, number: int, slot: int, learned: Mapping[int, int], shape: str) -> bytes:
     """The manifest of these parameters as it is stored."""
     whole = (parameters.totals, parameters.weights, parameters.covariance)
-    parts = (array.tobytes() for array in whole)
-    return _encode(Manifest(number, slot, len(parameters.keys), shape, parameters.tick, dict(learned), *parts))
+    rows, times = len(parameters.keys), (parameters.tick, parameters.days)
+    return _encode(Manifest(number, slot, rows, shape, *times, dict(learned), *(one.tobytes() for one in whole)))
 
 
 def manifest_of(data: bytes, shape: str) -> Manifest:
@@ -112,11 +115,7 @@ def manifest_of(data: bytes, shape: str) -> Manifest:
     if found.shape != shape:
         raise BlockError("they were learned with other features")
     arrays = (found.totals, TOTALS), (found.weights, WEIGHTS), (found.covariance, COVARIANCE)
-    if (
-        any(len(data) != 8 * prod(of) for data, of in arrays)
-        or found.slot not in (0, 1)
-        or not 0 < found.rows < MOST_ROWS
-    ):
+    if any(len(data) != 8 * prod(of) for data, of in arrays) or found.slot not in (0, 1) or not found.rows > 0:
         raise BlockError("a manifest is damaged: its numbers are not those of these features")
     return found
 
@@ -126,7 +125,8 @@ def put_manifest(parameters: Parameters, found: Manifest) -> None:
     parameters.totals = _array(found.totals, TOTALS)
     parameters.weights = _array(found.weights, WEIGHTS)
     parameters.covariance = _array(found.covariance, COVARIANCE)
-    parameters.tick = found.tick
+    parameters.tick, parameters.days = found.tick, list(found.days)
+    parameters.cut_to(found.rows)
     parameters.keys += [NOBODY] * (found.rows - len(parameters.keys))
     parameters.make_room(found.rows)
 

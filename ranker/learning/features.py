@@ -129,7 +129,8 @@ def person_features(people: PersonNumbers, rates: Floats) -> Floats:
     found = np.empty((len(known), len(HEADS), PERSON.stop - PERSON.start))
     found[:, :, 0] = overall
     found[:, :, 1] = np.where(people.on_surface[:, :1] > 0, here - overall, 0)
-    found[:, :, 2] = people.lately - (1 - (1 - RECENCY) ** people.counts[:, :1]) * rates
+    most = 1 - (1 - RECENCY) ** people.counts[:, :1]  # of a rate of late, where all had the outcome
+    found[:, :, 2] = np.minimum(people.lately, most) - most * rates
     found[:, :, 3] = np.where(known, people.last - rates, 0)
     found[:, :, 4] = np.log1p(people.counts[:, :1]) - USUAL_LOG_EXPOSURES
     found[:, :, 5] = np.where(known, np.minimum(1, people.since_ms[:, None] / DAY_MS), 1)

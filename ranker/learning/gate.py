@@ -21,8 +21,9 @@ WINDOW = 100  # exposures that are judged together, or more where one poll bring
 JUDGED_FROM = 2000  # exposures: before, too little is known to find anything odd
 MOST_SURPRISE = 8.0  # standard deviations between outcomes and predictions, and at the same time
 MOST_SHIFT = 0.08  # of an outcome's share
-MOST_LOSS = 0.05  # nats an exposure above the last good parameters
-PATIENCE_S = 2 * 3600  # of event time: what is odd for longer is how people are now
+MOST_LOSS = 0.2  # nats an exposure above the last good parameters
+PATIENCE_S, ODD_WINDOWS = 2 * 3600, 10  # what is odd for longer, of event time, and in more, is how people are
+NO_NUMBERS = "what was learned is no number"
 MOST_JUDGED, JUDGED_EVERY = 32, 4  # exposures of a larger batch: to predict them twice costs a quarter of learning
 LEAST_CHANCE = 1e-7
 
@@ -43,7 +44,7 @@ class Gate:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._odd_since = 0  # tick of the first window that was rejected, of those in a row
+        self._odd_since = self._odd_windows = 0  # tick of the first odd window in a row, and how many they are
         self._place = np.zeros(0, np.int64)  # by row one more than where its good values are kept; 0: it is unchanged
         self._rows: list[Rows] = []
         self._kept = np.zeros((0, WIDTH))  # effects, variances, counts, times
@@ -65,17 +66,14 @@ class Gate:
         self._save(np.unique(batch.predicted.rows))
         outcomes = outcomes_of(batch.opened)
         self._exposures += int(outcomes.counted.sum())
-        judged = np.flatnonzero(outcomes.counted)
-        judged = judged[::JUDGED_EVERY] if len(judged) > MOST_JUDGED else judged
-        if not len(judged):
-            return
-        good, labels = self._good_chance(batch, judged), outcomes.labels[judged]
-        self._judged += len(judged)
-        self._observed += labels.sum(axis=0)
-        self._expected += good.sum(axis=0)
-        self._variance += (good * (1 - good)).sum(axis=0)
-        present = batch.predicted.probability[judged]
-        self._loss_above += (_loss(present, labels) - _loss(good, labels)).sum(axis=0)
+        judged = np.arange(0, len(batch.opened), JUDGED_EVERY if len(batch.opened) > MOST_JUDGED else 1)
+        good, present = self._good_chance(batch, judged), batch.predicted.probability[judged]
+        labels, learned, new = outcomes.labels[judged], outcomes.learned[judged], outcomes.counted[judged]
+        self._judged += int(new.sum())
+        self._observed += (labels * learned).sum(axis=0)  # a like that is told later counts where it is told
+        self._expected += good[new].sum(axis=0)
+        self._variance += (good * (1 - good))[new].sum(axis=0)
+        self._loss_above += ((_loss(present, labels) - _loss(good, labels)) * learned).sum(axis=0)
 
     def _save(self, rows: Rows) -> None:
         parameters = self._parameters
@@ -114,17 +112,20 @@ class Gate:
             return None
         tick, why = self._parameters.tick, self._why()
         if not why:
-            self._odd_since = 0
-        elif not self._odd_since:
-            self._odd_since = tick
+            self._odd_since = self._odd_windows = 0
+        else:
+            self._odd_since, self._odd_windows = self._odd_since or tick, self._odd_windows + 1
+        is_usual_by_now = self._odd_windows >= ODD_WINDOWS and tick - self._odd_since >= PATIENCE_S
         rejected = None
-        if why and tick - self._odd_since < PATIENCE_S:
+        if why and (why == NO_NUMBERS or not is_usual_by_now):
             rejected = Rejected(why, self._exposures, self._take_back())
         self._begin()
         return rejected
 
     def _why(self) -> str:
         """What is wrong with the window; empty: nothing."""
+        if not (np.isfinite(self._loss_above).all() and np.isfinite(self._parameters.weights).all()):
+            return NO_NUMBERS
         if self._totals[0] < JUDGED_FROM:
             return ""
         off = self._observed - self._expected

@@ -21,7 +21,7 @@ from ranker.learning.features import (
     person_numbers,
 )
 from ranker.learning.fields import Exposure
-from ranker.learning.parameters import RECENT_S, Parameters, Rows
+from ranker.learning.parameters import DAY_S, RECENT_S, Parameters, Rows
 from ranker.profile.counters import Counters
 from ranker.profile.outcomes import HEADS
 
@@ -29,7 +29,6 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 DAILY_DRIFT = 1e-3  # variance that each weight gains in a day, so that it follows what changes
-DAY_S = 86_400
 LARGEST_LOGIT = 30.0
 FINISH = HEADS.index("finish")
 BATCH = 64  # exposures that are learned from together: what they say of one another counts in the next batch
@@ -97,9 +96,9 @@ def predict(parameters: Parameters, shown: Sequence[Shown], *, grow: bool = Fals
 def drift(parameters: Parameters, tick: int) -> None:
     """Let the weights become as uncertain as time makes them; `tick` is a second of event time."""
     if parameters.tick and tick > parameters.tick:
-        variance = DAILY_DRIFT * (tick - parameters.tick) / DAY_S
+        variance = DAILY_DRIFT * min(1, (tick - parameters.tick) / DAY_S)  # in a long silence nothing is learned
         parameters.covariance += variance * np.eye(parameters.covariance.shape[-1])
-    parameters.tick = max(tick, parameters.tick)
+    parameters.reach(tick)
 
 
 def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:

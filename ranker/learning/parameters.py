@@ -28,6 +28,8 @@ GROWTH = 4096
 MOST_REMEMBERED = 50_000  # exposures whose rows are remembered
 MOST_NAMED = 500_000  # rows that get a key in one generation
 RECENT_S = 6 * 3600  # half-life of what happened of late
+DAY_S = 86_400
+KEPT_DAYS = 30  # of event time with exposures: what nobody met for longer is forgotten
 VARIANCES = np.array([field.variance for field in FIELDS], np.float64)
 
 
@@ -71,6 +73,7 @@ class Parameters:
         self.named: list[int] = []  # rows that got a key in this generation, in that order
         self.surfaces: set[str] = set()  # that have a row
         self.tick = 0  # the newest second of event time that was learned from
+        self.days: list[int] = []  # of event time, in which something was learned: the newest KEPT_DAYS
 
     def __len__(self) -> int:
         """How many keys have a row."""
@@ -120,6 +123,8 @@ class Parameters:
         if named != NOBODY:
             self.row_of[named] = row
             self.named.append(row)
+        if before[0] == SURFACE:
+            self.surfaces.discard(before[1])
         if named[0] == SURFACE:
             self.surfaces.add(named[1])
 
@@ -132,9 +137,24 @@ class Parameters:
         for column in (self.effect, self.variance, self.counts, self.met, self.recent):
             column[rows] = 0
 
-    def met_before(self, tick: int) -> Rows:
-        """Rows of keys that were met last before a second of event time."""
-        old = np.flatnonzero(self.met[: len(self.keys)] < tick).tolist()
+    def reach(self, tick: int) -> None:
+        """Go on to a second of event time."""
+        self.tick = max(tick, self.tick)
+        if not self.days or self.tick // DAY_S > self.days[-1]:
+            self.days = [*self.days, self.tick // DAY_S][-KEPT_DAYS:]
+
+    def cut_to(self, count: int) -> None:
+        """Give up the rows beyond so many."""
+        beyond = np.arange(count, max(count, len(self.keys)))
+        self.forget(beyond)
+        self.free = [row for row in self.free if row < count]
+        del self.keys[count:]
+
+    def unmet(self) -> Rows:
+        """Rows of keys that nobody met on KEPT_DAYS days on which there was something to meet."""
+        if len(self.days) < KEPT_DAYS:
+            return np.zeros(0, np.int64)
+        old = np.flatnonzero(self.met[: len(self.keys)] < self.days[0] * DAY_S).tolist()
         return np.array([row for row in old if self.keys[row] != NOBODY], np.int64)
 
     def of_video(self, video_id: str) -> Rows:

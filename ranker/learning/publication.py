@@ -12,6 +12,7 @@ from ranker.learning.blocks import ROWS, BlockError, Manifest
 from ranker.learning.parameters import NOBODY, Parameters, Rows
 from ranker.learning.storage import SHAPE
 
+MOST_DIGITS = 9  # of a block's number
 MANIFEST = "manifest"  # key of the manifest; a block has its slot and number
 
 Record = tuple[str, bytes]  # key and value
@@ -96,7 +97,10 @@ class Subscription:
         """Make a manifest's parameters the present ones; gives what is wrong with blocks, which are passed over."""
         if self.current is None:
             self.parameters.reset()
-        self.current, waiting = found, self._waiting[found.slot]
+        waiting = self._waiting[found.slot]
+        if found.rows > max(len(self.parameters.keys), (max(waiting, default=0) + 1) * ROWS):
+            raise BlockError("a manifest is damaged: it has more rows than there are blocks")
+        self.current = found
         blocks.put_manifest(self.parameters, found)
         for number in sorted(waiting):
             if number * ROWS >= found.rows:
@@ -126,6 +130,6 @@ class Subscription:
 def _place(key: str) -> tuple[int, int]:
     """The slot and the number of a block."""
     slot, _, number = key.partition("/")
-    if slot not in ("0", "1") or not number.isdecimal():
+    if slot not in ("0", "1") or not number.isdecimal() or len(number) > MOST_DIGITS:
         raise BlockError(f"{key[:100]!r} is neither the manifest nor a block")
     return int(slot), int(number)

@@ -35,7 +35,7 @@ def dump(parameters: Parameters) -> bytes:
     out = BytesIO()
     np.savez(
         out, field=fields, key=np.frombuffer(keys, np.uint8),
-        shape=np.array(SHAPE), tick=np.array(parameters.tick), **arrays,
+        shape=np.array(SHAPE), tick=np.array(parameters.tick), days=np.array(parameters.days, np.int64), **arrays,
     )  # fmt: skip
     return out.getvalue()
 
@@ -74,7 +74,7 @@ def _parameters(arrays: dict[str, NDArray[Any]]) -> Parameters:
     for row, key in enumerate(named[1:], 1):
         made.name(row, key)
     made.free = [row for row in reversed(range(1, len(named))) if named[row] == NOBODY]
-    made.tick = int(arrays["tick"])
+    made.tick, made.days = int(arrays["tick"]), arrays["days"].tolist()
     for name in ARRAYS:
         column = getattr(made, name)
         if len(made.keys) != len(arrays[name]) or arrays[name].shape[1:] != column.shape[1:]:

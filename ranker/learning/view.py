@@ -26,6 +26,7 @@ Videos = NDArray[np.int32]
 CONTEXT = [place for place, field in enumerate(FIELDS) if field.part == "context"]
 VIDEO = [place for place, field in enumerate(FIELDS) if field.part == "video"]
 OF_VIDEO = [place for place, feature in enumerate(FEATURES) if feature.part == "video"]
+NOWHERE = "\0"  # a surface that no key has
 SPARE = 2048  # rows by which a table grows
 MOST_TABLES = 32  # of surfaces of which something is learned; the one that was made first goes
 
@@ -46,7 +47,7 @@ class ParameterView:
 
     def surface(self, name: str) -> str:
         """The surface by which a video is looked up; all of which nothing is learned are one."""
-        return name if self.parameters.row(SURFACE, name) else ""
+        return name if self.parameters.row(SURFACE, name) else NOWHERE
 
     def logits(self, videos: Videos, surface: str) -> Narrow:
         """What speaks for videos on a surface, beside what is the same for all [N, H]."""

@@ -1,13 +1,12 @@
 """Whether an example can be one: whoever learns from another one might learn what is no number."""
 
-from math import isfinite
-
-from ranker.profile.counters import Counters
+from ranker.profile.counters import SURFACES, Counters
 from ranker.profile.example import Example, Examples
 from ranker.profile.outcomes import LABELS
 from schemas.messages.fields import YEAR_2100_MS
 
-MOST = 2**53  # of a count, and of a place: what a float64 tells apart
+MOST = 2**53  # of a place: what a float64 tells apart
+MOST_COUNTED, MOST_RATE = 2**40, 1e6
 
 
 def check_sound(found: Examples) -> None:
@@ -26,11 +25,13 @@ def _is_sound(one: Example) -> bool:
 
 def _are_sound(counters: Counters) -> bool:
     rates = counters.finish_rate, counters.like_rate, counters.skip_rate
-    if not (all(map(isfinite, rates)) and 0 <= counters.at_ms <= YEAR_2100_MS):
+    if not (all(0 <= one <= MOST_RATE for one in rates) and 0 <= counters.at_ms <= YEAR_2100_MS):
+        return False
+    if len(counters.surfaces) > SURFACES:
         return False
     for one in counters.surfaces:
-        if not 0 <= one.exposures < MOST or min(one.finished, one.liked, one.skipped) < 0:
+        if not 0 <= one.exposures < MOST_COUNTED or min(one.finished, one.liked, one.skipped) < 0:
             return False
-        if max(one.finished, one.liked, one.skipped) >= MOST:
+        if max(one.finished, one.liked, one.skipped) >= MOST_COUNTED:
             return False
     return True

@@ -16,6 +16,7 @@ from streams.kafka.sends import deliver
 from streams.learning.step import LearnStep
 from streams.ranking.catalogue_replica import CatalogueReplica
 
+RECORDS = 100  # of up to a thousand examples that are learned before other tasks run
 TICK_S = 0.5  # between two polls: what comes meanwhile is learned, and published, together
 
 
@@ -26,7 +27,8 @@ def declare(
 
     videos  has read what is known of the videos
     """
-    examples = app.topic(EXAMPLES.full(settings.prefix), schema=Raw())
+    name = EXAMPLES.full(settings.prefix)
+    examples = app.topic(name, schema=Raw())
     dead = DeadLetterPublisher(settings, out, "learner")
 
     @app.agent(examples, name="learner")
@@ -37,10 +39,11 @@ def declare(
             with out.waits.waiting("the videos"):
                 if not await poll.unless_stopped(videos.ready.wait()):
                     continue  # it is redelivered to whoever learns then
-            outcome = step.apply(poll.items())
             await dead.put_unreadable(poll.unreadable)
-            await dead.put(outcome.dead_letters, read=len(poll))
-            await deliver(out, outcome.stages)
+            for records in poll.batches(RECORDS):
+                outcome = step.apply([((name, 0), records)])
+                await dead.put(outcome.dead_letters, read=len(records))
+                await deliver(out, outcome.stages)
             poll.done()
             await asyncio.sleep(began_s + TICK_S - time.monotonic())
 

@@ -18,7 +18,7 @@ class VideoFactsState:
 
     def __init__(self) -> None:
         self.facts: dict[str, VideoFacts] = {}
-        self._withdrawn: list[str] = []
+        self._withdrawn: dict[str, None] = {}
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of features.v1."""
@@ -27,14 +27,15 @@ class VideoFactsState:
                 continue
             if isinstance(one, Encoded):
                 self.facts[one.video_id] = facts_of(one)
+                self._withdrawn.pop(one.video_id, None)
             else:
                 self.facts.pop(one.video_id, None)
-                self._withdrawn.append(one.video_id)
+                self._withdrawn[one.video_id] = None
 
     def withdrawn(self) -> list[str]:
         """The videos that were withdrawn since this was asked last."""
-        found, self._withdrawn = self._withdrawn, []
-        return found
+        found, self._withdrawn = self._withdrawn, {}
+        return [*found]
 
     def __len__(self) -> int:
         return len(self.facts)

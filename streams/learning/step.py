@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.gate import Gate
 from ranker.learning.learner import LearnedBatch, Learner
@@ -24,8 +26,7 @@ from streams.learning.weights_topic import sends
 
 log = logging.getLogger("freshet.learning")
 
-DAY_S = 86_400
-KEPT_S = 30 * DAY_S  # of event time: what nobody met for longer is forgotten
+NO_ROWS = np.zeros(0, np.int64)
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 
@@ -54,7 +55,7 @@ class LearnerState:
 class LearnOutcome:
     """What a poll came to: what could not be used, what is to be sent, and how many examples were taken.
 
-    rejected  exposures of the present window that are given up, see gate.py
+    rejected  exposures of windows that ended and are given up, see gate.py
     """
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -95,10 +96,9 @@ class LearnStep:
         for record in records:
             for key, example in self._new(state, record, outcome):
                 _touch(state, learner.take(key, example))
+            self._judge(state, outcome)
         _touch(state, learner.close())
         self._judge(state, outcome)
-        if state.gate.is_between:
-            self._forget(state)
         if outcome.examples:
             outcome.stages = sends(self._weights, state.publication.change(state.learned), state.writer)
 
@@ -106,18 +106,20 @@ class LearnStep:
         if rejected := state.gate.judge():
             log.warning("%d exposures are not learned from: %s", rejected.exposures, rejected.why)
             state.publication.touch(rejected.rows)
-            outcome.rejected = rejected.exposures
+            outcome.rejected += rejected.exposures
+        if state.gate.is_between:
+            self._forget(state)
 
     def _forget(self, state: LearnerState) -> None:
         """Give up what was learned of withdrawn videos, and once a day of event time the keys that nobody meets."""
         parameters = state.parameters
         gone = [parameters.of_video(video_id) for video_id in self._withdrawn()]
-        if (day := parameters.tick // DAY_S) != state.day:
-            state.day = day
-            gone.append(parameters.met_before(parameters.tick - KEPT_S))
-        for rows in gone:
-            parameters.forget(rows)
-            state.publication.touch(rows)
+        if parameters.days and parameters.days[-1] != state.day:
+            state.day = parameters.days[-1]
+            gone.append(parameters.unmet())
+        rows = np.unique(np.concatenate([NO_ROWS, *gone]))
+        parameters.forget(rows)
+        state.publication.touch(rows)
 
     def _new(self, state: LearnerState, record: Record, outcome: LearnOutcome) -> Iterable[tuple[str, Example]]:
         """The examples of a record that were not learned from, each under a key of its own."""
@@ -131,7 +133,7 @@ class LearnStep:
         outcome.examples += len(new)
         outcome.repeats += len(found.examples) - len(new)
         if new:
-            state.learned[found.partition] = new[-1].place
+            state.learned[found.partition] = max(one.place for one in new)
         return [(f"{found.partition}/{one.place}", one) for one in joined(new)]
 
 

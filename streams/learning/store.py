@@ -88,6 +88,8 @@ class OwnedLearner(Mapping[int, LearnerState]):
             log.info("%s holds nothing: learning begins with %d keys", self._weights, len(parameters))
             return LearnerState(parameters, Publication(parameters), writer=writer)
         parameters, current = found.parameters, found.current
+        if self._settings.parameters:
+            log.warning("%s has parameters, so the file that the settings name is not used", self._weights)
         log.info("%s: %d keys recovered at manifest %d", self._weights, len(parameters), current.number)
         return LearnerState(parameters, found.publication(), dict(current.learned), writer)
 

@@ -27,7 +27,7 @@ from streams.profiles.state import PartitionState
 log = logging.getLogger("freshet.profiles")
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
-EXAMPLES_LIMIT = 5000  # examples in one record; about 500 KB
+EXAMPLES_LIMIT = 1000  # examples in one record; about 100 KB
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from ranker.learning.gate import PATIENCE_S, WINDOW, Gate, Rejected
+from ranker.learning.gate import ODD_WINDOWS, PATIENCE_S, WINDOW, Gate, Rejected
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import NOTHING
@@ -97,11 +98,36 @@ def test_before_much_is_known_nothing_is_odd() -> None:
 
 
 def test_what_is_odd_for_hours_is_how_people_are(watched: Watched) -> None:
-    assert watched.learn(watched.exposures(WINDOW, likes=0.5)) is not None
-    watched.at_ms += (PATIENCE_S - 60) * 1000
-    assert watched.learn(watched.exposures(WINDOW, likes=0.5)) is not None
-    watched.at_ms += 60_000
+    for _ in range(ODD_WINDOWS):
+        assert watched.learn(watched.exposures(WINDOW, likes=0.5)) is not None
+    watched.at_ms += PATIENCE_S * 1000
     assert watched.learn(watched.exposures(WINDOW, likes=0.5)) is None
+
+
+def test_a_few_odd_windows_are_no_habit_however_far_apart(watched: Watched) -> None:
+    for _ in range(ODD_WINDOWS - 1):
+        assert watched.learn(watched.exposures(WINDOW, likes=0.5)) is not None
+        watched.at_ms += PATIENCE_S * 1000
+
+
+def test_likes_that_are_told_later_are_not_missed() -> None:
+    """An eighth of all exposures are liked, each some seconds after it was watched, by an example of its own."""
+    new = Watched()
+    for _ in range(40):
+        found = [*new.exposures(400, likes=0.0)]
+        later = [replace(one, labels=LIKED, is_first=False, place=one.place + 10**9) for one in found[::8]]
+        assert new.learn(iter([*found, *later])) is None
+
+
+def test_what_is_no_number_is_given_up() -> None:
+    new = Watched()
+    assert new.learn(new.exposures(WINDOW)) is None
+    assert new.learn(new.exposures(20)) is None
+    new.parameters.weights[0, 0] = np.nan
+    rejected = new.learn(new.exposures(WINDOW))
+    assert rejected is not None and "no number" in rejected.why
+    assert np.isfinite(new.parameters.weights).all()
+    assert new.learn(new.exposures(WINDOW)) is None
 
 
 def test_one_usual_window_ends_what_was_odd(watched: Watched) -> None:

@@ -9,7 +9,7 @@ from ranker.learning.fields import Exposure, hour_of
 from ranker.learning.learner import Learner
 from ranker.learning.model import Shown, predict
 from ranker.learning.parameters import Parameters
-from ranker.learning.view import ParameterView
+from ranker.learning.view import NOWHERE, ParameterView
 from ranker.pipeline.features import featurize
 from ranker.pipeline.learned import WORTH, learned_sum, with_learned
 from ranker.pipeline.merge import candidates_of
@@ -113,4 +113,4 @@ def test_what_was_finished_is_ranked_above_what_was_skipped(parameters: Paramete
 
 def test_surfaces_of_which_nothing_is_learned_share_one_table(parameters: Parameters) -> None:
     view = ParameterView(catalogue_of(*VIDEOS), parameters, WORTH.of_heads)
-    assert [view.surface(name) for name in ("feed", "search", "somewhere", "")] == ["feed", "search", "", ""]
+    assert [view.surface(name) for name in ("feed", "search", "somewhere", "")] == ["feed", "search", NOWHERE, NOWHERE]

@@ -29,14 +29,25 @@ def later(found: list[Example], days: int, place: int) -> list[Example]:
 
 
 def months() -> tuple[LearnerState, Log]:
-    """A hundred exposures, and 31 days later as many of the first three videos alone."""
+    """A hundred exposures, and on each of 31 days after that some of the first three videos alone."""
     state, log = new_state(), []
     found = examples(happened(100))
     learn(state, found, log)
     few = [one for one in found if one.video_id in {video.video_id for video in VIDEOS[:3]}]
-    learn(state, later(few * 5, 31, 1000), log)
-    learn(state, later(few * 20, 31, 2000), log)
+    for day in range(1, 32):
+        learn(state, later(few, day, 100 * day), log)
+    learn(state, later(few * 20, 31, 5000), log)
     return state, log
+
+
+def test_a_long_silence_forgets_nothing() -> None:
+    state, log = new_state(), []
+    found = examples(happened(100))
+    learn(state, found, log)
+    keys, spread = {*state.parameters.row_of}, state.parameters.covariance.max()
+    learn(state, later(found, 400, 5000), log)
+    assert keys <= {*state.parameters.row_of}
+    assert state.parameters.covariance.max() < spread + 0.01
 
 
 def videos_of(state: LearnerState) -> set[str]:

@@ -5,9 +5,10 @@ import signal
 from itertools import takewhile
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from ranker.learning.blocks import Manifest, manifest_of
+from ranker.learning.blocks import Block, Manifest, manifest_of
 from ranker.learning.learner import Learner
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import MANIFEST
@@ -16,9 +17,12 @@ from ranker.profile.example import decode_examples, joined
 from schemas.messages import feedback, videos
 from schemas.messages.feedback import Watch
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, EXAMPLES, FEATURES, FEEDBACK, UPLOADS, WEIGHTS
+from schemas.topics import DEAD_LETTERS, EXAMPLES, FEATURES, FEEDBACK, PROFILES, UPLOADS, WEIGHTS
+from streams.kafka.records import Record
 from streams.learning.facts import VideoFactsState
-from tests.support.events import minute, uploaded, watched
+from streams.ranking.published_parameters import TAKEOVER
+from tests.integration.test_forget import newest, say, watch
+from tests.support.events import encoded, minute, uploaded, watched
 from tests.support.learning import content, read_back
 from tests.support.system import Agents, agents, everything, publish, slates, unanswered, wait_until
 
@@ -52,7 +56,8 @@ def put_uploads(settings: Settings) -> None:
 
 def log_of(settings: Settings) -> list[tuple[str, bytes]]:
     records = everything(settings, WEIGHTS)
-    return [((one.key or b"").decode(), one.value or b"") for one in records]
+    found = [((one.key or b"").decode(), one.value or b"") for one in records]
+    return [(key, value) for key, value in found if key != TAKEOVER]
 
 
 def manifests(settings: Settings) -> list[Manifest]:
@@ -127,3 +132,39 @@ def test_a_learner_that_is_killed_learns_nothing_twice_and_another_one_goes_on(
         wait_until("what comes then is learned", lambda: learned(settings) >= EVENTS + 10)
     assert learned(settings) == EVENTS + 10
     assert content(relearned(settings)) == content(read_back(log_of(settings)).parameters)
+
+
+def test_what_is_learned_from_a_person_names_them_nowhere_and_an_erasure_leaves_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A person who uploads too is in the facts of their videos, by which is learned: beside these there is no trace."""
+    gone, maker = "person-7-of-this-test", "maker-of-this-test"
+    with agents(settings, tmp_path, "profiles", "learner"):
+        made = [encoded(video, creator_id=maker) for video in VIDEOS]
+        publish(settings, FEATURES, [(one.video_id, videos.encode(one)) for one in made])
+        watch(settings, [gone, maker, "somebody"], 0, count=20)
+        wait_until("all is learned", lambda: learned(settings) == 60)
+        for user_id in (gone, maker):
+            say(settings, user_id, minute(100))
+        wait_until("they are erased", lambda: [newest(settings, PROFILES, one) for one in (gone, maker)] == [None] * 2)
+        watch(settings, [gone, "somebody"], 50, count=5)  # before the erasure: of one of them nothing comes
+        wait_until("what comes of others is learned", lambda: learned(settings) == 65)
+    both = [*everything(settings, EXAMPLES), *everything(settings, WEIGHTS)]
+    assert [one for one in both if gone in traces_of(one)] == []
+    assert [one for one in everything(settings, EXAMPLES) if maker in traces_of(one)] == []
+    named = {key for _, value in log_of(settings) for key in block_keys(value) if maker in key}
+    assert named == {maker}  # the key of a creator, and no other
+
+
+def traces_of(record: Record) -> str:
+    """All that a record holds, as text."""
+    headers = b"".join(name.encode() + (value or b"") for name, value in record.headers)
+    return b" ".join([record.key or b"", record.value or b"", headers]).decode("latin-1")
+
+
+def block_keys(value: bytes) -> list[str]:
+    """The keys that a record of weights.v1 holds, if it is a block."""
+    try:
+        return msgspec.msgpack.decode(value, type=Block).keys
+    except msgspec.DecodeError:
+        return []

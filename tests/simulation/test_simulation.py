@@ -5,6 +5,7 @@ More seeds: `python -m tests.simulation --seeds 100000`.
 
 import time
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -29,6 +30,12 @@ TROUBLED = {
     Flaw.ANSWERS_OLDEST: "ranker",
     Flaw.FORGETS_LEARNED: "learner",
     Flaw.MANIFEST_FIRST: "learner",
+}
+NOTICED = {  # where a rare mistake showed when somebody looked: that seed is tried first
+    Flaw.SLATES_OUT_OF_ORDER: 1473,
+    Flaw.PAGES_AHEAD: 346,
+    Flaw.JOINS_EARLY: 200,
+    Flaw.TRUSTS_TAIL: 186,
 }
 killed: Counter[str] = Counter()
 
@@ -63,7 +70,8 @@ def test_a_seed_always_runs_the_same_way(seed: int) -> None:
 
 @pytest.mark.parametrize("flaw", Flaw, ids=lambda flaw: flaw.name)
 def test_the_simulation_notices_a_worker_that(flaw: Flaw) -> None:
-    noticed = (seed for seed in range(MOST) if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches)
+    seeds = chain([NOTICED.get(flaw, 0)], range(MOST))
+    noticed = (seed for seed in seeds if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches)
     assert next(noticed, None) is not None, f"{MOST} seeds notice no worker that {flaw}"
 
 

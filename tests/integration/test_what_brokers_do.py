@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ from tests.support.system import LIMIT_S, agents, everything, publish, slates, w
 
 pytestmark = pytest.mark.connected
 
-IMPATIENT_S = 15.0  # a worker without progress ends after so long; one step takes a tenth of a second
 READY = ("ready", 0)  # state and lag
 VIDEOS = [f"video-{number}" for number in range(20)]
 
@@ -84,12 +82,18 @@ def status_of(settings: Settings) -> Status:
     return status
 
 
+def state_and_lag(settings: Settings) -> tuple[str, int]:
+    """Of the worker that runs; nothing of one that begins."""
+    found = [(one.state, sum(one.lag.values())) for one in statuses(settings)]
+    return found[0] if found else ("", 0)
+
+
 def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings, tmp_path: Path) -> None:
-    impatient = settings.model_copy(update={"stuck_s": IMPATIENT_S, "data_dir": tmp_path})
+    settings = settings.model_copy(update={"data_dir": tmp_path})
     name = FEEDBACK.full(settings.prefix)
     producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": settings.prefix})
     producer.init_transactions(60)
-    with agents(impatient, tmp_path, "profiles") as running:
+    with agents(settings, tmp_path, "profiles") as running:
         for abort in (False, True):
             producer.begin_transaction()
             for key, value in likes(range(6, 12) if abort else range(6)):
@@ -100,10 +104,9 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
         for key, value in likes(range(12, 18)):
             producer.produce(name, value, key)
         producer.flush()
-        wait_until("the open transaction is named", lambda: sum(status_of(impatient).open_transactions.values()) == 6)
-        time.sleep(1.5 * IMPATIENT_S)  # longer than a worker may make no progress while records wait
+        wait_until("the open transaction is named", lambda: sum(status_of(settings).open_transactions.values()) == 6)
+        wait_until("nothing waits, which alone could end it", lambda: state_and_lag(settings) == READY)
         assert running.alive(), running.said("profiles")
-        wait_until("it is ready", lambda: (status_of(impatient).state, sum(status_of(impatient).lag.values())) == READY)
         assert folded(settings) == 6
         producer.commit_transaction()
         wait_until("twelve are folded", lambda: folded(settings) == 12)
@@ -112,8 +115,8 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
 
 
 def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings: Settings, tmp_path: Path) -> None:
-    impatient = settings.model_copy(update={"stuck_s": IMPATIENT_S, "data_dir": tmp_path})
-    with agents(impatient, tmp_path, "profiles"):
+    settings = settings.model_copy(update={"data_dir": tmp_path})
+    with agents(settings, tmp_path, "profiles"):
         publish(settings, FEEDBACK, likes(range(60)))
         wait_until("60 are folded", lambda: folded(settings) == 60)
         wait_until("all is committed", lambda: lag(settings, "profiles", FEEDBACK) == 0)
@@ -123,9 +126,9 @@ def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings
     for done in admin.delete_records(all_of).values():
         done.result()
     (tmp_path / "again").mkdir()
-    with agents(impatient, tmp_path / "again", "profiles") as running:
+    with agents(settings, tmp_path / "again", "profiles") as running:
         wait_until("it is said", lambda: "were deleted before they were read" in running.said("profiles"))
-        time.sleep(1.5 * IMPATIENT_S)
+        wait_until("nothing waits, which alone could end it", lambda: state_and_lag(settings) == READY)
         assert running.alive(), running.said("profiles")
         publish(settings, FEEDBACK, likes(range(120, 180)))
         wait_until("60 more are folded", lambda: folded(settings) == 120)

@@ -8,9 +8,14 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import FOR_GOOD, Entry
 from ranker.catalogue.popularity import PERIOD_S, Popularity
 from ranker.feeds.feed import FeedContext
+from ranker.learning.learner import Learner
+from ranker.learning.parameters import Learned, Parameters
 from ranker.pipeline.types import Query
+from ranker.profile.counters import NOTHING
+from ranker.profile.example import Example
 from ranker.profile.history import HiddenItem, Interaction, Interactions
 from ranker.profile.model import EMPTY, SEEN_BYTES, Profile, video_code
+from ranker.profile.outcomes import FINISHED
 from ranker.retrieval.exact import ExactIndex
 from ranker.retrieval.index import VideoIndex
 from schemas.messages.fields import DAY_MS
@@ -26,7 +31,19 @@ LANGUAGES = ("en", "ja", None)
 def example_context(index: VideoIndex | None = None, catalogue: Catalogue | None = None) -> FeedContext:
     """The context of a feed over the example's catalogue, by default with the exact index, and default settings."""
     catalogue = example_catalogue() if catalogue is None else catalogue
-    return FeedContext(catalogue, index or ExactIndex(catalogue), load({}, {}, None).settings)
+    settings, learned = load({}, {}, None).settings, Learned(example_parameters())
+    return FeedContext(catalogue, index or ExactIndex(catalogue), settings, learned=learned)
+
+
+def example_parameters() -> Parameters:
+    """What a learner has learned of some exposures: every third video was finished by some, of late."""
+    parameters = Parameters()
+    learner = Learner(parameters, {})
+    for number in range(0, VIDEOS, 3):
+        example = Example(number, f"v{number:03}", NOW_MS - DAY_MS + number, FINISHED, True, "", NOTHING)
+        list(learner.take(f"somebody-{number}", example))
+    list(learner.close())
+    return parameters
 
 
 def example_catalogue() -> Catalogue:

@@ -37,6 +37,11 @@ class TestNearRecent(SourceLaws):
         return sources.near_recent(NeighbourCache(context.index, context.catalogue, sources.NEIGHBOURS))
 
 
+class TestTrendingHere(SourceLaws):
+    def source(self, context: FeedContext) -> Source:
+        return sources.trending_here(context.catalogue, context.learned.parameters)
+
+
 class TestSources(SourceLaws):
     @pytest.fixture(autouse=True, params=SHARED_SOURCES, ids=name_of)
     def choose(self, request: pytest.FixtureRequest) -> None:
@@ -72,7 +77,7 @@ class TestHome(FeedLaws):
 
 def test_all_sources_and_filters_of_the_home_feed_are_under_the_laws() -> None:
     pipeline = home.build(example_context())
-    assert {*pipeline.source_names} == {"near_recent", *map(name_of, SHARED_SOURCES)}
+    assert {*pipeline.source_names} == {"near_recent", "trending_here", *map(name_of, SHARED_SOURCES)}
     assert {*map(name_of, pipeline.filters)} == {*map(name_of, FILTERS)}
 
 

@@ -5,7 +5,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS, Topic
+from schemas.topics import DEAD_LETTERS, EXAMPLES, FEATURES, FEEDBACK, MAX_RECORD_BYTES, TOPICS, UPLOADS, Topic
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.command_publisher import command_publisher
@@ -19,9 +19,9 @@ from tests.support.system import everything, publish, wait_until
 SETTINGS = load({"partitions": 4, "prefix": "t."}, {}, None).settings
 
 
-def found(topic: Topic, partitions: int = 4, replication: int = 1, **config: str) -> topic_admin.TopicState:
+def found(topic: Topic, partitions: int | None = None, replication: int = 1, **config: str) -> topic_admin.TopicState:
     there = {**topic.config(), **{key.replace("_", "."): value for key, value in config.items()}}
-    return topic_admin.TopicState(partitions, replication, there)
+    return topic_admin.TopicState(partitions or topic.partition_count(4), replication, there)
 
 
 def actions(topic: Topic, there: topic_admin.TopicState | None) -> list[tuple[str, str]]:
@@ -30,6 +30,10 @@ def actions(topic: Topic, there: topic_admin.TopicState | None) -> list[tuple[st
 
 def test_a_topic_as_it_should_be_differs_in_nothing():
     assert [actions(topic, found(topic)) for topic in TOPICS] == [[] for _ in TOPICS]
+
+
+def test_a_topic_of_one_partition_may_not_get_more():
+    assert actions(EXAMPLES, found(EXAMPLES, partitions=4)) == [("partitions", "refuse")]
 
 
 def test_the_order_of_cleanup_policies_is_no_difference():
@@ -77,7 +81,8 @@ def test_topics_are_made_as_they_are_declared(broker: LocalBroker):
     topic_admin.apply(settings, TOPICS, lambda _: None)
     with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as client:
         names = [topic.full("made.") for topic in TOPICS]
-        assert [len(topic["partitions"]) for topic in client.describe_topics(names)] == [3] * len(TOPICS)
+        made = {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(names)}
+        assert made == {topic.full("made."): topic.partition_count(3) for topic in TOPICS}
         resource = ConfigResource(ConfigResourceType.TOPIC, "made.recommendations.v1")
         config = client.describe_configs([resource])["topic"]["made.recommendations.v1"]
     assert set(config["cleanup.policy"]["value"].split(",")) == {"compact", "delete"}

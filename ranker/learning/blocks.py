@@ -11,12 +11,9 @@ import msgspec
 import numpy as np
 
 from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
-from ranker.learning.parameters import NOBODY, UNKNOWN, Floats, Parameters
-from ranker.profile.outcomes import HEADS
+from ranker.learning.parameters import NOBODY, UNKNOWN, WIDTH, Floats, H, Parameters
 
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
-H = len(HEADS)
-WIDTH = 3 * H + 3  # numbers of a row
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -25,7 +22,7 @@ class BlockError(ValueError):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Rows of the parameters: their keys, and per row effects, variances, counts, when it was met, recent finishes."""
+    """Rows of the parameters: their keys, and their numbers."""
 
     fields: list[int]  # −1: nobody's row
     keys: list[str]
@@ -69,11 +66,7 @@ def block_count(parameters: Parameters) -> int:
 def block(parameters: Parameters, number: int) -> bytes:
     """The block of this number as it is stored."""
     start, end = number * ROWS, min((number + 1) * ROWS, len(parameters.keys))
-    named = parameters.keys[start:end]
-    rows = slice(start, end)
-    parts = parameters.effect[rows], parameters.variance[rows], parameters.counts[rows]
-    times = np.stack([parameters.met[rows], parameters.recent[rows]], axis=1)
-    numbers = np.concatenate([*parts, times], axis=1)
+    named, numbers = parameters.keys[start:end], parameters.numbers(slice(start, end))
     return _encode(Block([field for field, _ in named], [key for _, key in named], numbers.tobytes()))
 
 
@@ -92,11 +85,7 @@ def put_block(parameters: Parameters, number: int, data: bytes) -> None:
     for row, named in enumerate(zip(found.fields, found.keys, strict=True), start):
         if row != UNKNOWN:
             parameters.name(row, named if named[0] >= 0 else NOBODY)
-    rows = slice(start, start + len(numbers))
-    parameters.effect[rows] = numbers[:, :H]
-    parameters.variance[rows] = numbers[:, H : 2 * H]
-    parameters.counts[rows] = numbers[:, 2 * H : -2]
-    parameters.met[rows], parameters.recent[rows] = numbers[:, -2], numbers[:, -1]
+    parameters.put_numbers(slice(start, start + len(numbers)), numbers)
 
 
 def manifest(parameters: Parameters, number: int, slot: int, learned: Mapping[int, int], shape: str) -> bytes:

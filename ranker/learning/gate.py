@@ -8,21 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.learning.blocks import WIDTH
 from ranker.learning.columns import grown
 from ranker.learning.features import features, overall_rates, person_features, person_numbers
 from ranker.learning.learner import LearnedBatch, outcomes_of
 from ranker.learning.model import Floats, sigmoid
-from ranker.learning.parameters import Parameters, Rows
+from ranker.learning.parameters import COUNTS, EFFECT, WIDTH, H, Parameters, Rows
 from ranker.profile.outcomes import HEADS
 
-H = len(HEADS)
 WINDOW = 100  # exposures that are judged together, or more where one poll brings them
 JUDGED_FROM = 2000  # exposures: before, too little is known to find anything odd
 MOST_SURPRISE = 8.0  # standard deviations between outcomes and predictions, and at the same time
 MOST_SHIFT = 0.08  # of an outcome's share
 MOST_LOSS = 0.2  # nats an exposure above the last good parameters
-PATIENCE_S, ODD_WINDOWS = 2 * 3600, 10  # what is odd for longer, of event time, and in more, is how people are
+PATIENCE_S = 2 * 3600  # of event time: what is odd for longer,
+ODD_WINDOWS = 10  # and in as many windows in a row, is how people are
 NO_NUMBERS = "what was learned is no number"
 MOST_JUDGED, JUDGED_EVERY = 32, 4  # exposures of a larger batch: to predict them twice costs a quarter of learning
 LEAST_CHANCE = 1e-7
@@ -47,7 +46,7 @@ class Gate:
         self._odd_since = self._odd_windows = 0  # tick of the first odd window in a row, and how many they are
         self._place = np.zeros(0, np.int64)  # by row one more than where its good values are kept; 0: it is unchanged
         self._rows: list[Rows] = []
-        self._kept = np.zeros((0, WIDTH))  # effects, variances, counts, times
+        self._kept = np.zeros((0, WIDTH))  # those
         self._begin()
 
     def _begin(self) -> None:
@@ -83,9 +82,7 @@ class Gate:
         used = slice(self._used, self._used + len(new))
         if used.stop > len(self._kept):
             self._kept = grown(self._kept, 2 * used.stop)
-        parts = parameters.effect[new], parameters.variance[new], parameters.counts[new]
-        times = np.stack([parameters.met[new], parameters.recent[new]], axis=1)
-        self._kept[used] = np.concatenate([*parts, times], axis=1)
+        self._kept[used] = parameters.numbers(new)
         self._place[new] = np.arange(used.start, used.stop) + 1
         self._rows.append(new)
         self._used = used.stop
@@ -98,7 +95,7 @@ class Gate:
         kept = self._kept[self._place[batch.predicted.rows[judged]] - 1]  # [n, F, WIDTH]: all of them are
         rates, shown = overall_rates(self._totals), [batch.shown[place] for place in judged.tolist()]
         people = person_numbers([(one.counters, one.exposure.surface, one.at_ms) for one in shown])
-        found = features(kept[..., :H], kept[..., 2 * H : -2], person_features(people, rates), rates)
+        found = features(kept[..., EFFECT], kept[..., COUNTS], person_features(people, rates), rates)
         return sigmoid((found * self._weights).sum(axis=-1))
 
     @property
@@ -139,11 +136,8 @@ class Gate:
         return ""
 
     def _take_back(self) -> Rows:
-        parameters, rows, kept = self._parameters, self._changed(), self._kept[: self._used]
-        parameters.effect[rows] = kept[:, :H]
-        parameters.variance[rows] = kept[:, H : 2 * H]
-        parameters.counts[rows] = kept[:, 2 * H : -2]
-        parameters.met[rows], parameters.recent[rows] = kept[:, -2], kept[:, -1]
+        parameters, rows = self._parameters, self._changed()
+        parameters.put_numbers(rows, self._kept[: self._used])
         parameters.totals, parameters.weights = self._totals, self._weights
         parameters.covariance = self._covariance
         parameters.batches += 1

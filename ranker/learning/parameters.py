@@ -25,6 +25,9 @@ NOBODY = (-1, "")  # in place of the key of a row that has none
 SURFACE = FIELD_NAMES.index("surface")
 OF_ONE = [place for place, field in enumerate(FIELDS) if field.of_one]
 GROWTH = 4096
+H = len(HEADS)
+WIDTH = 3 * H + 3  # numbers of a row: effects, variances, counts, when it was met, recent finishes
+EFFECT, VARIANCE, COUNTS = slice(H), slice(H, 2 * H), slice(2 * H, 3 * H + 1)
 MOST_REMEMBERED = 50_000  # exposures whose rows are remembered
 MOST_NAMED = 500_000  # rows that get a key in one generation
 RECENT_S = 6 * 3600  # half-life of what happened of late
@@ -134,8 +137,7 @@ class Parameters:
             if self.keys[row] != NOBODY:
                 self.name(row, NOBODY)
                 self.free.append(row)
-        for column in (self.effect, self.variance, self.counts, self.met, self.recent):
-            column[rows] = 0
+        self.put_numbers(rows, np.zeros((len(rows), WIDTH)))
 
     def reach(self, tick: int) -> None:
         """Go on to a second of event time."""
@@ -162,6 +164,17 @@ class Parameters:
         shown = [Exposure(video_id, VideoFacts(), surface, 0) for surface in sorted(self.surfaces)]
         found = {self.row(field, FIELDS[field].key(one)) for one in shown for field in OF_ONE}
         return np.array(sorted(found - {UNKNOWN}), np.int64)
+
+    def numbers(self, rows: Rows | slice) -> Floats:
+        """All numbers of rows [n, WIDTH], as `put_numbers` takes them."""
+        times = self.met[rows, None], self.recent[rows, None]
+        return np.concatenate([self.effect[rows], self.variance[rows], self.counts[rows], *times], axis=1)
+
+    def put_numbers(self, rows: Rows | slice, numbers: Floats) -> None:
+        """Give rows these numbers [n, WIDTH]."""
+        self.effect[rows], self.variance[rows] = numbers[:, EFFECT], numbers[:, VARIANCE]
+        self.counts[rows] = numbers[:, COUNTS]
+        self.met[rows], self.recent[rows] = numbers[:, -2], numbers[:, -1]
 
     def make_room(self, rows: int) -> None:
         """Make the arrays long enough for so many rows."""

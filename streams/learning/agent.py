@@ -1,4 +1,4 @@
-"""The learning agent: learns from what people made of videos, about once a second, and publishes what it learned."""
+"""The learning agent: learns from what people made of videos, about twice a second, and publishes what it learned."""
 
 import asyncio
 import time

@@ -12,6 +12,7 @@ from ranker.learning.undated_history import History
 from ranker.learning.user_features import UserFeatures, Value
 from streams.errors import OperatorError
 from streams.logs.convert.tables import Row, csv_rows, one_file, parquet_rows
+from streams.logs.convert.writer import complete
 
 USER_FEATURES = "user_features*.csv*"
 HISTORIES = "user_history_before_*.parquet"
@@ -56,15 +57,6 @@ def _history(row: Row) -> History:
 
 
 def _write(out: Path, people: Iterable[UserFeatures | History]) -> int:
-    """One line a person, all or nothing."""
-    part = out.with_name(f"{out.name}.part")
-    try:
-        with part.open("wb") as file:
-            count = sum(1 for one in people if file.write(msgspec.json.encode(one) + b"\n"))
-        part.replace(out)
-    except OSError as error:
-        cause = f"{error.filename or out} cannot be written: {error.strerror}."
-        raise OperatorError(cause, "Name a file in a folder that you may write to.") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return count
+    """One line a person."""
+    with complete(out) as file:
+        return sum(1 for one in people if file.write(msgspec.json.encode(one) + b"\n"))

@@ -3,8 +3,10 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -44,6 +46,21 @@ class _Written:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
+@contextmanager
+def complete(out: Path) -> Iterator[BinaryIO]:
+    """A file to write, which replaces one of that name when it is complete; an OperatorError where that cannot be."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(out)
+    except OSError as error:
+        cause = f"{error.filename or out} cannot be written: {error.strerror}."
+        raise OperatorError(cause, "Name a file in a folder that you may write to.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_log(
     events: Iterator[VideoEvent],
     uploads_from: Callable[[int | None], Iterable[Upload]],
@@ -56,21 +73,17 @@ def write_log(
     events        in the order in which they are written; read to their end, whatever the limit
     uploads_from  the uploads, given the time of the first event
     """
-    part, beside = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.events.part")
+    beside = out.with_name(f"{out.name}.events.part")
     try:
-        with beside.open("wb") as file:
-            written = _write_events(events, limit, file.write)
-        uploads, clamped = _in_time_for(written.first_ms, uploads_from(next(iter(written.first_ms.values()), None)))
-        with part.open("wb") as file, beside.open("rb") as rest:
+        with complete(out) as file:
+            with beside.open("wb") as first:
+                written = _write_events(events, limit, first.write)
+            uploads, clamped = _in_time_for(written.first_ms, uploads_from(next(iter(written.first_ms.values()), None)))
             file.writelines(encode_video(upload) + b"\n" for upload in uploads)
-            shutil.copyfileobj(rest, file)
-        part.replace(out)
-    except OSError as error:
-        cause = f"{error.filename or out} cannot be written: {error.strerror}."
-        raise OperatorError(cause, "Name a file in a folder that you may write to.") from error
+            with beside.open("rb") as rest:
+                shutil.copyfileobj(rest, file)
     finally:
         beside.unlink(missing_ok=True)
-        part.unlink(missing_ok=True)
     return Counts(read.rows, read.duplicates, len(uploads), clamped, dict(sorted(written.kinds.items())))
 
 

@@ -7,11 +7,10 @@ from random import Random
 import pytest
 from faust.types import TP
 
-from encoders.base import Content
 from encoders.media.types import Media
 from schemas.messages import videos
 from schemas.messages.dead_letters import DeadLetter
-from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Withdrawn
+from schemas.messages.videos import CatalogueRecord, Upload, Uploads
 from schemas.settings.model import Settings
 from streams.dead_letters.validation import read_upload
 from streams.encoding.media_loader import FetchedMedia
@@ -21,6 +20,7 @@ from streams.encoding.versions import stored_version
 from streams.kafka.open_offsets import OpenOffsets
 from streams.kafka.poll import Poll
 from streams.kafka.records import Record
+from tests.support.encoding_step import by_title
 from tests.support.events import NOON, uploaded, withdrew
 
 HERE = TP("uploads.v1", 0)
@@ -116,15 +116,6 @@ class World:
     def die(self) -> None:
         self.media.drop({HERE})
         self.start()
-
-
-async def by_title(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:
-    return [
-        Encoded(video_id=one.video_id, at_ms=one.at_ms, title=one.title)
-        if isinstance(one, Upload)
-        else Withdrawn(video_id=one.video_id, at_ms=one.at_ms)
-        for one in uploads
-    ]
 
 
 def decoded(one: Record) -> Uploads:

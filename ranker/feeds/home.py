@@ -1,12 +1,14 @@
 """The home feed: the default, as a table of its stages."""
 
 from ranker.feeds.feed import FeedContext
+from ranker.feeds.load import ranking_of
 from ranker.pipeline import filters, learned, sources
 from ranker.pipeline.features import featurize
 from ranker.pipeline.merge import FILL
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
+from ranker.pipeline.types import name_of
 from ranker.retrieval.neighbour_cache import NeighbourCache
 
 VIDEO = ("effect of video", "rate of video", "effect of video on surface", "rate of video on surface")
@@ -26,19 +28,21 @@ REASONS = (
 
 
 def build(context: FeedContext) -> Pipeline:
-    """The pipeline of the home feed."""
-    catalogue, known = context.catalogue, context.learned
+    """The pipeline of the home feed, by the table that the settings name."""
+    catalogue, known, table = context.catalogue, context.learned, ranking_of(context.settings)
+    size, worth = table.sources, table.score
+    every = (
+        sources.near_recent(NeighbourCache(context.index, catalogue, size.near_recent)),
+        sources.trending(catalogue, size.trending),
+        sources.trending_here(catalogue, known.parameters, size.trending_here),
+        sources.fresh(catalogue, size.fresh),
+        sources.creators(catalogue, size.creators),
+        sources.popular(catalogue, size.popular),
+    )
     return Pipeline(
         policy="home@2",  # raised with the stages
         catalogue=catalogue,
-        sources=(
-            sources.near_recent(NeighbourCache(context.index, catalogue, sources.NEIGHBOURS)),
-            sources.trending(catalogue),
-            sources.trending_here(catalogue, known.parameters),
-            sources.fresh(catalogue),
-            sources.creators(catalogue),
-            sources.popular(catalogue),
-        ),
+        sources=tuple(one for one in every if name_of(one) not in size.off),
         filters=(
             filters.active(catalogue),
             filters.visible_to_viewer(catalogue),
@@ -47,9 +51,9 @@ def build(context: FeedContext) -> Pipeline:
             filters.not_hidden(catalogue),
             filters.not_own(catalogue),
         ),
-        features=learned.with_learned(featurize(catalogue), catalogue, known.parameters),
-        scorer=learned.learned_sum(version=lambda: known.version),
-        select=diverse(catalogue, context.slate_size, explore="fresh"),
+        features=learned.with_learned(featurize(catalogue), catalogue, known.parameters, worth),
+        scorer=learned.learned_sum(worth, table.version, lambda: known.version),
+        select=diverse(catalogue, context.slate_size, table.mix),
         explain=explain(catalogue, REASONS),
         size=context.slate_size,
         clock=context.clock,

@@ -1,6 +1,9 @@
 """Builds the pipeline of the feed that the setting `feed` names."""
 
+from pathlib import Path
+
 from ranker.feeds.feed import FeedContext
+from ranker.feeds.ranking_table import RankingError, RankingTable, read_table, usual_table
 from ranker.learning.parameters import Learned
 from ranker.learning.storage import ParametersError, read
 from ranker.pipeline.pipeline import Pipeline
@@ -22,6 +25,16 @@ def parameters_in(file: str, named: str = "") -> Learned:
         return read(file)
     except (OSError, ParametersError) as error:
         raise SettingsError(f"{named}{file}: {error}. Make it with `freshet train`.") from error
+
+
+def ranking_of(settings: Settings) -> RankingTable:
+    """The table that the settings name; a SettingsError says what is wrong with it."""
+    if not (file := settings.ranking):
+        return usual_table()
+    try:
+        return read_table(Path(file).read_text("utf-8-sig"))
+    except (OSError, RankingError, UnicodeDecodeError) as error:
+        raise SettingsError(f"FRESHET_RANKING={file}: {error}. Correct it, or leave it out.") from error
 
 
 def build_feed(context: FeedContext) -> Pipeline:

@@ -6,7 +6,6 @@ is left out of the score, which compares inside one slate, and is kept in the pr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.learning.features import FEATURES, FIRST_LOGITS, PERSON, overall_rates, person_features, person_numbers
 from ranker.learning.parameters import NOTHING_LEARNED, Parameters
 from ranker.learning.view import OF_VIDEO, ParameterView
-from ranker.pipeline.scorers import WEIGHTS, Weights, logistic, weighted_sum
+from ranker.pipeline.scorers import Weights, logistic, weighted_sum
 from ranker.pipeline.types import (
     Candidates,
     Contributions,
@@ -39,27 +38,17 @@ class Worth:
     """What the chances are worth in the score, and how much what is known of taste and content adds to it.
 
     heads    by outcome
-    content  the share of the hand-set scorer in the score: it speaks for videos of which nothing is learned yet
+    by_hand  the share of the hand-set scorer in the score: it speaks for videos of which nothing is learned yet
     """
 
     heads: Mapping[str, float]
-    content: float
-    weights: Weights = WEIGHTS
+    by_hand: float
+    weights: Weights
 
     @property
     def of_heads(self) -> NDArray[np.float64]:
         """By outcome, in the order of HEADS [H]."""
         return np.array([self.heads[head] for head in HEADS])
-
-    @property
-    def version(self) -> str:
-        """A hash of every number."""
-        content = repr((sorted(self.heads.items()), self.content, self.weights.version))
-        return sha256(content.encode()).hexdigest()[:8]
-
-
-# Guesses. With a fifth of the content three likes of one kind moved a twentieth of a slate.
-WORTH = Worth({"finish": 1.0, "like": 2.0, "skip": -1.0}, content=1.0)
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ class LearnedMatrix(FeatureMatrix):
     details: Callable[[Places], Floats]  # what adds up to `videos`, outcomes by their worth, at the given places [M, F]
 
 
-def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Parameters, worth: Worth = WORTH) -> Featurize:
+def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Parameters, worth: Worth) -> Featurize:
     """Features as `featurize` gives them, and what was learned of the same candidates."""
     view = ParameterView(catalogue, parameters, worth.of_heads)
 
@@ -121,9 +110,10 @@ def nothing_learned() -> str:
     return NOTHING_LEARNED
 
 
-def learned_sum(worth: Worth = WORTH, version: Callable[[], str] = nothing_learned) -> Scorer:
+def learned_sum(worth: Worth, table: str, version: Callable[[], str] = nothing_learned) -> Scorer:
     """The sum of what the learned chances are worth and of a share of the hand-set score.
 
+    table    the version of the table that `worth` is of
     version  of the parameters by which with_learned featurizes, at present
     """
     by_hand, of_heads = weighted_sum(worth.weights), worth.of_heads.astype(np.float32)
@@ -132,7 +122,7 @@ def learned_sum(worth: Worth = WORTH, version: Callable[[], str] = nothing_learn
         if not isinstance(matrix, LearnedMatrix):
             raise TypeError("learned_sum scores what with_learned has featurized")
         hand = by_hand.score(matrix)
-        total = np.float32(worth.content) * hand.score
+        total = np.float32(worth.by_hand) * hand.score
         for weight, usual in zip(of_heads, logistic((matrix.videos + USUAL).T), strict=True):
             total += weight * usual
         heads = logistic((matrix.videos + matrix.others[matrix.query]).T)
@@ -142,9 +132,9 @@ def learned_sum(worth: Worth = WORTH, version: Callable[[], str] = nothing_learn
             if hand.contributions is None:
                 return Contributions(NAMES, learned)
             found = hand.contributions(places)
-            values = np.concatenate([learned, np.float32(worth.content) * found.values])
+            values = np.concatenate([learned, np.float32(worth.by_hand) * found.values])
             return Contributions((*NAMES, *found.names), values)
 
         return Scores(dict(zip(HEADS, heads, strict=True)), total, contributions)
 
-    return Scorer(f"learned@{worth.version}", score, version)
+    return Scorer(f"learned@{table}", score, version)

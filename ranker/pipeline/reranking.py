@@ -4,6 +4,10 @@ Maximal marginal relevance (Carbonell and Goldstein 1998, "The use of MMR, diver
 reordering documents and producing summaries"): each place goes to the best mix of score and diversity.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
@@ -11,17 +15,30 @@ from ranker.pipeline.exploration import explorable, insert_exploration
 from ranker.pipeline.types import Candidates, Floats, Places, QueryBatch, Rows, Scores, Selection, Selector
 
 POOL_SIZE = 96  # the best candidates compete for places; a guess
-RELEVANCE = np.float32(0.7)  # a guess
-DIVERSITY_WEIGHT = np.float32(1) - RELEVANCE
-PER_CREATOR = 2  # videos of one creator in a slate, as long as there are others; a guess
 CAP_PENALTY = np.float32(4)  # more than any difference in value: beyond the cap only when nothing else is left
 MIN_EXPLORE_SIZE = 10  # shorter slates do not explore
 NO_SCORE = -np.inf
 LAST_KEY = 2**63 - 1  # sorts behind every candidate
 
 
-def diverse(catalogue: Catalogue, size: int, explore: str = "fresh") -> Selector:
-    """Slates of `size`, with two draws among the candidates of the source named `explore`."""
+@dataclass(frozen=True)
+class Mix:
+    """How a slate is mixed.
+
+    relevance     its share in each choice; diversity is the rest
+    per_creator   the most videos of one creator, as long as there are others; 0: no limit
+    per_category  the same of a category
+    explore       the source among whose candidates two places are drawn; empty: none
+    """
+
+    relevance: float
+    per_creator: int = 0
+    per_category: int = 0
+    explore: str = ""
+
+
+def diverse(catalogue: Catalogue, size: int, mix: Mix) -> Selector:
+    """Slates of `size`."""
 
     def diverse(batch: QueryBatch, candidates: Candidates, scores: Scores) -> Selection:
         if not len(candidates.rows):
@@ -29,11 +46,11 @@ def diverse(catalogue: Catalogue, size: int, explore: str = "fresh") -> Selector
         pool = pools(candidates, scores.score)
         rows = candidates.rows[pool]
         gain = relevance(np.where(pool >= 0, scores.score[pool], NO_SCORE))
-        chosen = mmr(gain, cosines(rows, catalogue), pool_creators(rows, catalogue), size)
+        chosen = mmr(gain, cosines(rows, catalogue), size, mix.relevance, caps(rows, catalogue, mix))
         best = np.where(chosen >= 0, pool[np.arange(len(pool))[:, None], chosen], -1)
-        if size < MIN_EXPLORE_SIZE:
+        if size < MIN_EXPLORE_SIZE or not mix.explore:
             return Selection(best, np.ones(best.shape))
-        drawable = explorable(candidates, scores.score, best[:, : size - 2], explore, catalogue)
+        drawable = explorable(candidates, scores.score, best[:, : size - 2], mix.explore, catalogue)
         return insert_exploration(batch.queries, best, drawable, candidates.query[drawable])
 
     return diverse
@@ -73,35 +90,49 @@ def cosines(rows: Rows, catalogue: Catalogue) -> Floats:
     return products
 
 
-def pool_creators(rows: Rows, catalogue: Catalogue) -> Rows:
-    """The creators of the videos of each pool [B, P]; each unnamed one counts as a creator of its own."""
-    creators = catalogue.creator[rows]
-    unnamed = np.arange(-2, -2 - rows.shape[1], -1, dtype=np.int32)
-    return np.where(creators >= 0, creators, unnamed)
+class Cap(NamedTuple):
+    """The most videos of one group in a slate, as long as there are others; the groups of pools [B, P]."""
+
+    groups: Rows
+    most: int
 
 
-def mmr(gain: Floats, similarity: Floats, creators: Rows, size: int) -> Places:
+def caps(rows: Rows, catalogue: Catalogue, mix: Mix) -> list[Cap]:
+    """The limits that a mix sets for pools [B, P]."""
+    both = (catalogue.creator, mix.per_creator), (catalogue.category, mix.per_category)
+    return [Cap(named(column[rows]), most) for column, most in both if most]
+
+
+def named(codes: Rows) -> Rows:
+    """Codes of the videos of each pool [B, P], where each unnamed one counts as a group of its own."""
+    unnamed = np.arange(-2, -2 - codes.shape[1], -1, dtype=np.int32)
+    return np.where(codes >= 0, codes, unnamed)
+
+
+def mmr(gain: Floats, similarity: Floats, size: int, relevance: float, limits: Sequence[Cap] = ()) -> Places:
     """Fill one place after another with the best mix of gain [B, P] and diversity, by similarity [B, P, P]: [B, size].
 
     >>> similarity = np.array([[[1, 1, 0], [1, 1, 0], [0, 0, 1]]], np.float32)
-    >>> mmr(np.array([[1, 0.5, 0.1]], np.float32), similarity, np.array([[1, 2, 3]]), 4).tolist()
+    >>> mmr(np.array([[1, 0.5, 0.1]], np.float32), similarity, 4, 0.7).tolist()
     [[0, 2, 1, -1]]
     """
     count, pool = gain.shape
-    gain = RELEVANCE * gain
+    gain = np.float32(relevance) * gain
     beyond_cap = gain - CAP_PENALTY
-    similarity = DIVERSITY_WEIGHT * similarity
+    similarity = (np.float32(1) - np.float32(relevance)) * similarity
     similarity.reshape(count, -1)[:, :: pool + 1] = np.inf  # no video is chosen twice
     similarity = similarity.reshape(-1, pool)
-    same_creator = (creators[:, :, None] == creators[:, None, :]).reshape(-1, pool)
-    nearest, value, has_one = np.zeros_like(gain), gain.copy(), np.zeros(gain.shape, np.bool_)
+    alike = [((one.groups[:, :, None] == one.groups[:, None, :]).reshape(-1, pool), one.most) for one in limits]
+    taken = [np.zeros(gain.shape, np.int16) for _ in limits]
+    nearest, value = np.zeros_like(gain), gain.copy()
     chosen, starts = np.full((size, count), -1), np.arange(count) * pool
     for choice in chosen[:pool]:
         value.argmax(axis=1, out=choice)  # of equal ones the first, and they come best first
         places = starts + choice
-        of_creator = same_creator.take(places, axis=0)
-        np.copyto(gain, beyond_cap, where=of_creator & has_one)
-        has_one |= of_creator  # one video of its creator is chosen; the next one reaches the cap of PER_CREATOR
+        for (same, most), count_of in zip(alike, taken, strict=True):
+            of_group = same.take(places, axis=0)
+            count_of += of_group
+            np.copyto(gain, beyond_cap, where=of_group & (count_of >= most))
         np.maximum(nearest, similarity.take(places, axis=0), out=nearest)
         np.subtract(gain, nearest, out=value)
     finite = np.isfinite(gain).sum(axis=1)

@@ -34,32 +34,13 @@ FEATURES_VERSION = 1  # raised when a feature changes its meaning
 RELEASED = {"a4715d65": 1}  # the number of weights that a release had, by their hash
 
 BELOW_ONE = np.float32(1 - 2**-24)  # the greatest float32 below 1
-
-# All guesses. The biases start near what a public log of short videos shows: a third is finished, one in fifty
-# liked, a quarter skipped.
-WEIGHTS = Weights(
-    heads={
-        "finish": {
-            "bias": -1.4, "similar": 1.6, "liking": 0.8, "skipping": -1.0, "trend": 0.8, "popular": 0.4,
-            "fresh": 0.3, "creator": 0.8, "long": -0.6,
-        },
-        "like": {
-            "bias": -4.6, "similar": 1.4, "liking": 1.6, "skipping": -0.8, "trend": 0.6, "popular": 0.3,
-            "fresh": 0.1, "creator": 1.2, "long": 0.0,
-        },
-        "skip": {
-            "bias": -0.8, "similar": -1.4, "liking": -0.6, "skipping": 1.8, "trend": -0.4, "popular": -0.2,
-            "fresh": 0.0, "creator": -0.6, "long": 0.4,
-        },
-    },
-    head_weights={"finish": 1.0, "like": 2.0, "skip": -1.0},
-)  # fmt: skip
+BIAS = "bias"  # what a head's log-odds begin with
 
 
-def weighted_sum(weights: Weights = WEIGHTS) -> Scorer:
+def weighted_sum(weights: Weights) -> Scorer:
     """Each head is the logistic of a weighted sum of the features; the score is the weighted sum of the heads."""
     heads = list(weights.heads.values())
-    bias = np.array([[head.get("bias", 0.0)] for head in heads], np.float32)  # [H, 1]
+    bias = np.array([[head.get(BIAS, 0.0)] for head in heads], np.float32)  # [H, 1]
     head_weights = [(name, np.float32(weight)) for name, weight in weights.head_weights.items()]
 
     @cache

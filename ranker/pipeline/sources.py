@@ -2,15 +2,12 @@
 
 import numpy as np
 
-from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.catalogue import TOP_LENGTH, Catalogue
 from ranker.learning.parameters import Parameters
 from ranker.learning.surface_trends import SurfaceTrends
 from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable
 from ranker.retrieval.neighbour_cache import NeighbourCache
-
-NEIGHBOURS = 32  # of each interest; a guess
-VIDEOS_OF_CREATOR = 8  # the newest of each creator; a guess
 
 
 def near_recent(neighbours: NeighbourCache) -> Source:
@@ -31,51 +28,51 @@ def near_recent(neighbours: NeighbourCache) -> Source:
     return near_recent
 
 
-def trending(catalogue: Catalogue) -> Source:
+def trending(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """What many people watch or like at present."""
 
     async def trending(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.trending, batch)
+        return same_for_all(catalogue.tops.trending[:size], batch)
 
     return trending
 
 
-def trending_here(catalogue: Catalogue, parameters: Parameters) -> Source:
+def trending_here(catalogue: Catalogue, parameters: Parameters, size: int = TOP_LENGTH) -> Source:
     """What many people finish at present on the surface on which the person watches."""
     trends = SurfaceTrends(catalogue, parameters)
 
     async def trending_here(batch: QueryBatch) -> SourceResult:
-        rows = [trends.top(surface_of(query)) for query in batch.queries]
+        rows = [trends.top(surface_of(query))[:size] for query in batch.queries]
         return SourceResult(np.concatenate(rows or [NO_ROWS]), np.arange(len(rows)).repeat([*map(len, rows)]))
 
     return trending_here
 
 
-def fresh(catalogue: Catalogue) -> Source:
+def fresh(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """The newest uploads; exploration draws from these."""
 
     async def fresh(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.newest, batch)
+        return same_for_all(catalogue.tops.newest[:size], batch)
 
     return fresh
 
 
-def popular(catalogue: Catalogue) -> Source:
+def popular(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """What most people ever watched or liked: candidates for those of whom nothing is known."""
 
     async def popular(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.popular, batch)
+        return same_for_all(catalogue.tops.popular[:size], batch)
 
     return popular
 
 
-def creators(catalogue: Catalogue) -> Source:
-    """The newest videos of creators whom a person follows or often watches."""
+def creators(catalogue: Catalogue, size: int) -> Source:
+    """The newest videos, so many of each, of creators whom a person follows or often watches."""
 
     async def creators(batch: QueryBatch) -> SourceResult:
         favourites = batch.query_features.favourite_creators
         query, column = np.nonzero(favourites >= 0)
-        rows = [catalogue.newest_of(creator, VIDEOS_OF_CREATOR) for creator in favourites[query, column].tolist()]
+        rows = [catalogue.newest_of(creator, size) for creator in favourites[query, column].tolist()]
         return SourceResult(np.concatenate(rows or [NO_ROWS]), query.repeat([*map(len, rows)]))
 
     return creators

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     partitions: PositiveInt = Field(4, description="partitions of each topic")
     replication: PositiveInt = Field(1, description="copies of each partition")
     feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")
+    ranking: str = Field("", description="TOML file of what slates are made of; empty: the feed's own")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = Field(0, description="seed of all random numbers")
     late_ms: Annotated[int, Field(ge=0, le=MAX_INT)] = Field(

@@ -81,6 +81,22 @@ def show(loaded: "Loaded", as_json: Json = False) -> None:
 config.command()(with_loaded(show, inspect_settings))
 
 
+@config.command()
+@configured
+def ranking(settings: "Settings", as_json: Json = False) -> None:
+    """Print what the home feed's slates are made of: every number, and where it came from."""
+    from ranker.feeds.load import ranking_of
+    from ranker.feeds.ranking_table import usual_table
+
+    table, usual = ranking_of(settings), dict(usual_table().rows())
+    if as_json:
+        write_json({"version": table.version, **table.model_dump()})
+        return
+    rows = [(key, str(value), "default" if value == usual.get(key) else "file") for key, value in table.rows()]
+    print_columns([("number", "value", "source"), *rows])
+    echo_err(f"slates by it are of the ranker learned@{table.version}")
+
+
 def _cell(value: object) -> str:
     return "" if value is None else str(value)
 

@@ -106,7 +106,7 @@ def lag(ground: Ground) -> list[Result]:
 
 
 def _delays(settings: Settings, since_ms: float) -> list[float]:
-    """Of each later event that is covered by a manifest which some slate names: from its record to the first of them."""
+    """Of each later event that a manifest covers which some slate names: from its record to the first of them."""
     covered = _covered(_read(settings, WEIGHTS.full(settings.prefix)))
     slates = _slates(_read(settings, RECOMMENDATIONS.full(settings.prefix)))
     first_use = np.minimum.accumulate(np.array(slates.at_ms[::-1]))[::-1]  # by a manifest of this number or a later one

@@ -7,6 +7,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
+from ranker.feeds.ranking_table import usual_table
 from ranker.pipeline import filters, sources
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.reranking import diverse
@@ -16,10 +17,15 @@ from ranker.retrieval.neighbour_cache import NeighbourCache
 from ranker.testing import FeedLaws, FilterLaws, ScorerLaws, SelectorLaws, SourceLaws, example_context, example_queries
 from ranker.testing.inputs import HomeStages
 
+
+def creators(catalogue: Catalogue) -> Source:
+    return sources.creators(catalogue, 8)
+
+
 SHARED_SOURCES: tuple[Callable[[Catalogue], Source], ...] = (
     sources.trending,
     sources.fresh,
-    sources.creators,
+    creators,
     sources.popular,
 )
 FILTERS: tuple[Callable[[Catalogue], Filter], ...] = (
@@ -34,7 +40,7 @@ FILTERS: tuple[Callable[[Catalogue], Filter], ...] = (
 
 class TestNearRecent(SourceLaws):
     def source(self, context: FeedContext) -> Source:
-        return sources.near_recent(NeighbourCache(context.index, context.catalogue, sources.NEIGHBOURS))
+        return sources.near_recent(NeighbourCache(context.index, context.catalogue, 32))
 
 
 class TestTrendingHere(SourceLaws):
@@ -62,12 +68,12 @@ class TestFilters(FilterLaws):
 
 class TestWeightedSum(ScorerLaws):
     def scorer(self, context: FeedContext) -> Scorer:
-        return weighted_sum()
+        return weighted_sum(usual_table().score.weights)
 
 
 class TestDiverse(SelectorLaws):
     def selector(self, context: FeedContext) -> Selector:
-        return diverse(context.catalogue, context.slate_size)
+        return diverse(context.catalogue, context.slate_size, usual_table().mix)
 
 
 class TestHome(FeedLaws):

@@ -11,9 +11,9 @@ from ranker.catalogue.popularity import HALF_LIFE_S
 from ranker.feeds.home import REASONS
 from ranker.pipeline.merge import FILL, RESHOW_SEEN
 from ranker.pipeline.reranking import MIN_EXPLORE_SIZE
-from ranker.pipeline.scorers import WEIGHTS
 from ranker.profile.history import POSITIVE, RATED_BAD, RATED_GOOD, WHOLE_MS
 from ranker.profile.model import SEEN
+from ranker.profile.outcomes import HEADS
 from schemas.messages.dead_letters import EXPLAINED, Reason
 from schemas.messages.feedback import KINDS
 from schemas.messages.fields import DAY_MS, YEAR_2000_MS
@@ -52,7 +52,7 @@ def test_every_kind_of_event_has_an_effect() -> None:
 
 
 def test_the_page_names_what_a_slate_may_say() -> None:
-    codes, heads = [one.code for one in REASONS], [*WEIGHTS.heads]
+    codes, heads = [one.code for one in REASONS], [*HEADS]
     sources = [source for one in REASONS for source in one.sources]
     for name in (*codes, *heads, *sources, FILL, RESHOW_SEEN, "vector_index", "explore"):
         assert f"`{name}`" in CONSUMING, name

@@ -82,13 +82,13 @@ CHANGES = {
     "source": (
         "sources.py",
         SOURCE,
-        "sources.popular(catalogue),",
-        "sources.popular(catalogue), sources.summery(catalogue),",
+        "sources.popular(catalogue, size.popular),",
+        "sources.popular(catalogue, size.popular), sources.summery(catalogue),",
     ),
     "scorer": (
         "learned.py",
         SCORER,
-        "scorer=learned.learned_sum(version=lambda: known.version),",
+        "scorer=learned.learned_sum(worth, table.version, lambda: known.version),",
         "scorer=learned.newest_first(),",
     ),
 }

@@ -10,7 +10,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed
-from ranker.pipeline.learned import WORTH
+from ranker.feeds.ranking_table import usual_table
 from ranker.pipeline.pipeline import Pipeline
 from ranker.retrieval.exact import ExactIndex
 from schemas.settings.load import SettingsError, load
@@ -33,7 +33,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_home_feed_is_the_default_and_names_its_versions() -> None:
     pipeline = built()
-    assert (pipeline.policy, pipeline.scorer.name) == ("home@2", f"learned@{WORTH.version}-0")
+    assert (pipeline.policy, pipeline.scorer.name) == ("home@2", f"learned@{usual_table().version}-0")
     assert pipeline.source_names == ("near_recent", "trending", "trending_here", "fresh", "creators", "popular")
 
 

@@ -10,6 +10,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
+from ranker.feeds.ranking_table import usual_table
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.reranking import diverse
 from ranker.pipeline.sources import same_for_all
@@ -164,7 +165,7 @@ def test_a_selector_that_breaks_a_law_is_found() -> None:
 
     class Rotated(SelectorLaws):
         def selector(self, context: FeedContext) -> Selector:
-            return rotated(diverse(context.catalogue, context.slate_size))
+            return rotated(diverse(context.catalogue, context.slate_size, usual_table().mix))
 
     assert breaks(FirstOfAll(), "slates_have_their_size_and_no_candidate_twice_and_gaps_at_the_end_alone")
     assert breaks(FirstOfAll(), "what_has_no_finite_score_is_never_selected")
@@ -197,7 +198,9 @@ def test_a_feed_without_a_filter_is_found(missing: str | None) -> None:
 def test_a_feed_that_ranks_by_company_is_found() -> None:
     class Laws(FeedLaws):
         def feed(self, context: FeedContext) -> Pipeline:
-            return replace(home.build(context), select=rotated(diverse(context.catalogue, context.slate_size)))
+            return replace(
+                home.build(context), select=rotated(diverse(context.catalogue, context.slate_size, usual_table().mix))
+            )
 
     assert breaks(Laws(), "a_slate_does_not_depend_on_the_other_queries")
 

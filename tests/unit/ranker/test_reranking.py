@@ -11,13 +11,14 @@ from ranker.catalogue.entry import Entry
 from ranker.pipeline.exploration import sample_two
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
-from ranker.pipeline.reranking import PER_CREATOR, POOL_SIZE, diverse
+from ranker.pipeline.reranking import POOL_SIZE, Mix, diverse
 from ranker.pipeline.scorers import logistic
 from ranker.pipeline.source_sets import single
 from ranker.pipeline.types import Candidates, Query, QueryBatch, Scores
 from ranker.profile.model import EMPTY
 
 NOON = 1_650_000_000_000
+MIX = Mix(relevance=0.7, per_creator=2, explore="fresh")
 
 
 class Slate(NamedTuple):
@@ -39,14 +40,18 @@ def catalogue_of(*videos: tuple[str, NDArray[np.float32] | None, str | None]) ->
     return catalogue
 
 
-def select(catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana") -> Slate:
+def select(
+    catalogue: Catalogue, score: list[float], size: int, fresh: bool = False, user_id: str = "ana", mix: Mix = MIX
+) -> Slate:
     count = catalogue.size
     sources = single(("fresh", "other"), "fresh" if fresh else "other", count)
     query = np.zeros(count, np.int64)
     keys = keys_of(query, np.arange(count))
     candidates = Candidates(keys, catalogue.by_id, query, sources, np.array([0, count]))
     asked = QueryBatch([Query(user_id, 1, NOON, EMPTY)], query_features([EMPTY], catalogue))
-    selection = diverse(catalogue, size)(asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id]))
+    selection = diverse(catalogue, size, mix)(
+        asked, candidates, Scores({}, np.array(score, np.float32)[catalogue.by_id])
+    )
     chosen = selection.places[0] >= 0
     return Slate(catalogue.by_id[selection.places[0][chosen]], selection.propensity[0][chosen])
 
@@ -68,8 +73,30 @@ def test_a_creator_has_two_places_while_there_are_others() -> None:
     catalogue = catalogue_of(*loud, *quiet)
     score = [1.0 - 0.01 * i for i in range(6)] + [0.1 - 0.01 * i for i in range(4)]
     found = names(catalogue, select(catalogue, score, 8))
-    assert sum(name.startswith("loud") for name in found[:6]) == PER_CREATOR
+    assert sum(name.startswith("loud") for name in found[:6]) == MIX.per_creator
     assert len(found) == 8, "beyond the cap only when nothing else is left"
+
+
+def test_a_category_has_as_many_places_as_its_limit_says_while_there_are_others() -> None:
+    catalogue = Catalogue()
+    dance = [Entry(f"dance-{i}", NOON, axis(i), category="dance") for i in range(5)]
+    catalogue.add([*dance, *(Entry(f"other-{i}", NOON, axis(10 + i)) for i in range(3))])
+    score = [1.0 - 0.01 * i for i in range(5)] + [0.1 - 0.01 * i for i in range(3)]
+    found = names(catalogue, select(catalogue, score, 8, mix=Mix(0.7, per_category=3)))
+    assert sum(name.startswith("dance") for name in found[:6]) == 3
+    unlimited = names(catalogue, select(catalogue, score, 8, mix=Mix(0.7)))
+    assert sum(name.startswith("dance") for name in unlimited[:6]) == 5
+
+
+def test_a_slate_of_relevance_alone_is_in_the_order_of_scores() -> None:
+    catalogue = catalogue_of(("a", axis(0), None), ("a-again", axis(0), None), ("b", axis(1), None))
+    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85], 3, mix=Mix(1.0))) == ["a", "a-again", "b"]
+
+
+def test_a_mix_without_exploration_draws_nothing() -> None:
+    catalogue = catalogue_of(*((f"v{i:02}", axis(i), None) for i in range(40)))
+    slate = select(catalogue, [-float(i) for i in range(40)], 20, fresh=True, mix=Mix(0.7))
+    assert (slate.propensity == 1).all() and names(catalogue, slate) == [f"v{i:02}" for i in range(20)]
 
 
 def test_videos_of_unnamed_creators_do_not_share_a_cap() -> None:

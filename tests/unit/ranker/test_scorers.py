@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from ranker.pipeline.scorers import WEIGHTS, Weights, weighted_sum
+from ranker.feeds.ranking_table import usual_table
+from ranker.pipeline.scorers import Weights, weighted_sum
+
+WEIGHTS = usual_table().score.weights
 
 
 def test_released_weights_have_their_number() -> None:
-    assert weighted_sum().version == WEIGHTS.version == "weighted-sum@1"
+    assert weighted_sum(WEIGHTS).version == WEIGHTS.version == "weighted-sum@1"
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,20 @@ def test_config_show_shows_every_setting_and_marks_the_wrong_ones(freshet: Fresh
     assert shown["prefix"] == {"value": "freshet.", "source": "default"}
 
 
+def test_config_ranking_prints_what_counts_and_which_of_it_is_the_files(
+    freshet: Freshet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "ranking.toml"
+    file.write_text("[worth]\nlike = 3.0\n")
+    monkeypatch.setenv("FRESHET_RANKING", str(file))
+    rows = [line.split() for line in freshet("config", "ranking").out.splitlines()]
+    assert ["worth.like", "3.0", "file"] in rows and ["worth.finish", "1.0", "default"] in rows
+    assert json.loads(freshet("config", "ranking", "--json").out)["worth"]["like"] == 3.0
+    file.write_text("[worth]\nlikes = 3.0\n")
+    ran = freshet("config", "ranking")
+    assert ran.code == 2 and "worth.likes is not known; the nearest one is worth.like" in ran.err
+
+
 @pytest.mark.parametrize(
     "command",
     [

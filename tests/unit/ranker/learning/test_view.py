@@ -5,13 +5,14 @@ import pytest
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import facts_of
+from ranker.feeds.ranking_table import usual_table
 from ranker.learning.fields import Exposure, hour_of
 from ranker.learning.learner import Learner
 from ranker.learning.model import Shown, predict
 from ranker.learning.parameters import Parameters
 from ranker.learning.view import NOWHERE, ParameterView
 from ranker.pipeline.features import featurize
-from ranker.pipeline.learned import WORTH, learned_sum, with_learned
+from ranker.pipeline.learned import learned_sum, with_learned
 from ranker.pipeline.merge import candidates_of
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
@@ -25,6 +26,7 @@ from schemas.messages.videos import Encoded
 from tests.support.catalogues import catalogue_of, kitchen_and_garden
 from tests.support.events import after, arrivals, liked, minute, skipped, watched
 
+WORTH = usual_table().score
 VIDEOS = [one for one in kitchen_and_garden(12) if isinstance(one, Encoded)]
 SURFACES = ("feed", "search")
 
@@ -65,7 +67,9 @@ PEOPLE = [
 def test_each_candidate_is_given_the_chances_that_the_model_predicts(parameters: Parameters) -> None:
     catalogue = catalogue_of(*VIDEOS)
     batch, candidates = everything(catalogue, PEOPLE)
-    scores = learned_sum().score(with_learned(featurize(catalogue), catalogue, parameters)(batch, candidates))
+    scores = learned_sum(WORTH, "").score(
+        with_learned(featurize(catalogue), catalogue, parameters, WORTH)(batch, candidates)
+    )
     expected = []
     for place, row in zip(candidates.query.tolist(), candidates.rows.tolist(), strict=True):
         profile = PEOPLE[place]
@@ -106,7 +110,9 @@ def test_a_video_that_comes_later_and_what_is_learned_later_are_seen(parameters:
 def test_what_was_finished_is_ranked_above_what_was_skipped(parameters: Parameters) -> None:
     catalogue = catalogue_of(*VIDEOS)
     batch, candidates = everything(catalogue, PEOPLE[2:])
-    scores = learned_sum().score(with_learned(featurize(catalogue), catalogue, parameters)(batch, candidates))
+    scores = learned_sum(WORTH, "").score(
+        with_learned(featurize(catalogue), catalogue, parameters, WORTH)(batch, candidates)
+    )
     cooking = np.array([catalogue.ids[row].startswith("cook") for row in candidates.rows])
     assert scores.score[cooking].min() > scores.score[~cooking].max()
 

@@ -9,15 +9,16 @@ from ranker.catalogue import compaction
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.compaction import compact
 from ranker.catalogue.entry import VideoFacts
+from ranker.feeds.ranking_table import usual_table
 from ranker.learning.fields import FIELD_NAMES, Exposure
 from ranker.learning.model import Outcomes, Shown, learn, predict
 from ranker.learning.parameters import NOBODY, Parameters
 from ranker.learning.view import MOST_TABLES, ParameterView
-from ranker.pipeline.learned import WORTH
 from tests.support.events import NOON, after, encoded, watched, withdrawn
 
 SURFACES = ("feed", "search", "")
 VIDEOS = 30
+WORTH = usual_table().score
 COUNTERS = after(watched("ana", "v0")).counters
 
 

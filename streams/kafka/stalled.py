@@ -2,7 +2,8 @@
 
 librdkafka does so where the records inside a batch cannot be parsed (its pull request 5581). A batch is passed over for
 that only if nothing came from its partition for long, the broker has it, and a second client does not get it either:
-one that is slow, or an open transaction, loses nothing.
+one that is slow, or an open transaction, loses nothing. Records of the batch that came before the one at which the
+client stopped were read, and are not passed over.
 """
 
 import asyncio
@@ -106,23 +107,23 @@ def _position(client: Positioned, place: Place, start: int) -> int:
 
 
 def _stopping(settings: Settings, place: Place, offset: int, end: int) -> BatchHead | None:
-    """The first batch at an offset or behind it that belongs to no transaction, if nobody can read it."""
+    """What nobody can read of the first batch at an offset or behind it that belongs to no transaction, if anything."""
     for _ in range(HOPS):
         head = batch_head(settings, *place, offset)
         if not head.transactional:
-            return None if _is_readable(settings, place, head) else head
+            return None if _is_readable(settings, place, offset) else head._replace(first=max(head.first, offset))
         offset = head.last + 1
         if offset >= end:
             break
     return None
 
 
-def _is_readable(settings: Settings, place: Place, head: BatchHead) -> bool:
-    """Whether another client gets anything from the batch, or gets behind it."""
+def _is_readable(settings: Settings, place: Place, offset: int) -> bool:
+    """Whether another client gets anything from there on."""
     options = {"group.id": f"{settings.prefix}groupless", "enable.partition.eof": True}
     consumer = Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **options})
     try:
-        consumer.assign([TopicPartition(*place, head.first)])
+        consumer.assign([TopicPartition(*place, offset)])
         return bool(consumer.consume(1, SECOND_TRY_S))  # an error as well: the first client will report it too
     finally:
         consumer.close()

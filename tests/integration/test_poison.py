@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from ranker.profile.codec import unpack
@@ -74,6 +75,24 @@ def test_batches_damaged_at_the_wire_come_to_dead_letters(settings: Settings, tm
     """One of them stops the client without a word. The chaos scenario K21 sends ten thousand."""
     with agents(settings, tmp_path, "profiles") as running:
         assert fuzz.problems(settings, fuzz.send(settings, 220, seed=3)) == []
+        assert running.alive()
+
+
+def test_a_batch_that_is_torn_in_the_middle_counts_up_to_there_and_the_rest_is_passed_over(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The client hands out what lies before the torn record, and then says nothing."""
+    event = wire.Raw(feedback.encode(watched("u1", "v0", minute(0))), b"u1")
+    first, torn, *others = (wire.record(event, number) for number in range(5))
+    torn = wire.varint(30) + torn[len(wire.varint(len(torn))) :]  # it says that it is shorter than it is
+    packed = pyarrow.compress(b"".join([first, torn, *others]), codec="zstd", asbytes=True)
+    with agents(settings, tmp_path, "profiles") as running:
+        data = wire.batch(packed, 5, at_ms=NOON, attributes=wire.ZSTD)
+        placed = wire.produce(settings.bootstrap, FEEDBACK.full(settings.prefix), HOME, data)
+        assert placed == (0, 0)
+        put_event(settings, 1)
+        wait_until("both events are in", lambda: events_in(settings) == 2)
+        assert fuzz.offsets_of(everything(settings, DEAD_LETTERS)) == {1: 1, 2: 1, 3: 1, 4: 1}
         assert running.alive()
 
 

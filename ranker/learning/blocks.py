@@ -4,7 +4,7 @@ A record is written again whenever something in it was learned. Its numbers are 
 them has the very same parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import msgspec
@@ -63,11 +63,17 @@ def block_count(parameters: Parameters) -> int:
     return -(-len(parameters.keys) // ROWS)
 
 
-def block(parameters: Parameters, number: int) -> bytes:
-    """The block of this number as it is stored."""
-    start, end = number * ROWS, min((number + 1) * ROWS, len(parameters.keys))
-    named, numbers = parameters.keys[start:end], parameters.numbers(slice(start, end))
-    return _encode(Block([field for field, _ in named], [key for _, key in named], numbers.tobytes()))
+def encoded_blocks(parameters: Parameters, numbers: Sequence[int]) -> list[bytes]:
+    """The blocks of these numbers as they are stored."""
+    starts = np.array(numbers, np.int64) * ROWS
+    rows = np.minimum(starts[:, None] + np.arange(ROWS), len(parameters.keys) - 1)  # the last block may be shorter
+    values = parameters.numbers(rows.ravel()).reshape(-1, ROWS, WIDTH)
+    found = []
+    for start, of_block in zip(starts.tolist(), values, strict=True):
+        named = parameters.keys[start : start + ROWS]
+        fields, keys = [field for field, _ in named], [key for _, key in named]
+        found.append(_encode(Block(fields, keys, of_block[: len(named)].tobytes())))
+    return found
 
 
 def put_block(parameters: Parameters, number: int, data: bytes) -> None:

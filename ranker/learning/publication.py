@@ -55,7 +55,8 @@ class Publication:
         self._number, self._slot = self._number + 1, 1 - self._slot
         due, slot = sorted(self.lacking[self._slot]), self._slot
         self.lacking[slot].clear()
-        found = [(f"{slot}/{number}", blocks.block(self._parameters, number)) for number in due]
+        keys = [f"{slot}/{number}" for number in due]
+        found = [*zip(keys, blocks.encoded_blocks(self._parameters, due), strict=True)]
         named = blocks.manifest(self._parameters, self._number, slot, learned, SHAPE)
         self._parameters.version = str(self._number)
         return Change(found, (MANIFEST, named))

@@ -40,7 +40,8 @@ class Said(NamedTuple):
     """What a model says of a batch of exposures.
 
     probability  of each outcome [n, H]
-    held         the log-odds, or any score, with the held counters [n, H]
+    held         what would sort the videos of a slate, with the held counters [n, H]: of ours the rank logit, which
+                 leaves out what is the same for all of them
     """
 
     probability: Floats
@@ -61,20 +62,20 @@ def together(parts: Sequence[Said]) -> Said:
 
 def ours(asked: Asked) -> Said:
     """The standard run's predictions."""
-    return Said(asked.batch.predicted.probability, predict(asked.parameters, asked.held).logits)
+    return Said(asked.batch.predicted.probability, predict(asked.parameters, asked.held).rank)
 
 
 def served(asked: Asked) -> Said:
     """The same parameters, of what a slate knows before an exposure: see `as_served`."""
     of_slates = predict(asked.parameters, as_served(asked.batch.shown)).probability
-    return Said(of_slates, predict(asked.parameters, as_served(asked.held)).logits)
+    return Said(of_slates, predict(asked.parameters, as_served(asked.held)).rank)
 
 
 def frozen(parameters: Parameters) -> Model:
     """A model that learns nothing any more."""
 
     def ask(asked: Asked) -> Said:
-        return Said(predict(parameters, asked.batch.shown).probability, predict(parameters, asked.held).logits)
+        return Said(predict(parameters, asked.batch.shown).probability, predict(parameters, asked.held).rank)
 
     return ask
 
@@ -110,7 +111,7 @@ class WithUserFeatures:
         keys = [self._people.get(one.user_id, ()) for one in opened]
         predicted = self._model.predict(asked.batch.predicted.logits, keys)
         self._model.learn(predicted, outcomes_of(opened))
-        return Said(sigmoid(predicted.logits), predict(asked.parameters, asked.held).logits)
+        return Said(sigmoid(predicted.logits), predict(asked.parameters, asked.held).rank)
 
 
 class WithHistories:
@@ -132,7 +133,7 @@ class WithHistories:
         predicted = predict(self._parameters, warm(opened, shown, self._people), grow=True)
         held = predict(self._parameters, warm(opened, asked.held, self._people))
         learn(self._parameters, predicted, outcomes_of(opened))
-        return Said(predicted.probability, held.logits)
+        return Said(predicted.probability, held.rank)
 
     def _begin(self, at_ms: int, facts: Mapping[str, VideoFacts]) -> dict[str, WarmCounters]:
         usable = {user_id: one for user_id, one in self._histories.items() if one.until_ms < at_ms}

@@ -40,7 +40,7 @@ FIGURES = (
     Figure(
         "gauc",
         "GAUC",
-        "the AUC within each person, with the person's own counts as they were when the test days began; "
+        "the AUC within each person by what sorts a slate, their own counts as they were when the test days began; "
         "weighted by exposures. It says how well videos are ordered for one person at one moment.",
     ),
     Figure("gauc_plain", "plain GAUC", "the same with the person's counts as they were at each exposure"),

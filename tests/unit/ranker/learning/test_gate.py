@@ -1,6 +1,7 @@
 """The gate: a flood of labels is not learned, what is odd for hours is, and what was good is good again to the bit."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -48,12 +49,18 @@ class Watched:
         return self.gate.judge()
 
 
-@pytest.fixture
-def watched() -> Watched:
+@pytest.fixture(scope="module")
+def experienced() -> Watched:
     """One that has seen enough to judge."""
     made = Watched()
     assert made.learn(made.exposures(EXPOSURES)) is None
     return made
+
+
+@pytest.fixture
+def watched(experienced: Watched) -> Watched:
+    """The same, for one test alone."""
+    return deepcopy(experienced)
 
 
 def test_a_flood_of_likes_is_given_up_and_what_was_good_is_good_again(watched: Watched) -> None:
@@ -109,7 +116,7 @@ def test_a_few_odd_windows_are_no_habit_however_far_apart(watched: Watched) -> N
 def test_likes_that_are_told_later_are_not_missed() -> None:
     """An eighth of all exposures are liked, each some seconds after it was watched, by an example of its own."""
     new = Watched()
-    for _ in range(40):
+    for _ in range(15):
         found = [*new.exposures(400, likes=0.0)]
         later = [replace(one, labels=LIKED, is_first=False, place=one.place + 10**9) for one in found[::8]]
         assert new.learn(iter([*found, *later])) is None

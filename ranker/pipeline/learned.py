@@ -99,6 +99,7 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
             (people.sum(axis=-1) + np.array(context)).astype(np.float32),
             candidates.query,
             details,
+            without=base.without,
         )
 
     return learned

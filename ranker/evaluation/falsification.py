@@ -106,5 +106,5 @@ def _contributed(scores: Scores, place: int, features: Sequence[str]) -> float:
     if scores.contributions is None:
         return 0.0
     at: Places = np.array([place], np.int64)
-    names, values = scores.contributions(at)
+    names, values, _ = scores.contributions(at)
     return float(sum(values[row, 0] for row, name in enumerate(names) if name in features))

@@ -139,12 +139,14 @@ def learned_sum(worth: Worth = WORTH, version: Callable[[], str] = nothing_learn
         heads = logistic((matrix.videos + matrix.others[matrix.query]).T)
 
         def contributions(places: Places) -> Contributions:
-            learned = matrix.details(places).T
+            learned, rank_logit = matrix.details(places).T, matrix.videos[places] @ of_heads
             if hand.contributions is None:
-                return Contributions(NAMES, learned)
-            found = hand.contributions(places)
-            values = np.concatenate([learned, np.float32(worth.content) * found.values])
-            return Contributions((*NAMES, *found.names), values)
+                return Contributions(NAMES, learned, rank_logit)
+            found, content = hand.contributions(places), np.float32(worth.content)
+            values = np.concatenate([learned, content * found.values])
+            if found.rank_logit is not None:
+                rank_logit = rank_logit + content * found.rank_logit
+            return Contributions((*NAMES, *found.names), values, rank_logit)
 
         return Scores(dict(zip(HEADS, heads, strict=True)), total, contributions)
 

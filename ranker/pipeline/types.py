@@ -99,6 +99,7 @@ class Contributions(NamedTuple):
 
     names: tuple[str, ...]  # mostly those of features
     values: Floats  # [F, M]
+    rank_logit: Floats | None = None  # [M] what the values add up to; None: cannot be told
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Trace:
     probabilities  by outcome
     contributions  to the score by feature, in the scorer's unit, the greatest first; empty where the scorer tells none
     rank_logit     what they add up to; None: the scorer does not tell
-    behind         what the person did by which a filter rejected it, or without which it would score least, in order of time
+    behind         what the person did by which a filter rejected it, or without which it would score least
     last           of the slate's items that were chosen for their score the one with the lowest, with its contributions
     """
 

@@ -1,10 +1,13 @@
 """Features of a person and a video together, as numbers near 0..1, all at the event time of the query."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.leave_one_out import without_each
 from ranker.pipeline.query_features import INTERESTS, LIKES_START, SKIPS_START, QueryFeatures
-from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, QueryBatch
+from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, Places, QueryBatch
 
 NAMES = (
     "similar",  # cosine to the nearest interest, times its strength
@@ -42,7 +45,13 @@ def featurize(catalogue: Catalogue) -> Featurize:
         duration_ms = catalogue.duration_ms[rows].astype(np.float32)
         duration_ms[duration_ms == 0] = UNKNOWN_DURATION_MS
         values[7] = duration_ms / (duration_ms + np.float32(HALF_LONG_MS))
-        return FeatureMatrix(NAMES, values, cosines[:INTERESTS], batch.query_features.interests)
+        nearness, query_features = cosines[:INTERESTS], batch.query_features
+
+        def without(places: Places) -> Mapping[str, Floats]:
+            query, others = candidates.query[places], next_nearness(query_features, candidates, places, catalogue)
+            return without_each(query_features, query, np.vstack([nearness[:, places], others]), values[1, places])
+
+        return FeatureMatrix(NAMES, values, nearness, query_features.interests, without=without)
 
     return featurize
 
@@ -65,6 +74,21 @@ def reference_cosines(query_features: QueryFeatures, candidates: Candidates, cat
         products = (tiles[:count] @ vectors[query].T).reshape(-1, REFERENCES)
         np.multiply(products[: len(rows)].T, scale[query], out=cosines[:, span])
     return cosines
+
+
+def next_nearness(
+    query_features: QueryFeatures, candidates: Candidates, places: Places, catalogue: Catalogue
+) -> Floats:
+    """Cosines of the candidates at these places to their person's ninth interest, times its strength [M].
+
+    Added up row by row, as the bits of a product of matrices may depend on its shape.
+    """
+    query, nearness = candidates.query[places], np.zeros(len(places), np.float32)
+    known = query_features.next_interest[query] >= 0
+    rows, query = candidates.rows[places[known]], query[known]
+    products = catalogue.vectors[rows] * catalogue.vectors[query_features.next_interest[query]]
+    nearness[known] = products.sum(axis=1) * query_features.next_strength[query]
+    return nearness
 
 
 def references(query_features: QueryFeatures, catalogue: Catalogue) -> tuple[Floats, Floats]:

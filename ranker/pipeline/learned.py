@@ -88,6 +88,7 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
             (people.sum(axis=-1) + np.array(context)).astype(np.float32),
             candidates.query,
             details,
+            without=base.without,
         )
 
     return learned
@@ -128,12 +129,14 @@ def learned_sum(worth: Worth, table: str, version: Callable[[], str] = nothing_l
         heads = logistic((matrix.videos + matrix.others[matrix.query]).T)
 
         def contributions(places: Places) -> Contributions:
-            learned = matrix.details(places).T
+            learned, rank_logit = matrix.details(places).T, matrix.videos[places] @ of_heads
             if hand.contributions is None:
-                return Contributions(NAMES, learned)
-            found = hand.contributions(places)
-            values = np.concatenate([learned, np.float32(worth.by_hand) * found.values])
-            return Contributions((*NAMES, *found.names), values)
+                return Contributions(NAMES, learned, rank_logit)
+            found, content = hand.contributions(places), np.float32(worth.by_hand)
+            values = np.concatenate([learned, content * found.values])
+            if found.rank_logit is not None:
+                rank_logit = rank_logit + content * found.rank_logit
+            return Contributions((*NAMES, *found.names), values, rank_logit)
 
         return Scores(dict(zip(HEADS, heads, strict=True)), total, contributions)
 

@@ -9,6 +9,7 @@ from ranker.pipeline.merge import FILL, FilterResult, filter_candidates
 from ranker.pipeline.query_features import query_features
 from ranker.pipeline.types import (
     Explain,
+    FeatureMatrix,
     Featurize,
     Filter,
     Query,
@@ -45,6 +46,7 @@ class Run:
 
     results: Mapping[str, SourceResult]  # by source
     filtered: FilterResult
+    features: FeatureMatrix
     scores: Scores
     selection: Selection
     items: list[list[Item]]
@@ -129,4 +131,4 @@ class Pipeline:
             "score": round(1000 * (scored - retrieved), 3),
             "select": round(1000 * (self.clock() - scored), 3),
         }
-        return Run(results, filtered, scores, selection, items, retirements, timings_ms)
+        return Run(results, filtered, features, scores, selection, items, retirements, timings_ms)

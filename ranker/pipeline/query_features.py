@@ -30,6 +30,8 @@ class QueryFeatures:
 
     videos: Rows  # [B, 31] with a vector: interests, strongest first; skips, newest first; likes, newest first
     strengths: Floats  # [B, 8] of the interests: the strongest has 1, an empty column 0
+    next_interest: Rows  # [B] the ninth, which comes in where one of the others goes
+    next_strength: Floats  # [B]
     skipped: "InteractionColumns"  # all remembered skips, with or without a vector
     seen: Pairs  # query and code of the videos that are not shown again
     creators: Pairs  # query and creator, of the creators whom the person follows or watched
@@ -61,12 +63,20 @@ def query_features(profiles: Sequence[Profile], catalogue: Catalogue) -> QueryFe
     interactions, (watches, likes, skips) = look_up(profiles, catalogue)
     newest_ms = np.array([profile.newest_ms for profile in profiles], np.int64)
     videos = np.full((len(profiles), VIDEOS), -1, np.int32)
-    strengths = put_interests(videos, interactions[watches:skips], newest_ms, catalogue)
+    strengths, following = put_interests(videos, interactions[watches:skips], newest_ms, catalogue)
     put_newest(videos[:, SKIPS_START:LIKES_START], interactions[skips:], catalogue)
     put_newest(videos[:, LIKES_START:], interactions[likes:skips], catalogue)
     creators, watch_counts, favourites = creators_of(interactions[:likes], watches, len(profiles), catalogue)
     return QueryFeatures(
-        videos, strengths, interactions[skips:], seen_pairs(profiles), creators, watch_counts, favourites
+        videos,
+        strengths[:, :INTERESTS],
+        following,
+        strengths[:, INTERESTS],
+        interactions[skips:],
+        seen_pairs(profiles),
+        creators,
+        watch_counts,
+        favourites,
     )
 
 
@@ -86,10 +96,10 @@ def look_up(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Interact
 
 def put_interests(
     videos: Rows, interactions: InteractionColumns, newest_ms: NDArray[np.int64], catalogue: Catalogue
-) -> Floats:
+) -> tuple[Floats, Rows]:
     """Write the strongest videos of each person into `videos`, ties by id; a video counts by its strongest interaction.
 
-    Returns the strengths [B, 8].
+    Returns the strengths of one more [B, 9], and which that is [B].
     """
     strength = interactions.weights * np.exp2((interactions.at_ms - newest_ms[interactions.query]) / HALF_LIFE_MS)
     strength[~catalogue.has_vector[interactions.rows]] = 0
@@ -98,11 +108,13 @@ def put_interests(
     best = best[is_first(pairs[best]) & (strength[best] > 0)]
     best = best[np.lexsort((-strength[best], interactions.query[best]))]
     column = place_within(interactions.query[best])
-    best, column = best[column < INTERESTS], column[column < INTERESTS]
-    query, strengths = interactions.query[best], np.zeros((len(videos), INTERESTS))
-    videos[query, column], strengths[query, column] = interactions.rows[best], strength[best]
+    best, column = best[column <= INTERESTS], column[column <= INTERESTS]
+    query, rows = interactions.query[best], np.full((len(videos), INTERESTS + 1), -1, np.int32)
+    strengths = np.zeros(rows.shape)
+    rows[query, column], strengths[query, column] = interactions.rows[best], strength[best]
+    videos[:, :INTERESTS] = rows[:, :INTERESTS]
     strongest = strengths[:, :1]
-    return (strengths / np.where(strongest > 0, strongest, 1)).astype(np.float32)
+    return (strengths / np.where(strongest > 0, strongest, 1)).astype(np.float32), rows[:, INTERESTS]
 
 
 def put_newest(videos: Rows, interactions: InteractionColumns, catalogue: Catalogue) -> None:

@@ -34,6 +34,7 @@ MIN_SECOND_SHARE = 0.1  # a smaller share is shown only if it is the greatest
 EXPLORED = [Because("explore", 1.0)]  # of an item that was drawn by chance, to learn about it
 DIGITS = 6
 SMALLEST = 10.0**-DIGITS
+MIN_LOSS = np.float32(0.01)  # an interest without which a reason loses a smaller share is not named; a guess
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Reason:
     features: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     source_weight: float = 1.0  # what a source counts, in the unit of the scorer's contributions
-    names_interest: bool = False  # whether the reason names the interest that is nearest to the item
+    names_interest: bool = False  # whether the reason names the interest without which it would lose most
 
 
 def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
@@ -67,8 +68,11 @@ def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
         reasons = table_for(sources.names)
         contributions = scores.contributions(places) if scores.contributions else None
         share = shares(strengths(reasons, contributions, sources))
-        nearest = nearest_interest(features, candidates.query[places], places)
-        because = reasons_of(share, reasons, nearest, catalogue.ids)
+        named = np.full(share.shape, -1, np.int32)
+        for code, reason in enumerate(reasons):
+            if reason.names_interest:
+                named[code] = named_interest(reason, features, contributions, candidates.query[places], places)
+        because = reasons_of(share, reasons, named, catalogue.ids)
         items = map(
             Item,
             chosen.cumsum(axis=1)[chosen].tolist(),  # ranks
@@ -90,6 +94,38 @@ def probabilities(scores: Scores, places: Places) -> list[dict[str, float]]:
         return [{} for _ in places]
     heads = rounded(np.array([head[places] for head in scores.heads.values()])).clip(SMALLEST, 1 - SMALLEST)  # [H, M]
     return [*map(dict, map(zip, repeat(tuple(scores.heads)), heads.T.tolist()))]  # twice as fast as comprehensions
+
+
+def named_interest(
+    reason: Reason, features: FeatureMatrix, contributions: Contributions | None, query: Places, places: Places
+) -> Rows:
+    """The interest without which a reason would lose most, for the candidates at these places [M], −1: none matters.
+
+    Where several are alike none is named, since without any one of them the others say the same.
+    """
+    if features.without is None or not len(features.nearness):
+        return nearest_interest(features, query, places)
+    stated = np.zeros(len(places), np.float32)
+    loss = np.zeros((len(features.nearness), len(places)), np.float32)
+    for name, without in features.without(places).items():
+        if name in reason.features:
+            value = features[name][places]
+            effect = _effect(contributions, name, value)
+            stated += np.maximum(effect * value, 0)
+            loss += effect * (value - without)
+    matters = loss.max(axis=0) > np.maximum(MIN_LOSS * stated, 0)
+    return np.where(matters, features.interests[query, loss.argmax(axis=0)], -1)
+
+
+def _effect(contributions: Contributions | None, name: str, value: Floats) -> Floats:
+    """What a feature contributes for each unit of it [M]; 1 where contributions cannot be told."""
+    if contributions is None:
+        return np.ones_like(value)
+    if name not in contributions.names:
+        return np.zeros_like(value)
+    contributed = contributions.values[contributions.names.index(name)]
+    effect: Floats = np.divide(contributed, value, out=np.zeros_like(value), where=value != 0)
+    return effect
 
 
 def nearest_interest(features: FeatureMatrix, query: Places, places: Places) -> Rows:
@@ -141,12 +177,14 @@ def shares(strength: Floats) -> Floats:
     return strength
 
 
-def reasons_of(share: Floats, table: Sequence[Reason], nearest: Rows, ids: Sequence[str]) -> list[list[Because]]:
-    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first."""
+def reasons_of(share: Floats, table: Sequence[Reason], interest: Rows, ids: Sequence[str]) -> list[list[Because]]:
+    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first.
+
+    interest  which each code names [codes, M], −1: none
+    """
     order = np.argsort(-share, axis=0, kind="stable")[:MAX_REASONS]  # [MAX_REASONS, M]
     weights = rounded(np.take_along_axis(share, order, axis=0))
-    names_interest = np.array([reason.names_interest for reason in table])
-    named = np.where(names_interest[order], nearest, -1)
+    named = np.take_along_axis(interest, order, axis=0)
     codes = [reason.code for reason in table]
     first, *others = (
         [

@@ -41,6 +41,7 @@ def weighted_sum(weights: Weights) -> Scorer:
     """Each head is the logistic of a weighted sum of the features; the score is the weighted sum of the heads."""
     heads = list(weights.heads.values())
     bias = np.array([[head.get(BIAS, 0.0)] for head in heads], np.float32)  # [H, 1]
+    by_head = np.array([weights.head_weights[name] for name in weights.heads], np.float32)  # [H]
     head_weights = [(name, np.float32(weight)) for name, weight in weights.head_weights.items()]
 
     @cache
@@ -61,7 +62,8 @@ def weighted_sum(weights: Weights) -> Scorer:
             total += weight * probabilities[name]
 
         def contributions(places: Places) -> Contributions:
-            return Contributions(features.names, effects_of(features.names) * features.values[:, places])
+            rank_logit = by_head @ (logits[:, places] - bias)
+            return Contributions(features.names, effects_of(features.names) * features.values[:, places], rank_logit)
 
         return Scores(probabilities, total, contributions)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ranker.pipeline.pipeline import Pipeline, Run
+from ranker.pipeline.reasons import Reason, named_interest
+from ranker.pipeline.remembered import Remembered, hidden_with, remembered
 from ranker.pipeline.types import Query
 from schemas.messages.recommendations import Item
 
@@ -25,6 +27,8 @@ class Trace:
     score          what it was ranked by
     probabilities  by outcome
     contributions  to the score by feature, in the scorer's unit, the greatest first; empty where the scorer tells none
+    rank_logit     what they add up to; None: the scorer does not tell
+    behind         what the person did by which a filter rejected it, or without which it would score least
     last           of the slate's items that were chosen for their score the one with the lowest, with its contributions
     """
 
@@ -40,6 +44,8 @@ class Trace:
     probabilities: Mapping[str, float]
     contributions: Mapping[str, float]
     last: tuple[Item, Mapping[str, float]] | None
+    rank_logit: float | None = None
+    behind: tuple[Remembered, ...] = ()
 
     def summary(self) -> str:
         """In a sentence what became of the video."""
@@ -76,6 +82,7 @@ async def trace(pipeline: Pipeline, query: Query, video_id: str) -> Trace:
     place = int(found[0]) if len(found) else None
     item = next((one for one in items if one.video_id == video_id), None)
     score = run.scores.score
+    dropped_by = next((one.by for one in run.filtered.drops[ONLY].named() if one.video_id == video_id), None)
     sources = tuple(name for name, result in run.results.items() if (result.rows == row).any())
     if place is not None:
         sources = tuple(candidates.sources[np.array([place])].to_lists()[0])
@@ -84,7 +91,7 @@ async def trace(pipeline: Pipeline, query: Query, video_id: str) -> Trace:
         is_known=row >= 0,
         sources=sources,
         asked=pipeline.source_names,
-        dropped_by=next((one.by for one in run.filtered.drops[ONLY].named() if one.video_id == video_id), None),
+        dropped_by=dropped_by,
         place=None if place is None else 1 + int((score > score[place]).sum()),
         candidates=len(score),
         item=item,
@@ -92,7 +99,32 @@ async def trace(pipeline: Pipeline, query: Query, video_id: str) -> Trace:
         probabilities={} if place is None else {head: float(of[place]) for head, of in run.scores.heads.items()},
         contributions={} if place is None else _contributions(run, place),
         last=_lowest(run, pipeline, items),
+        rank_logit=None if place is None else _rank_logit(run, place),
+        behind=tuple(remembered(query.profile, _behind(run, pipeline, query, video_id, place, dropped_by))),
     )
+
+
+def _behind(
+    run: Run, pipeline: Pipeline, query: Query, video_id: str, place: int | None, dropped_by: str | None
+) -> list[str]:
+    """The videos by which the person's events came to count for this one."""
+    row = pipeline.catalogue.row_of.get(video_id, -1)
+    if dropped_by is not None:
+        return [video_id, *hidden_with(query.profile, row, pipeline.catalogue)]
+    if place is None or run.scores.contributions is None:
+        return []
+    places = np.array([place], np.int64)
+    found = run.scores.contributions(places)
+    anything = Reason("", features=found.names)
+    interest = int(named_interest(anything, run.features, found, np.zeros(1, np.int64), places)[0])
+    return [pipeline.catalogue.ids[interest]] if interest >= 0 else []
+
+
+def _rank_logit(run: Run, place: int) -> float | None:
+    if run.scores.contributions is None:
+        return None
+    found = run.scores.contributions(np.array([place], np.int64)).rank_logit
+    return None if found is None else float(found[0])
 
 
 def _lowest(run: Run, pipeline: Pipeline, items: list[Item]) -> tuple[Item, Mapping[str, float]] | None:

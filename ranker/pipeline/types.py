@@ -76,12 +76,17 @@ class Candidates:
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """The features of a batch's candidates."""
+    """The features of a batch's candidates.
+
+    without  tells, for the candidates at the given places [M], what features would be if the person had not met one of
+             their interests [I, M], by name; None: cannot be told. It is called for the items of the slates alone.
+    """
 
     names: tuple[str, ...]
     values: Floats  # [F, N], one row a name
     nearness: Floats  # [I, N] cosines to the person's interests, times their strengths
     interests: Rows  # [B, I] the interests of each query, −1: none
+    without: Callable[[Places], Mapping[str, Floats]] | None = field(default=None, kw_only=True)
 
     def __getitem__(self, name: str) -> Floats:
         """One feature of all candidates [N]."""
@@ -94,6 +99,7 @@ class Contributions(NamedTuple):
 
     names: tuple[str, ...]  # mostly those of features
     values: Floats  # [F, M]
+    rank_logit: Floats | None = None  # [M] what the values add up to; None: cannot be told
 
 
 @dataclass(frozen=True)

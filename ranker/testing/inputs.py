@@ -70,7 +70,8 @@ def some_of(candidates: Candidates, which: Mask) -> Candidates:
 
 def columns_of(features: FeatureMatrix, which: slice) -> FeatureMatrix:
     """The features of some of the candidates."""
-    return replace(features, values=features.values[:, which].copy(), nearness=features.nearness[:, which].copy())
+    values, nearness = features.values[:, which].copy(), features.nearness[:, which].copy()
+    return replace(features, values=values, nearness=nearness, without=None)
 
 
 def freeze(columns: object) -> None:

@@ -38,6 +38,8 @@ def explain(
 def show(found: "Trace") -> None:
     """Print a trace: a sentence, the chances, and what raised and lowered the score."""
     typer.echo(found.summary())
+    for one in found.behind:
+        typer.echo(f"the person {one.did} {one.video_id} at {one.at_ms}")
     if found.score is None:
         return
     chances = ", ".join(f"{head} {chance:.3f}" for head, chance in found.probabilities.items())
@@ -50,6 +52,9 @@ def show(found: "Trace") -> None:
     ]
     if rows:
         shown = found.last[0].video_id if theirs and found.last else ""
+        if found.rank_logit is not None:
+            total = sum(theirs.values())
+            rows.append(("rank log-odds", f"{found.rank_logit:+.4f}", *([f"{total:+.4f}"] if theirs else [])))
         print_columns([("feature", found.video_id, *([shown] if theirs else [])), *rows])
     for because in found.item.reasons if found.item else []:
         typer.echo(

@@ -18,6 +18,7 @@ from streams.demo.log import kinds_of
 PROGRESS_INTERVAL_S = 5.0
 PLAIN_WIDTH = 150
 WORDS = {
+    "similar_to": "like what they watched",
     "creator": "by a creator they like",
     "trending": "many people watch it now",
     "fresh": "newly uploaded",
@@ -132,7 +133,9 @@ def in_words(because: Because, catalogue: Mapping[str, Upload]) -> str:
 
     >>> in_words(Because("popular", 1.0), {})
     'many people have watched it'
+    >>> in_words(Because("similar_to", 1.0), {})
+    'like what they watched'
     """
-    if because.code == "similar_to":
-        return f"like “{title_of(because.video_id or '', catalogue)}”"
+    if because.code == "similar_to" and because.video_id:
+        return f"like “{title_of(because.video_id, catalogue)}”"
     return WORDS.get(because.code, because.code)

@@ -49,6 +49,7 @@ class Replay:
     """One run over a log.
 
     learning  whether the parameters learn: at each tick, of all exposures before it
+    pipeline  the feed, with the shared state by which the newest slate was ranked
     """
 
     def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64, learning: bool = False) -> None:
@@ -191,9 +192,9 @@ class Replay:
         self._shared = SharedState(self._settings, Catalogue(encoder=self._encoder))
         catalogue = self._shared.catalogue
         context = FeedContext(catalogue, ExactIndex(catalogue), self._settings, learned=self._learned)
-        pipeline = build_feed(context)
-        models = models_of(pipeline, self._encoder)
-        self._rank_step = RankStep(self._settings, self._shared, pipeline.recommend, models)
+        self.pipeline = build_feed(context)
+        models = models_of(self.pipeline, self._encoder)
+        self._rank_step = RankStep(self._settings, self._shared, self.pipeline.recommend, models)
 
     def _finish(self) -> None:
         self.outcome.state_digest = state_digest(self.profiles())

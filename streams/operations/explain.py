@@ -9,7 +9,7 @@ from ranker.pipeline.trace import Trace, trace
 from ranker.pipeline.types import Query
 from ranker.retrieval.exact import ExactIndex
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES, TRENDS
+from schemas.topics import FEATURES, TRENDS, WEIGHTS
 from streams.errors import OperatorError
 from streams.kafka.reader import read_to_end, required_partitions
 from streams.operations.snapshot import stored_profile
@@ -28,11 +28,11 @@ async def _explain(settings: Settings, user_id: str, video_id: str) -> Trace:
             f"Nothing is known of {user_id!r}: no event of theirs was accepted, or they were erased.",
             "Look at `freshet dlq ls` for what was refused.",
         )
-    shared = SharedState(settings, Catalogue())
-    for topic in (FEATURES, TRENDS):
+    shared = SharedState(settings, Catalogue(), learned=learned_of(settings))
+    for topic in (FEATURES, TRENDS, WEIGHTS):
         name = topic.full(settings.prefix)
         async for records in read_to_end(settings, name, await required_partitions(settings, name)):
             shared.apply(records)
-    context = FeedContext(shared.catalogue, ExactIndex(shared.catalogue), settings, learned=learned_of(settings))
+    context = FeedContext(shared.catalogue, ExactIndex(shared.catalogue), settings, learned=shared.learned)
     query = Query(user_id, profile.version, profile.newest_ms, profile, settings.seed)
     return await trace(build_feed(context), query, video_id)

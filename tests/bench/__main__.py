@@ -30,6 +30,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "uploads.live": "uploads:live",
     "ranker.slates": "ranking:slates",
     "replay.events": "replaying:replay",
+    "explanations": "explanations:explanations",
     "reference.backlog": "backlog:reference",
     "profiles.backlog": "backlog:profiles",
     "recovery": "recovery:recovery",

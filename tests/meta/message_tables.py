@@ -34,6 +34,8 @@ LISTS = ("watches", "likes", "skips", "hides", "follows")  # of a profile
 Json = dict[str, Any]
 Rows = Iterable[tuple[str, ...]]
 
+NAMED = "the video, where one matters"  # what a reason refers to that names an interest
+
 
 def table(*head: str, rows: Rows) -> str:
     """Lines of Markdown."""
@@ -225,7 +227,12 @@ def reasons() -> str:
 def codes() -> str:
     """The reason codes of the home feed, with the features and sources that they stand for."""
     rows = [
-        (f"`{one.code}`", listed(one.features), listed(one.sources), "the video" if one.names_interest else "–")
+        (
+            f"`{one.code}`",
+            listed(one.features),
+            listed(one.sources),
+            NAMED if one.names_interest else "–",
+        )
         for one in REASONS
     ]
     explore = ("`explore`", "–", "`fresh`", "–")

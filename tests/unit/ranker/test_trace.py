@@ -9,7 +9,7 @@ from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.trace import Trace, trace
 from ranker.pipeline.types import Query
 from tests.support.catalogues import LATER, catalogue_of, home_feed, kitchen_and_garden
-from tests.support.events import after, liked, minute, skipped, watched
+from tests.support.events import after, hid, liked, minute, skipped, watched
 
 PERSON = after(
     watched("ana", "cook-00"),
@@ -45,6 +45,8 @@ async def test_a_video_that_a_filter_rejected_names_the_filter(catalogue: Catalo
     found = await traced(catalogue, "cook-00")
     assert (found.dropped_by, found.item, found.place) == ("unseen", None, None)
     assert found.summary() == "cook-00 was rejected by the filter unseen."
+    assert [one.did for one in found.behind] == ["watched", "liked"]
+    assert {one.video_id for one in found.behind} == {"cook-00"}
 
 
 async def test_a_video_that_no_source_returned_names_the_sources(catalogue: Catalogue) -> None:
@@ -73,3 +75,17 @@ async def test_re_ranking_is_named_where_the_score_would_have_been_enough(catalo
     kept_out = [name for name in (f"cook-{n:02}" for n in range(1, 40)) if name not in shown]
     sentences = [(await traced(catalogue, name)).summary() for name in kept_out]
     assert any("re-ranking kept it out" in one for one in sentences)
+
+
+async def test_the_events_behind_a_score_and_behind_a_filter_are_named(catalogue: Catalogue) -> None:
+    found = await traced(catalogue, "plant-05")
+    assert found.rank_logit == pytest.approx(sum(found.contributions.values()), abs=1e-5)
+    near = await traced(catalogue, "cook-07")
+    assert [(one.did, one.video_id, one.at_ms) for one in near.behind] == [
+        ("watched", "cook-00", minute(0)),
+        ("liked", "cook-00", minute(1)),
+    ]
+    hider = after(hid("ana", "cook-03", minute(5), scope="tag"), state=PERSON)
+    hidden = await trace(home_feed(catalogue), Query("ana", hider.version, LATER, hider), "cook-07")
+    assert hidden.dropped_by == "not_hidden"
+    assert [(one.did, one.video_id) for one in hidden.behind] == [("hid", "cook-03")]

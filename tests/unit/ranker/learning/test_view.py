@@ -16,6 +16,7 @@ from ranker.pipeline.learned import learned_sum, with_learned
 from ranker.pipeline.merge import candidates_of
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
+from ranker.pipeline.scorers import weighted_sum
 from ranker.pipeline.source_sets import single
 from ranker.pipeline.types import Candidates, Query, QueryBatch
 from ranker.profile.fold import fold_batch
@@ -120,3 +121,44 @@ def test_what_was_finished_is_ranked_above_what_was_skipped(parameters: Paramete
 def test_surfaces_of_which_nothing_is_learned_share_one_table(parameters: Parameters) -> None:
     view = ParameterView(catalogue_of(*VIDEOS), parameters, WORTH.of_heads)
     assert [view.surface(name) for name in ("feed", "search", "somewhere", "")] == ["feed", "search", NOWHERE, NOWHERE]
+
+
+def test_contributions_add_up_to_the_log_odds_by_which_candidates_are_ranked(parameters: Parameters) -> None:
+    catalogue, rng = catalogue_of(*VIDEOS), np.random.default_rng(5)
+    batch, candidates = everything(catalogue, [_somebody(rng) for _ in range(60)])
+    matrix = with_learned(featurize(catalogue), catalogue, parameters, WORTH)(batch, candidates)
+    for scorer in (weighted_sum(WORTH.weights), learned_sum(WORTH, "")):
+        scores = scorer.score(matrix)
+        assert scores.contributions is not None
+        found = scores.contributions(np.arange(len(candidates.rows)))
+        assert found.rank_logit is not None and found.values.shape[1] == 60 * catalogue.size
+        wide = found.values.astype(np.float64)
+        # Numbers are float32: each of twenty is wrong by 6e-8 of itself, and so is what the score is computed from.
+        tolerance = 1e-6 * np.maximum(1, np.abs(wide).sum(axis=0))
+        assert (np.abs(wide.sum(axis=0) - found.rank_logit) <= tolerance).all()
+
+
+def test_the_rank_log_odds_are_those_of_the_hand_set_heads(parameters: Parameters) -> None:
+    catalogue = catalogue_of(*VIDEOS)
+    batch, candidates = everything(catalogue, PEOPLE)
+    features = with_learned(featurize(catalogue), catalogue, parameters, WORTH)(batch, candidates)
+    scores = weighted_sum(WORTH.weights).score(features)
+    assert scores.contributions is not None
+    found = scores.contributions(np.arange(len(candidates.rows)))
+    heads = {name: head.astype(np.float64) for name, head in scores.heads.items()}
+    expected = sum(
+        weight * (np.log(heads[name] / (1 - heads[name])) - WORTH.weights.heads[name]["bias"])
+        for name, weight in WORTH.weights.head_weights.items()
+    )
+    assert found.rank_logit == pytest.approx(expected, abs=1e-5)  # a chance in float32 tells its log-odds so exactly
+
+
+def _somebody(rng: np.random.Generator) -> Profile:
+    names = rng.choice([one.video_id for one in VIDEOS], 12, replace=False).tolist()
+    makes = [(watched, liked, skipped)[place] for place in rng.integers(0, 3, 12).tolist()]
+    return after(
+        *(
+            make("ana", name, minute(n), surface=SURFACES[n % 2])
+            for n, (make, name) in enumerate(zip(makes, names, strict=True))
+        )
+    )

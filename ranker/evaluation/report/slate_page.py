@@ -25,6 +25,7 @@ from ranker.evaluation.slate_text import EVERY, slate_sentences, slate_tables
 from ranker.evaluation.wording import percent
 
 NAMES, ROW = 120, 26  # width of the names of sources, height of each
+NAME_LENGTH = 16
 ACCURACY = {"next finish": "finish_hit@10", "next exposure": "next_hit@10"}
 
 
@@ -64,12 +65,17 @@ def shares_chart(title: str, shares: Mapping[str, Both]) -> str:
     drawn = [grid_below(across, height, lambda share: f"{100 * share:.3g} %", "share of places")]
     for place, (name, one) in enumerate(shares.items()):
         top = TOP + ROW * place
-        drawn.append(text(name, 4, top + ROW / 2 + 4, "tick", "start"))
+        drawn.append(text(_cut(name), 4, top + ROW / 2 + 4, "tick", "start"))
         for number, side in enumerate(SIDES):
             y, share = top + 8 + 10 * number, one.of(side).value
             drawn.append(line(across.start, y, across.place(share), y, f"range s{number}"))
             drawn.append(marker(number, across.place(share), y, f"{side}, {name}: {percent(share)}"))
     return picture(title, *drawn, height=height)
+
+
+def _cut(name: str) -> str:
+    """A name as far as there is room for it; the marks tell all of it."""
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
 def _tables(found: Comparison) -> Iterator[str]:

@@ -109,8 +109,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "baselines": {name: {"heads": _heads(heads)} for name, heads in evaluation.baselines.items()},
         "differences": evaluation.differences,
     }
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    written: dict[str, Any] = plain(found)
+    return written
 
 
 def _heads(heads: Mapping[str, HeadResult]) -> dict[str, Any]:
@@ -128,12 +128,12 @@ def _head(result: HeadResult) -> dict[str, Any]:
     return {**result.figures, "groups": result.groups, "calibration": calibration, "days": days}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Mappings as dicts, sequences as lists, floats rounded, and None for those that are not finite."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, float):
         return round(float(value), DIGITS) if isfinite(value) else None
     return value

@@ -13,6 +13,7 @@ import typer
 
 from streams.cli import (
     catalogue,
+    compare,
     contract,
     convert,
     demo,
@@ -65,6 +66,7 @@ app.command()(index.rebuild)
 app.command()(index.backfill)
 app.command()(explain.explain)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command("train")(train.train)
 app.command("train-fusion")(train.train_fusion)
 app.command()(replay.replay)

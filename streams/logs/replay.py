@@ -5,7 +5,7 @@ it and the shared state at the last tick (one second of event time). `batch` say
 together, `partitions` only where a person's profile lies.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -42,6 +42,8 @@ from streams.ranking.step import RankStep
 
 NO_LIMIT = 1_000_000_000  # of videos in a record of trends
 
+HasSlate = Callable[[str, int], bool]
+
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -49,11 +51,20 @@ class Replay:
     """One run over a log.
 
     learning  whether the parameters learn: at each tick, of all exposures before it
+    has_slate whether an event of a person, at an event time in ms, is answered; the others are only taken in
     pipeline  the feed, with the shared state by which the newest slate was ranked
     """
 
-    def __init__(self, settings: Settings, embedder: VideoEmbedder, *, batch: int = 64, learning: bool = False) -> None:
-        self.outcome = Outcome()
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: VideoEmbedder,
+        *,
+        batch: int = 64,
+        learning: bool = False,
+        has_slate: HasSlate = lambda *_: True,
+    ) -> None:
+        self.outcome, self._has_slate = Outcome(), has_slate
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._learned = learned_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
@@ -80,18 +91,38 @@ class Replay:
                 async for slate in self._rank():
                     yield slate
                 self._restart()
-            if isinstance(line, Fault):
-                self._refuse(line)
-                continue
-            if self._has_to_rank_before(line):
-                async for slate in self._rank():
-                    yield slate
-            await self._reach(line.at_ms // 1000)
-            self.outcome.times.add(line)
-            self._apply(line)
+            async for slate in self.take(line):
+                yield slate
+        async for slate in self.close():
+            yield slate
+
+    async def take(self, line: Line | Fault) -> AsyncIterator[Recommendation]:
+        """Apply a line, give the slates of earlier ones that had to be made before it."""
+        if isinstance(line, Fault):
+            self._refuse(line)
+            return
+        if self._has_to_rank_before(line):
+            async for slate in self._rank():
+                yield slate
+        await self._reach(line.at_ms // 1000)
+        self.outcome.times.add(line)
+        self._apply(line)
+
+    async def close(self) -> AsyncIterator[Recommendation]:
+        """Give the slates that are left, and finish the outcome."""
         async for slate in self._rank():
             yield slate
         self._finish()
+
+    @property
+    def waits_from(self) -> int | None:
+        """The first line that may still get a slate; None where none waits for one."""
+        return self._changed[0].offset if self._changed else None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The videos that are known by now."""
+        return self._shared.catalogue
 
     def profiles(self) -> Iterable[tuple[str, Profile]]:
         """All profiles, by partition."""
@@ -121,16 +152,18 @@ class Replay:
             self._shared.apply([record])
         else:
             self.outcome.events += 1
-        self._change_profiles(record)
+        self._change_profiles(
+            record, line.topic is ERASURES or self._has_slate(line.key.decode("utf-8", "replace"), line.at_ms)
+        )
 
-    def _change_profiles(self, record: Record) -> None:
+    def _change_profiles(self, record: Record, is_answered: bool) -> None:
         found = self._profiles_step.apply([((record.topic, record.partition), [record])], self._settings.partitions)
         self.outcome.repeats += found.repeats
         self.outcome.refuse(found.repeats, [letter.reason.value for letter in found.dead_letters])
         self._examples += found.examples
         profiles = PROFILES.full(self._settings.prefix)
         for topic, partition, sent in found.changes:
-            if topic == profiles and partition is not None:
+            if topic == profiles and partition is not None and is_answered:
                 self._changed += [Record(topic, partition, record.offset, 0, one.key, one.value) for one in sent]
 
     async def _rank(self) -> AsyncIterator[Recommendation]:

@@ -34,6 +34,11 @@ def html_report(evaluation: Evaluation) -> str:
         *_slates(evaluation.slates),
         *_meanings(),
     ]
+    return html_page(title, body)
+
+
+def html_page(title: str, body: Sequence[str]) -> str:
+    """A page with the style of all reports; its body is markup already."""
     return f'<!doctype html>\n<html lang="en">{_head(title)}{element("body", *body)}</html>\n'
 
 
@@ -62,7 +67,7 @@ def _pictures(evaluation: Evaluation) -> Iterable[str]:
     yield _charts(evaluation, lambda head, title: calibration_chart(title, evaluation.heads[head].calibration))
     yield element("h2", "Learning curve")
     yield element("p", "AUC of each day. The band is the 95 % interval of ours.", class_="note")
-    yield _legend(list(models))
+    yield legend(list(models))
     yield _charts(
         evaluation, lambda head, title: days_chart(title, {name: heads[head].days for name, heads in models.items()})
     )
@@ -70,7 +75,7 @@ def _pictures(evaluation: Evaluation) -> Iterable[str]:
     yield element(
         "p", "AUC by how many exposures a person had before the test days; below, the group's exposures.", class_="note"
     )
-    yield _legend(list(models))
+    yield legend(list(models))
     yield _charts(
         evaluation,
         lambda head, title: groups_chart(
@@ -81,14 +86,16 @@ def _pictures(evaluation: Evaluation) -> Iterable[str]:
 
 def _charts(evaluation: Evaluation, draw: Callable[[str, str], str]) -> str:
     """A picture for each head, made of the head and the picture's title."""
-    return element("div", *(_figure(head, draw(head, head)) for head in evaluation.heads), class_="charts")
+    return element("div", *(figure(head, draw(head, head)) for head in evaluation.heads), class_="charts")
 
 
-def _figure(caption: str, content: str) -> str:
+def figure(caption: str, content: str) -> str:
+    """A picture with what it shows above it."""
     return element("figure", element("figcaption", escape(caption)), content)
 
 
-def _legend(names: Sequence[str]) -> str:
+def legend(names: Sequence[str]) -> str:
+    """Names with their marks."""
     marks = [element("svg", marker(place, 7, 7, name), viewBox="0 0 14 14") for place, name in enumerate(names)]
     rows = [element("li", mark, escape(name)) for mark, name in zip(marks, names, strict=True)]
     return element("ul", *rows, class_="legend")
@@ -107,8 +114,8 @@ def _slates(slates: Given | None) -> Iterable[str]:
     if points := _points(slates.get(TRADE_OFF, ())):
         yield element("h2", "Accuracy against diversity")
         yield element("p", "Each mark is a way to make slates; above and to the right is better.", class_="note")
-        yield _legend([point.name for point in points])
-        yield _figure("slates", trade_off_chart("Accuracy against diversity", points))
+        yield legend([point.name for point in points])
+        yield figure("slates", trade_off_chart("Accuracy against diversity", points))
 
 
 def _points(given: Iterable[Mapping[str, Any]]) -> list[Point]:

@@ -7,8 +7,10 @@ from html import escape, unescape
 import pytest
 
 from ranker.evaluation.report.page import html_report
+from ranker.evaluation.report.slate_page import slate_page
 from tests.support.browser import chromium, open_page
 from tests.unit.ranker.evaluation.test_report import Elements, whole_evaluation
+from tests.unit.ranker.evaluation.test_slate_comparison import compared, counted
 
 BROWSER = chromium()
 PHONE = 390  # CSS pixels
@@ -70,6 +72,15 @@ def test_the_report_is_whole_at_a_phones_width(page, tmp_path, dark, background)
     assert found["smallest"] > 9
     assert found["background"] == background
     assert found["colours"] == 3
+
+
+def test_the_comparison_of_slates_is_whole_at_a_phones_width(tmp_path):
+    page = slate_page(compared(counted()))
+    found, console = look_at(page, tmp_path)
+    assert (console, found["requests"]) == ([], 0)
+    assert found["marks"] == len(Elements(page).of_class("mark"))
+    assert (found["outside"], found["overlapping"]) == ([], [])
+    assert found["width"] <= PHONE
 
 
 def test_a_request_and_a_script_would_be_noticed_and_are_forbidden(page, tmp_path):

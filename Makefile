@@ -100,7 +100,7 @@ $(PEERS)/.installed: requirements/bench.txt | $(STAMP)
 
 # RecTools, which has SASRec, asks for an older numpy than ours, and brings torch.
 BASELINES := $(VENV)/baselines
-baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy`: 2 GB to fetch, 6 GB of disk.
+baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy` (6 GB of disk, most of it torch).
 
 $(BASELINES)/.installed: requirements/baselines.txt | $(STAMP)
 	@echo "making $(BASELINES) from requirements/baselines.txt"

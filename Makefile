@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test test-fast fuzz check format bench chaos chaos-long soak up lock schemas pictures clean
+.PHONY: help setup tools models demo test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,18 @@ $(PEERS)/.installed: requirements/bench.txt | $(STAMP)
 		else $(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt; fi
 	@touch $@
 
+# RecTools, which has SASRec, asks for an older numpy than ours, and brings torch.
+BASELINES := $(VENV)/baselines
+baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy` (6 GB of disk, most of it torch).
+
+$(BASELINES)/.installed: requirements/baselines.txt | $(STAMP)
+	@echo "making $(BASELINES) from requirements/baselines.txt"
+	@rm -f $@
+	@$(PYTHON) -m venv $(BASELINES)
+	@if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(BASELINES)/bin/python --require-hashes -r requirements/baselines.txt; \
+		else $(BASELINES)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/baselines.txt; fi
+	@touch $@
+
 bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -122,6 +134,7 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
+	$(COMPILE) requirements/baselines.in -o requirements/baselines.txt
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 
 schemas: setup  ## Remake JSON Schemas, docs/asyncapi.json and the tables of the pages on messages, from the message types.

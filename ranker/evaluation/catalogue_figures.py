@@ -4,7 +4,7 @@ Each person counts once. A tie counts half: of two videos with the same score ea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class CatalogueRanks:
     sources     of each baseline [P]
     on_surface  the same among those alone that were met on this surface before; infinite where it was not [P]
     is_young    whether nobody had met the video an hour before [P]
+    others      of models that are no sources of candidates [P]
     """
 
     name: str
@@ -38,11 +39,12 @@ class CatalogueRanks:
     sources: Mapping[str, Floats]
     on_surface: Mapping[str, Floats]
     is_young: Bools
+    others: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def models(self) -> Mapping[str, Floats]:
         """The places by all, ours first."""
-        return {self.name: self.ours, **self.sources}
+        return {self.name: self.ours, **self.sources, **self.others}
 
 
 def place_of(chosen: int, scores: NDArray[np.floating], may_come: Bools) -> float:

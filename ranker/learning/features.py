@@ -72,7 +72,7 @@ def overall_rates(totals: Floats) -> Floats:
     return smoothed(totals, USUAL_RATES, USUAL_WORTH)
 
 
-def smoothed(counts: Floats, rates: Floats, worth: float) -> Floats:
+def smoothed(counts: Floats, rates: Floats, worth: float | Floats) -> Floats:
     """Rates of few, drawn towards the overall ones, which are worth so many exposures: [..., 1 + H] to [..., H].
 
     Somebody may like a video again and again that they met once: no outcome counts more often than the exposures.

@@ -3,6 +3,7 @@
 What is heavy is imported when a command runs, so that `freshet --help` is quick.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,17 @@ from streams.cli.options import Json, configured, echo_err, moment, write_json
 if TYPE_CHECKING:
     from ranker.evaluation.gate import Rule
     from schemas.settings.model import Settings
+    from streams.operations.baselines.exchange import Answer
+    from streams.operations.evaluate import LogEvaluation
     from streams.operations.evaluated_models import Model
 
 FILE: Any = {"exists": True, "dir_okay": False, "readable": True}  # of an option that names one
+
+
+class Baselines(StrEnum):
+    """Which baselines there are beside the simple ones."""
+
+    HEAVY = "heavy"
 
 
 @configured
@@ -40,6 +49,13 @@ def evaluate(
         bool,
         typer.Option("--no-catalogue", help="Leave out the next finish among all videos: half the time."),
     ] = False,
+    baselines: Annotated[
+        Baselines | None,
+        typer.Option(help="heavy: also boosting, logistic regression, BM25, ALS and SASRec, made by `make baselines`."),
+    ] = None,
+    baselines_env: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Their environment, if it is not beside this one.")
+    ] = None,
     gate: Annotated[Path | None, typer.Option(help="TOML file of what has to be shown; else status 1.")] = None,
     draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap behind the intervals.")] = 1000,
     as_json: Json = False,
@@ -53,14 +69,16 @@ def evaluate(
     from ranker.feeds.load import parameters_in
     from streams.logs.jsonl import read_log
     from streams.logs.source import open_log
-    from streams.operations.evaluate import LogEvaluation
+    from streams.operations.evaluate import NO_ANSWER, LogEvaluation
     from streams.operations.evaluated_models import frozen
 
+    python = _interpreter(baselines_env) if baselines else None
     models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
-    run = LogEvaluation(settings, split, models | _beside(people, warm), catalogue=not no_catalogue)
+    beside = models | _beside(people, warm)
+    run = LogEvaluation(settings, split, beside, catalogue=not no_catalogue, record=python is not None)
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))
-    result = run.result(draws)
+    result = run.result(draws, _ask(python, run) if python else NO_ANSWER)
     if report:
         report.write_text(html_report(result), "utf-8")
     if as_json:
@@ -84,6 +102,19 @@ def _beside(people: Path | None, warm: Path | None) -> "dict[str, Model]":
     if warm:
         found[WITH_HISTORIES] = WithHistories(read_histories(warm))
     return found
+
+
+def _interpreter(environment: Path | None) -> Path:
+    """The Python of the baselines, looked for before the work begins."""
+    from streams.operations.baselines.run import ENVIRONMENT, interpreter
+
+    return interpreter(environment or ENVIRONMENT)
+
+
+def _ask(python: Path, run: "LogEvaluation") -> "Answer":
+    from streams.operations.baselines.run import ask
+
+    return ask(python, *run.asked())
 
 
 def _rules(gate: Path | None) -> "tuple[Rule, ...]":

@@ -21,6 +21,9 @@ from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line
+from streams.operations.baselines.exchange import Answer, HeadScores, NextFinish, early_of
+from streams.operations.baselines.exchange import Exposures as BaselineExposures
+from streams.operations.baselines.recorder import ExposureRecorder, NextFinishRecorder
 from streams.operations.evaluate_catalogue import CatalogueEvaluation
 from streams.operations.evaluated_models import (
     OURS,
@@ -39,6 +42,7 @@ from streams.operations.evaluated_models import (
 from streams.operations.log_learner import LogLearner
 
 NO_OTHERS: Mapping[str, Model] = {}
+NO_ANSWER = Answer({}, {})
 
 
 @dataclass
@@ -77,16 +81,25 @@ class LogEvaluation:
     split_ms   event time from which on exposures are tested; those before are learned from alone
     others     models that predict the same exposures, by name
     catalogue  whether the next finish among all videos is predicted too, which takes half of the time
+    record     whether what baselines in an environment of their own are asked is noted: see `asked`
     """
 
     def __init__(
-        self, settings: Settings, split_ms: int, others: Mapping[str, Model] = NO_OTHERS, *, catalogue: bool = True
+        self,
+        settings: Settings,
+        split_ms: int,
+        others: Mapping[str, Model] = NO_OTHERS,
+        *,
+        catalogue: bool = True,
+        record: bool = False,
     ) -> None:
         self._split_ms = split_ms
         self._models = {OURS: ours, SERVED: served, **others, VIDEO_RATE: video_rate, PERSON_RATE: person_rate}
         self.parameters = Parameters()
         self._learner = LogLearner(settings, self.parameters)
-        self._catalogue = CatalogueEvaluation(self._learner.facts, split_ms) if catalogue else None
+        self._recorder = ExposureRecorder() if record else None
+        self._finishes = NextFinishRecorder() if record and catalogue else None
+        self._catalogue = CatalogueEvaluation(self._learner.facts, split_ms, self._finishes) if catalogue else None
         self._held: dict[str, Counters] = {}  # of each person before their first exposure of the test days
         self.training, self.tested = Noted(), Noted()
 
@@ -99,22 +112,35 @@ class LogEvaluation:
             said = {name: model(asked) for name, model in self._models.items()}
             new = [place for place, one in enumerate(batch.opened) if one.example.is_first]
             is_tested = [self._is_tested(batch.opened[place]) for place in new]
-            self._note(self.training, batch, said, [*compress(new, map(not_, is_tested))])
-            self._note(self.tested, batch, said, [*compress(new, is_tested)])
+            training, tested = [*compress(new, map(not_, is_tested))], [*compress(new, is_tested)]
+            self._note(self.training, batch, said, training)
+            self._note(self.tested, batch, said, tested)
+            if self._recorder:
+                self._recorder.take(asked, training, tested)
 
-    def result(self, draws: int) -> Evaluation:
+    def asked(self) -> tuple[BaselineExposures, NextFinish | None]:
+        """What baselines are asked; only where `record` said so, after `run`."""
+        self._check_sides()
+        recorder = self._recorder or ExposureRecorder()
+        return recorder.exposures(), self._finishes.next_finish() if self._finishes else None
+
+    def result(self, draws: int, baselines: Answer = NO_ANSWER) -> Evaluation:
         """The figures of the test days; thresholds are those that are best on the days before."""
-        if not self.tested.opened or not self.training.opened:
-            side = "on or after" if not self.tested.opened else "before"
-            raise OperatorError(f"The log has no exposure {side} the split.", "Choose another --split.")
+        self._check_sides()
         before = Training(self.training.exposures(), self.training.scores())
         positive = before.exposures.labels > 0
         mine, *others = (
             Scores(now.name, now.probability, now.held, thresholds=thresholds(then, positive))
             for now, then in zip(self.tested.scores(), before.models, strict=True)
         )
-        ranking = catalogue_figures(self._catalogue.ranks(), draws) if self._catalogue else None
+        others += baseline_scores(baselines.heads, positive)
+        ranking = catalogue_figures(self._catalogue.ranks(baselines.next_finish), draws) if self._catalogue else None
         return evaluate(self.tested.exposures(), mine, others, training=before, ranking=ranking, draws=draws)
+
+    def _check_sides(self) -> None:
+        if not self.tested.opened or not self.training.opened:
+            side = "on or after" if not self.tested.opened else "before"
+            raise OperatorError(f"The log has no exposure {side} the split.", "Choose another --split.")
 
     def _note(self, noted: Noted, batch: LearnedBatch, said: Mapping[str, Said], places: list[int]) -> None:
         if places:
@@ -130,6 +156,18 @@ class LogEvaluation:
         if not (one.example.is_first and self._is_tested(one)):
             return seen
         return seen._replace(counters=self._held.setdefault(one.user_id, seen.counters))
+
+
+def baseline_scores(said: Mapping[str, HeadScores], positive: NDArray[np.bool_]) -> list[Scores]:
+    """What baselines say; their thresholds are those that are best on the late training days.
+
+    positive  which outcomes the exposures of the training days had [n, H]
+    """
+    late = positive[early_of(len(positive)) :]
+    return [
+        Scores(name, one.probability, one.held, thresholds=thresholds(Scores(name, one.late, one.late), late))
+        for name, one in said.items()
+    ]
 
 
 def thresholds(scores: Scores, positive: NDArray[np.bool_]) -> list[float]:

@@ -16,12 +16,15 @@ from ranker.learning.learner import NO_FACTS, LearnedBatch, Open
 from ranker.learning.next_features import View, met_alike
 from ranker.learning.next_finish import NextFinish, Prospect
 from ranker.profile.outcomes import FINISHED
+from streams.operations.baselines.recorder import NextFinishRecorder
 
-Source = Callable[[View], NDArray[np.floating]]
+Floats = NDArray[np.floating]
+Source = Callable[[View], Floats]
 
 OURS, POPULARITY = "freshet", "finishes before the split"
 ONE_HOUR, SIX_HOURS = HALF_LIVES_MS.index(HOUR_MS), HALF_LIVES_MS.index(6 * HOUR_MS)
 YOUNG_MS = HOUR_MS
+NO_SCORES: Mapping[str, Floats] = {}
 SOURCES: Mapping[str, Source] = {
     "finishes on the surface, 6 h": lambda view: view.finishes(True, SIX_HOURS),
     "exposures, 1 h": lambda view: view.exposures(False, ONE_HOUR),
@@ -55,10 +58,16 @@ class Person:
 
 
 class CatalogueEvaluation:
-    """Ranks, of each person who finished something before the split, what they finish first after it."""
+    """Ranks, of each person who finished something before the split, what they finish first after it.
 
-    def __init__(self, facts: Mapping[str, VideoFacts], split_ms: int) -> None:
+    recorder  notes what baselines are asked, if there are any
+    """
+
+    def __init__(
+        self, facts: Mapping[str, VideoFacts], split_ms: int, recorder: NextFinishRecorder | None = None
+    ) -> None:
         self.model = NextFinish()
+        self._recorder = recorder
         self._facts, self._split_ms = facts, split_ms
         self._known = 0  # videos of `facts` that the model knows
         self._people: defaultdict[str, Person] = defaultdict(Person)
@@ -74,16 +83,19 @@ class CatalogueEvaluation:
         for one in batch.opened:
             self._take(one)
 
-    def ranks(self) -> CatalogueRanks:
-        """Where everybody's video stood."""
+    def ranks(self, baselines: Mapping[str, Floats] = NO_SCORES) -> CatalogueRanks:
+        """Where everybody's video stood; the baselines' scores [P, V] are those of the people that were recorded."""
         names = (OURS, *SOURCES, POPULARITY)
         places = {name: np.array([one.places[name] for one in self._placed]) for name in names}
+        on_surface = {name: np.array([one.on_surface[name] for one in self._placed]) for name in names}
+        others = self._recorder.all_places(baselines) if self._recorder else {}
         return CatalogueRanks(
             OURS,
             places.pop(OURS),
             places,
-            {name: np.array([one.on_surface[name] for one in self._placed]) for name in names},
+            on_surface | {name: there for name, (_, there) in others.items()},
             np.array([one.is_young for one in self._placed], np.bool_),
+            {name: everywhere for name, (everywhere, _) in others.items()},
         )
 
     def _take(self, one: Open) -> None:
@@ -95,30 +107,34 @@ class CatalogueEvaluation:
         moment = Moment(example.surface, example.at_ms, person.recent)
         is_finished = one.labels & FINISHED != 0
         person.has_finished |= is_finished and not is_test
+        if self._recorder and is_finished and not is_test:
+            self._recorder.finish(one.user_id, row, example.at_ms)
         if not example.is_first:
             if is_finished:
                 self.model.finish_later(row, moment)
             return
         if is_finished:
-            self._finish(person, row, moment, is_test)
+            self._finish(one.user_id, row, moment, is_test)
         self.model.meet(row, moment, is_finished=is_finished)
         person.meet(row, example.video_id, is_finished)
 
-    def _finish(self, person: Person, row: int, moment: Moment, is_test: bool) -> None:
-        prospect = self.model.prospect(moment)
+    def _finish(self, user_id: str, row: int, moment: Moment, is_test: bool) -> None:
+        person, prospect = self._people[user_id], self.model.prospect(moment)
         if is_test and not person.is_tested:
             person.is_tested = True
             if person.has_finished and row not in person.met:
-                self._placed.append(self._place(prospect, row, person))
+                self._placed.append(self._place(prospect, row, user_id))
         self.model.finish(prospect, row, person.met)
 
-    def _place(self, prospect: Prospect, row: int, person: Person) -> Placed:
+    def _place(self, prospect: Prospect, row: int, user_id: str) -> Placed:
         view = prospect.view
-        scores: dict[str, NDArray[np.floating]] = {name: source(view) for name, source in SOURCES.items()}
+        scores: dict[str, Floats] = {name: source(view) for name, source in SOURCES.items()}
         scores |= {OURS: prospect.scores, POPULARITY: self._popularity_of(view)}
         may_come = np.ones(view.size, np.bool_)
-        may_come[[*person.met]] = False
+        may_come[[*self._people[user_id].met]] = False
         here = may_come & (view.exposures(True, IN_ALL) > 0)
+        if self._recorder:
+            self._recorder.ask(user_id, row, may_come, here)
         since_ms = view.state.since_first_ms(view.at_ms)[row]
         return Placed(
             {name: place_of(row, one, may_come) for name, one in scores.items()},

@@ -182,7 +182,7 @@ def test_no_text_names_a_path_of_somebodys_machine() -> None:
 
 
 def test_the_locks_carry_hashes_and_name_no_host() -> None:
-    for lock in ("runtime", "dev", "gpu", "build", "bench"):
+    for lock in ("runtime", "dev", "gpu", "build", "bench", "baselines"):
         text = (ROOT / f"requirements/{lock}.txt").read_text("utf-8")
         pins = re.findall(r"^[a-z0-9].*", text, re.MULTILINE)
         assert pins and all("==" in pin and pin.endswith("\\") for pin in pins), lock
@@ -231,3 +231,13 @@ def test_what_the_export_needs_imports_nothing_of_ours_beside_the_encoders() -> 
                 if found.is_file() and found not in seen:
                     left.append(found)
     assert ROOT / "encoders/fusion/projection.py" in seen
+
+
+def test_what_the_baselines_need_imports_nothing_of_ours_but_what_is_handed_over() -> None:
+    """They run in an environment of their own, with a copy of `fit` and of the exchange."""
+    baselines = ROOT / "streams/operations/baselines"
+    handed_over = ("streams.operations.baselines.exchange", "streams.operations.baselines.fit.")
+    for file in (baselines / "exchange.py", *sorted((baselines / "fit").glob("*.py"))):
+        names = [name for _, name in imported(ast.parse(file.read_text("utf-8")))]
+        ours = [name for name in names if name.partition(".")[0] in (*PACKAGES, "tests")]
+        assert [name for name in ours if not name.startswith(handed_over)] == [], file

@@ -12,12 +12,16 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("schemas", "encoders", "ranker", "streams")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-EXPORT = re.findall(r"^[\w-]+", (ROOT / "requirements/export.in").read_text("utf-8"), re.MULTILINE)
+EXPORT, BASELINES = (
+    re.findall(r"^[\w-]+", (ROOT / f"requirements/{name}.in").read_text("utf-8"), re.MULTILINE)
+    for name in ("export", "baselines")
+)
 NOT_INSTALLED = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "joblib": "scikit-learn",
-}  # in the export's environment alone
+    "implicit": "pm-implicit",
+}  # in the environment of the export, or of the baselines, alone
 
 
 def normal(name: str) -> str:
@@ -26,6 +30,12 @@ def normal(name: str) -> str:
 
 def declared(requirements: list[str]) -> set[str]:
     return {normal(re.split(r"[\[<>=!;\s~]", one, maxsplit=1)[0]) for one in requirements}
+
+
+ELSEWHERE = {  # what may be imported in folders that run in an environment of their own
+    "encoders/export/": declared([*PROJECT["optional-dependencies"]["export"], *EXPORT]),
+    "streams/operations/baselines/fit/": declared(BASELINES),
+}
 
 
 def imported(package: str) -> dict[str, str]:
@@ -46,10 +56,10 @@ def imported(package: str) -> dict[str, str]:
 def test_every_import_of_a_package_is_declared(package: str) -> None:
     optional, installed = PROJECT["optional-dependencies"], packages_distributions()
     serving = declared(PROJECT["dependencies"]) | declared(optional["data"])
-    exporting = serving | declared(optional["export"]) | declared(EXPORT)
     missing = {}
     for name, file in imported(package).items():
         brought_by = {normal(one) for one in installed.get(name, [NOT_INSTALLED.get(name, name)])}
-        if not brought_by & (exporting if file.startswith("encoders/export/") else serving):
+        elsewhere = next((found for folder, found in ELSEWHERE.items() if file.startswith(folder)), set())
+        if not brought_by & (serving | elsewhere):
             missing[name] = file
     assert missing == {}

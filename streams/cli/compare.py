@@ -16,7 +16,10 @@ from streams.cli.options import Json, configured, moment, write_json
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
-WAY = "a feed package.module:function, parameters .npz, settings .toml, or slates .jsonl of `freshet replay --out`"
+WAY = (
+    "a feed package.module:function, parameters .npz, a .toml of FRESHET_RANKING or of settings, "
+    "or slates .jsonl of `freshet replay --out`"
+)
 
 
 @configured

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -140,16 +141,26 @@ def new_replay(settings: Settings, has_slate: HasSlate, *, learning: bool = Fals
 def _settings_of(place: str, settings: Settings) -> Settings:
     path = Path(place)
     if path.suffix == ".toml":
-        return load({}, os.environ, _existing(path)).settings
+        if _has_tables(_existing(path)):
+            return settings.model_copy(update={"ranking": place})
+        return load({}, os.environ, path).settings
     if path.suffix == ".npz":
         return settings.model_copy(update={"parameters": str(_existing(path))})
     if FEED.fullmatch(place):
         return settings.model_copy(update={"feed": place})
     raise OperatorError(
         f"{place} is no way of ranking.",
-        "Name a feed, package.module:function, or a file: .npz of `freshet train`, .toml of settings, "
-        ".jsonl of slates.", USAGE,
+        "Name a feed, package.module:function, or a file: .npz of `freshet train`, .toml of FRESHET_RANKING "
+        "or of settings, .jsonl of slates.", USAGE,
     )  # fmt: skip
+
+
+def _has_tables(path: Path) -> bool:
+    """Whether it is what slates are made of, as settings have no table; their loader says what cannot be read."""
+    try:
+        return any(isinstance(value, dict) for value in tomllib.loads(path.read_text("utf-8-sig")).values())
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _existing(path: Path) -> Path:

@@ -143,6 +143,17 @@ def test_settings_and_parameters_are_ways_of_ranking(run: Freshet, log: Path) ->
     assert found["slates"] == EVENTS
 
 
+def test_a_table_of_what_slates_are_made_of_is_a_way_of_ranking(run: Freshet, log: Path) -> None:
+    table, same = log.parent / "fresh.toml", log.parent / "same.toml"
+    table.write_text("[sources]\npopular = 0\n[slate]\nrelevance = 1.0\n")
+    same.write_text("[worth]\nlike = 2.0\n")
+    assert compared(run, same, HOME, log)["alike"]["identical"][0] == 1
+    assert compared(run, table, HOME, log)["alike"]["identical"][0] < 1
+    table.write_text("[sources]\npopula = 0\n")
+    ran = run("compare", table, HOME, log)
+    assert ran.code == 2 and "sources.popula is not known" in ran.err
+
+
 def test_a_time_and_a_share_choose_slates_and_change_none(run: Freshet, log: Path) -> None:
     later = compared(run, HOME, HOME, log, "--from", minute(200), "--sample", 0.5)
     people = {one.user_id for one in WATCHES}

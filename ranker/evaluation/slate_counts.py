@@ -144,7 +144,8 @@ class SlateCounts:
 
     def forget(self, user_id: str) -> None:
         """A person was erased: what they met is unknown from now on."""
-        self._people.pop(user_id, None)
+        if person := self._people.pop(user_id, None):
+            self._met_by.subtract(person.met)
 
     def _open(self, user_id: str, person: Person, video_id: str) -> None:
         is_new = video_id not in person.met

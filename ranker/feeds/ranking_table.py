@@ -6,10 +6,10 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ranker.catalogue.catalogue import TOP_LENGTH
 from ranker.pipeline.features import NAMES
@@ -41,6 +41,12 @@ class Sources(_Table):
     fresh: Size
     creators: Size
     popular: Size
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if not any(size for _, size in self):
+            raise ValueError("all are switched off; give one of them a size above 0")
+        return self
 
     @property
     def off(self) -> frozenset[str]:

@@ -117,7 +117,7 @@ def mmr(gain: Floats, similarity: Floats, size: int, relevance: float, limits: S
     [[0, 2, 1, -1]]
     """
     count, pool = gain.shape
-    gain = np.float32(relevance) * gain
+    gain = np.multiply(gain, np.float32(relevance), out=gain.copy(), where=np.isfinite(gain))
     beyond_cap = gain - CAP_PENALTY
     similarity = (np.float32(1) - np.float32(relevance)) * similarity
     similarity.reshape(count, -1)[:, :: pool + 1] = np.inf  # no video is chosen twice

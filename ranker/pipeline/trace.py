@@ -12,6 +12,12 @@ from ranker.pipeline.types import Query
 from schemas.messages.recommendations import Item
 
 ONLY = 0  # the place of the only query in its batch
+HIDDEN = "not_hidden"  # the filter by which a hide counts for other videos too
+WENT_BY = {  # what a person did with a video by which a filter rejects it; other filters go by the video alone
+    "unseen": ("watched", "liked", "followed", "skipped", "hid"),
+    "not_skipped": ("skipped",),
+    HIDDEN: ("hid",),
+}
 
 
 @dataclass(frozen=True)
@@ -100,24 +106,26 @@ async def trace(pipeline: Pipeline, query: Query, video_id: str) -> Trace:
         contributions={} if place is None else _contributions(run, place),
         last=_lowest(run, pipeline, items),
         rank_logit=None if place is None else _rank_logit(run, place),
-        behind=tuple(remembered(query.profile, _behind(run, pipeline, query, video_id, place, dropped_by))),
+        behind=tuple(_behind(run, pipeline, query, video_id, place, dropped_by)),
     )
 
 
 def _behind(
     run: Run, pipeline: Pipeline, query: Query, video_id: str, place: int | None, dropped_by: str | None
-) -> list[str]:
-    """The videos by which the person's events came to count for this one."""
-    row = pipeline.catalogue.row_of.get(video_id, -1)
+) -> list[Remembered]:
+    """The person's events that made this video what it is for them."""
     if dropped_by is not None:
-        return [video_id, *hidden_with(query.profile, row, pipeline.catalogue)]
+        row = pipeline.catalogue.row_of.get(video_id, -1)
+        hides = hidden_with(query.profile, row, pipeline.catalogue) if dropped_by == HIDDEN else ()
+        found = remembered(query.profile, [video_id, *hides])
+        return [one for one in found if one.did in WENT_BY.get(dropped_by, ())]
     if place is None or run.scores.contributions is None:
         return []
     places = np.array([place], np.int64)
-    found = run.scores.contributions(places)
-    anything = Reason("", features=found.names)
-    interest = int(named_interest(anything, run.features, found, np.zeros(1, np.int64), places)[0])
-    return [pipeline.catalogue.ids[interest]] if interest >= 0 else []
+    contributions = run.scores.contributions(places)
+    anything = Reason("", features=contributions.names)
+    interest = int(named_interest(anything, run.features, contributions, np.zeros(1, np.int64), places)[0])
+    return remembered(query.profile, [pipeline.catalogue.ids[interest]]) if interest >= 0 else []
 
 
 def _rank_logit(run: Run, place: int) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.log_files import LogFile, progressing
-from streams.cli.options import Json, configured, echo_err, moment, write_json
+from streams.cli.options import Json, configured, echo_err, moment, treat_sigterm_as_ctrl_c, write_json
 
 if TYPE_CHECKING:
     from ranker.evaluation.gate import Rule
@@ -72,6 +72,7 @@ def evaluate(
     from streams.operations.evaluate import NO_ANSWER, LogEvaluation
     from streams.operations.evaluated_models import frozen
 
+    treat_sigterm_as_ctrl_c()  # so that a process and a folder of baselines do not stay behind
     python = _interpreter(baselines_env) if baselines else None
     models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
     beside = models | _beside(people, warm)

@@ -46,8 +46,10 @@ class PartitionQueues:
         while not queue and self._reached[place] < self._ends[place] and place not in self._at_end:
             silent_s = 0.0 if self._fetch() else silent_s + FETCH_TIMEOUT_S
             if silent_s > SILENCE_S:
-                if pass_stalled(self._settings, self._consumer, place, self._ends[place], self._reached[place]):
-                    silent_s = 0.0
+                if found := pass_stalled(
+                    self._settings, self._consumer, place, self._ends[place], self._reached[place]
+                ):
+                    self._reached[place], silent_s = found.last + 1, 0.0
                     continue
                 raise OperatorError(f"{place[0]}: the broker delivers nothing more, short of the end.", "Try again.")
         if not queue or queue[0].offset >= self._ends[place]:

@@ -79,7 +79,7 @@ def fetch_between(
 ) -> Iterator[list[Message]]:
     """Batches from `starts` to before `ends`, offsets by partition; a batch is empty where the broker was silent."""
     refused: list[Message] = []
-    empty_fetches = 0
+    empty_fetches, begun = 0, dict(starts)  # where reading began, or went on behind a batch that was passed over
     left = {p for p, start in starts.items() if start < ends[p]}
     if not left:
         return
@@ -89,13 +89,14 @@ def fetch_between(
         at_end = {message.partition() for message in batch if is_end(message)}
         yield [m for m in batch if not is_event(m, refused) and m.offset() < ends[m.partition()]]
         if refused:
-            pass_over(settings, consumer, refused)
+            begun.update({batch.partition: batch.last + 1 for batch in pass_over(settings, consumer, refused)})
             refused.clear()
         empty_fetches = 0 if batch else empty_fetches + 1
         if empty_fetches == STALLED_FETCHES:
             empty_fetches = 0
             for p in left:
-                pass_stalled(settings, consumer, (topic, p), ends[p], starts[p])
+                if stopped := pass_stalled(settings, consumer, (topic, p), ends[p], begun[p]):
+                    begun[p] = stopped.last + 1
         reached = consumer.position([TopicPartition(topic, p) for p in left])
         left -= at_end | {place.partition for place in reached if place.offset >= ends[place.partition]}
 

@@ -23,7 +23,9 @@ from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
 SILENT_S = 5.0  # of a partition that holds more
 SILENT_FETCHES = 100  # as well: time that the agent took for a batch does not count
 CHECK_INTERVAL_S = 2.5
-SECOND_TRY_S = 3.0  # for another client to get the same batch
+SECOND_TRY_S = 3.0  # for another client to get the same batch,
+LEAST_BYTES_S = 500_000  # and as much longer as it takes where the broker delivers so little a second
+ANSWER_S = 5.0  # in which the broker tells the other client a partition's end; else why it is silent is not known
 HOPS = 100  # batches of transactions that are looked behind
 
 Place = tuple[str, int]
@@ -111,19 +113,26 @@ def _stopping(settings: Settings, place: Place, offset: int, end: int) -> BatchH
     for _ in range(HOPS):
         head = batch_head(settings, *place, offset)
         if not head.transactional:
-            return None if _is_readable(settings, place, offset) else head._replace(first=max(head.first, offset))
+            if _is_readable(settings, place, offset, head.wire_bytes):
+                return None
+            return head._replace(first=max(head.first, offset))
         offset = head.last + 1
         if offset >= end:
             break
     return None
 
 
-def _is_readable(settings: Settings, place: Place, offset: int) -> bool:
-    """Whether another client gets anything from there on."""
-    options = {"group.id": f"{settings.prefix}groupless", "enable.partition.eof": True}
+def _is_readable(settings: Settings, place: Place, offset: int, wire_bytes: int) -> bool:
+    """Whether another client gets anything from there on; KafkaException where the broker does not answer it at all.
+
+    wire_bytes  of the batch, which it asks for alone: more would take longer
+    """
+    options = {"group.id": f"{settings.prefix}groupless", "enable.partition.eof": True, "fetch.message.max.bytes": 1}
     consumer = Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **options})
     try:
+        consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_S)
         consumer.assign([TopicPartition(*place, offset)])
-        return bool(consumer.consume(1, SECOND_TRY_S))  # an error as well: the first client will report it too
+        # An error counts as well: the first client will report it too.
+        return bool(consumer.consume(1, SECOND_TRY_S + wire_bytes / LEAST_BYTES_S))
     finally:
         consumer.close()

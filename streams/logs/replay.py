@@ -52,6 +52,7 @@ class Replay:
 
     learning  whether the parameters learn: at each tick, of all exposures before it
     has_slate whether an event of a person, at an event time in ms, is answered; the others are only taken in
+    digests   whether the outcome has a digest of all slates, for which 32 bytes of each are kept
     pipeline  the feed, with the shared state by which the newest slate was ranked
     """
 
@@ -63,8 +64,9 @@ class Replay:
         batch: int = 64,
         learning: bool = False,
         has_slate: HasSlate = lambda *_: True,
+        digests: bool = True,
     ) -> None:
-        self.outcome, self._has_slate = Outcome(), has_slate
+        self.outcome, self._has_slate, self._has_digests = Outcome(), has_slate, digests
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._learned = learned_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
@@ -174,7 +176,8 @@ class Replay:
             profiles = sum(record.value is not None for record in batch)  # the others: of erased people
             self.outcome.show_nothing(profiles - len(slates), len(self._shared.catalogue.row_of))
             for slate in slates:
-                self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
+                if self._has_digests:
+                    self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
                 self.outcome.slates += 1
                 yield slate
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.messages.erasures import Erasure
 from schemas.messages.recommendations import Recommendation, decode_recommendation
 from schemas.settings.load import load
 from schemas.settings.model import Settings
@@ -117,7 +118,9 @@ class WrittenSide:
 
 
 def _is_of(slate: Recommendation, line: Line | Fault) -> bool:
-    return isinstance(line, Line) and line.key.decode("utf-8", "replace") == slate.user_id
+    if not isinstance(line, Line) or line.key.decode("utf-8", "replace") != slate.user_id:
+        return False
+    return isinstance(line.message, Erasure) or line.message.at_ms == slate.trigger.at_ms
 
 
 def open_side(place: str, settings: Settings, has_slate: HasSlate, *, learning: bool, clock: Clock) -> Side:
@@ -135,7 +138,7 @@ def open_side(place: str, settings: Settings, has_slate: HasSlate, *, learning: 
 
 def new_replay(settings: Settings, has_slate: HasSlate, *, learning: bool = False) -> Replay:
     """A replay by these settings."""
-    return Replay(settings, replay_embedder(settings), learning=learning, has_slate=has_slate)
+    return Replay(settings, replay_embedder(settings), learning=learning, has_slate=has_slate, digests=False)
 
 
 def _settings_of(place: str, settings: Settings) -> Settings:
@@ -143,7 +146,9 @@ def _settings_of(place: str, settings: Settings) -> Settings:
     if path.suffix == ".toml":
         if _has_tables(_existing(path)):
             return settings.model_copy(update={"ranking": place})
-        return load({}, os.environ, path).settings
+        loaded = load({}, os.environ, path)
+        of_file = {key: getattr(loaded.settings, key) for key, source in loaded.sources.items() if source == "file"}
+        return settings.model_copy(update=of_file)
     if path.suffix == ".npz":
         return settings.model_copy(update={"parameters": str(_existing(path))})
     if FEED.fullmatch(place):

@@ -59,6 +59,7 @@ class CatalogueReplica:
         self._caught_up = False
         self._topics: Mapping[str, TopicIdentity] = {}  # of which the offsets are that were read
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
+        self._passed: dict[tuple[str, int], int] = {}  # the offset behind the batch that this client passed over last
         self._next_stall_check_s = 0.0
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
@@ -98,10 +99,11 @@ class CatalogueReplica:
         librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
         """
         self._ends.clear()
+        self._passed.clear()
         consumer.assign(places)
         self._topics = self._topics or self._watch.current  # the first answer may be still to come
         if not self._caught_up and not await self._catch_up(consumer, places):
-            return _later_ones(places, consumer)
+            return self._later_ones(places, consumer)
         while True:
             if again := made_again(self._topics, self._watch.current):
                 log.warning("deleted and made again: %s; the catalogue's topics are read from their beginning", again)
@@ -117,7 +119,7 @@ class CatalogueReplica:
                     await self._check(consumer, asker, asked)
                 except TimeoutError:
                     log.warning("no answer for %g s; reading on with another client", PATIENCE_S)
-                    return _later_ones(places, consumer)
+                    return self._later_ones(places, consumer)
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _check(self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]) -> None:
@@ -149,7 +151,9 @@ class CatalogueReplica:
         for place in places:
             _, end = consumer.get_watermark_offsets(place, cached=True)
             name = place.topic, place.partition
-            await asyncio.to_thread(pass_stalled, self._settings, consumer, name, end, place.offset)
+            start = max(place.offset, self._passed.get(name, 0))
+            if found := await asyncio.to_thread(pass_stalled, self._settings, consumer, name, end, start):
+                self._passed[name] = found.last + 1
         self._next_stall_check_s = time.monotonic() + STALL_CHECK_INTERVAL_S
 
     async def _catch_up(self, consumer: GrouplessConsumer, places: Sequence[TopicPartition]) -> bool:
@@ -189,11 +193,20 @@ class CatalogueReplica:
         """The offset before which all is read; where markers of transactions end a partition no record says so."""
         return max(position.offset, self._ends.get((position.topic, position.partition), -1))
 
+    def _later_ones(self, places: list[TopicPartition], consumer: GrouplessConsumer) -> list[TopicPartition]:
+        """Where to go on: behind the last record that was read or passed over, or where reading began."""
+        return [self._later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
+
+    def _later(self, start: TopicPartition, reached: TopicPartition) -> TopicPartition:
+        passed = self._passed.get((start.topic, start.partition), 0)
+        return TopicPartition(start.topic, start.partition, max(start.offset, reached.offset, passed))
+
     async def _take(self, consumer: GrouplessConsumer, messages: list[Message]) -> None:
         refused: list[Message] = []
         self._ends.update({(m.topic(), m.partition()): m.offset() for m in messages if is_end(m)})
         self.shared.apply([record for record in records_of(messages, refused) if record.value])
-        await pass_over_in_thread(self._settings, consumer, refused)
+        for batch in await pass_over_in_thread(self._settings, consumer, refused):
+            self._passed[batch.topic, batch.partition] = batch.last + 1
 
 
 async def _every_answer(asked: Iterable[Awaitable[T]]) -> list[T]:
@@ -203,12 +216,3 @@ async def _every_answer(asked: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(answer, BaseException):
             raise answer
     return [answer for answer in answers if not isinstance(answer, BaseException)]
-
-
-def _later_ones(places: list[TopicPartition], consumer: GrouplessConsumer) -> list[TopicPartition]:
-    return [_later(*pair) for pair in zip(places, consumer.position(places), strict=True)]
-
-
-def _later(start: TopicPartition, reached: TopicPartition) -> TopicPartition:
-    """Where to go on: behind the last record that was read, or where reading began if there was none."""
-    return TopicPartition(start.topic, start.partition, max(start.offset, reached.offset))

@@ -143,6 +143,16 @@ def test_settings_and_parameters_are_ways_of_ranking(run: Freshet, log: Path) ->
     assert found["slates"] == EVENTS
 
 
+def test_what_a_settings_file_leaves_open_is_as_the_settings_are(
+    run: Freshet, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = log.parent / "other.toml"
+    other.write_text("seed = 0\n")
+    (log.parent / "freshet.toml").write_text("slate_size = 5\n")
+    monkeypatch.chdir(log.parent)
+    assert compared(run, HOME, other, log)["alike"]["identical"][0] == 1
+
+
 def test_a_table_of_what_slates_are_made_of_is_a_way_of_ranking(run: Freshet, log: Path) -> None:
     table, same = log.parent / "fresh.toml", log.parent / "same.toml"
     table.write_text("[sources]\npopular = 0\n[slate]\nrelevance = 1.0\n")

@@ -161,7 +161,7 @@ def read_answer(folder: Path, exposures: Exposures, next_finish: NextFinish | No
         }
     except ExchangeError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, RecursionError) as error:
         raise ExchangeError(f"What the baselines wrote cannot be read: {error}.") from error
     return Answer(heads, ranked)
 

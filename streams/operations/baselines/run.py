@@ -58,7 +58,12 @@ def _source(folder: Path) -> Path:
 
 def _run(command: list[str], source: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name not in OURS} | ONE_THREAD
-    ended = subprocess.run(command, cwd=source, env=environ, stdin=subprocess.DEVNULL, stdout=STDERR, check=False)
+    try:
+        ended = subprocess.run(command, cwd=source, env=environ, stdin=subprocess.DEVNULL, stdout=STDERR, check=False)
+    except OSError as error:
+        raise OperatorError(
+            f"The baselines' Python {command[0]} does not start: {error.strerror}.", "`make baselines` makes it again."
+        ) from error
     if ended.returncode:
         raise OperatorError(
             f"The baselines ended with status {ended.returncode}.",

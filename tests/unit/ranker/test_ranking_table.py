@@ -46,6 +46,7 @@ def test_every_number_is_part_of_the_version() -> None:
         ("by_hand.like.liking_it = 1", "liking_it is no feature; the nearest one is liking"),
         ("by_hand.like.liking = 1e9", "by_hand.like.liking cannot be 1000000000.0"),
         ("[worth", "it is not TOML"),
+        ("\n".join(f"sources.{name} = 0" for name, _ in usual_table().sources), "all are switched off"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_needed(text: str, said: str) -> None:

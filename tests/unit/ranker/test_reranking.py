@@ -93,6 +93,11 @@ def test_a_slate_of_relevance_alone_is_in_the_order_of_scores() -> None:
     assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85], 3, mix=Mix(1.0))) == ["a", "a-again", "b"]
 
 
+def test_a_slate_of_diversity_alone_is_full() -> None:
+    catalogue = catalogue_of(("a", axis(0), None), ("a-again", axis(0), None), ("b", axis(1), None))
+    assert names(catalogue, select(catalogue, [1.0, 0.9, 0.85], 3, mix=Mix(0.0))) == ["a", "b", "a-again"]
+
+
 def test_a_mix_without_exploration_draws_nothing() -> None:
     catalogue = catalogue_of(*((f"v{i:02}", axis(i), None) for i in range(40)))
     slate = select(catalogue, [-float(i) for i in range(40)], 20, fresh=True, mix=Mix(0.7))

@@ -89,3 +89,14 @@ async def test_the_events_behind_a_score_and_behind_a_filter_are_named(catalogue
     hidden = await trace(home_feed(catalogue), Query("ana", hider.version, LATER, hider), "cook-07")
     assert hidden.dropped_by == "not_hidden"
     assert [(one.did, one.video_id) for one in hidden.behind] == [("hid", "cook-03")]
+
+
+async def test_only_what_the_filter_went_by_is_behind_it(catalogue: Catalogue) -> None:
+    hider = after(hid("ana", "cook-03", minute(5), scope="tag"), state=PERSON)
+    seen = await trace(home_feed(catalogue), Query("ana", hider.version, LATER, hider), "cook-00")
+    assert seen.dropped_by == "unseen"
+    assert {one.video_id for one in seen.behind} == {"cook-00"}, "the hide played no part"
+    limited = catalogue_of(*kitchen_and_garden())
+    limited.restricted_until_ms[limited.row_of["cook-00"]] = 2**62
+    kept_away = await trace(home_feed(limited), Query("ana", PERSON.version, LATER, PERSON), "cook-00")
+    assert (kept_away.dropped_by, kept_away.behind) == ("visible_to_viewer", ())

@@ -24,6 +24,7 @@ LONGEST = 16  # finishes of a person that count, the newest; few have more
 LEARNING_RATE, DROPOUT = 3e-4, 0.5  # with 1e-3 and 0.2 held-out people's loss rises after two epochs
 HELD_OUT = 5  # of the people with three finishes and more one in so many is held out
 MOST_EPOCHS, PATIENCE = 200, 5
+USUAL_EPOCHS = 8  # where nobody can be held out: as many as on KuaiRand
 CHUNK = 256  # people whose scores are made at once
 SEED = 0
 
@@ -32,11 +33,17 @@ def sasrec(asked: NextFinish) -> Floats:
     """Scores of all videos; people of whose videos it knows none get popular ones."""
     warnings.filterwarnings("ignore")
     finishes = frame(asked)
+    epochs = _best_epochs(finishes) if held_out(finishes).any() else USUAL_EPOCHS
+    return _scores(_fit(finishes, [], epochs, is_validated=False), finishes, asked)
+
+
+def _best_epochs(finishes: pd.DataFrame) -> int:
+    """After how many epochs the loss of held-out people is least."""
     trainer = _fit(finishes, [EarlyStopping("val_loss", patience=PATIENCE)], MOST_EPOCHS, is_validated=True).fit_trainer
     stopping = trainer.early_stopping_callback  # RecTools trains with a copy of what it is given
-    epochs = max(1, trainer.current_epoch - stopping.wait_count)
+    epochs = int(max(1, trainer.current_epoch - stopping.wait_count))
     sys.stderr.write(f"  SASRec: {epochs} epochs, loss of held-out people {float(stopping.best_score):.3f}\n")
-    return _scores(_fit(finishes, [], epochs, is_validated=False), finishes, asked)
+    return epochs
 
 
 def frame(asked: NextFinish) -> pd.DataFrame:

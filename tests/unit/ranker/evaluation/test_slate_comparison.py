@@ -101,3 +101,16 @@ def test_the_page_is_well_formed_and_shows_names_as_text(comparison: Comparison)
     assert "A: <seer>" in elements.text
     assert "<seer>" not in page
     assert len(elements.of_class("picture")) == 3
+
+
+def test_what_erased_people_met_is_novel_again() -> None:
+    catalogue = Catalogue()
+    catalogue.apply(encoded(one) for one in VIDEOS)
+    counts = SlateCounts(catalogue)
+    for n in range(20):
+        counts.meet(f"p{n}", met("v0", 0))
+    for n in range(20):
+        counts.forget(f"p{n}")
+    counts.show("ana", Pair(slate("ana", ["v0"]), slate("ana", ["v1"])))
+    novelty = compared(counts).figures["novelty"]
+    assert novelty.a.value == novelty.b.value >= 0

@@ -1,0 +1,80 @@
+"""Batches at which the client stops without a word: several in a row, and a broker that is only slow."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from schemas.settings.model import Settings
+from streams.kafka import partition_queues, reader, stalled
+from streams.kafka.batch_head import BatchHead
+from streams.kafka.partition_queues import PartitionQueues
+from streams.kafka.reader import fetch_between
+
+TORN = (10, 20)  # first offsets of the batches, of ten records each, that nobody can read
+END = 40
+
+
+class Stopping:
+    """A client that stops at torn batches, and has no position from a seek on until a record comes."""
+
+    def __init__(self) -> None:
+        self.at, self.reached, self.fetches = 0, -1001, 0
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.at = places[0].offset
+
+    def consume(self, count: int, timeout: float) -> list[Message]:
+        self.fetches += 1
+        assert self.fetches < 2000, f"it stands still at {self.at}"
+        if self.at >= END or self.at // 10 * 10 in TORN:
+            return []
+        self.at += 1
+        self.reached = self.at
+        return [Message(topic="t", partition=0, offset=self.at - 1, key=b"k", value=b"v")]
+
+    def position(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition("t", 0, self.reached)]
+
+    def seek(self, place: TopicPartition) -> None:
+        self.at, self.reached = place.offset, -1001
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def head(settings: Settings, topic: str, partition: int, offset: int) -> BatchHead:
+        return BatchHead(offset // 10 * 10, offset // 10 * 10 + 9, 0, "none", 100, False)
+
+    monkeypatch.setattr(stalled, "batch_head", head)
+    monkeypatch.setattr(stalled, "_is_readable", lambda settings, place, offset, size: offset // 10 * 10 not in TORN)
+    monkeypatch.setattr(partition_queues, "SILENCE_S", 1)
+    monkeypatch.setattr(reader, "STALLED_FETCHES", 3)
+    return Stopping()
+
+
+GOOD = [*range(10), *range(30, END)]
+
+
+def test_a_reader_goes_on_behind_two_in_a_row(client: Any) -> None:
+    batches = fetch_between(Settings(), client, "t", {0: 0}, {0: END})
+    assert [message.offset() for batch in batches for message in batch] == GOOD
+
+
+def test_queues_go_on_behind_two_in_a_row(client: Any) -> None:
+    def records(queues: PartitionQueues) -> Iterator[int]:
+        while record := queues.next(("t", 0)):
+            yield record.offset
+
+    queues = PartitionQueues(Settings(), client, {("t", 0): 0})
+    queues.read_to({("t", 0): END})
+    assert [*records(queues)] == GOOD
+
+
+def test_of_a_broker_that_does_not_answer_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalled, "ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(bootstrap=f"127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(KafkaException):
+            stalled._is_readable(settings, ("t", 0), 0, 100)

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from ranker.profile.codec import pack, unpack
+from ranker.profile.counters import NOTHING
 from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY, Profile, seen_codes
 from schemas.messages import feedback, videos
@@ -127,8 +128,8 @@ def in_order(system: System) -> dict[str, Profile]:
 
 
 def without_arrival(people: dict[str, Profile]) -> dict[str, Profile]:
-    """Profiles without what follows the order of arrival."""
-    blank: dict[str, Any] = {"origin": None, "applied": {}, "recent_ids": b""}
+    """Profiles without what follows the order of arrival, as the counts of outcomes do."""
+    blank: dict[str, Any] = {"origin": None, "applied": {}, "recent_ids": b"", "counters": NOTHING}
     return {user: replace(one, seen=np.sort(seen_codes(one)).tobytes(), **blank) for user, one in people.items()}
 
 

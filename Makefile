@@ -88,27 +88,27 @@ format: $(STAMP)  ## Put the code into shape: formatting and the lint's safe fix
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-# Quix Streams, a peer in the benchmark, asks for older versions than ours: it has an environment of its own.
+# An environment of its own, named by its stamp: made from the lock that is its first prerequisite.
+define ENVIRONMENT
+@echo "making $(@D) from $<"
+@rm -f $@
+@$(PYTHON) -m venv $(@D)
+@if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(@D)/bin/python --require-hashes -r $<; \
+	else $(@D)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<; fi
+@touch $@
+endef
+
+# Quix Streams, a peer in the benchmark, asks for older versions than ours.
 PEERS := $(VENV)/peers
 $(PEERS)/.installed: requirements/bench.txt | $(STAMP)
-	@echo "making $(PEERS) from requirements/bench.txt"
-	@rm -f $@
-	@$(PYTHON) -m venv $(PEERS)
-	@if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(PEERS)/bin/python --require-hashes -r requirements/bench.txt; \
-		else $(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt; fi
-	@touch $@
+	$(ENVIRONMENT)
 
 # RecTools, which has SASRec, asks for an older numpy than ours, and brings torch.
 BASELINES := $(VENV)/baselines
-baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy` (6 GB of disk, most of it torch).
-
 $(BASELINES)/.installed: requirements/baselines.txt | $(STAMP)
-	@echo "making $(BASELINES) from requirements/baselines.txt"
-	@rm -f $@
-	@$(PYTHON) -m venv $(BASELINES)
-	@if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(BASELINES)/bin/python --require-hashes -r requirements/baselines.txt; \
-		else $(BASELINES)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/baselines.txt; fi
-	@touch $@
+	$(ENVIRONMENT)
+
+baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy`: 2 GB to fetch, 6 GB of disk.
 
 bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.support.command import Freshet
 
 
+# Before numpy is loaded: on two cores the threads of four test processes and of their agents wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Said before anything starts the one server that a process has: the benches use it too.
 multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.support.loaded"])
 

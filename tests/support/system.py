@@ -94,7 +94,8 @@ def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
     """
     prefix = prefix_of(test)
     folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
-    settings = load({"bootstrap": bootstrap, "prefix": prefix, **folders}, {}, None).settings
+    patience = {"stuck_s": LIMIT_S}  # a broker that is starved for minutes is no reason to end: nobody starts it again
+    settings = load({"bootstrap": bootstrap, "prefix": prefix, **folders, **patience}, {}, None).settings
     topic_admin.apply(settings, TOPICS, print)
     return settings
 

@@ -2,8 +2,10 @@
 
 import os
 import struct
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from typing import Any, cast
@@ -19,6 +21,23 @@ SOUND_RATE = 44_100
 os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder would tell its settings
 
 
+@contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Undo what the AV1 encoder does for root: it makes whoever calls it a real-time process, before all others.
+
+    What the process starts from then on would be one too, and brokers and other tests would stand still meanwhile.
+    """
+    if sys.platform != "linux":  # elsewhere it asks for nothing
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+
+
+@usual_scheduling()
 def clip(
     seconds: float = 2.0,
     size: tuple[int, int] = (160, 120),

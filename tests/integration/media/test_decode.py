@@ -1,5 +1,8 @@
 """Reading media: what is found in a clip."""
 
+import os
+import sys
+
 import av
 import numpy as np
 import pytest
@@ -164,3 +167,10 @@ def test_a_real_clip_is_read(reader: MediaReader, name: str) -> None:
     assert len({frame.tobytes() for frame in frames}) == 8
     assert (media.sound is not None) is REAL[name]
     assert media.duration_ms is not None and media.duration_ms > 3000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such call")
+def test_making_a_clip_leaves_the_process_as_it_was() -> None:
+    """The AV1 encoder makes root's process a real-time one, and nothing else on the machine runs then."""
+    clip(video="libsvtav1", audio=None, seconds=0.3)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

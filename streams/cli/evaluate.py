@@ -39,6 +39,10 @@ def evaluate(
     against: Annotated[
         list[Path] | None, typer.Option(help="Parameters of `freshet train` to compare with, as they are; repeatable.")
     ] = None,
+    lag: Annotated[
+        list[int] | None,
+        typer.Option(min=1, metavar="SECONDS", help="Also by parameters that are so far behind; repeatable."),
+    ] = None,
     people: Annotated[
         Path | None, typer.Option(**FILE, help="JSONL of user features: a model beside, with them.")
     ] = None,
@@ -70,12 +74,12 @@ def evaluate(
     from streams.logs.jsonl import read_log
     from streams.logs.source import open_log
     from streams.operations.evaluate import NO_ANSWER, LogEvaluation
-    from streams.operations.evaluated_models import frozen
+    from streams.operations.evaluated_models import frozen, lagging
 
     treat_sigterm_as_ctrl_c()  # so that a process and a folder of baselines do not stay behind
     python = _interpreter(baselines_env) if baselines else None
     models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
-    beside = models | _beside(people, warm)
+    beside = models | lagging(lag or ()) | _beside(people, warm)
     run = LogEvaluation(settings, split, beside, catalogue=not no_catalogue, record=python is not None)
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))

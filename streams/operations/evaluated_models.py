@@ -1,5 +1,6 @@
 """What an evaluation compares: models and simple baselines, each asked before a batch of exposures is learned from."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -78,6 +79,36 @@ def frozen(parameters: Parameters) -> Model:
         return Said(predict(parameters, asked.batch.shown).probability, predict(parameters, asked.held).rank)
 
     return ask
+
+
+class Lagging:
+    """The standard run's parameters as slates have them: as they were some time before; learns on with each batch.
+
+    The counters of people are those of the moment, since a profile is folded before its slate is made.
+
+    lag_s  seconds of event time; what was met within them before an exposure is not learned yet when it is predicted
+    """
+
+    def __init__(self, lag_s: int) -> None:
+        self._lag_s, self.parameters = lag_s, Parameters()
+        self._ahead: deque[tuple[int, LearnedBatch]] = deque()  # by tick, what is still to be learned
+
+    def __call__(self, asked: Asked) -> Said:
+        """Learn what is old enough by now, then predict a batch."""
+        tick = asked.parameters.tick
+        while self._ahead and self._ahead[0][0] + self._lag_s <= tick:
+            self._learn(*self._ahead.popleft())
+        self._ahead.append((tick, asked.batch))
+        return frozen(self.parameters)(asked)
+
+    def _learn(self, tick: int, batch: LearnedBatch) -> None:
+        drift(self.parameters, tick)
+        learn(self.parameters, predict(self.parameters, batch.shown, grow=True), outcomes_of(batch.opened))
+
+
+def lagging(lags_s: Iterable[int]) -> dict[str, Model]:
+    """A model for each lag, by name."""
+    return {f"{OURS}, {lag_s:,} s behind": Lagging(lag_s) for lag_s in lags_s}
 
 
 def video_rate(asked: Asked) -> Said:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ranker.learning.parameters import Parameters
 from schemas.messages import feedback, videos
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import read_log
 from streams.logs.people import read_histories
 from streams.operations.evaluate import LogEvaluation
-from streams.operations.evaluated_models import WITH_HISTORIES, WITH_USER_FEATURES, WithHistories
+from streams.operations.evaluated_models import WITH_HISTORIES, WITH_USER_FEATURES, Lagging, WithHistories
+from streams.operations.log_learner import LogLearner
 from tests.support.command import Freshet
 from tests.support.events import minute, skipped, uploaded, watched
 
@@ -91,6 +93,40 @@ def test_each_alone_gives_the_same_row_as_together(freshet: Freshet, files: dict
     for option, name in (("people", WITH_USER_FEATURES), ("warm", WITH_HISTORIES)):
         one = evaluated(freshet, files, f"--{option}", files[option], "--no-catalogue")
         assert one["baselines"][name] == both["baselines"][name]
+
+
+def learned(lines: list[bytes]) -> Parameters:
+    parameters = Parameters()
+    for _ in LogLearner(Settings(), parameters).batches(read_log(lines)):
+        pass
+    return parameters
+
+
+def test_parameters_that_lag_have_learned_what_is_old_enough_and_nothing_later() -> None:
+    lag_s = 60 * 60
+    model = Lagging(lag_s)
+    LogEvaluation(Settings(), minute(SPLIT), {"lagging": model}, catalogue=False).run(read_log(LINES))
+    last_ms = max(json.loads(line)["at_ms"] for line in LINES)
+    old_enough = [line for line in LINES if json.loads(line)["at_ms"] <= last_ms - lag_s * 1000]
+    assert 0 < len(old_enough) < len(LINES) - 50
+    expected = learned(old_enough)
+    assert model.parameters.row_of == expected.row_of
+    for name in ("effect", "variance", "counts", "weights", "covariance", "totals"):
+        assert np.array_equal(getattr(model.parameters, name), getattr(expected, name)), name
+
+
+def test_a_lag_is_a_row_beside_and_one_without_length_changes_nothing(freshet: Freshet, files: dict[str, Path]) -> None:
+    alone = evaluated(freshet, files, "--no-catalogue")
+    found = evaluated(freshet, files, "--no-catalogue", "--lag", 1, "--lag", 7200)
+    assert found["heads"] == alone["heads"]
+    short, long = (found["baselines"][f"freshet, {lag} s behind"]["heads"] for lag in ("1", "7,200"))
+    for key in ("auc", "gauc", "logloss"):  # the events of this log are a minute apart
+        assert short["finish"][key] == found["heads"]["finish"][key] != long["finish"][key]
+    assert found["differences"]["freshet, 1 s behind"]["finish"]["auc"] == [0, 0, 0]
+
+
+def test_a_lag_of_nothing_is_a_usage_error(freshet: Freshet, files: dict[str, Path]) -> None:
+    assert freshet("evaluate", files["log"], "--split", str(minute(SPLIT)), "--lag", 0).code == 2
 
 
 def test_a_history_that_reaches_into_the_log_is_left_out(tmp_path: Path, files: dict[str, Path]) -> None:

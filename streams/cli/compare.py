@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing
-from streams.cli.options import Json, configured, moment, write_json
+from streams.cli.log_files import LogFile, progressing, write_result
+from streams.cli.options import Json, configured, moment
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
 WAY = (
     "a feed package.module:function, parameters .npz, a .toml of FRESHET_RANKING or of settings, "
-    "or slates .jsonl of `freshet replay --out`"
+    "or slates .jsonl (or .jsonl.gz, .zst, .bz2, .xz) of `freshet replay --out`"
 )
 
 
@@ -51,10 +51,4 @@ def compare(
     run = LogComparison(settings, (a, b), Chosen(from_ or 0, sample), learning=learn, clock=time.process_time)
     with open_log(file) as source, progressing(source, "compared") as lines:
         asyncio.run(run.run(read_log(lines)))
-    result = run.result(draws)
-    if report:
-        report.write_text(slate_page(result), "utf-8")
-    if as_json:
-        write_json(to_json(result))
-    else:
-        typer.echo(slate_report(result))
+    write_result(run.result(draws), report, as_json, page=slate_page, data=to_json, text=slate_report)

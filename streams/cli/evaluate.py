@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing
-from streams.cli.options import Json, configured, echo_err, moment, treat_sigterm_as_ctrl_c, write_json
+from streams.cli.log_files import LogFile, progressing, write_result
+from streams.cli.options import Json, configured, echo_err, moment, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from ranker.evaluation.gate import Rule
@@ -84,12 +84,7 @@ def evaluate(
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))
     result = run.result(draws, _ask(python, run) if python else NO_ANSWER)
-    if report:
-        report.write_text(html_report(result), "utf-8")
-    if as_json:
-        write_json(to_json(result))
-    else:
-        typer.echo(text_report(result))
+    write_result(result, report, as_json, page=html_report, data=to_json, text=text_report)
     failed = failures(rules, result) if rules else []
     for sentence in failed:
         echo_err(sentence)

@@ -4,10 +4,10 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from streams.logs.faults import Faults
     from streams.logs.jsonl import Fault, Line
     from streams.logs.source import Source
+
+R = TypeVar("R")
 
 
 def _readable(file: Path) -> Path:
@@ -90,3 +92,21 @@ def report_faults(faults: "Faults") -> None:
         echo_err(str(fault))
     if rest := faults.rest():
         echo_err(rest)
+
+
+def write_result(
+    result: R,
+    report: Path | None,
+    as_json: bool,
+    *,
+    page: Callable[[R], str],
+    data: Callable[[R], object],
+    text: Callable[[R], str],
+) -> None:
+    """Print a result as text or as JSON; where a report is wanted, write its page there before."""
+    if report:
+        report.write_text(page(result), "utf-8")
+    if as_json:
+        write_json(data(result))
+    else:
+        typer.echo(text(result))

@@ -67,15 +67,30 @@ def _wait_for_end(running: "LocalBroker") -> None:
 
 def show(loaded: "Loaded", as_json: Json = False) -> None:
     """Print every setting, its value and where it came from; secrets are masked; mark what is wrong, and fail then."""
-    values = loaded.shown()
+    values, faults = loaded.shown(), [*loaded.faults.values()]
+    if loaded.settings.ranking:
+        faults += _read_ranking(loaded.settings, values["ranking"])
     if as_json:
         write_json(values)
     else:
         rows = [(key, _cell(one["value"]), _cell(one["source"]), _mark(one)) for key, one in values.items()]
         print_columns([("setting", "value", "source", ""), *rows])
-    for fault in loaded.faults.values():
+    for fault in faults:
         echo_err(f"freshet: {fault}")
-    raise typer.Exit(1 if loaded.faults else 0)
+    raise typer.Exit(1 if faults else 0)
+
+
+def _read_ranking(settings: "Settings", entry: "dict[str, object]") -> list[str]:
+    """Add to the entry what slates by the file will be called, or what is wrong with it; gives the faults."""
+    from ranker.feeds.load import ranking_of
+    from schemas.settings.load import SettingsError
+
+    try:
+        entry["version"] = ranking_of(settings).version
+    except SettingsError as error:
+        entry["fault"] = str(error)
+        return [str(error)]
+    return []
 
 
 config.command()(with_loaded(show, inspect_settings))
@@ -102,7 +117,9 @@ def _cell(value: object) -> str:
 
 
 def _mark(entry: "Mapping[str, object]") -> str:
-    return "<- wrong" if "fault" in entry else ""
+    if "fault" in entry:
+        return "<- wrong"
+    return f"learned@{entry['version']}" if "version" in entry else ""
 
 
 @configured

@@ -18,6 +18,7 @@ from streams.logs.jsonl import Fault, Line
 from streams.logs.replay import HasSlate, Replay, replay_embedder
 from streams.logs.source import open_log
 
+SLATES = re.compile(r"\.jsonl(\.(gz|bz2|xz|zst))?$")
 FEED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 USAGE = 2  # exit status
 
@@ -130,7 +131,7 @@ def open_side(place: str, settings: Settings, has_slate: HasSlate, *, learning: 
     settings  of what the argument leaves open
     """
     path = Path(place)
-    if path.suffix == ".jsonl":
+    if SLATES.search(path.name):
         return WrittenSide(place, _existing(path), has_slate)
     replay = new_replay(_settings_of(place, settings), has_slate, learning=learning)
     return ReplayedSide(place, replay, clock)
@@ -156,7 +157,7 @@ def _settings_of(place: str, settings: Settings) -> Settings:
     raise OperatorError(
         f"{place} is no way of ranking.",
         "Name a feed, package.module:function, or a file: .npz of `freshet train`, .toml of FRESHET_RANKING "
-        "or of settings, .jsonl of slates.", USAGE,
+        "or of settings, .jsonl of slates, also packed.", USAGE,
     )  # fmt: skip
 
 

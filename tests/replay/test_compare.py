@@ -1,5 +1,6 @@
 """`freshet compare`: what two ways of ranking make of one log, against sums written out from their slates."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,9 @@ def test_slates_that_were_written_are_those_of_the_feed(
     assert found["cpu_ms"]["A"] is None
     both = compared(run, written, written, log)
     assert both["figures"] == found["figures"]  # also without a replay that ranks
+    packed = log.parent / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(written.read_bytes()))
+    assert compared(run, packed, HOME, log)["figures"] == found["figures"]
 
 
 def test_settings_and_parameters_are_ways_of_ranking(run: Freshet, log: Path) -> None:
@@ -180,6 +184,7 @@ def test_a_time_and_a_share_choose_slates_and_change_none(run: Freshet, log: Pat
         ("no_such_module:build", "there is no module no_such_module"),
         ("missing.npz", "There is no file missing.npz"),
         ("missing.jsonl", "There is no file missing.jsonl"),
+        ("missing.jsonl.zst", "There is no file missing.jsonl.zst"),
     ],
 )
 def test_what_is_no_way_of_ranking_is_told_in_one_sentence(run: Freshet, log: Path, a: str, said: str) -> None:

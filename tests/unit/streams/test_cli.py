@@ -136,6 +136,27 @@ def test_config_ranking_prints_what_counts_and_which_of_it_is_the_files(
     assert ran.code == 2 and "worth.likes is not known; the nearest one is worth.like" in ran.err
 
 
+def test_config_show_says_what_the_ranking_table_is_read_as_or_what_is_wrong_with_it(
+    freshet: Freshet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "ranking.toml"
+    file.write_text("[worth]\nlike = 3.0\n")
+    monkeypatch.setenv("FRESHET_RANKING", str(file))
+    version = json.loads(freshet("config", "ranking", "--json").out)["version"]
+    ran = freshet("config", "show")
+    (row,) = [line for line in ran.out.splitlines() if line.startswith("ranking ")]
+    assert ran.code == 0 and row.endswith(f"learned@{version}")
+    assert json.loads(freshet("config", "show", "--json").out)["ranking"]["version"] == version
+    for text, said in (("[worth]\nlikes = 3.0\n", "worth.likes is not known"), (None, "No such file")):
+        file.unlink() if text is None else file.write_text(text)
+        ran = freshet("config", "show", "--json")
+        shown = json.loads(ran.out)
+        assert ran.code == 1 and said in ran.err and said in shown["ranking"]["fault"]
+        assert shown["prefix"]["source"] == "default"  # the rest is printed all the same
+        (row,) = [line for line in freshet("config", "show").out.splitlines() if line.startswith("ranking ")]
+        assert row.endswith("<- wrong")
+
+
 @pytest.mark.parametrize(
     "command",
     [

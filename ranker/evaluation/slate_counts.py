@@ -6,6 +6,7 @@ All that is a sum is kept by person and activity group, so that people can be dr
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isfinite
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,9 @@ class Pair(NamedTuple):
 
     a: Recommendation
     b: Recommendation
+
+
+Shows = tuple[tuple[str, ...], tuple[str, ...]]  # the ids of the videos on A's slate and on B's, best first
 
 
 class Sums:
@@ -99,9 +103,9 @@ class Person:
 
     def __init__(self) -> None:
         self.met: set[str] = set()
-        self.newest: Pair | None = None  # slates
+        self.newest: Shows | None = None
         self.video_id = ""  # of the newest exposure
-        self.offered: Pair | None = None  # slates before it, where its video was new to the person
+        self.offered: Shows | None = None  # before it, where its video was new to the person
         self.group = 0  # activity group before it
 
 
@@ -133,14 +137,13 @@ class SlateCounts:
     def show(self, user_id: str, pair: Pair) -> None:
         """Take in the slates after an event."""
         person = self._people[user_id]
-        person.newest = pair
+        person.newest = _ids(pair.a), _ids(pair.b)
         number = self.numbers.setdefault(user_id, len(self.numbers))
         of_sides = {side: self._of_slate(side, number, slate) for side, slate in zip(SIDES, pair, strict=True)}
         values = {(side, *key): value for side, found in of_sides.items() for key, value in found.items()}
-        ids = [[item.video_id for item in slate.items] for slate in pair]
         self.slates += 1
-        self.identical += ids[0] == ids[1]
-        self.sums.add(number, _group(person), values | _alike(*ids))
+        self.identical += person.newest[0] == person.newest[1]
+        self.sums.add(number, _group(person), values | _alike(*person.newest))
 
     def forget(self, user_id: str) -> None:
         """A person was erased: what they met is unknown from now on."""
@@ -157,11 +160,11 @@ class SlateCounts:
         if person.offered:
             self._try("next", user_id, person, person.offered)
 
-    def _try(self, target: str, user_id: str, person: Person, pair: Pair) -> None:
+    def _try(self, target: str, user_id: str, person: Person, offered: Shows) -> None:
         """Count whether what the person met stood on their slates."""
         values: dict[Key, float] = {("targets", target): 1.0}
-        for side, slate in zip(SIDES, pair, strict=True):
-            rank = next((item.rank for item in slate.items if item.video_id == person.video_id), None)
+        for side, ids in zip(SIDES, offered, strict=True):
+            rank = ids.index(person.video_id) + 1 if person.video_id in ids else None
             values[side, target, "hit@10"] = float(rank is not None and rank <= TOP)
             values[side, target, "ndcg@10"] = gain_at(rank, TOP)
             values[side, target, "hit"] = float(rank is not None)
@@ -187,6 +190,11 @@ class SlateCounts:
             ("degraded",): float(bool(slate.degraded)),
             **_shares(slate),
         }
+
+
+def _ids(slate: Recommendation) -> tuple[str, ...]:
+    """The ids of a slate's videos; equal ones are one object, since a person's are held until their next slate."""
+    return tuple(intern(item.video_id) for item in slate.items)
 
 
 def _shares(slate: Recommendation) -> dict[Key, float]:

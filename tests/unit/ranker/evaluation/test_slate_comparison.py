@@ -1,5 +1,7 @@
 """Counts of slates become figures with intervals, sentences and a page."""
 
+from sys import getrefcount
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,14 @@ def compared(counts: SlateCounts) -> Comparison:
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     return compared(counted())
+
+
+def test_of_slates_only_the_ids_are_held() -> None:
+    counts, ids = SlateCounts(Catalogue()), VIDEOS[:12]
+    pair = Pair(slate("p0", ids), slate("p0", ids))
+    before = [getrefcount(one) for one in (pair, *pair)]
+    counts.show("p0", pair)
+    assert [getrefcount(one) for one in (pair, *pair)] == before
 
 
 def test_who_knows_what_comes_next_is_better(comparison: Comparison) -> None:

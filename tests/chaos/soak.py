@@ -1,7 +1,7 @@
 """`make soak`: all agents under a steady load for half an hour; their memory by minute, exit status 1 where it grows.
 
 What is known stays as large as it is: as many videos are withdrawn as are new, and event ids are remembered for five
-minutes. So what still grows is kept for nobody. With `--growing` neither is so, and the figures say what is known costs.
+minutes. So what still grows is kept for nobody. `--growing` leaves both out, and shows what known things cost.
 
 One JSON line a minute: resident memory in MB by agent, and how far behind each is. After the warm-up a straight line is
 laid through each agent's figures; a slope above the limit is a breach, and so is a worker that ended.

@@ -11,7 +11,6 @@ from ranker.catalogue.popularity import TrendCounts
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.event_ids import Page, decode_page
-from ranker.profile.example import Examples, decode_examples, encode_examples, joined
 from schemas.messages import recommendations, trends, videos
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
@@ -41,11 +40,11 @@ from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import source_offset_of
 from streams.ranking.step import RankStep
+from tests.simulation.examples import NEVER, examples_of, joined_early
 from tests.simulation.learner import LearnerWorker
 from tests.simulation.worker import LATE_MS, SETTINGS, Flaw, Worker, batches, posted
 
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
-NEVER = 2**62  # a version that no profile reaches
 SHOWN = 3  # items of a slate
 ALWAYS = "always"  # a video that nobody withdraws
 T = TypeVar("T")
@@ -276,19 +275,6 @@ class RankerWorker(Worker):
     def version_of(self, value: bytes) -> int:
         """A slate's version."""
         return recommendations.decode_recommendation(value).version
-
-
-def examples_of(partition: int, state: PartitionState) -> Send:
-    """All examples that may not be confirmed."""
-    found = Examples(partition, [one for _, one in state.unconfirmed.merge((), NEVER)])
-    return Send(EXAMPLES.name, 0, [Outgoing(str(partition).encode(), encode_examples(found))])
-
-
-def joined_early(send: Send) -> Send:
-    """Examples of which nobody can tell any more which two were one."""
-    found = [decode_examples(one.value or b"") for one in send.records]
-    whole = [replace(one, examples=joined(one.examples)) for one in found]
-    return send._replace(records=[Outgoing(str(one.partition).encode(), encode_examples(one)) for one in whole])
 
 
 async def embedded(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:

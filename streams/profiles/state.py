@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -11,6 +11,7 @@ from ranker.profile.codec import ProfileError, unpack, version_of
 from ranker.profile.event_ids import EventIds, Page, page_key, user_of
 from ranker.profile.model import EMPTY, Profile
 from schemas.messages.erasures import ErasureMarker
+from streams.profiles.unconfirmed import UnconfirmedExamples
 
 log = logging.getLogger("freshet.profiles")
 
@@ -45,6 +46,7 @@ class PartitionState:
     trends: TrendCounts
     event_ids: dict[str, EventIds]  # by user id, of those who have pages
     next_offset: int = 0  # of feedback, where the next poll begins; 0: not known
+    unconfirmed: UnconfirmedExamples = field(default_factory=UnconfirmedExamples)
 
 
 def empty_partition(partition: int) -> PartitionState:

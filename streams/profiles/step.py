@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
 from ranker.profile.event_ids import EventIds, Page, encode_page, page_key
-from ranker.profile.example import Example, Examples, encode_examples, linked
+from ranker.profile.example import Examples, encode_examples, linked
 from ranker.profile.fold import Arrival, fold_batch
 from schemas.messages import erasures, trends
 from schemas.messages.dead_letters import DeadLetter
@@ -19,10 +19,11 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, EVENT_IDS, EXAMPLES, FEEDBACK, PROFILES, TRENDS
 from streams.dead_letters.validation import late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.records import Record
+from streams.kafka.records import Headers, Record
 from streams.kafka.sends import Send, Stage
 from streams.profiles.erasure import LAST_BEFORE, erased_dead_letters, read_erasures, tombstone
 from streams.profiles.state import PartitionState
+from streams.profiles.unconfirmed import ExampleOf, beside_profiles
 
 log = logging.getLogger("freshet.profiles")
 
@@ -37,19 +38,19 @@ class ProfilesOutcome:
     """What a poll came to: what could not be used, and what has to be sent."""
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    first: list[Send] = field(default_factory=list)  # erasure markers, event ids, examples
-    changes: list[Send] = field(default_factory=list)  # profiles, tombstones, trends, misrouted records
+    first: list[Send] = field(default_factory=list)  # erasure markers, event ids
+    changes: list[Send] = field(default_factory=list)  # profiles, examples, tombstones, trends, misrouted records
     applied: list[Arrival] = field(default_factory=list)  # what changed a profile, in the order of the poll
     repeats: int = 0
-    examples: list[tuple[str, Example]] = field(default_factory=list)  # what may be learned, with user ids
+    examples: list[ExampleOf] = field(default_factory=list)  # what may be learned, with user ids
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """What to send; the agent sends the dead letters before, since a newer profile hides what it refused.
 
         Markers are confirmed before anything of a person goes: whoever recovers drops what lies below a marker. Event
-        ids are confirmed before a profile goes that no longer holds them, and examples before a profile goes by which
-        their events are repeats.
+        ids are confirmed before a profile goes that no longer holds them. Examples go with the profiles that make their
+        events repeats, and these hold them until they are confirmed (unconfirmed.py).
         """
         return (self.first, self.changes) if self.first else (self.changes,)
 
@@ -148,24 +149,35 @@ class ProfilesStep:
         outcome.dead_letters += validated.dead_letters
         outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(records, batch.late)
         outcome.repeats += len(batch.repeats)
-        self._teach(partition, batch.examples, outcome)
+        beside = self._teach(partition, batch.examples, records[-1].offset, outcome)
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
-        changed = [Outgoing(user_id.encode(), data) for user_id, data in batch.changed.items()]
+        changed = [Outgoing(user_id.encode(), data, beside.get(user_id, ())) for user_id, data in batch.changed.items()]
         outcome.changes.append(Send(self._profiles, partition, changed))
         self._keep_pages(partition, batch.pages, outcome)
         if batch.reached:
             self._publish_trends(state, min(batch.newest_ms, records[-1].timestamp), outcome)
         outcome.changes.append(Send(self._feedback, None, validated.misrouted))
 
-    def _teach(self, partition: int, examples: list[tuple[str, Example]], outcome: ProfilesOutcome) -> None:
-        """Have examples sent to whoever learns."""
+    def _teach(
+        self, partition: int, examples: list[ExampleOf], offset: int, outcome: ProfilesOutcome
+    ) -> Mapping[str, Headers]:
+        """Have examples sent to whoever learns; returns the headers of profiles by user id.
+
+        offset  of the last record that was read; what the worker before sent up to there is sent again
+        """
         outcome.examples += examples
-        whole = [*linked(examples)] if examples else []
+        state = self._states[partition]
+        new = ((user_id, one) for (user_id, _), one in zip(examples, linked(examples), strict=True))
+        whole = state.unconfirmed.merge(new, state.trends.base + offset)
         parts = (whole[start : start + EXAMPLES_LIMIT] for start in range(0, len(whole), EXAMPLES_LIMIT))
-        records = [Outgoing(str(partition).encode(), encode_examples(Examples(partition, part))) for part in parts]
+        values = (encode_examples(Examples(partition, [one for _, one in part])) for part in parts)
+        records = [Outgoing(str(partition).encode(), value) for value in values]
+        beside = beside_profiles(partition, whole, state.unconfirmed.left())
         if records:
-            outcome.first.append(Send(self._examples, 0, records))
+            stage = outcome.first if beside is None else outcome.changes
+            stage.append(Send(self._examples, 0, records))
+        return beside or {}
 
     def _keep_pages(self, partition: int, pages: Mapping[str, list[Page]], outcome: ProfilesOutcome) -> None:
         """Keep the pages that were cut off profiles, and let go of those whose events would be late by now."""

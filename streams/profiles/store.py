@@ -13,12 +13,14 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASED, EVENT_IDS, FEEDBACK, PROFILES
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
-from streams.kafka.owned_state import OwnedState
+from streams.kafka.owned_state import OwnedState, text_of
 from streams.kafka.reader import end_offsets
 from streams.kafka.rebalance import on_assigned
+from streams.kafka.records import Headers, Message, headers_of
 from streams.profiles.feedback_topic import cut_back, topic_ids, unnamed_topics
 from streams.profiles.state import PackedProfiles, PartitionState, recovered_event_ids, version_or_zero
 from streams.profiles.trends import OwnedTrends
+from streams.profiles.unconfirmed import UnconfirmedExamples
 
 log = logging.getLogger("freshet.profiles")
 
@@ -105,9 +107,28 @@ class ProfileStore(OwnedState[bytes]):
         super().__init__(app, settings, source, changelog, _sound, order_of, out)
         self.markers = ErasureMarkers(app, settings, out)
         self.event_ids = OwnedEventIds(app, settings, out, self.markers)
+        self.unconfirmed: dict[int, UnconfirmedExamples] = {}
+        self._since: Mapping[int, int] = {}
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         """Whoever owns the partitions recovers these, and what goes with them, in order."""
+
+    async def recover_since(self, places: Mapping[int, int]) -> None:
+        """Read these partitions back, with the examples from these places on that may not be confirmed."""
+        self._since, self.unconfirmed = places, {partition: UnconfirmedExamples() for partition in places}
+        await self.recover({*places})
+
+    def _take(self, values: dict[int, dict[str, bytes]], outdated: dict[int, set[str]], batch: list[Message]) -> None:
+        super()._take(values, outdated, batch)
+        for message, headers in zip(batch, headers_of(batch), strict=True):
+            if headers:
+                self._note(message.partition(), message.key(), headers)
+
+    def _note(self, partition: int, key: bytes | None, headers: Headers) -> None:
+        try:
+            self.unconfirmed[partition].note(text_of(key), headers, self._since[partition])
+        except (ValueError, RecursionError) as error:
+            log.error("%s[%d]: examples beside a profile are damaged: %s", self.changelog, partition, error)
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""
@@ -165,12 +186,17 @@ class OwnedPartitions(Mapping[int, PartitionState]):
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         owned = {tp.partition for tp in assigned if tp.topic == self._feedback}
-        await self._profiles.recover(owned)
         await self._trends.recover(owned)
+        await self._profiles.recover_since({partition: self._place(partition) for partition in owned})
         for partition in sorted(owned):
             await self._name_topic(partition)
             if (end := self._app.consumer.positions.cut.get(TP(self._feedback, partition))) is not None:
                 await self._profiles.cut_back(partition, self._trends[partition].base + end)
+
+    def _place(self, partition: int) -> int:
+        """The place of the next event: what lies before it is confirmed."""
+        done = self._app.consumer.positions.done_up_to(TP(self._feedback, partition))
+        return self._trends[partition].base + done
 
     async def _name_topic(self, partition: int) -> None:
         """See to it that the topic of the offsets that come now is known, before a profile holds one of them."""
@@ -186,10 +212,17 @@ class OwnedPartitions(Mapping[int, PartitionState]):
             await self._trends.publish(partition)
 
     def __getitem__(self, partition: int) -> PartitionState:
-        packed, markers = self._profiles[partition], self._profiles.markers[partition]
-        event_ids = self._profiles.event_ids.by_person[partition]
+        store = self._profiles
+        packed, markers, event_ids = store[partition], store.markers[partition], store.event_ids.by_person[partition]
         next_offset = self._app.consumer.positions.done_up_to(TP(self._feedback, partition))
-        return PartitionState(PackedProfiles(packed), markers, self._trends[partition], event_ids, next_offset)
+        return PartitionState(
+            PackedProfiles(packed),
+            markers,
+            self._trends[partition],
+            event_ids,
+            next_offset,
+            store.unconfirmed[partition],
+        )
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._trends)

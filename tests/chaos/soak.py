@@ -1,5 +1,8 @@
 """`make soak`: all agents under a steady load for half an hour; their memory by minute, exit status 1 where it grows.
 
+What is known stays as large as it is: as many videos are withdrawn as are new, and event ids are remembered for five
+minutes. So what still grows is kept for nobody. `--growing` leaves both out, and shows what known things cost.
+
 One JSON line a minute: resident memory in MB by agent, and how far behind each is. After the warm-up a straight line is
 laid through each agent's figures; a slope above the limit is a breach, and so is a worker that ended.
 """
@@ -22,12 +25,13 @@ from schemas.messages.feedback import Like, Skip, Watch, encode
 from schemas.topics import FEEDBACK, UPLOADS
 from tests.chaos.load import VIDEOS, Load, Message, person_of, produce, producer, video_of
 from tests.chaos.rig import Rig, System, rig, wait
-from tests.support.events import uploaded
+from tests.support.events import uploaded, withdrew
 
 AGENTS = ("profiles", "encoder", "ranker", "learner")
 MINUTE_S = 60.0
 WARM_UP = 1 / 6  # of the time: pools and caches fill
 LIMIT_MB = 1.0  # a minute
+LATE_MS = 300_000  # as long the ids of events are remembered
 
 
 class Traffic:
@@ -36,11 +40,13 @@ class Traffic:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
         self.uploaded = VIDEOS
+        self.withdrawn = 0  # the oldest ones: as many as are new
         self._uploads_due = 0.0
 
     def __call__(self, number: int, chance: random.Random, now_ms: int) -> Iterator[Message]:
         """One event, and the uploads that are due with it."""
-        user, video = person_of(chance.randrange(self.asked.people)), video_of(chance.randrange(self.uploaded))
+        user = person_of(chance.randrange(self.asked.people))
+        video = video_of(chance.randrange(self.withdrawn, self.uploaded))
         common: dict[str, Any] = {"user_id": user, "video_id": video, "at_ms": now_ms, "event_id": f"e-{number}"}
         kind = chance.choice((Watch, Watch, Watch, Watch, Like, Skip))
         event = kind(**common, watched_ms=9000, duration_ms=20_000) if kind is Watch else kind(**common)
@@ -48,19 +54,23 @@ class Traffic:
         self._uploads_due += self.asked.uploads / self.asked.events
         while self._uploads_due >= 1.0:
             self._uploads_due -= 1.0
-            yield self._upload(chance, now_ms)
+            yield from self._upload(chance, now_ms)
 
-    def _upload(self, chance: random.Random, now_ms: int) -> Message:
-        again = chance.random() < self.asked.reuploads
-        number = chance.randrange(self.uploaded) if again else self.uploaded
-        self.uploaded += not again
+    def _upload(self, chance: random.Random, now_ms: int) -> Iterator[Message]:
+        is_again = chance.random() < self.asked.reuploads
+        number = chance.randrange(self.withdrawn, self.uploaded) if is_again else self.uploaded
         name = video_of(number)
         upload = uploaded(name, now_ms, title=f"video {number}, version of {now_ms}")
-        return Message(UPLOADS, name, videos.encode(upload), name)
+        yield Message(UPLOADS, name, videos.encode(upload), name)
+        self.uploaded += not is_again
+        if not is_again and not self.asked.growing:
+            oldest = video_of(self.withdrawn)
+            self.withdrawn += 1
+            yield Message(UPLOADS, oldest, videos.encode(withdrew(oldest, now_ms)), oldest)
 
 
 class SteadyLoad(Load):
-    """The load without its withdrawals: what grows by itself shall be seen alone."""
+    """The load without withdrawals of its own."""
 
     def _swap(self) -> None:
         """Nothing is withdrawn."""
@@ -77,7 +87,8 @@ def slope(figures: Sequence[float]) -> float:
 
 def run(on: Rig, asked: argparse.Namespace) -> bool:
     """Half an hour, or what was asked for; whether memory stayed."""
-    with on.system("soak", encoder=True) as system:
+    known = {} if asked.growing else {"late_ms": LATE_MS}
+    with on.system("soak", encoder=True, **known) as system:
         system.forked = False
         for agent in AGENTS:
             system.start(agent)
@@ -127,6 +138,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--reuploads", type=float, default=0.2, help="share of the uploads")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--limit", type=float, default=LIMIT_MB, help="MB a minute")
+    parser.add_argument("--growing", action="store_true", help="nothing is withdrawn, and no event id forgotten")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     with (

@@ -11,7 +11,6 @@ from ranker.catalogue.popularity import TrendCounts
 from ranker.pipeline.types import Drops, Query, Slate
 from ranker.profile.codec import pack, unpack, version_of
 from ranker.profile.event_ids import Page, decode_page
-from ranker.profile.example import decode_examples, encode_examples, joined
 from schemas.messages import recommendations, trends, videos
 from schemas.messages.recommendations import Item
 from schemas.messages.trends import decode_trends
@@ -41,11 +40,11 @@ from streams.ranking.progress import BACK
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import source_offset_of
 from streams.ranking.step import RankStep
+from tests.simulation.examples import NEVER, examples_of, joined_early
 from tests.simulation.learner import LearnerWorker
 from tests.simulation.worker import LATE_MS, SETTINGS, Flaw, Worker, batches, posted
 
 AT_ONCE = 4  # small, so that a worker may end between two sends of a poll
-NEVER = 2**62  # a version that no profile reaches
 SHOWN = 3  # items of a slate
 ALWAYS = "always"  # a video that nobody withdraws
 T = TypeVar("T")
@@ -74,14 +73,16 @@ class ProfilesWorker(Worker):
     def recover(self, owned: list[int]) -> Iterator[str]:
         """Of every person the highest version; of the trends the last record."""
         states = {partition: empty_partition(partition) for partition in owned}
-        for partition in owned:
-            for some in batches(self.broker.read(PROFILES.name, partition), 50):
-                self._take(states[partition].profiles.packed, some)
-                yield "recovering"
         for record in self.broker.everything(TRENDS.name):
             part = decode_trends(record.value or b"")
             if part.partition in states:
                 states[part.partition].trends.restore(part)
+        for partition in owned:
+            for some in batches(self.broker.read(PROFILES.name, partition), 50):
+                self._take(states[partition], some, states[partition].trends.base + self.committed[partition])
+                yield "recovering"
+        if self.flaw == Flaw.EXAMPLES_AHEAD:
+            self.put(examples_of(partition, state) for partition, state in states.items())
         for partition in owned:
             yield from self._recover_event_ids(partition, states[partition])
             yield from self._name_topic(partition, states[partition].trends)
@@ -114,9 +115,12 @@ class ProfilesWorker(Worker):
         held, _ = recovered_event_ids(pages, lambda user: unknown or versions.get(user, 0), lambda *_: True, LATE_MS)
         state.event_ids.update(held)
 
-    def _take(self, packed: dict[str, bytes], some: Sequence[Record]) -> None:
+    def _take(self, state: PartitionState, some: Sequence[Record], since: int) -> None:
+        packed = state.profiles.packed
         for record in some:
             user, data = text_of(record.key), record.value or b""
+            if self.flaw != Flaw.FORGETS_EXAMPLES:
+                state.unconfirmed.note(user, record.headers, since)
             if user in packed and version_of(data) < version_of(packed[user]) and self.flaw != Flaw.LAST_OFFSET_WINS:
                 continue
             if self.flaw == Flaw.NO_APPLIED:
@@ -143,8 +147,6 @@ class ProfilesWorker(Worker):
             return [[send for send in stage if send.topic != FEEDBACK.name] for stage in stages]
         if self.flaw == Flaw.LETTERS_TOGETHER:
             return [*stages[1:-1], [*stages[0], *stages[-1]]]
-        if self.flaw == Flaw.EXAMPLES_TOGETHER:
-            return [stages[0], [send for stage in stages[1:] for send in stage]]
         if self.flaw == Flaw.JOINS_EARLY:
             return [[joined_early(send) if send.topic == EXAMPLES.name else send for send in one] for one in stages]
         return stages
@@ -273,13 +275,6 @@ class RankerWorker(Worker):
     def version_of(self, value: bytes) -> int:
         """A slate's version."""
         return recommendations.decode_recommendation(value).version
-
-
-def joined_early(send: Send) -> Send:
-    """Examples of which nobody can tell any more which two were one."""
-    found = [decode_examples(one.value or b"") for one in send.records]
-    whole = [replace(one, examples=joined(one.examples)) for one in found]
-    return send._replace(records=[Outgoing(str(one.partition).encode(), encode_examples(one)) for one in whole])
 
 
 async def embedded(uploads: Sequence[Uploads], _: Sequence[Content | None]) -> list[CatalogueRecord]:

@@ -38,7 +38,8 @@ class Flaw(StrEnum):
     ANSWERS_OLDEST = "answers a person's oldest profile of a poll"
     LEAVES_SLATES = "says done while the last slates of a poll are still on their way"
     FORGETS_TIMES = "does not recover the newest time of each video"
-    EXAMPLES_TOGETHER = "sends examples together with the profiles instead of before them"
+    FORGETS_EXAMPLES = "does not send examples again that a profile has beside it"
+    EXAMPLES_AHEAD = "sends examples again before those that lie between them"
     JOINS_EARLY = "puts the examples of an exposure together before they are sent"
     FORGETS_LEARNED = "does not recover up to which events its parameters are learned from"
     MANIFEST_FIRST = "sends a manifest before its blocks"
@@ -123,6 +124,7 @@ class Worker:
         self.out = Sends(broker, rng)
         self.stopping = False
         self.made = 0  # which topic of its source's name it reads
+        self.committed: dict[int, int] = {}  # where its partitions are to be read on
 
     def put(self, sends: Iterable[Send]) -> None:
         """Add what a step wants to have sent."""
@@ -160,6 +162,7 @@ class Worker:
             self.made = self.broker.made[self.group.source]
             self.out = Sends(self.broker, self.rng)
             position = self._positions(owned)  # before the state: what is recovered then reaches at least as far
+            self.committed = {partition: self.group.position(partition) for partition in owned}
             yield from self.recover(owned)
             if self.flaw == Flaw.POSITION_LAST:
                 position = self._positions(owned)

@@ -23,9 +23,10 @@ PROGRESS_INTERVAL_S = 5.0
 def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
     from streams.operations import rebuild as operation
+    from streams.qdrant.mapping import alias_of
 
     count = operation.rebuild(settings, echo_err, progress())
-    echo_err(f"{count} videos are in the index; the alias is {settings.qdrant_collection}")
+    echo_err(f"{count} videos are in the index; the alias is {alias_of(settings)}")
 
 
 @configured

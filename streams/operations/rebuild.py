@@ -16,6 +16,7 @@ from streams.errors import OperatorError
 from streams.kafka.probe import Report
 from streams.operations.snapshot import read_library
 from streams.qdrant.index import open_index
+from streams.qdrant.mapping import alias_of
 
 UPSERT_BATCH_SIZE = 256  # videos between two reports of progress
 REMEDY = "`freshet backfill LOG` embeds them again; then run `freshet rebuild` again."
@@ -48,7 +49,7 @@ async def _rebuild(
             raise OperatorError(f"None of {missing} videos has vectors of the present models; the alias stays.", REMEDY)
         if missing:
             report(f"{missing} of {len(library.videos)} videos have no vectors of the present models. {REMEDY}")
-        await index.take_alias(settings.qdrant_collection)
+        await index.take_alias(alias_of(settings))
         return await index.count()
     finally:
         await index.close()

@@ -25,6 +25,7 @@ from streams.qdrant.mapping import (
     FIELDS,
     Dims,
     Floats,
+    alias_of,
     collection_name,
     point_id,
     shape_of,
@@ -269,7 +270,7 @@ def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
     if not settings.qdrant_url:
         raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
     client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-    collection = collection_name(settings.qdrant_collection, encoder, dim)
+    collection = collection_name(alias_of(settings), encoder, dim)
     dims = modalities_of(settings).dims
     return QdrantIndex(client, collection, dim, encoder, modalities=dims, hnsw_ef=settings.qdrant_hnsw_ef)
 

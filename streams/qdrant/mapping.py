@@ -12,6 +12,7 @@ from qdrant_client import models
 from ranker.library.library import RETRIEVAL
 from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 
 Floats = NDArray[np.float32]
 Dims = Mapping[str, int]  # of the vectors by name
@@ -37,11 +38,16 @@ def point_id(video_id: str) -> str:
     return str(uuid.uuid5(NAMESPACE, video_id))
 
 
+def alias_of(settings: Settings) -> str:
+    """What the names of an installation's collections begin with: the prefix tells it from others on the server."""
+    return settings.prefix + settings.qdrant_collection
+
+
 def collection_name(base: str, encoder: str, dim: int) -> str:
     """One collection for each version of the retrieval vector and each way of storing points.
 
-    >>> collection_name("freshet-videos", "fused@3", 256)
-    'freshet-videos-fused-3-256-layout2'
+    >>> collection_name("freshet.videos", "fused@3", 256)
+    'freshet.videos-fused-3-256-layout2'
     """
     return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}-layout{LAYOUT}"
 

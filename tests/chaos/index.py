@@ -19,7 +19,7 @@ from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
 from streams.encoding.index_sync import to_indexed_video
 from streams.qdrant.index import open_index
-from streams.qdrant.mapping import collection_name
+from streams.qdrant.mapping import alias_of, collection_name
 from tests.chaos.check import encoder_faults
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy
@@ -73,7 +73,7 @@ def troubled(rig: Rig) -> dict[str, Any]:
     seconds = rig.size(4.0, 30.0)
     server = Server()
     with server.proxied() as proxy, rig.system("k8", encoder=True, qdrant_url=f"http://{HOST}:{proxy.port}") as system:
-        collection = collection_name(system.settings.qdrant_collection, VERSION, DIM)
+        collection = collection_name(alias_of(system.settings), VERSION, DIM)
         asyncio.run(put(system.settings, some(system, FILLED)))
         agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder")]
         system.begin(RATE, rig.seed)

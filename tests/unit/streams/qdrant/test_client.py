@@ -168,58 +168,6 @@ async def test_nobody_there_is_unavailable() -> None:
     await index.close()
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://qdrant.example:6333",
-        "http://10.0.0.7:6333",
-        "http://127.0.0.1.example.com",
-        "http://localhost.example",
-    ],
-)
-def test_a_key_never_goes_over_plain_http_to_another_machine(url: str) -> None:
-    with pytest.raises(ValueError, match="in the clear; use https") as caught:
-        connect(url, api_key="s3cret")
-    assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("url", ["", "qdrant:6333", "ftp://qdrant", "http://", "http://127.0.0.1@qdrant.example"])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is not of the form"):
-        connect(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "rest"),
-    [
-        ("https://qdrant.example", "https://qdrant.example:6333"),
-        ("https://qdrant.example:443/base/", "https://qdrant.example:443/base"),
-        ("http://127.0.0.1:7", "http://127.0.0.1:7"),
-        ("http://[::1]:6333", "http://[::1]:6333"),
-    ],
-)
-async def test_a_key_goes_over_tls_or_stays_on_this_machine(url: str, rest: str) -> None:
-    client = connect(url, api_key="s3cret")
-    assert client._client.rest_uri == rest  # type: ignore[attr-defined]
-    await client.close()
-
-
-async def test_the_key_is_sent_where_it_may_be(stub: QdrantStub) -> None:
-    index = QdrantIndex(connect(stub.url, api_key="s3cret"), "videos", DIM, ENCODER)
-    await index.start()
-    await index.close()
-    assert {asked.headers.get("api-key") for asked in stub.asked} == {"s3cret"}
-
-
-async def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(
-    stub: QdrantStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    index = QdrantIndex(connect(stub.url), "videos", DIM, ENCODER)
-    await index.start()
-    await index.close()
-
-
 @pytest.mark.parametrize("version", ["1.15.5", "0.11.0", "2.0.0"])
 async def test_a_server_without_conditional_writes_is_refused(version: str) -> None:
     async with running(QdrantStub(version)) as old:
@@ -262,10 +210,10 @@ async def test_the_alias_goes_over_to_another_collection_in_one_step(stub: Qdran
     settings = Settings(qdrant_url=stub.url)
     old, new = await open_index(settings, DIM, "fused@3"), await open_index(settings, DIM, "fused@4")
     await old.take_alias("videos-now")
-    assert (await stub.aliases())["videos-now"] == collection_name("freshet-videos", "fused@3", DIM)
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@3", DIM)
     stub.asked.clear()
     await new.take_alias("videos-now")
-    assert (await stub.aliases())["videos-now"] == collection_name("freshet-videos", "fused@4", DIM)
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@4", DIM)
     assert [asked.path for asked in stub.asked if asked.method == "POST"] == ["/collections/aliases"]
     await old.close()
     await new.close()

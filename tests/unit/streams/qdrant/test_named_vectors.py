@@ -170,13 +170,13 @@ async def test_the_agents_compare_by_the_retrieval_vector_and_the_rest_lies_on_d
 async def test_a_collection_of_one_vector_without_a_name_is_left_and_a_new_one_is_made(stub: QdrantStub) -> None:
     settings, old = Settings(qdrant_url=stub.url), AsyncQdrantClient(url=stub.url, check_compatibility=False)
     unnamed = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
-    await old.create_collection("freshet-videos-fused-3-256", unnamed)
+    await old.create_collection("freshet.videos-fused-3-256", unnamed)
     index = await open_index(settings, DIM, "fused@3")
-    assert await index.count() == 0 and (await old.count("freshet-videos-fused-3-256")).count == 0
-    await index.take_alias("freshet-videos")
-    assert (await stub.aliases())["freshet-videos"] == "freshet-videos-fused-3-256-layout2"
+    assert await index.count() == 0 and (await old.count("freshet.videos-fused-3-256")).count == 0
+    await index.take_alias("freshet.videos")
+    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout2"
     await index.close()
-    same = QdrantIndex(connect(stub.url), "freshet-videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
+    same = QdrantIndex(connect(stub.url), "freshet.videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
     with pytest.raises(IndexRefused, match="holds unnamed 256-d Cosine vectors of fused@3, but"):
         await same.start()
     await same.close()
@@ -188,7 +188,7 @@ async def test_what_cannot_answer_is_told_with_what_to_do(stub: QdrantStub) -> N
     nobody = index_of(settings, DIM, "fused@3")
     for _ in ("not there", "empty"):
         with pytest.raises(
-            IndexUnavailable, match="no videos in freshet-videos-fused-3-256-layout2: `freshet rebuild`"
+            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout2: `freshet rebuild`"
         ):
             await nobody.require_videos()
         made = await open_index(settings, DIM, "fused@3")

@@ -4,13 +4,13 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from encoders.base import Content
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
+from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
@@ -35,11 +35,11 @@ from schemas.topics import (
     Topic,
 )
 from streams.encoding import agent as encoding_agent
-from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.encoding.pending_media import PendingMedia
 from streams.encoding.step import EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
+from streams.errors import OperatorError
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from streams.qdrant.index import QdrantIndex
 
 # A rebalance waits for the in-flight poll: a few seconds of work.
-ENCODER_POLL, RANKER_POLL, LEARNER_POLL = 200, 8000, 2000
+ENCODER_POLL, INDEXER_POLL, RANKER_POLL, LEARNER_POLL = 200, 2000, 8000, 2000
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
@@ -106,7 +106,7 @@ def build_profiles(settings: Settings) -> BatchApp:
 
 
 def build_encoder(settings: Settings) -> BatchApp:
-    """Uploads to features, and to a Qdrant server where one is set."""
+    """Uploads to features."""
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
 
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
@@ -122,9 +122,24 @@ def build_encoder(settings: Settings) -> BatchApp:
     def versions_of(video_id: str) -> dict[str, StoredVersion]:
         return versions.of(partition_of(video_id.encode(), settings.partitions))
 
-    index = _server_index(app, settings)
-    update = partial(update_index, index, modalities=embedder.modalities) if index else None
-    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, update, out)
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, out)
+    return app
+
+
+def build_indexer(settings: Settings) -> BatchApp:
+    """Features to a Qdrant server."""
+    if not settings.qdrant_url:
+        raise OperatorError("No Qdrant server is set, so there is nothing to index.", "Set FRESHET_QDRANT_URL.")
+    from streams.indexing import agent as indexing_agent  # and with it qdrant-client: this agent alone
+    from streams.indexing.patient_writer import PatientWriter
+    from streams.indexing.step import IndexStep
+    from streams.qdrant.index import index_of
+
+    app = new_app(Agent.INDEXER, settings, at_most=INDEXER_POLL)
+    _follow(app, settings, {FEATURES: (FEATURES,)})
+    out, fusion = ConfirmedProducer(app), fusion_of(settings)
+    writer = PatientWriter(index_of(settings, DIM, version_of(fusion.version)), out.waits)
+    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), writer, out)
     return app
 
 
@@ -168,6 +183,7 @@ def build_learner(settings: Settings) -> BatchApp:
 BUILDERS = {
     Agent.PROFILES: build_profiles,
     Agent.ENCODER: build_encoder,
+    Agent.INDEXER: build_indexer,
     Agent.RANKER: build_ranker,
     Agent.LEARNER: build_learner,
 }

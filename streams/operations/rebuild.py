@@ -3,19 +3,17 @@
 import asyncio
 from collections.abc import Callable
 
-from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, with_fusion_version
+from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import Fusion, version_of
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
-from ranker.retrieval.index import IndexedVideo, VideoIndex
-from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
+from streams.indexing.step import IndexStep
 from streams.kafka.probe import Report
 from streams.operations.snapshot import read_library
-from streams.qdrant.index import open_index
+from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import alias_of
 
 UPSERT_BATCH_SIZE = 256  # videos between two reports of progress
@@ -56,21 +54,13 @@ async def _rebuild(
 
 
 async def fill(
-    index: VideoIndex, library: VideoLibrary, fusion: Fusion, modalities: ModalitySet, on_progress: OnProgress
+    index: QdrantIndex, library: VideoLibrary, fusion: Fusion, modalities: ModalitySet, on_progress: OnProgress
 ) -> int:
-    """Upsert all embedded videos into an index, and remove those that were withdrawn; returns how many were written."""
-    videos = [found for video in library.videos.values() if (found := indexed_by(fusion, video, modalities))]
+    """Write all embedded videos and all withdrawals to an index; returns how many videos were written."""
+    step = IndexStep(fusion, modalities)
+    await index.write(step.changes([*library.withdrawn.values()]))
+    videos = step.changes([*library.videos.values()])
     for start in range(0, len(videos), UPSERT_BATCH_SIZE):
-        await index.upsert(videos[start : start + UPSERT_BATCH_SIZE])
+        await index.write(videos[start : start + UPSERT_BATCH_SIZE])
         on_progress(min(start + UPSERT_BATCH_SIZE, len(videos)), len(videos))
-    await index.remove(sorted(library.withdrawn))
     return len(videos)
-
-
-def indexed_by(fusion: Fusion, video: Encoded, modalities: ModalitySet) -> IndexedVideo | None:
-    """What an index of this fusion keeps of a video; None where it has no vector of it."""
-    current = with_fusion_version(video, fusion, modalities)
-    retrieval = current.vectors.get(RETRIEVAL)
-    if retrieval is None or retrieval.encoder != version_of(fusion.version):
-        return None
-    return to_indexed_video(current, modalities)

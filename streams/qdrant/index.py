@@ -8,9 +8,8 @@ silence are retried until a deadline.
 import logging
 import math
 import re
-from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from asyncio import gather, get_running_loop
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 import numpy as np
@@ -23,16 +22,21 @@ from schemas.settings.model import Settings
 from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
 from streams.qdrant.mapping import (
     FIELDS,
+    VIDEOS,
+    Change,
     Dims,
     Floats,
+    Withdrawal,
     alias_of,
     collection_name,
+    not_older,
     point_id,
     shape_of,
     to_filter,
     to_hits,
     to_point,
     to_video,
+    to_withdrawn_point,
     vectors_config,
 )
 
@@ -41,6 +45,7 @@ T = TypeVar("T")
 OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it in silence
 TESTED = (1, 19)
 UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
+WRITES_AT_ONCE = 2
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
 TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
 BACKOFF_S = 2.0  # a guess: so long after an unanswered query no further one is tried
@@ -89,14 +94,19 @@ class QdrantIndex:
 
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
         """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
-        latest: dict[str, IndexedVideo] = {}
-        for video in videos:
-            known = latest.get(video.video_id)
-            if known is None or video.at_ms >= known.at_ms:
-                latest[video.video_id] = video
-        ordered = sorted(latest.values(), key=lambda video: (video.at_ms, video.video_id))
-        for start in range(0, len(ordered), UPSERT_POINTS):
-            await self._store(ordered[start : start + UPSERT_POINTS])
+        await self.write(videos)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come."""
+        latest: dict[str, Change] = {}
+        for change in changes:
+            known = latest.get(change.video_id)
+            if known is None or change.at_ms >= known.at_ms:
+                latest[change.video_id] = change
+        ordered = [*latest.values()]
+        parts = [ordered[start : start + UPSERT_POINTS] for start in range(0, len(ordered), UPSERT_POINTS)]
+        for start in range(0, len(parts), WRITES_AT_ONCE):  # while the server stores some, others are made
+            await gather(*map(self._store, parts[start : start + WRITES_AT_ONCE]))
 
     async def remove(self, video_ids: Sequence[str]) -> None:
         """Remove videos; an id that is not there is no error."""
@@ -142,7 +152,7 @@ class QdrantIndex:
             ),
             self._reading,
         )
-        if not points:
+        if not points or not points[0].vector:
             return None
         named = cast("Mapping[str, list[float]]", points[0].vector or {})
         return {name: np.array(vector, np.float32) for name, vector in named.items()}
@@ -170,7 +180,7 @@ class QdrantIndex:
     async def count(self) -> int:
         """How many videos the collection holds, exactly."""
         answer = await with_retries(
-            "count videos", lambda: self._client.count(self._collection, exact=True), self._reading
+            "count videos", lambda: self._client.count(self._collection, VIDEOS, exact=True), self._reading
         )
         return answer.count
 
@@ -216,21 +226,21 @@ class QdrantIndex:
             lambda: self._client.create_payload_index(self._collection, field, kind, wait=True),
         )
 
-    def _operation(self, at_ms: int, videos: Iterable[IndexedVideo]) -> models.UpdateOperation:
-        points = [to_point(video, self._dims) for video in videos]
+    async def _store(self, changes: Sequence[Change]) -> None:
+        points = [
+            to_withdrawn_point(one) if isinstance(one, Withdrawal) else to_point(one, self._dims) for one in changes
+        ]
         # The server compares and writes in one step: no other writer can write in between.
-        older = models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms))
-        upsert = models.PointsList(points=points, update_filter=models.Filter(must=[older]))
-        return models.UpsertOperation(upsert=upsert)
+        allowed, seconds = not_older(points), math.ceil(self._writing.attempt_s)  # the server gives up with us
 
-    async def _store(self, videos: Sequence[IndexedVideo]) -> None:
-        by_time = groupby(videos, key=lambda video: video.at_ms)
-        operations = [self._operation(at_ms, group) for at_ms, group in by_time]
-        seconds = math.ceil(self._writing.attempt_s)  # the server gives up with us
-        await self._write(
-            "store videos",
-            lambda: self._client.batch_update_points(self._collection, operations, wait=True, timeout=seconds),
-        )
+        async def store() -> None:
+            done = await self._client.upsert(
+                self._collection, points, wait=True, update_filter=allowed, timeout=seconds
+            )
+            if done.status != models.UpdateStatus.COMPLETED:  # it is in the server's queue still
+                raise TimeoutError
+
+        await self._write("store videos", store)
 
     def _requests(
         self, vectors: Floats, k: int, where: SearchFilter | None, name: str, payload: list[str] | bool

@@ -17,7 +17,7 @@ from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
-from streams.encoding.index_sync import to_indexed_video
+from streams.indexing.step import to_indexed_video
 from streams.qdrant.index import open_index
 from streams.qdrant.mapping import alias_of, collection_name
 from tests.chaos.check import encoder_faults
@@ -60,7 +60,7 @@ class Server:
         """Ids of all videos that it holds."""
         scroll = self.stub._store.scroll(collection, limit=100_000)
         points, _ = asyncio.run_coroutine_threadsafe(scroll, self.loop).result(30)
-        return {str((point.payload or {})["video_id"]) for point in points}
+        return {str(point.payload["video_id"]) for point in points if point.payload and "video_id" in point.payload}
 
     def wipe(self, collection: str) -> None:
         """Delete the collection."""
@@ -75,7 +75,7 @@ def troubled(rig: Rig) -> dict[str, Any]:
     with server.proxied() as proxy, rig.system("k8", encoder=True, qdrant_url=f"http://{HOST}:{proxy.port}") as system:
         collection = collection_name(alias_of(system.settings), VERSION, DIM)
         asyncio.run(put(system.settings, some(system, FILLED)))
-        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder")]
+        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder", "indexer")]
         system.begin(RATE, rig.seed)
         wait("all work", lambda: all(one.mark("confirmed") is not None for one in agents), 90)
         system.keep_up(2.0)

@@ -93,6 +93,7 @@ class QdrantStub:
             ("GET", ""): self._describe,
             ("PUT", ""): self._create,
             ("PUT", "index"): self._index,
+            ("PUT", "points"): self._upsert,
             ("POST", "points/batch"): self._update,
             ("POST", "points/query/batch"): self._query,
             ("POST", "points"): self._retrieve,
@@ -138,6 +139,11 @@ class QdrantStub:
         await self._store.batch_update_points(name, operations)
         return [{"operation_id": 0, "status": "completed"} for _ in operations]
 
+    async def _upsert(self, name: str, body: Any) -> Any:
+        wanted = models.PointsList.model_validate(body)
+        await self._store.upsert(name, wanted.points, update_filter=wanted.update_filter)
+        return {"operation_id": 0, "status": "completed"}
+
     async def _query(self, name: str, body: Any) -> Any:
         searches = models.QueryRequestBatch.model_validate(body).searches
         answers = await self._store.query_batch_points(name, searches)
@@ -154,8 +160,9 @@ class QdrantStub:
         await self._store.delete(name, models.PointIdsList.model_validate(body))
         return {"operation_id": 0, "status": "completed"}
 
-    async def _count(self, name: str, _: Any) -> Any:
-        return {"count": (await self._store.count(name)).count}
+    async def _count(self, name: str, body: Any) -> Any:
+        wanted = models.CountRequest.model_validate(body)
+        return {"count": (await self._store.count(name, wanted.filter)).count}
 
 
 async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
@@ -212,6 +219,12 @@ def aside(stub: QdrantStub) -> Iterator[QdrantStub]:
         loop.call_soon_threadsafe(end.set)
         thread.join()
         loop.close()
+
+
+def indexed(stub: QdrantStub) -> set[str]:
+    """The videos that a stub was told of."""
+    upserts = [one.body["points"] for one in stub.asked if one.method == "PUT" and one.path.endswith("/points")]
+    return {str(point["payload"].get("video_id")) for points in upserts for point in points}
 
 
 class Published:

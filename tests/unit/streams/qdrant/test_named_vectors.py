@@ -20,8 +20,8 @@ from ranker.retrieval.index import IndexRefused, IndexUnavailable, SearchFilter
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
+from streams.indexing.step import to_indexed_video
 from streams.operations.rebuild import fill
 from streams.operations.search import similar_in
 from streams.qdrant.client import connect
@@ -174,7 +174,7 @@ async def test_a_collection_of_one_vector_without_a_name_is_left_and_a_new_one_i
     index = await open_index(settings, DIM, "fused@3")
     assert await index.count() == 0 and (await old.count("freshet.videos-fused-3-256")).count == 0
     await index.take_alias("freshet.videos")
-    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout2"
+    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout3"
     await index.close()
     same = QdrantIndex(connect(stub.url), "freshet.videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
     with pytest.raises(IndexRefused, match="holds unnamed 256-d Cosine vectors of fused@3, but"):
@@ -188,7 +188,7 @@ async def test_what_cannot_answer_is_told_with_what_to_do(stub: QdrantStub) -> N
     nobody = index_of(settings, DIM, "fused@3")
     for _ in ("not there", "empty"):
         with pytest.raises(
-            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout2: `freshet rebuild`"
+            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout3: `freshet rebuild`"
         ):
             await nobody.require_videos()
         made = await open_index(settings, DIM, "fused@3")

@@ -131,15 +131,15 @@ def build_indexer(settings: Settings) -> BatchApp:
     if not settings.qdrant_url:
         raise OperatorError("No Qdrant server is set, so there is nothing to index.", "Set FRESHET_QDRANT_URL.")
     from streams.indexing import agent as indexing_agent  # and with it qdrant-client: this agent alone
-    from streams.indexing.patient_writer import PatientWriter
+    from streams.indexing.keeper import IndexKeeper
     from streams.indexing.step import IndexStep
     from streams.qdrant.index import index_of
 
     app = new_app(Agent.INDEXER, settings, at_most=INDEXER_POLL)
     _follow(app, settings, {FEATURES: (FEATURES,)})
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
-    writer = PatientWriter(index_of(settings, DIM, version_of(fusion.version)), out.waits)
-    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), writer, out)
+    keeper = IndexKeeper(app, settings, index_of(settings, DIM, version_of(fusion.version)))
+    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), keeper, out)
     return app
 
 

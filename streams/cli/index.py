@@ -25,7 +25,7 @@ def rebuild(settings: "Settings") -> None:
     from streams.operations import rebuild as operation
     from streams.qdrant.mapping import alias_of
 
-    count = operation.rebuild(settings, echo_err, progress())
+    count = operation.rebuild(settings, echo_err, progress("records"))
     echo_err(f"{count} videos are in the index; the alias is {alias_of(settings)}")
 
 
@@ -44,7 +44,7 @@ def backfill(
     echo_err(f"{operation.backfill(settings, uploads, progress())} videos were embedded")
 
 
-def progress() -> "Callable[[int, int], None]":
+def progress(what: str = "videos") -> "Callable[[int, int], None]":
     """A function that reports every few seconds how many of all are done, and how long the rest will take."""
     began = reported = time.monotonic()
 
@@ -52,6 +52,6 @@ def progress() -> "Callable[[int, int], None]":
         nonlocal reported
         if (now := time.monotonic()) - reported > PROGRESS_INTERVAL_S or done == total:
             reported = now
-            echo_err(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
+            echo_err(f"{done} of {total} {what}, {(total - done) * (now - began) / done:.0f} s to go")
 
     return on_progress

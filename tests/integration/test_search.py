@@ -126,7 +126,10 @@ def test_a_qdrant_server_answers_as_the_whole_topic_does(settings: Settings) -> 
     with aside(QdrantStub()) as stub:
         served = settings.model_copy(update={"qdrant_url": stub.url})
         without = freshet(served, *QUESTIONS[0], "--json")
-        assert without.stdout == read[0].stdout and "`freshet rebuild` fills it; reading features.v1" in without.stderr
+        assert (
+            without.stdout == read[0].stdout
+            and "`freshet worker indexer` fills it; reading features.v1" in without.stderr
+        )
         rebuilt = freshet(served, "rebuild")
         assert " videos are in the index" in rebuilt.stderr, rebuilt.stderr
         away = served.model_copy(update={"bootstrap": "127.0.0.1:1"})  # nobody is asked there

@@ -99,6 +99,7 @@ class QdrantStub:
             ("POST", "points"): self._retrieve,
             ("POST", "points/delete"): self._delete,
             ("POST", "points/count"): self._count,
+            ("GET", "collections"): self._collections,  # of /collections
             ("GET", "aliases"): self._aliases,
             ("POST", ""): self._alias,  # of /collections/aliases
         }
@@ -117,6 +118,13 @@ class QdrantStub:
 
     async def _alias(self, _: str, body: Any) -> Any:
         return await self._store.update_collection_aliases(models.ChangeAliasesOperation.model_validate(body).actions)
+
+    async def _collections(self, _: str, __: Any) -> Any:
+        return (await self._store.get_collections()).model_dump(mode="json")
+
+    async def delete(self, alias: str) -> None:
+        """Lose the collection that an alias names, as when its volume is gone."""
+        await self._store.delete_collection((await self.aliases())[alias])
 
     async def _exists(self, name: str, _: Any) -> Any:
         return {"exists": await self._store.collection_exists(name)}

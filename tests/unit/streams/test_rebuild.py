@@ -14,7 +14,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import VideoLibrary
 from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
-from streams.operations.rebuild import fill
+from streams.indexing.step import IndexStep
 from streams.operations.snapshot import outdated_notice, with_current_vectors
 from streams.qdrant.index import QdrantIndex
 from tests.support.events import NOON, encoded, withdrawn
@@ -65,15 +65,13 @@ def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
     assert catalogue.has_vector[catalogue.rows(["v1", "v22"])].tolist() == [False, True]
 
 
-async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was_withdrawn() -> None:
-    gallery = VideoLibrary()
-    gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="other"), described("dddd")])
-    gallery.take([withdrawn("dddd", NOON + 1)])
-    index, told = QdrantIndex(AsyncQdrantClient(":memory:"), "videos", RETRIEVAL_DIM, "new", modalities=DIMS), []
+async def test_an_index_is_filled_with_one_version_alone() -> None:
+    index = QdrantIndex(AsyncQdrantClient(":memory:"), "videos", RETRIEVAL_DIM, "new", modalities=DIMS)
     await index.start()
-    await fill(index, gallery, NEW, INT8, lambda done, total: told.append((done, total)))
-    assert await index.count() == 2 and told == [(2, 2)]
-    wanted = decode_vector(with_fusion_version(gallery.videos["a"], NEW, INT8).vectors[RETRIEVAL])
+    step, by_old = IndexStep(NEW, INT8), described("a")
+    await index.write(step.changes([by_old, described("bb", by=NEW), described("ccc", models="other")]))
+    assert await index.count() == 2 and step.missing == 1
+    wanted = decode_vector(with_fusion_version(by_old, NEW, INT8).vectors[RETRIEVAL])
     assert wanted is not None
     [hits] = await index.near(wanted[None], 1)
     assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)

@@ -1,8 +1,6 @@
 """The indexer: what it makes of records, in whatever order they come, and how it waits for a server."""
 
-import asyncio
 import itertools
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,18 +15,15 @@ from schemas.messages.videos import CatalogueRecord
 from schemas.settings.model import Settings
 from streams.app import build_indexer
 from streams.errors import OperatorError
-from streams.indexing import patient_writer
-from streams.indexing.patient_writer import PatientWriter
 from streams.indexing.step import IndexStep
 from streams.kafka.records import Record
-from streams.kafka.waits import Waits
 from streams.qdrant.client import Patience, connect
 from streams.qdrant.index import UPSERT_POINTS, QdrantIndex
 from streams.qdrant.mapping import Change, Withdrawal
 from tests.support.events import NOON, withdrawn
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import OPENAPI, assert_published, vectors
-from tests.support.qdrant_stub import Answer, QdrantStub, running
+from tests.support.qdrant_stub import QdrantStub, running
 from tests.unit.streams.qdrant.test_named_vectors import BUILT_IN, MODALITIES, NOW, described
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
@@ -71,11 +66,6 @@ def records(*made: CatalogueRecord, damaged: bool = False) -> list[Record]:
 
 def changes_of(*made: CatalogueRecord, **more: Any) -> list[Change]:
     return IndexStep(NOW, BUILT_IN).apply(records(*made, **more))
-
-
-async def asked_for(stub: QdrantStub, count: int) -> None:
-    while len(stub.asked) < count:  # noqa: ASYNC110  # a server of its own
-        await asyncio.sleep(0.01)
 
 
 def test_of_each_video_the_newest_record_counts_and_damaged_ones_are_left_out() -> None:
@@ -128,27 +118,6 @@ async def test_a_batch_of_many_times_is_one_operation_that_refuses_what_is_older
     await index.write(older)
     found = await index.find(vectors(1, 1).repeat(DIM // 16, axis=1)[0], UPSERT_POINTS, SearchFilter())
     assert len(found) == UPSERT_POINTS and not [hit for hit in found if hit.video.title == "older"]
-
-
-async def test_a_server_that_is_away_is_waited_for_and_told_of_once(
-    stub: QdrantStub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "freshet.indexing")
-    monkeypatch.setattr(patient_writer, "RETRY_DELAY_S", 0.01)
-    stub.always, waits = Answer(503), Waits()
-    writer = PatientWriter(opened(stub, HASTY), waits)
-    writing = asyncio.create_task(writer.write(changes_of(described(1))))
-    await asked_for(stub, 8)
-    assert waits.now() == ["the index"] and not writing.done()
-    stub.always = Answer(401)  # a key is exchanged while it runs
-    await asked_for(stub, len(stub.asked) + 3)
-    stub.always = None
-    await writing
-    assert [one.getMessage().split(":")[0] for one in caplog.records if one.name == "freshet.indexing"] == [
-        "videos wait for the index",
-        "the index takes videos again",
-    ]
-    assert waits.now() == []
 
 
 def test_without_a_server_there_is_nothing_to_index() -> None:

@@ -187,11 +187,11 @@ async def test_a_collection_of_other_vectors_is_refused(stub: QdrantStub, served
 
 async def test_two_that_start_at_once_share_the_collection(stub: QdrantStub) -> None:
     index = QdrantIndex(connect(stub.url), "videos", DIM, ENCODER, writing=QUICK)
-    # Version and exists as they are; the collection is made, but the answer is lost.
-    stub.next(*[Answer(200, after=True)] * 2, Answer(503, after=True))
+    # Version, whether it is there and which there are, as they are; the collection is made, but the answer is lost.
+    stub.next(*[Answer(200, after=True)] * 3, Answer(503, after=True))
     await index.start()
     await index.close()
-    assert [asked.path for asked in stub.asked if asked.method == "PUT"].count("/collections/videos") == 2
+    assert [asked.path for asked in stub.asked if asked.method == "PUT"].count("/collections/videos-1") == 2
 
 
 async def test_each_encoder_version_has_its_own_collection(stub: QdrantStub) -> None:
@@ -209,11 +209,11 @@ async def test_each_encoder_version_has_its_own_collection(stub: QdrantStub) -> 
 async def test_the_alias_goes_over_to_another_collection_in_one_step(stub: QdrantStub) -> None:
     settings = Settings(qdrant_url=stub.url)
     old, new = await open_index(settings, DIM, "fused@3"), await open_index(settings, DIM, "fused@4")
-    await old.take_alias("videos-now")
-    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@3", DIM)
+    await old.collection.take_alias("videos-now")
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@3", DIM) + "-1"
     stub.asked.clear()
-    await new.take_alias("videos-now")
-    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@4", DIM)
+    await new.collection.take_alias("videos-now")
+    assert (await stub.aliases())["videos-now"] == collection_name("freshet.videos", "fused@4", DIM) + "-1"
     assert [asked.path for asked in stub.asked if asked.method == "POST"] == ["/collections/aliases"]
     await old.close()
     await new.close()

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from encoders.base import Content
 from encoders.fusion.embeddings import DIM, fusion_of
@@ -15,6 +14,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
 from ranker.retrieval.exact import ExactIndex
+from ranker.retrieval.index import VideoIndex
 from schemas.agents import Agent
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.load import load, settings_file
@@ -58,9 +58,6 @@ from streams.ranking.progress import RankedOffsets
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
-
-if TYPE_CHECKING:
-    from streams.qdrant.index import QdrantIndex
 
 # A rebalance waits for the in-flight poll: a few seconds of work.
 ENCODER_POLL, INDEXER_POLL, RANKER_POLL, LEARNER_POLL = 200, 2000, 8000, 2000
@@ -151,7 +148,9 @@ def build_ranker(settings: Settings) -> BatchApp:
     encoder = version_of(fusion.version)
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion, learned_of(settings))
     replica = CatalogueReplica(settings, shared, app.transport.watch)
-    index = _server_index(app, settings) or ExactIndex(shared.catalogue)
+    index: VideoIndex = ExactIndex(shared.catalogue)
+    if settings.qdrant_url:
+        index = _server_index(app, settings, shared.catalogue, replica)
     context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=shared.learned)
     pipeline = build_feed(context)
     step = RankStep(
@@ -200,19 +199,24 @@ def _follow(app: BatchApp, settings: Settings, depends_on: Mapping[Topic, Sequen
     app.transport.watch.follow(one.full(settings.prefix) for one in followed)
 
 
-def _server_index(app: BatchApp, settings: Settings) -> "QdrantIndex | None":
-    """The Qdrant server that is set, or None; it is looked at before the first event."""
-    if not settings.qdrant_url:
-        return None
-    from streams.qdrant.index import index_of  # half a second of qdrant-client, for who has a server
+def _server_index(app: BatchApp, settings: Settings, catalogue: Catalogue, replica: CatalogueReplica) -> VideoIndex:
+    """The Qdrant server that is set, opened and watched beside the work: no slate waits for it."""
+    from streams.qdrant.client import READING  # half a second of qdrant-client, for who has a server
+    from streams.qdrant.index import index_of
+    from streams.qdrant.watched_index import Seen, WatchedIndex
 
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version))
+    topic = FEATURES.full(settings.prefix)
 
-    async def start(*_: Any, **__: Any) -> None:  # Faust hands its signals' handlers anything
-        await index.start()
+    def seen() -> Seen | None:
+        if not replica.ready.is_set():
+            return None
+        positions = {partition: at for (name, partition), at in replica.read.items() if name == topic}
+        return Seen(replica.topic_id(topic), positions, catalogue.size, catalogue.compactions)
 
-    app.on_rebalance_complete.connect(start, weak=False)
-    return index
+    index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
+    watched = WatchedIndex(index, settings.partitions, seen)
+    app.task(watched.run)
+    return watched
 
 
 def __getattr__(name: str) -> BatchApp:

@@ -31,6 +31,7 @@ RETRY_DELAY_S = 2.0  # before an index that did not answer is asked again
 LOOK_INTERVAL_S = 2.0  # between two looks at whether the collection is still the one that was written
 LOOK_LIMIT_S = 2.0  # nothing is fetched meanwhile
 PROGRESS_INTERVAL_S = 5.0
+STOP_CHECK_S = 0.5  # a call to a silent server takes much longer than a worker has to stop
 
 
 class IndexKeeper:
@@ -157,14 +158,21 @@ class IndexKeeper:
         """Try until the index answers, or the worker stops."""
         with self._app.transport.waits.waiting("the index"):
             while not self._app.should_stop:
+                doing = asyncio.ensure_future(action())
                 try:
-                    found = await action()
+                    while not doing.done() and not self._app.should_stop:
+                        await asyncio.wait([doing], timeout=STOP_CHECK_S)
+                    if not doing.done():
+                        break
+                    found = await doing
                 except IndexUnavailable as error:
                     self._report(str(error))
                     await asyncio.sleep(RETRY_DELAY_S)
                 else:
                     self._report("")
                     return found
+                finally:
+                    doing.cancel()
         return otherwise
 
     def _report(self, trouble: str) -> None:

@@ -5,7 +5,7 @@ It knows no Kafka and no clock. The agent and `freshet rebuild` call it.
 
 from collections.abc import Iterable, Sequence
 
-from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
+from encoders.fusion.embeddings import DIM, RETRIEVAL, with_fusion_version
 from encoders.fusion.fusion import Fusion, version_of
 from encoders.modalities.modality import ModalitySet
 from ranker.retrieval.index import IndexedVideo
@@ -64,7 +64,7 @@ def to_indexed_video(video: CatalogueRecord, modalities: ModalitySet) -> Indexed
 
     Of the modalities only what the present models made, so that no two versions lie in one collection.
     """
-    vector = decode_vector(video.vectors.get(RETRIEVAL)) if isinstance(video, Encoded) else None
+    vector = decode_vector(video.vectors.get(RETRIEVAL), DIM) if isinstance(video, Encoded) else None
     if not isinstance(video, Encoded) or vector is None:
         return None
     rows = {

@@ -8,6 +8,8 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
@@ -21,18 +23,45 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it in silence
 TESTED = (1, 19)
+MANY = 2**31
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What strict mode allows in one request; by default nothing is limited."""
+
+    points: int = MANY  # of an upsert
+    queries: int = MANY  # of a batch
+    results: int = MANY  # of a query
+    ef: int = MANY
+    seconds: int = MANY  # that a request may ask for
+
+
+def limits_of(config: models.StrictModeConfigOutput | None) -> Limits:
+    """The limits of a collection: an upsert has a condition of two parts, within another one, for each point."""
+    if config is None or not config.enabled:
+        return Limits()
+    conditions = (config.filter_max_conditions or MANY) // 3
+    points = min(config.upsert_max_batchsize or MANY, config.condition_max_size or MANY, conditions)
+    return Limits(
+        points=max(1, points),
+        queries=config.search_max_batchsize or MANY,
+        results=config.max_query_limit or MANY,
+        ef=config.search_max_hnsw_ef or MANY,
+        seconds=config.max_timeout or MANY,
+    )
 
 
 class Collection:
     """One collection by its alias, or by its own name."""
 
     def __init__(self, client: AsyncQdrantClient, name: str, dims: Dims, encoder: str, patience: Patience) -> None:
-        self.name = name
+        self.name, self.limits = name, Limits()
         self._client, self._dims, self._encoder, self._patience = client, dims, encoder, patience
 
     async def open(self) -> str:
         """Check the server's version; make or check the collection and its payload indexes; returns its generation."""
-        await self._check_server()
+        await self.check_server()
         if not await self._exists(self.name):
             made = await self._create_next()
             await self._name(made, self.name)
@@ -47,7 +76,7 @@ class Collection:
 
     async def beside(self) -> "Collection":
         """The one that is being filled beside the one in use: an unfinished one, or a new one."""
-        await self._check_server()
+        await self.check_server()
         in_use, numbers = await self._target(), await self._numbers()
         used = int(in_use.rpartition("-")[2]) if in_use else 0
         later = [number for number in numbers if number > used]
@@ -73,10 +102,12 @@ class Collection:
     async def note(self, generation: str, progress: Iterable[Progress]) -> None:
         """Keep what it has of some partitions, in the same way as the videos before that."""
         points = [to_progress_point(one, generation) for one in progress]
-        if points:
-            await self._call("keep its progress", lambda: self._client.upsert(self.name, points, wait=True))
+        for start in range(0, len(points), min(len(points), self.limits.points) or 1):
+            part = points[start : start + self.limits.points]
+            await self._call("keep its progress", partial(self._client.upsert, self.name, part, wait=True))
 
-    async def _check_server(self) -> None:
+    async def check_server(self) -> None:
+        """IndexRefused where the server's version would let an older upload win."""
         check_version((await self._call("give its version", self._client.info)).version)
 
     async def _ready(self, name: str) -> str:
@@ -141,6 +172,7 @@ class Collection:
 
     def _checked(self, found: models.CollectionInfo) -> str:
         holds, needs = shape_of(found.config.params.vectors), shape_of(vectors_config(self._dims))
+        self.limits = limits_of(found.config.strict_mode_config)
         metadata: Mapping[str, object] = found.config.metadata or {}
         encoder = metadata.get("encoder", self._encoder)
         if holds != needs or encoder != self._encoder:

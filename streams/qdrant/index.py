@@ -7,7 +7,7 @@ silence are retried until a deadline.
 
 import logging
 import math
-from asyncio import gather, get_running_loop
+from asyncio import gather
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from typing import TypeVar, cast
@@ -17,7 +17,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
-from ranker.retrieval.index import Hits, IndexedVideo, IndexRefused, IndexUnavailable, SearchFilter
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
 from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
 from streams.qdrant.collection import Collection
@@ -45,7 +45,6 @@ UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
 WRITES_AT_ONCE = 2
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
 TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
-BACKOFF_S = 2.0  # a guess: so long after an unanswered query no further one is tried
 
 
 class QdrantIndex:
@@ -73,7 +72,6 @@ class QdrantIndex:
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
         self._hnsw_ef, self._exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
-        self._backoff_until = -math.inf
         self.collection = Collection(client, collection, self._dims, encoder, writing)
 
     async def start(self) -> str:
@@ -98,7 +96,8 @@ class QdrantIndex:
             if known is None or change.at_ms >= known.at_ms:
                 latest[change.video_id] = change
         ordered = [*latest.values()]
-        parts = [ordered[start : start + UPSERT_POINTS] for start in range(0, len(ordered), UPSERT_POINTS)]
+        size = min(UPSERT_POINTS, self.collection.limits.points)
+        parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         for start in range(0, len(parts), WRITES_AT_ONCE):  # while the server stores some, others are made
             await gather(*map(self._store, parts[start : start + WRITES_AT_ONCE]))
 
@@ -113,20 +112,12 @@ class QdrantIndex:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
         if k < 1 or not len(vectors):
             return [to_hits((), 0) for _ in vectors]
-        clock = get_running_loop().time
-        if clock() < self._backoff_until:
-            raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {BACKOFF_S:g} s")
         requests = self._requests(vectors, k, where, RETRIEVAL, ["video_id"])
         found: list[Hits] = []
-        try:
-            for start in range(0, len(requests), QUERY_VECTORS):
-                answers = await self._query(requests[start : start + QUERY_VECTORS])
-                found += [to_hits(answer.points, k) for answer in answers]
-        except IndexRefused:
-            raise
-        except IndexUnavailable:
-            self._backoff_until = clock() + BACKOFF_S
-            raise
+        size = min(QUERY_VECTORS, self.collection.limits.queries)
+        for start in range(0, len(requests), size):
+            answers = await self._query(requests[start : start + size])
+            found += [to_hits(answer.points, k) for answer in answers]
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
@@ -178,7 +169,7 @@ class QdrantIndex:
             to_withdrawn_point(one) if isinstance(one, Withdrawal) else to_point(one, self._dims) for one in changes
         ]
         # The server compares and writes in one step: no other writer can write in between.
-        allowed, seconds = not_older(points), math.ceil(self._writing.attempt_s)  # the server gives up with us
+        allowed, seconds = not_older(points), self._seconds(self._writing)  # the server gives up with us
 
         async def store() -> None:
             done = await self._client.upsert(
@@ -195,16 +186,20 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limit = k + TIE_MARGIN
-        params = models.SearchParams(hnsw_ef=max(self._hnsw_ef, limit), exact=self._exact)
+        limits = self.collection.limits
+        limit = min(k + TIE_MARGIN, limits.results)
+        params = models.SearchParams(hnsw_ef=min(max(self._hnsw_ef, limit), limits.ef), exact=self._exact)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
             for row in vectors.tolist()
         ]
 
+    def _seconds(self, patience: Patience) -> int:
+        return min(math.ceil(patience.attempt_s), self.collection.limits.seconds)
+
     async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
-        seconds = math.ceil(self._reading.attempt_s)  # the server gives up with us
+        seconds = self._seconds(self._reading)  # the server gives up with us
         return await with_retries(
             "answer a query",
             lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),

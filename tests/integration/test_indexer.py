@@ -8,19 +8,20 @@ import pytest
 
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
-from schemas.messages import videos
+from schemas.messages import feedback, videos
+from schemas.messages.recommendations import decode_recommendation
 from schemas.messages.videos import CatalogueRecord
 from schemas.settings.model import Settings
-from schemas.topics import FEATURES
+from schemas.topics import FEATURES, FEEDBACK, RECOMMENDATIONS
 from streams.kafka.records import partition_of
 from streams.local.broker import LocalBroker
 from streams.qdrant.index import open_index
 from streams.qdrant.mapping import alias_of, collection_name
 from streams.qdrant.progress import Progress, is_complete
 from tests.support.command import freshet
-from tests.support.events import NOON, withdrawn
-from tests.support.qdrant_stub import Answer, QdrantStub, aside
-from tests.support.system import agents, own_topics, publish, wait_until
+from tests.support.events import NOON, liked, withdrawn
+from tests.support.qdrant_stub import SILENCE, Answer, QdrantStub, aside
+from tests.support.system import agents, everything, own_topics, publish, wait_until
 from tests.unit.streams.qdrant.test_named_vectors import described
 
 pytestmark = pytest.mark.connected
@@ -89,6 +90,40 @@ def test_what_the_catalogue_holds_is_in_the_index_and_stays_so_when_that_is_lost
         wait_until("it says that too", lambda: "the index takes videos again" in running.said("indexer"))
         assert running.said("indexer").count("videos wait for the index: ") == 1
         assert running.alive()
+
+
+def test_slates_go_on_while_the_server_is_silent_lost_or_filled_and_say_so(
+    settings: Settings, stub: QdrantStub, tmp_path: Path
+) -> None:
+    stub.always = SILENCE  # at the start of all of them
+    people = (f"person-{n}" for n in range(10_000))
+
+    def degraded() -> list[str]:
+        """What was missing for somebody who likes something just now."""
+        user = next(people)
+        publish(settings, FEEDBACK, [(user, feedback.encode(liked(user, f"v{int(user[7:]) % 9 + 3}", NOON + 500)))])
+        wait_until("a slate", lambda: any(one.key == user.encode() for one in everything(settings, RECOMMENDATIONS)))
+        [slate] = [one for one in everything(settings, RECOMMENDATIONS) if one.key == user.encode()][-1:]
+        return list(decode_recommendation(slate.value or b"").degraded)
+
+    with agents(settings, tmp_path, "profiles", "ranker", "indexer") as running:
+        assert degraded() == ["vector_index"]
+        stub.always = None
+        wait_until("the index is used", lambda: degraded() == [])
+        second = tmp_path / "second"
+        second.mkdir()
+        with agents(settings, second, "ranker") as more:  # a rebalance while it is away
+            stub.always = SILENCE
+            wait_until("it is missed", lambda: degraded() == ["vector_index"])
+            assert more.alive()
+            stub.always = None
+            wait_until("the index is used again", lambda: degraded() == [])
+        asyncio.run(stub.delete(version_alias(settings)))
+        wait_until("it is filled again", lambda: held(settings, stub) == (COUNT - 1, True))
+        wait_until("the index is used once more", lambda: degraded() == [])
+        assert running.alive()
+        assert "Traceback" not in running.said("ranker") + running.said("indexer")
+    assert "slates are made without the vector index" in running.said("ranker")
 
 
 async def generation_of(settings: Settings) -> str:

@@ -50,6 +50,8 @@ class QdrantStub:
         self.always: Answer | None = None
         self.indexes: dict[str, Any] = {}
         self.url = ""
+        self.strict: models.StrictModeConfigOutput | None = None
+        self.is_late = False  # writes are queued, and applied after the answer
         self._store = AsyncQdrantClient(":memory:")
 
     def next(self, *answers: Answer) -> None:
@@ -131,7 +133,14 @@ class QdrantStub:
 
     async def _describe(self, name: str, _: Any) -> Any:
         info = (await self._store.get_collection(name)).model_dump(mode="json", exclude_none=True)
+        if self.strict is not None:
+            info["config"]["strict_mode_config"] = self.strict.model_dump(exclude_none=True)
         return info | {"payload_schema": self.indexes}
+
+    def _keep_to(self, what: str, asked: int, most: int | None) -> None:
+        """Strict mode's answer, as the server words it."""
+        if self.strict is not None and most is not None and asked > most:
+            raise ValueError(f'Bad request: Limit exceeded {asked} > {most} for "{what}". Help: Reduce the {what}.')
 
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
@@ -149,11 +158,21 @@ class QdrantStub:
 
     async def _upsert(self, name: str, body: Any) -> Any:
         wanted = models.PointsList.model_validate(body)
+        if self.strict is not None:
+            self._keep_to("upsert", len(wanted.points), self.strict.upsert_max_batchsize)
+            parts = wanted.update_filter.should if wanted.update_filter else None
+            self._keep_to("filter conditions", 3 * len(parts or ()), self.strict.filter_max_conditions)  # type: ignore[arg-type]
         await self._store.upsert(name, wanted.points, update_filter=wanted.update_filter)
-        return {"operation_id": 0, "status": "completed"}
+        return {"operation_id": 0, "status": "wait_timeout" if self.is_late else "completed"}
 
     async def _query(self, name: str, body: Any) -> Any:
         searches = models.QueryRequestBatch.model_validate(body).searches
+        if self.strict is not None:
+            self._keep_to("search batch", len(searches), self.strict.search_max_batchsize)
+            for one in searches:
+                self._keep_to("limit", one.limit or 0, self.strict.max_query_limit)
+                ef = one.params.hnsw_ef if one.params else None
+                self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
         answers = await self._store.query_batch_points(name, searches)
         return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
 

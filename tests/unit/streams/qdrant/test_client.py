@@ -139,16 +139,6 @@ async def test_a_wait_beyond_the_deadline_is_not_waited_for(stub: QdrantStub, ha
     assert get_running_loop().time() - began < HASTY.deadline_s
 
 
-async def test_after_no_answer_the_next_query_fails_at_once(stub: QdrantStub, hasty: QdrantIndex) -> None:
-    stub.always = SILENCE
-    with pytest.raises(IndexUnavailable):
-        await hasty.near(vectors(1, seed=16), 3)
-    asked = len(stub.asked)
-    with pytest.raises(IndexUnavailable, match="lately"):
-        await hasty.near(vectors(1, seed=16), 3)
-    assert len(stub.asked) == asked
-
-
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 async def test_a_refusal_is_not_tried_again(stub: QdrantStub, served: QdrantIndex, status: int) -> None:
     stub.always = Answer(status)

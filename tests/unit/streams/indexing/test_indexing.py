@@ -4,13 +4,15 @@ import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from encoders.fusion.embeddings import DIM
+from encoders.fusion.embeddings import DIM, RETRIEVAL
 from encoders.fusion.fusion import version_of
 from ranker.retrieval.index import SearchFilter
 from schemas.messages import videos
+from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import CatalogueRecord
 from schemas.settings.model import Settings
 from streams.app import build_indexer
@@ -80,6 +82,13 @@ def test_videos_of_other_models_are_left_out_and_counted() -> None:
     old = replace(described(1, models="0123456789abcdef"), vectors={})
     assert [one.video_id for one in step.changes([old, described(2)])] == ["v2"]
     assert step.missing == 1
+
+
+def test_a_vector_of_another_length_ends_no_worker() -> None:
+    short = encode_vector(version_of("now"), np.ones(7, np.float32))
+    assert short is not None
+    foreign = replace(described(1), vectors={RETRIEVAL: short})
+    assert changes_of(foreign) == []
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -8,5 +8,15 @@ class Agent(StrEnum):
 
     PROFILES = "profiles"
     ENCODER = "encoder"
+    INDEXER = "indexer"
     RANKER = "ranker"
     LEARNER = "learner"
+
+
+def needed(qdrant_url: str) -> tuple[Agent, ...]:
+    """The agents that an installation runs: without a Qdrant server there is nothing to index.
+
+    >>> [str(agent) for agent in needed("")]
+    ['profiles', 'encoder', 'ranker', 'learner']
+    """
+    return tuple(agent for agent in Agent if qdrant_url or agent != Agent.INDEXER)

@@ -4,17 +4,17 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from encoders.base import Content
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
+from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
 from ranker.retrieval.exact import ExactIndex
+from ranker.retrieval.index import VideoIndex
 from schemas.agents import Agent
 from schemas.messages.videos import CatalogueRecord, Uploads
 from schemas.settings.load import load, settings_file
@@ -35,11 +35,11 @@ from schemas.topics import (
     Topic,
 )
 from streams.encoding import agent as encoding_agent
-from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.encoding.pending_media import PendingMedia
 from streams.encoding.step import EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
+from streams.errors import OperatorError
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
@@ -59,11 +59,8 @@ from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
 
-if TYPE_CHECKING:
-    from streams.qdrant.index import QdrantIndex
-
 # A rebalance waits for the in-flight poll: a few seconds of work.
-ENCODER_POLL, RANKER_POLL, LEARNER_POLL = 200, 8000, 2000
+ENCODER_POLL, INDEXER_POLL, RANKER_POLL, LEARNER_POLL = 200, 2000, 8000, 2000
 BATCH_BYTES = 1024 * 1024  # of one produce request per partition
 
 
@@ -106,7 +103,7 @@ def build_profiles(settings: Settings) -> BatchApp:
 
 
 def build_encoder(settings: Settings) -> BatchApp:
-    """Uploads to features, and to a Qdrant server where one is set."""
+    """Uploads to features."""
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
 
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
@@ -122,9 +119,24 @@ def build_encoder(settings: Settings) -> BatchApp:
     def versions_of(video_id: str) -> dict[str, StoredVersion]:
         return versions.of(partition_of(video_id.encode(), settings.partitions))
 
-    index = _server_index(app, settings)
-    update = partial(update_index, index, modalities=embedder.modalities) if index else None
-    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, update, out)
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, out)
+    return app
+
+
+def build_indexer(settings: Settings) -> BatchApp:
+    """Features to a Qdrant server."""
+    if not settings.qdrant_url:
+        raise OperatorError("No Qdrant server is set, so there is nothing to index.", "Set FRESHET_QDRANT_URL.")
+    from streams.indexing import agent as indexing_agent  # and with it qdrant-client: this agent alone
+    from streams.indexing.keeper import IndexKeeper
+    from streams.indexing.step import IndexStep
+    from streams.qdrant.index import index_of
+
+    app = new_app(Agent.INDEXER, settings, at_most=INDEXER_POLL)
+    _follow(app, settings, {FEATURES: (FEATURES,)})
+    out, fusion = ConfirmedProducer(app), fusion_of(settings)
+    keeper = IndexKeeper(app, settings, index_of(settings, DIM, version_of(fusion.version)))
+    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), keeper, out)
     return app
 
 
@@ -136,7 +148,9 @@ def build_ranker(settings: Settings) -> BatchApp:
     encoder = version_of(fusion.version)
     shared = SharedState(settings, Catalogue(encoder=encoder), fusion, learned_of(settings))
     replica = CatalogueReplica(settings, shared, app.transport.watch)
-    index = _server_index(app, settings) or ExactIndex(shared.catalogue)
+    index: VideoIndex = ExactIndex(shared.catalogue)
+    if settings.qdrant_url:
+        index = _server_index(app, settings, shared.catalogue, replica)
     context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=shared.learned)
     pipeline = build_feed(context)
     step = RankStep(
@@ -168,6 +182,7 @@ def build_learner(settings: Settings) -> BatchApp:
 BUILDERS = {
     Agent.PROFILES: build_profiles,
     Agent.ENCODER: build_encoder,
+    Agent.INDEXER: build_indexer,
     Agent.RANKER: build_ranker,
     Agent.LEARNER: build_learner,
 }
@@ -184,19 +199,24 @@ def _follow(app: BatchApp, settings: Settings, depends_on: Mapping[Topic, Sequen
     app.transport.watch.follow(one.full(settings.prefix) for one in followed)
 
 
-def _server_index(app: BatchApp, settings: Settings) -> "QdrantIndex | None":
-    """The Qdrant server that is set, or None; it is looked at before the first event."""
-    if not settings.qdrant_url:
-        return None
-    from streams.qdrant.index import index_of  # half a second of qdrant-client, for who has a server
+def _server_index(app: BatchApp, settings: Settings, catalogue: Catalogue, replica: CatalogueReplica) -> VideoIndex:
+    """The Qdrant server that is set, opened and watched beside the work: no slate waits for it."""
+    from streams.qdrant.client import READING  # half a second of qdrant-client, for who has a server
+    from streams.qdrant.index import index_of
+    from streams.qdrant.watched_index import Seen, WatchedIndex
 
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version))
+    topic = FEATURES.full(settings.prefix)
 
-    async def start(*_: Any, **__: Any) -> None:  # Faust hands its signals' handlers anything
-        await index.start()
+    def seen() -> Seen | None:
+        if not replica.ready.is_set():
+            return None
+        positions = {partition: at for (name, partition), at in replica.read.items() if name == topic}
+        return Seen(replica.topic_id(topic), positions, catalogue.size, catalogue.compactions)
 
-    app.on_rebalance_complete.connect(start, weak=False)
-    return index
+    index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
+    watched = WatchedIndex(index, settings.partitions, seen)
+    app.task(watched.run)
+    return watched
 
 
 def __getattr__(name: str) -> BatchApp:

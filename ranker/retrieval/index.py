@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,25 @@ class SearchFilter:
     categories: tuple[str, ...] = ()
     not_before_ms: int | None = None
     exclude: frozenset[str] = frozenset()
+
+
+class Coverage(NamedTuple):
+    """What the answers of an index elsewhere are good for.
+
+    generation  of the index: whoever remembers answers forgets them when it changes
+    rows        of the catalogue, the first so many, that are surely in it; 0: unknown, so nothing is remembered
+    """
+
+    generation: str
+    rows: int
+
+
+@runtime_checkable
+class IndexElsewhere(Protocol):
+    """An index that others fill, and that may be behind the catalogue or another one than before."""
+
+    @property
+    def coverage(self) -> Coverage: ...
 
 
 class VideoIndex(Protocol):

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
 from ranker.retrieval.exact import BLOCK, NO_SCORE, TILE, ExactIndex, products
-from ranker.retrieval.index import Hits, VideoIndex
+from ranker.retrieval.index import Coverage, Hits, IndexElsewhere, VideoIndex
 
 CAPACITY = 100_000  # videos; about 0.3 KiB each with 32 neighbours
 MIN_SLOTS = 1024  # allocated at first, and doubled when they are used up
 PREFETCH_ROWS = 256  # examined at once for videos to prefetch
+CHUNK = 32  # videos that an index elsewhere is asked for at once: what came before a silence is kept
 
 Mask = NDArray[np.bool_]
 
@@ -24,7 +25,8 @@ Mask = NDArray[np.bool_]
 class NeighbourCache:
     """The k nearest videos of a video, by an index or from the cache: rows, best first, −1 where there are fewer.
 
-    The cache is a table with a slot for each video. When all slots are used, the oldest entry is overwritten.
+    The cache is a table with a slot for each video. When all slots are used, the oldest entry is overwritten. A short
+    answer of an index that is not exact is not remembered: it may be for want of videos that come later.
     """
 
     def __init__(self, index: VideoIndex, catalogue: Catalogue, k: int, capacity: int = CAPACITY) -> None:
@@ -33,7 +35,10 @@ class NeighbourCache:
         self.k = k
         self.capacity = capacity
         self.compactions = catalogue.compactions
-        self.block = BLOCK if isinstance(index, ExactIndex) else 1  # searches that cost no more than one
+        self.is_exact = isinstance(index, ExactIndex)
+        self.elsewhere = index if isinstance(index, IndexElsewhere) else None
+        self.block = BLOCK if self.is_exact else 1  # searches that cost no more than one
+        self.generation = ""  # of an index elsewhere, whose answers these are
         self.clear()
 
     def clear(self) -> None:
@@ -50,8 +55,9 @@ class NeighbourCache:
 
     def known(self, videos: Rows) -> tuple[Rows, Mask]:
         """The cached neighbours of these rows [V, k], brought up to date, and which of the rows are cached [V]."""
-        if self.compactions != self.catalogue.compactions:
-            self.compactions = self.catalogue.compactions
+        generation = self._coverage().generation
+        if self.compactions != self.catalogue.compactions or self.generation != generation:
+            self.compactions, self.generation = self.catalogue.compactions, generation
             self.clear()
         self.slot_of = grown(self.slot_of, self.catalogue.size)
         self._drop_retired(self.slot_of[videos])
@@ -69,13 +75,29 @@ class NeighbourCache:
             return near
         missing, inverse = np.unique(videos[~known], return_inverse=True)
         missing = np.concatenate([missing, self._to_prefetch(-len(missing) % self.block, missing)])
-        size, retirements = self.catalogue.size, self.catalogue.retirements  # both may grow while the index answers
-        hits = await self.index.near(self.catalogue.vectors[missing], self.k)
-        rows, scores = self._in_rows(hits, size)
-        near[~known] = rows[inverse]
-        newest = slice(-self.capacity, None)
-        self._store(missing[newest], rows[newest], scores[newest], size, retirements)
+        chunk = len(missing) if self.is_exact else CHUNK
+        parts = [await self._search(missing[start : start + chunk]) for start in range(0, len(missing), chunk)]
+        near[~known] = np.concatenate(parts)[inverse]
         return near
+
+    async def _search(self, videos: Rows) -> Rows:
+        """Ask the index for the neighbours of these rows, and remember them."""
+        size, retirements = self.catalogue.size, self.catalogue.retirements  # both may grow while the index answers
+        before = self._coverage()
+        hits = await self.index.near(self.catalogue.vectors[videos], self.k)
+        rows, scores = self._in_rows(hits, size)
+        covered, kept = min(before.rows, size), np.arange(len(videos))
+        if not self.is_exact:
+            kept = np.flatnonzero([len(hit.video_ids) >= self.k for hit in hits])
+            kept = kept if covered and self._coverage().generation == before.generation == self.generation else kept[:0]
+        of_rows, of_scores = (rows, scores) if covered == size else self._in_rows(hits, covered)
+        newest = kept[-self.capacity :]
+        if len(newest):
+            self._store(videos[newest], of_rows[newest], of_scores[newest], covered, retirements)
+        return rows
+
+    def _coverage(self) -> Coverage:
+        return self.elsewhere.coverage if self.elsewhere is not None else Coverage("", self.catalogue.size)
 
     def _to_prefetch(self, count: int, but: Rows) -> Rows:
         """Up to `count` videos to search before they are asked for, as long as that overwrites no entry."""

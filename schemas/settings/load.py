@@ -18,7 +18,9 @@ from schemas.settings.model import SECRETS, Settings
 ENVIRONMENT_PREFIX = "FRESHET_"
 FILE_NAME = "freshet.toml"
 RENAMED = {"letters_alarm": "dead_letter_alarm_ratio"}  # former keys, which are understood for one more release
-OTHER_VARIABLES = frozenset(("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA"))  # read elsewhere
+OTHER_VARIABLES = frozenset(  # read elsewhere
+    ("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA", "FRESHET_TEST_QDRANT")
+)
 
 Source = Literal["flag", "environment", "file", "default"]
 Faults = dict[str, str]  # a sentence by key, or by the name as it was given where it is no setting's

@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.settings import kafka_security
+from schemas.settings import kafka_security, qdrant_address
 from schemas.settings.media_hosts import hosts
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -39,7 +38,7 @@ class Settings(BaseSettings):
     kafka_key_password: SecretStr = Field(SecretStr(""), description="what the key file is encrypted with")
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
-    qdrant_collection: str = Field("freshet-videos", min_length=1, description="collection of the videos")
+    qdrant_collection: str = Field("videos", description="collection of the videos, after the prefix")
     qdrant_hnsw_ef: PositiveInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
     prefix: str = Field("freshet.", description="prefix of topic names")
     data_dir: Path = Field(
@@ -113,12 +112,15 @@ class Settings(BaseSettings):
     @field_validator("qdrant_url")
     @classmethod
     def _is_a_url(cls, value: str) -> str:
-        if not value:
-            return value
-        if "://" not in value:
-            raise ValueError(f"it has no scheme; write http://{value}")
-        if not _is_web_address(value):
-            raise ValueError("it is not of the form http://host:port")
+        if value and (fault := qdrant_address.address_fault(value)):
+            raise ValueError(f"it {fault}")
+        return value
+
+    @field_validator("qdrant_collection")
+    @classmethod
+    def _is_in_a_collection_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
+            raise ValueError("a collection's name has ASCII letters, digits, '.', '_' and '-' alone")
         return value
 
     @field_validator("media_hosts")
@@ -167,7 +169,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        if fault := kafka_security.fault(self):
+        qdrant_key = self.qdrant_api_key.get_secret_value() if self.qdrant_url else ""
+        if fault := kafka_security.fault(self) or qdrant_address.key_fault(self.qdrant_url, qdrant_key):
             raise ValueError(fault)
         return self
 
@@ -190,15 +193,6 @@ def _found(asked: Callable[[], bool]) -> bool:
         return asked()
     except OSError as error:
         raise ValueError(error.strerror) from None
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_place = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
-        return False
-    return has_place and not (parts.query or parts.fragment or any(map(str.isspace, url)))
 
 
 SECRETS = frozenset(key for key, field in Settings.model_fields.items() if field.annotation is SecretStr)

@@ -23,9 +23,10 @@ PROGRESS_INTERVAL_S = 5.0
 def rebuild(settings: "Settings") -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
     from streams.operations import rebuild as operation
+    from streams.qdrant.mapping import alias_of
 
-    count = operation.rebuild(settings, echo_err, progress())
-    echo_err(f"{count} videos are in the index; the alias is {settings.qdrant_collection}")
+    count = operation.rebuild(settings, echo_err, progress("records"))
+    echo_err(f"{count} videos are in the index; the alias is {alias_of(settings)}")
 
 
 @configured
@@ -43,7 +44,7 @@ def backfill(
     echo_err(f"{operation.backfill(settings, uploads, progress())} videos were embedded")
 
 
-def progress() -> "Callable[[int, int], None]":
+def progress(what: str = "videos") -> "Callable[[int, int], None]":
     """A function that reports every few seconds how many of all are done, and how long the rest will take."""
     began = reported = time.monotonic()
 
@@ -51,6 +52,6 @@ def progress() -> "Callable[[int, int], None]":
         nonlocal reported
         if (now := time.monotonic()) - reported > PROGRESS_INTERVAL_S or done == total:
             reported = now
-            echo_err(f"{done} of {total} videos, {(total - done) * (now - began) / done:.0f} s to go")
+            echo_err(f"{done} of {total} {what}, {(total - done) * (now - began) / done:.0f} s to go")
 
     return on_progress

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.agents import Agent
+from schemas.agents import Agent, needed
 from streams.cli.options import configured, echo_err, echo_out, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def up(
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
-            commands, environ = supervise.workers(tuple(Agent)), supervise.environment(settings)
+            commands, environ = supervise.workers(needed(settings.qdrant_url)), supervise.environment(settings)
             supervise.run(commands, environ, echo_out, echo_err, look_after_broker)
     except KeyboardInterrupt:
         echo_err("all stopped")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HOUR_S = 3600.0
 ROLLOUT = (
-    "to use it, give every worker the file, restart the encoding agents, run `freshet rebuild` where a Qdrant is used, "
+    "to use it, give every worker the file, restart the encoding agents and the indexer where a Qdrant is used, "
     "then restart the ranking agents"
 )
 

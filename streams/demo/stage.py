@@ -10,7 +10,7 @@ from pathlib import Path
 
 from encoders.base import ModelError
 from encoders.models.manifest import folder_of, verify
-from schemas.agents import Agent
+from schemas.agents import needed
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, TOPICS
@@ -26,7 +26,6 @@ from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.worker import processes, supervise
 
-AGENTS = tuple(agent.value for agent in Agent)
 STALLED_S = 60.0  # a wait without progress for so long is given up; a guess
 STOP_TIMEOUT_S = 4.0  # of the agents, then by force; with the broker's 10 s, Ctrl-C ends within 15
 POLL_INTERVAL_S = 0.05
@@ -40,9 +39,9 @@ class Agents:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._folder = folder
 
-    def start(self, environ: Mapping[str, str]) -> None:
+    def start(self, names: Iterable[str], environ: Mapping[str, str]) -> None:
         """Start each in a process of its own."""
-        for name, command in supervise.workers(AGENTS).items():
+        for name, command in supervise.workers(names).items():
             with self.output(name).open("wb") as output:
                 self.processes[name] = processes.start(command, output, environ)
 
@@ -138,14 +137,15 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
         )
         agents = Agents(folder)
         running.callback(lambda: supervise.stop_all(agents.processes, screen.report, STOP_TIMEOUT_S))
-        agents.start(supervise.environment(settings))
+        names = needed(settings.qdrant_url)
+        agents.start(names, supervise.environment(settings))
         publisher = running.enter_context(Publisher(settings, folder / "published.jsonl"))
         outputs = running.enter_context(consuming_outputs(settings))
         ready = Stage(settings, screen, agents, (publisher, outputs))
-        groups = [f"{settings.prefix}{name}" for name in AGENTS]
+        groups = [f"{settings.prefix}{name}" for name in names]
         with topic_admin.connected(settings) as admin:
             ready.wait(
-                "the agents " + ", ".join(AGENTS) + " to start",
+                "the agents " + ", ".join(names) + " to start",
                 lambda: sum(topic_admin.is_group_assigned(admin, group) for group in groups),
                 len(groups),
             )

@@ -1,4 +1,4 @@
-"""The encoding agent: makes of each upload what the catalogue holds of it, and keeps a Qdrant server up to date."""
+"""The encoding agent: makes of each upload what the catalogue holds of it."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from schemas.settings.model import Settings
 from schemas.topics import UPLOADS
 from streams.dead_letters.publisher import DeadLetterPublisher
 from streams.encoding.background import make_room, publish_in_the_background
-from streams.encoding.index_sync import UpdateIndex
 from streams.encoding.pending_media import PendingMedia
 from streams.encoding.step import EmbedOutcome, EmbedStep
 from streams.kafka.app import BatchApp
@@ -24,13 +23,11 @@ def declare(
     settings: Settings,
     step: EmbedStep,
     media: PendingMedia,
-    update_index: UpdateIndex | None,
     out: ConfirmedProducer,
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app.
 
-    media         what the step has begun to load
-    update_index  puts records into a server's index; None: ranking processes search features.v1 in memory
+    media  what the step has begun to load
     """
     name = UPLOADS.full(settings.prefix)
     uploads = app.topic(name, schema=Raw())
@@ -38,9 +35,6 @@ def declare(
 
     async def publish(outcome: EmbedOutcome, read: int) -> None:
         await dead.put(outcome.dead_letters, read=read)
-        if update_index is not None and outcome.records:
-            with out.waits.waiting("the index"):
-                await update_index(outcome.records)
         await deliver(out, [step.sends(outcome)])
 
     offsets = publish_in_the_background(app, step, media, publish, out)

@@ -79,9 +79,12 @@ class Poll:
         """Wait for something that may take for ever; False when the worker has to give up this poll meanwhile."""
         tasks = [asyncio.ensure_future(awaited), asyncio.ensure_future(self._stopped.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        is_over = tasks[0].done()
         for task in tasks:
             task.cancel()
-        return tasks[0].done() and not tasks[0].cancelled()
+        if is_over:
+            await tasks[0]  # what it raised
+        return is_over
 
 
 class Raw(Schema[Any, Any]):

@@ -7,7 +7,7 @@ nothing.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka as kafka
@@ -19,6 +19,9 @@ from streams.kafka.reader import bounds
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 
 log = logging.getLogger("freshet.positions")
+
+Kept = Mapping[TP, tuple[int, str]]  # next offset, and the label of the topics that it is of
+KeptOffsets = Callable[[Collection[TP]], Awaitable[Kept]]
 
 STATISTICS_INTERVAL_MS = 1000
 SETTLED_S = 1.0  # after an assignment: what the client says of itself before that may be from the assignment before
@@ -50,14 +53,17 @@ class Positions:
     """Positions of the assigned partitions.
 
     depends_on  by source topic the topics whose making again takes its committed offsets their meaning
+    kept        asks what an agent's output says of how far it has come; None: what is committed counts
     """
 
-    def __init__(self, watch: TopicWatch, depends_on: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, watch: TopicWatch, depends_on: Mapping[str, Sequence[str]], kept: KeptOffsets | None = None
+    ) -> None:
         self.done: dict[TP, int] = {}  # the offset after everything that is done
         self.read: dict[TP, int] = {}  # the same of what agents were handed: some of it may be done later
         self.topics: Mapping[str, TopicIdentity] = {}  # as they were when partitions were assigned
         self.cut: dict[TP, int] = {}  # ends of partitions whose committed offset lay beyond
-        self._watch, self._depends_on = watch, depends_on
+        self._watch, self._depends_on, self._kept = watch, depends_on, kept
         self._assigned: dict[TP, int] = {}  # where reading began
         self._progress: dict[TP, Progress] = {}
         self._progress_s = 0.0  # when the client said so, by the monotonic clock
@@ -74,10 +80,16 @@ class Positions:
         self.done.clear()  # what was assigned before has been revoked
         self.read.clear()
         places = [kafka.TopicPartition(tp.topic, tp.partition) for tp in sorted(tps)]
-        committed = await answered_in_time(client.committed, places, ANSWER_TIMEOUT_S) if places else []
+        if self._kept is not None:
+            kept = await self._kept([TP(one.topic, one.partition) for one in places])
+            committed = [_kept_place(one, kept.get(TP(one.topic, one.partition))) for one in places]
+        else:
+            committed = await answered_in_time(client.committed, places, ANSWER_TIMEOUT_S) if places else []
         self._assigned = {TP(one.topic, one.partition): await self._start(client, one) for one in committed}
         self._progress, self._gaps, self._trusted_from_s = {}, [], time.monotonic() + SETTLED_S
-        if all(one.offset < 0 or one.offset == self._assigned[TP(one.topic, one.partition)] for one in committed):
+        if self._kept is None and all(
+            one.offset < 0 or one.offset == self._assigned[TP(one.topic, one.partition)] for one in committed
+        ):
             return []
         return [kafka.TopicPartition(tp.topic, tp.partition, offset) for tp, offset in self._assigned.items()]
 
@@ -203,6 +215,10 @@ class Positions:
         return {
             f"{tp.topic}[{tp.partition}]": p.hi_offset - p.ls_offset for tp, p in found if p.hi_offset > p.ls_offset
         }
+
+
+def _kept_place(place: kafka.TopicPartition, kept: tuple[int, str] | None) -> kafka.TopicPartition:
+    return place if kept is None else kafka.TopicPartition(place.topic, place.partition, *kept)
 
 
 def _report_lost(tp: TP, at: int, first: int) -> None:

@@ -170,6 +170,14 @@ async def read_between(settings: Settings, topic: str, partition: int, start: in
     return [record async for batch in found for record in records_of(batch)]
 
 
+async def read_from(
+    settings: Settings, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+) -> AsyncIterator[list[Record]]:
+    """Batches of what the partitions hold from `starts` to before `ends`, as far as it is still there."""
+    async for batch in _messages_between(settings, topic, starts, ends):
+        yield records_of(batch)
+
+
 async def messages_to(settings: Settings, topic: str, ends: dict[int, int]) -> AsyncIterator[list[Message]]:
     """Batches of everything before these ends by partition: the client's own messages, which are read faster."""
     starts = {p: start for p, (start, _) in (await all_bounds(settings, topic, ends)).items()}

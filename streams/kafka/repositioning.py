@@ -28,7 +28,7 @@ class RepositioningConsumer(TablelessConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         transport: Any = self.transport
-        self.positions = Positions(transport.watch, transport.depends_on)
+        self.positions = Positions(transport.watch, transport.depends_on, transport.kept_offsets)
         self._watch, self._waits, self._on_made_again = transport.watch, transport.waits, transport.on_made_again
 
     async def _begin(self, tps: set[TP]) -> None:
@@ -72,6 +72,11 @@ class RepositioningConsumer(TablelessConsumer):
             await handler(again)
         await self._join_again()
         return True
+
+    async def begin_again(self, why: str) -> None:
+        """Give all partitions back, and join again, where what keeps the offsets has changed; between two polls."""
+        log.warning("%s; joining the group again", why)
+        await self._join_again()
 
     @abstractmethod
     async def _join_again(self) -> None:

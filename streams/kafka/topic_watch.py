@@ -12,7 +12,9 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from schemas.settings.model import Settings
 from streams.kafka.client import CLIENT, KafkaException
+from streams.kafka.security import librdkafka_options
 
 log = logging.getLogger("freshet.topics")
 
@@ -89,6 +91,14 @@ class TopicWatch:
                 log.debug("no answer about topics: %s", error.args[0].str())
                 if self._unanswered % NEW_CLIENT_AFTER == 0:
                     self._client = None
+
+
+def topic_id(settings: Settings, name: str) -> str:
+    """The id of a topic, asked once; empty where there is none of that name."""
+    watch = TopicWatch(librdkafka_options(settings))
+    watch.follow([name])
+    found = watch.ask().get(name)
+    return found.id if found else ""
 
 
 def made_again(before: Mapping[str, TopicIdentity], now: Mapping[str, TopicIdentity]) -> list[str]:

@@ -9,6 +9,7 @@ from faust.types.transports import ConsumerT, ProducerT
 
 from schemas.settings.model import Settings
 from streams.kafka.consumer import Consumer as OurConsumer
+from streams.kafka.positions import KeptOffsets
 from streams.kafka.producer import Producer as OurProducer
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topic_watch import TopicWatch
@@ -31,4 +32,5 @@ class Transport(base.Transport):
         self.between_polls: list[Callable[[], Awaitable[None]]] = []
         self.watch = TopicWatch(self.options)
         self.depends_on: dict[str, Sequence[str]] = {}  # see positions.py
+        self.kept_offsets: KeptOffsets | None = None  # None: those that are committed
         self.on_made_again: list[Callable[[Sequence[str]], Awaitable[None]]] = []  # before partitions are given back

@@ -6,8 +6,7 @@ may be stopped and restarted at any time: a video that was embedded by the prese
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import NamedTuple, cast
 
@@ -15,10 +14,9 @@ from msgspec.structs import replace
 
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
-from encoders.fusion.embeddings import DIM, RETRIEVAL
+from encoders.fusion.embeddings import RETRIEVAL
 from encoders.modalities.modality import ModalitySet
 from ranker.library.library import VideoLibrary
-from ranker.retrieval.index import VideoIndex
 from schemas.messages import videos
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads
 from schemas.settings.model import Settings
@@ -26,13 +24,11 @@ from schemas.topics import FEATURES
 from streams.dead_letters.validation import FUTURE_MS
 from streams.encoding.circuit_breaker import CircuitBreakers
 from streams.encoding.fetch import Wire
-from streams.encoding.index_sync import update_index
 from streams.encoding.media_loader import MediaLoader
 from streams.kafka.command_publisher import CommandPublisher, command_publisher
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.operations.snapshot import library_now
-from streams.qdrant.index import open_index
 
 EMBED_BATCH_SIZE = 16  # videos between two confirmed sends
 NICE = 10  # the agents' work comes first
@@ -42,7 +38,7 @@ OnProgress = Callable[[int, int], None]  # so many of so many
 
 
 def backfill(settings: Settings, uploads: Iterable[Uploads], on_progress: OnProgress) -> int:
-    """Embed what the catalogue lacks, for a Qdrant server too where one is set; returns how many videos that were."""
+    """Embed what the catalogue lacks; returns how many videos that were."""
     os.nice(NICE)
     library = asyncio.run(library_now(settings))
     embedder = VideoEmbedder.of(settings)
@@ -109,20 +105,13 @@ async def _embed(
 ) -> None:
     patient = Wire(circuits=CircuitBreakers(failures=inf))  # nobody waits, and no video is embedded a second time
     loader = MediaLoader(settings, patient)
-    async with _server_index(settings, embedder.version) as index:
-        for start in range(0, len(missing), EMBED_BATCH_SIZE):
-            batch = missing[start : start + EMBED_BATCH_SIZE]
-            media = await loader.load_batch([(_unread_record(one), one) for one in batch])
-            contents: Sequence[Content | None] = media.contents
-            features = with_places(embedder.features(batch, contents), library)
-            if index is not None:
-                await update_index(index, features, embedder.modalities)
-            _publish(settings, features, publisher)
-            on_progress(start + len(batch), len(missing))
-        by_now = await library_now(settings)
-        if index is not None:
-            await index.remove(withdrawn_meanwhile(missing, by_now))
-    _repair(settings, by_now, publisher)
+    for start in range(0, len(missing), EMBED_BATCH_SIZE):
+        batch = missing[start : start + EMBED_BATCH_SIZE]
+        media = await loader.load_batch([(_unread_record(one), one) for one in batch])
+        contents: Sequence[Content | None] = media.contents
+        _publish(settings, with_places(embedder.features(batch, contents), library), publisher)
+        on_progress(start + len(batch), len(missing))
+    _repair(settings, await library_now(settings), publisher)
 
 
 def with_places(made: Sequence[CatalogueRecord], library: VideoLibrary) -> list[CatalogueRecord]:
@@ -134,27 +123,9 @@ def with_places(made: Sequence[CatalogueRecord], library: VideoLibrary) -> list[
     ]
 
 
-def withdrawn_meanwhile(missing: Sequence[Upload], library: VideoLibrary) -> list[str]:
-    """Videos that were withdrawn while they were embedded: the index may have got them after it had removed them."""
-    return [one.video_id for one in missing if one.video_id in library.withdrawn]
-
-
 def _repair(settings: Settings, library: VideoLibrary, publisher: CommandPublisher) -> None:
     """Re-publish newer records that ours overtook: of a video only the last record survives compaction."""
     _publish(settings, [library.newest(video_id) for video_id in sorted(library.overtaken)], publisher)
-
-
-@asynccontextmanager
-async def _server_index(settings: Settings, version: str) -> AsyncIterator[VideoIndex | None]:
-    """The Qdrant server that is set, or None."""
-    if not settings.qdrant_url:
-        yield None
-        return
-    index = await open_index(settings, DIM, version)
-    try:
-        yield index
-    finally:
-        await index.close()
 
 
 def _publish(settings: Settings, features: Sequence[CatalogueRecord], publisher: CommandPublisher) -> None:

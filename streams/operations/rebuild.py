@@ -1,75 +1,86 @@
-"""A Qdrant collection rebuilt from features.v1: for another encoder or fusion, or after the index was lost."""
+"""A Qdrant collection filled from features.v1 beside the one in use, which the alias then leaves for the new one.
+
+The indexer goes on meanwhile, and reads on in the new one from where this has come to.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of, with_fusion_version
-from encoders.fusion.fusion import Fusion, version_of
+from encoders.fusion.embeddings import DIM, fusion_of
+from encoders.fusion.fusion import version_of
 from encoders.modalities.configured import modalities_of
-from encoders.modalities.modality import ModalitySet
-from ranker.library.library import VideoLibrary
-from ranker.retrieval.index import IndexedVideo, VideoIndex
-from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.index_sync import to_indexed_video
+from schemas.topics import FEATURES
 from streams.errors import OperatorError
-from streams.kafka.probe import Report
-from streams.operations.snapshot import read_library
-from streams.qdrant.index import open_index
+from streams.indexing.step import IndexStep
+from streams.kafka.probe import Report, wait_for_authenticated_broker
+from streams.kafka.reader import all_bounds, read_from, required_partitions
+from streams.kafka.topic_watch import topic_id
+from streams.qdrant.index import QdrantIndex, index_of
+from streams.qdrant.mapping import alias_of
+from streams.qdrant.progress import Progress
 
-UPSERT_BATCH_SIZE = 256  # videos between two reports of progress
+BATCH_SIZE = 1024  # records between two notes of how far it has come
 REMEDY = "`freshet backfill LOG` embeds them again; then run `freshet rebuild` again."
 
 OnProgress = Callable[[int, int], None]  # so many of so many
 
 
 def rebuild(settings: Settings, report: Report, on_progress: OnProgress) -> int:
-    """Fill the collection of the present version and let the alias name it; returns how many videos it holds.
+    """Fill a collection and let the aliases name it; returns how many videos it holds.
 
-    May run beside the workers and be repeated: an older upload never overwrites a newer one. Where no video has vectors
-    of the present models, the alias stays: OperatorError.
+    May run beside the workers, and goes on where it was interrupted. Where no video has vectors of the present models,
+    the aliases stay: OperatorError.
     """
     if not settings.qdrant_url:
         raise OperatorError(
             "No Qdrant server is set; the embedded index needs no rebuilding.", "Set FRESHET_QDRANT_URL."
         )
-    library, fusion = read_library(settings, report), fusion_of(settings)
-    return asyncio.run(_rebuild(settings, library, fusion, report, on_progress))
+    wait_for_authenticated_broker(settings, report)
+    return asyncio.run(_rebuild(settings, report, on_progress))
 
 
-async def _rebuild(
-    settings: Settings, library: VideoLibrary, fusion: Fusion, report: Report, on_progress: OnProgress
-) -> int:
-    index = await open_index(settings, DIM, version_of(fusion.version))
+async def _rebuild(settings: Settings, report: Report, on_progress: OnProgress) -> int:
+    topic = FEATURES.full(settings.prefix)
+    partitions, fusion = await required_partitions(settings, topic), fusion_of(settings)
+    step = IndexStep(fusion, modalities_of(settings))
+    in_use = index_of(settings, DIM, version_of(fusion.version))
     try:
-        written = await fill(index, library, fusion, modalities_of(settings), on_progress)
-        missing = len(library.videos) - written
-        if missing and not written:
-            raise OperatorError(f"None of {missing} videos has vectors of the present models; the alias stays.", REMEDY)
-        if missing:
-            report(f"{missing} of {len(library.videos)} videos have no vectors of the present models. {REMEDY}")
-        await index.take_alias(settings.qdrant_collection)
-        return await index.count()
+        beside = in_use.on(await in_use.collection.beside())
+        await fill(settings, beside, step, partitions, on_progress)
+        count = await beside.count()
+        if not count:
+            raise OperatorError(f"{topic} holds no video with vectors of the present models; the alias stays.", REMEDY)
+        if step.missing:
+            report(f"{step.missing} uploads have no vectors of the present models. {REMEDY}")
+        await beside.collection.take_alias(in_use.collection.name, alias_of(settings))
+        return count
     finally:
-        await index.close()
+        await in_use.close()
 
 
 async def fill(
-    index: VideoIndex, library: VideoLibrary, fusion: Fusion, modalities: ModalitySet, on_progress: OnProgress
-) -> int:
-    """Upsert all embedded videos into an index, and remove those that were withdrawn; returns how many were written."""
-    videos = [found for video in library.videos.values() if (found := indexed_by(fusion, video, modalities))]
-    for start in range(0, len(videos), UPSERT_BATCH_SIZE):
-        await index.upsert(videos[start : start + UPSERT_BATCH_SIZE])
-        on_progress(min(start + UPSERT_BATCH_SIZE, len(videos)), len(videos))
-    await index.remove(sorted(library.withdrawn))
-    return len(videos)
+    settings: Settings, index: QdrantIndex, step: IndexStep, partitions: Iterable[int], on_progress: OnProgress
+) -> None:
+    """Bring a collection up to what the topic holds now, from where it is."""
+    topic = FEATURES.full(settings.prefix)
+    generation, label = await index.collection.ready(), await asyncio.to_thread(topic_id, settings, topic)
+    here = await all_bounds(settings, topic, partitions)
+    known = {p: one for p, one in (await index.collection.progress(generation, here)).items() if one.topic_id == label}
+    starts = {p: min(max(first, known[p].reached if p in known else 0), end) for p, (first, end) in here.items()}
+    ends = {p: end for p, (_, end) in here.items()}
+    reached, total = dict(starts), sum(ends.values()) - sum(starts.values())
 
+    async def note() -> None:
+        noted = [Progress(p, len(here), at, ends[p], label) for p, at in reached.items()]
+        await index.collection.note(generation, noted)
 
-def indexed_by(fusion: Fusion, video: Encoded, modalities: ModalitySet) -> IndexedVideo | None:
-    """What an index of this fusion keeps of a video; None where it has no vector of it."""
-    current = with_fusion_version(video, fusion, modalities)
-    retrieval = current.vectors.get(RETRIEVAL)
-    if retrieval is None or retrieval.encoder != version_of(fusion.version):
-        return None
-    return to_indexed_video(current, modalities)
+    async for records in read_from(settings, topic, starts, ends):
+        for start in range(0, len(records), BATCH_SIZE):
+            batch = records[start : start + BATCH_SIZE]
+            await index.write(step.apply(batch))
+            reached.update({record.partition: record.offset + 1 for record in batch})
+            await note()
+            on_progress(sum(reached.values()) - sum(starts.values()), total)
+    reached.update(ends)
+    await note()

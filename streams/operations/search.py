@@ -13,6 +13,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
 from streams.operations.snapshot import read_library, text_vector
+from streams.qdrant.client import READING
 from streams.qdrant.index import QdrantIndex, index_of
 
 T = TypeVar("T")
@@ -54,16 +55,17 @@ def _ask_qdrant(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]], 
     if not settings.qdrant_url:
         return None
     try:
-        return asyncio.run(_with_index(settings, ask))
+        return asyncio.run(_with_index(settings, ask, report))
     except IndexUnavailable as error:
         report(f"{error}; reading features.v1 instead")
         return None
 
 
-async def _with_index(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]]) -> T:
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version))
+async def _with_index(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]], report: Report) -> T:
+    index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
     try:
-        await index.require_videos()
+        if lack := await index.shortfall(settings.partitions):
+            report(f"{lack}, so videos may be missing below")
         return await ask(index)
     finally:
         await index.close()

@@ -1,5 +1,6 @@
 """How Qdrant is called: which servers may get the key, and how long a call is retried."""
 
+import logging
 import math
 from asyncio import get_running_loop, sleep, timeout_at
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from ranker.retrieval.index import IndexRefused, IndexUnavailable
+from schemas.settings import qdrant_address
 from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")
@@ -33,15 +35,14 @@ WRITING = Patience(10.0, 30.0)  # guesses: an upload may wait
 
 
 def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s) -> AsyncQdrantClient:
-    """A client for the server at `url`; ValueError where it is not a URL or would show the key to others."""
+    """A client for the server at `url`; ValueError where it is no address or would show the key to others."""
+    if fault := qdrant_address.address_fault(url):
+        raise ValueError(f"FRESHET_QDRANT_URL {fault}")
+    if fault := qdrant_address.key_fault(url, api_key):
+        raise ValueError(fault)
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-        raise ValueError("qdrant_url is not of the form http://host:6333 or https://host:6333; correct it")
-    if api_key and parts.scheme == "http" and not is_loopback(host):
-        raise ValueError(
-            f"qdrant_url http://{host} would carry the API key in the clear; use https, or leave qdrant_api_key empty"
-        )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
     return AsyncQdrantClient(
         # The parts, not the URL: a second parser might read another host out of it than was checked.
         host=f"[{host}]" if ":" in host else host,
@@ -86,6 +87,17 @@ def why(fault: Exception) -> str:
             return str(fault)
 
 
+def refusal(what: str, fault: Exception) -> str:
+    """What to say of a server that will not do something."""
+    match fault:
+        case UnexpectedResponse(status_code=401):
+            return "Qdrant does not accept the key in FRESHET_QDRANT_API_KEY (HTTP 401)"
+        case UnexpectedResponse(status_code=403):
+            return f"Qdrant does not allow the key in FRESHET_QDRANT_API_KEY to {what} (HTTP 403)"
+        case _:
+            return f"Qdrant refused to {what}: {why(fault)}"
+
+
 async def with_retries(what: str, call: Callable[[], Awaitable[T]], patience: Patience) -> T:
     """Make a repeatable call until it succeeds, is refused, or the deadline has come."""
     clock = get_running_loop().time
@@ -98,7 +110,7 @@ async def with_retries(what: str, call: Callable[[], Awaitable[T]], patience: Pa
         except (TimeoutError, ApiException, QdrantException) as fault:
             asked = wait_before_retry(fault)
             if asked is None:
-                raise IndexRefused(f"Qdrant refused to {what}: {why(fault)}") from fault
+                raise IndexRefused(refusal(what, fault)) from fault
             wait = max(asked, SystemRandom().uniform(delay / 2, delay))
             if clock() + wait >= ends:
                 raise IndexUnavailable(

@@ -7,10 +7,9 @@ silence are retried until a deadline.
 
 import logging
 import math
-import re
-from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from asyncio import gather
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from typing import TypeVar, cast
 
 import numpy as np
@@ -18,31 +17,34 @@ from qdrant_client import AsyncQdrantClient, models
 
 from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
-from ranker.retrieval.index import Hits, IndexedVideo, IndexRefused, IndexUnavailable, SearchFilter
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
 from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
+from streams.qdrant.collection import Collection
 from streams.qdrant.mapping import (
-    FIELDS,
+    VIDEOS,
+    Change,
     Dims,
     Floats,
+    Withdrawal,
+    alias_of,
     collection_name,
+    not_older,
     point_id,
-    shape_of,
     to_filter,
     to_hits,
     to_point,
     to_video,
-    vectors_config,
+    to_withdrawn_point,
 )
+from streams.qdrant.progress import is_complete, share
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it in silence
-TESTED = (1, 19)
 UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
+WRITES_AT_ONCE = 2
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
 TIE_MARGIN = 8  # a guess: so many equal scores at the cut are still ordered by id
-BACKOFF_S = 2.0  # a guess: so long after an unanswered query no further one is tried
 
 
 class QdrantIndex:
@@ -66,36 +68,38 @@ class QdrantIndex:
         reading: Patience = READING,
         writing: Patience = WRITING,
     ) -> None:
-        self._client, self._collection, self._encoder = client, collection, encoder
+        self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
         self._hnsw_ef, self._exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
-        self._backoff_until = -math.inf
+        self.collection = Collection(client, collection, self._dims, encoder, writing)
 
-    async def start(self) -> None:
-        """Check the server's version; create or check the collection and its payload indexes."""
-        info = await self._write("give its version", self._client.info)
-        check_version(info.version)
-        if not await self._exists():
-            await self._create()
-            log.info("%s is new and empty; `freshet rebuild` fills it from features.v1", self._collection)
-        found = await self._write("describe the collection", lambda: self._client.get_collection(self._collection))
-        self._check(found)
-        # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
-        for field, kind in FIELDS.items():
-            if field not in (found.payload_schema or {}):
-                await self._make_index(field, kind)
+    async def start(self) -> str:
+        """Check the server; make or check the collection and its payload indexes; returns its generation."""
+        return await self.collection.open()
+
+    def on(self, collection: Collection) -> "QdrantIndex":
+        """The same index on another collection, over the same connections."""
+        made = copy(self)
+        made.collection, made._collection = collection, collection.name
+        return made
 
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
         """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
-        latest: dict[str, IndexedVideo] = {}
-        for video in videos:
-            known = latest.get(video.video_id)
-            if known is None or video.at_ms >= known.at_ms:
-                latest[video.video_id] = video
-        ordered = sorted(latest.values(), key=lambda video: (video.at_ms, video.video_id))
-        for start in range(0, len(ordered), UPSERT_POINTS):
-            await self._store(ordered[start : start + UPSERT_POINTS])
+        await self.write(videos)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come."""
+        latest: dict[str, Change] = {}
+        for change in changes:
+            known = latest.get(change.video_id)
+            if known is None or change.at_ms >= known.at_ms:
+                latest[change.video_id] = change
+        ordered = [*latest.values()]
+        size = min(UPSERT_POINTS, self.collection.limits.points)
+        parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        for start in range(0, len(parts), WRITES_AT_ONCE):  # while the server stores some, others are made
+            await gather(*map(self._store, parts[start : start + WRITES_AT_ONCE]))
 
     async def remove(self, video_ids: Sequence[str]) -> None:
         """Remove videos; an id that is not there is no error."""
@@ -108,20 +112,12 @@ class QdrantIndex:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
         if k < 1 or not len(vectors):
             return [to_hits((), 0) for _ in vectors]
-        clock = get_running_loop().time
-        if clock() < self._backoff_until:
-            raise IndexUnavailable(f"Qdrant did not answer lately; it is asked again within {BACKOFF_S:g} s")
         requests = self._requests(vectors, k, where, RETRIEVAL, ["video_id"])
         found: list[Hits] = []
-        try:
-            for start in range(0, len(requests), QUERY_VECTORS):
-                answers = await self._query(requests[start : start + QUERY_VECTORS])
-                found += [to_hits(answer.points, k) for answer in answers]
-        except IndexRefused:
-            raise
-        except IndexUnavailable:
-            self._backoff_until = clock() + BACKOFF_S
-            raise
+        size = min(QUERY_VECTORS, self.collection.limits.queries)
+        for start in range(0, len(requests), size):
+            answers = await self._query(requests[start : start + size])
+            found += [to_hits(answer.points, k) for answer in answers]
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
@@ -141,35 +137,23 @@ class QdrantIndex:
             ),
             self._reading,
         )
-        if not points:
+        if not points or not points[0].vector:
             return None
         named = cast("Mapping[str, list[float]]", points[0].vector or {})
         return {name: np.array(vector, np.float32) for name, vector in named.items()}
 
-    async def require_videos(self) -> None:
-        """Raise IndexUnavailable, with the remedy, where there is no video to find."""
-        there = with_retries(
-            "look for the collection", lambda: self._client.collection_exists(self._collection), self._reading
-        )
-        if not await there or not await self.count():
-            raise IndexUnavailable(f"Qdrant has no videos in {self._collection}: `freshet rebuild` fills it")
-
-    async def take_alias(self, alias: str) -> None:
-        """Point this alias to the collection from now on, in one step, wherever it pointed before."""
-        known = await self._write("list the aliases", self._client.get_aliases)
-        changes: list[models.AliasOperations] = [
-            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
-            for one in known.aliases
-            if one.alias_name == alias
-        ]
-        named = models.CreateAlias(collection_name=self._collection, alias_name=alias)
-        changes.append(models.CreateAliasOperation(create_alias=named))
-        await self._write("set the alias", lambda: self._client.update_collection_aliases(changes))
+    async def shortfall(self, partitions: int) -> str:
+        """What it lacks, in words, by what it says of itself; IndexUnavailable where there is no video to find."""
+        generation = await self.collection.look()
+        if generation is None or not await self.count():
+            raise IndexUnavailable(f"Qdrant has no videos in {self._collection}: `freshet worker indexer` fills it")
+        found = await self.collection.progress(generation, range(partitions))
+        return "" if is_complete(found, partitions) else f"Qdrant has {share(found, partitions)} so far"
 
     async def count(self) -> int:
         """How many videos the collection holds, exactly."""
         answer = await with_retries(
-            "count videos", lambda: self._client.count(self._collection, exact=True), self._reading
+            "count videos", lambda: self._client.count(self._collection, VIDEOS, exact=True), self._reading
         )
         return answer.count
 
@@ -180,56 +164,21 @@ class QdrantIndex:
     async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         return await with_retries(what, call, self._writing)
 
-    async def _create(self) -> None:
-        try:
-            await self._write(
-                "create the collection",
-                lambda: self._client.create_collection(
-                    self._collection,
-                    vectors_config=vectors_config(self._dims),
-                    on_disk_payload=False,  # every hit reads its video id from the payload
-                    metadata={"encoder": self._encoder},
-                ),
-            )
-        except IndexRefused:
-            # Another process, or our own attempt whose answer was lost, may have created it in the meantime.
-            if not await self._exists():
-                raise
-
-    async def _exists(self) -> bool:
-        return await self._write("look for the collection", lambda: self._client.collection_exists(self._collection))
-
-    def _check(self, found: models.CollectionInfo) -> None:
-        holds, needs = shape_of(found.config.params.vectors), shape_of(vectors_config(self._dims))
-        encoder = (found.config.metadata or {}).get("encoder", self._encoder)
-        if holds != needs or encoder != self._encoder:
-            raise IndexRefused(
-                f"Qdrant collection {self._collection} holds {holds} vectors of {encoder},"
-                f" but {self._encoder} needs {needs}; set qdrant_collection to"
-                " another name, or delete it and rebuild"
-            )
-
-    async def _make_index(self, field: str, kind: models.PayloadSchemaType) -> None:
-        await self._write(
-            f"index the field {field}",
-            lambda: self._client.create_payload_index(self._collection, field, kind, wait=True),
-        )
-
-    def _operation(self, at_ms: int, videos: Iterable[IndexedVideo]) -> models.UpdateOperation:
-        points = [to_point(video, self._dims) for video in videos]
+    async def _store(self, changes: Sequence[Change]) -> None:
+        points = [
+            to_withdrawn_point(one) if isinstance(one, Withdrawal) else to_point(one, self._dims) for one in changes
+        ]
         # The server compares and writes in one step: no other writer can write in between.
-        older = models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms))
-        upsert = models.PointsList(points=points, update_filter=models.Filter(must=[older]))
-        return models.UpsertOperation(upsert=upsert)
+        allowed, seconds = not_older(points), self._seconds(self._writing)  # the server gives up with us
 
-    async def _store(self, videos: Sequence[IndexedVideo]) -> None:
-        by_time = groupby(videos, key=lambda video: video.at_ms)
-        operations = [self._operation(at_ms, group) for at_ms, group in by_time]
-        seconds = math.ceil(self._writing.attempt_s)  # the server gives up with us
-        await self._write(
-            "store videos",
-            lambda: self._client.batch_update_points(self._collection, operations, wait=True, timeout=seconds),
-        )
+        async def store() -> None:
+            done = await self._client.upsert(
+                self._collection, points, wait=True, update_filter=allowed, timeout=seconds
+            )
+            if done.status != models.UpdateStatus.COMPLETED:  # it is in the server's queue still
+                raise TimeoutError
+
+        await self._write("store videos", store)
 
     def _requests(
         self, vectors: Floats, k: int, where: SearchFilter | None, name: str, payload: list[str] | bool
@@ -237,16 +186,20 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limit = k + TIE_MARGIN
-        params = models.SearchParams(hnsw_ef=max(self._hnsw_ef, limit), exact=self._exact)
+        limits = self.collection.limits
+        limit = min(k + TIE_MARGIN, limits.results)
+        params = models.SearchParams(hnsw_ef=min(max(self._hnsw_ef, limit), limits.ef), exact=self._exact)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
             for row in vectors.tolist()
         ]
 
+    def _seconds(self, patience: Patience) -> int:
+        return min(math.ceil(patience.attempt_s), self.collection.limits.seconds)
+
     async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
-        seconds = math.ceil(self._reading.attempt_s)  # the server gives up with us
+        seconds = self._seconds(self._reading)  # the server gives up with us
         return await with_retries(
             "answer a query",
             lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),
@@ -254,24 +207,15 @@ class QdrantIndex:
         )
 
 
-def check_version(version: str) -> None:
-    """Refuse a server that would let an older upload win; warn of one that we were not tested with."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if numbers < OLDEST or numbers[:1] != TESTED[:1]:
-        oldest = ".".join(map(str, OLDEST))
-        raise IndexRefused(f"Qdrant {version} is not supported: upsert's update_filter needs {oldest} or a later 1.x")
-    if abs(numbers[1] - TESTED[1]) > 1:
-        log.warning("Qdrant %s: the requests were checked against %d.%d, more than a minor away", version, *TESTED)
-
-
-def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
+def index_of(settings: Settings, dim: int, encoder: str, writing: Patience = WRITING) -> QdrantIndex:
     """The collection of this encoder, to be started before its first use."""
     if not settings.qdrant_url:
         raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
     client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-    collection = collection_name(settings.qdrant_collection, encoder, dim)
+    collection = collection_name(alias_of(settings), encoder, dim)
     dims = modalities_of(settings).dims
-    return QdrantIndex(client, collection, dim, encoder, modalities=dims, hnsw_ef=settings.qdrant_hnsw_ef)
+    ef = settings.qdrant_hnsw_ef
+    return QdrantIndex(client, collection, dim, encoder, modalities=dims, hnsw_ef=ef, writing=writing)
 
 
 async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:

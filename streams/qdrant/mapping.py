@@ -2,7 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,12 +14,23 @@ from qdrant_client import models
 from ranker.library.library import RETRIEVAL
 from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
 
 Floats = NDArray[np.float32]
 Dims = Mapping[str, int]  # of the vectors by name
 
+
+class Withdrawal(NamedTuple):
+    """A video that may not be found any more, since this time."""
+
+    video_id: str
+    at_ms: int
+
+
+Change = IndexedVideo | Withdrawal
+
 NAMESPACE = uuid.UUID("b9f11644-c0ad-5dd0-b956-1c1fc7a3e110")  # of point ids; a change orphans every point
-LAYOUT = 2  # raised whenever points are stored in another way; 1 had one vector without a name
+LAYOUT = 3  # raised whenever points are stored in another way; before it what was withdrawn left nothing
 FIELDS = {
     "at_ms": models.PayloadSchemaType.INTEGER,
     "video_id": models.PayloadSchemaType.KEYWORD,
@@ -37,11 +50,16 @@ def point_id(video_id: str) -> str:
     return str(uuid.uuid5(NAMESPACE, video_id))
 
 
+def alias_of(settings: Settings) -> str:
+    """What the names of an installation's collections begin with: the prefix tells it from others on the server."""
+    return settings.prefix + settings.qdrant_collection
+
+
 def collection_name(base: str, encoder: str, dim: int) -> str:
     """One collection for each version of the retrieval vector and each way of storing points.
 
-    >>> collection_name("freshet-videos", "fused@3", 256)
-    'freshet-videos-fused-3-256-layout2'
+    >>> collection_name("freshet.videos", "fused@3", 256)
+    'freshet.videos-fused-3-256-layout3'
     """
     return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}-layout{LAYOUT}"
 
@@ -82,6 +100,30 @@ def to_point(video: IndexedVideo, dims: Dims) -> models.PointStruct:
     payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)} | dict(video.about)
     lists = {name: vector.tolist() for name, vector in vectors.items()}
     return models.PointStruct(id=point_id(video.video_id), vector=lists, payload=payload)
+
+
+def to_withdrawn_point(one: Withdrawal) -> models.PointStruct:
+    """What is left of a withdrawn video: no vector to be found by, and a time that only a later upload passes."""
+    return models.PointStruct(id=point_id(one.video_id), vector={}, payload={"at_ms": one.at_ms + 1})
+
+
+def not_older(points: Sequence[models.PointStruct]) -> models.Filter:
+    """Which of the stored points these may replace: each the one of its id, unless that is newer."""
+    timed = sorted((one.payload["at_ms"], str(one.id)) for one in points if one.payload)
+    return models.Filter(
+        should=[
+            models.Filter(
+                must=[
+                    models.HasIdCondition(has_id=[point_id for _, point_id in same]),
+                    models.FieldCondition(key="at_ms", range=models.Range(lte=at_ms)),
+                ]
+            )
+            for at_ms, same in groupby(timed, key=lambda pair: pair[0])
+        ]
+    )
+
+
+VIDEOS = models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key="video_id"))])
 
 
 def to_video(payload: Mapping[str, object]) -> Encoded:

@@ -61,7 +61,13 @@ class CatalogueReplica:
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
         self._passed: dict[tuple[str, int], int] = {}  # the offset behind the batch that this client passed over last
         self._next_stall_check_s = 0.0
+        self.read: dict[tuple[str, int], int] = {}  # by topic and partition, the offset behind what is applied
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
+
+    def topic_id(self, topic: str) -> str:
+        """The id of the topic that was read under this name; empty while it is not known."""
+        found = self._topics.get(topic)
+        return found.id if found else ""
 
     async def wait_until_current(self, stopped: Callable[[], bool]) -> bool:
         """Return once everything withdrawn or erased until two seconds ago is known, or the worker stops.
@@ -108,6 +114,7 @@ class CatalogueReplica:
             if again := made_again(self._topics, self._watch.current):
                 log.warning("deleted and made again: %s; the catalogue's topics are read from their beginning", again)
                 self._topics = {}
+                self.read.clear()
                 return [TopicPartition(place.topic, place.partition, 0) for place in places]
             self._topics = self._topics or self._watch.current
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
@@ -205,6 +212,7 @@ class CatalogueReplica:
         refused: list[Message] = []
         self._ends.update({(m.topic(), m.partition()): m.offset() for m in messages if is_end(m)})
         self.shared.apply([record for record in records_of(messages, refused) if record.value])
+        self.read.update({(m.topic(), m.partition()): m.offset() + 1 for m in messages if m.error() is None})
         for batch in await pass_over_in_thread(self._settings, consumer, refused):
             self._passed[batch.topic, batch.partition] = batch.last + 1
 

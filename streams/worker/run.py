@@ -19,7 +19,7 @@ log = logging.getLogger("freshet.worker")
 
 STOP_TIMEOUT_S = 15.0  # for an orderly end; then by force, without a commit of the in-flight batch
 FROZEN_S = 2.0  # after that: where the timer itself does not fire, since a library keeps the interpreter to itself
-NICE = {"encoder": 5}  # where agents share a machine, ranking comes first
+NICE = {"encoder": 5, "indexer": 5}  # where agents share a machine, ranking comes first
 FORCED = 70  # exit status of an end by force
 
 

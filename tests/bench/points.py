@@ -1,4 +1,4 @@
-"""What the encoding agent pays to keep a video in Qdrant, from the record to the bytes of the request.
+"""What the indexer pays to keep a video in Qdrant, from the record to the bytes of the request.
 
 `python -m tests.bench.points`: CPU of one thread. No server is asked, so its own work is not in the figures.
 """
@@ -16,7 +16,7 @@ from encoders.fusion.embeddings import DIM, RETRIEVAL
 from encoders.fusion.fusion import VERSION
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
-from streams.encoding.index_sync import to_indexed_video
+from streams.indexing.step import to_indexed_video
 from streams.qdrant.index import QdrantIndex
 from tests.support.models import built_in
 
@@ -44,7 +44,7 @@ async def cost(modalities: Sequence[str]) -> tuple[float, float]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(len(request.content))
-        return httpx.Response(200, json={"result": [], "status": "ok", "time": 0.0})
+        return httpx.Response(200, json={"result": {"status": "completed"}, "status": "ok", "time": 0.0})
 
     client = AsyncQdrantClient("http://127.0.0.1", check_compatibility=False, transport=httpx.MockTransport(answer))
     index = QdrantIndex(client, "videos", DIM, VERSION, modalities=MODALITIES)

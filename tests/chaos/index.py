@@ -1,4 +1,4 @@
-"""K8, K9: the vector index is down, slow, silent or wrong now and then; and it is wiped."""
+"""K8, K9: the vector index is down, slow, silent, wrong now and then, or lost; and the embedded one is."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +17,9 @@ from ranker.retrieval.index import IndexedVideo
 from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
-from streams.encoding.index_sync import to_indexed_video
+from streams.indexing.step import to_indexed_video
 from streams.qdrant.index import open_index
-from streams.qdrant.mapping import collection_name
+from streams.qdrant.mapping import alias_of, collection_name
 from tests.chaos.check import encoder_faults
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy
@@ -59,25 +59,28 @@ class Server:
     def ids(self, collection: str) -> set[str]:
         """Ids of all videos that it holds."""
         scroll = self.stub._store.scroll(collection, limit=100_000)
-        points, _ = asyncio.run_coroutine_threadsafe(scroll, self.loop).result(30)
-        return {str((point.payload or {})["video_id"]) for point in points}
+        try:
+            points, _ = asyncio.run_coroutine_threadsafe(scroll, self.loop).result(30)
+        except ValueError:  # it is gone
+            return set()
+        return {str(point.payload["video_id"]) for point in points if point.payload and "video_id" in point.payload}
 
     def wipe(self, collection: str) -> None:
-        """Delete the collection."""
-        asyncio.run_coroutine_threadsafe(self.stub._store.delete_collection(collection), self.loop).result(30)
+        """Delete the collection that an alias names."""
+        asyncio.run_coroutine_threadsafe(self.stub.delete(collection), self.loop).result(30)
 
 
 def troubled(rig: Rig) -> dict[str, Any]:
-    """K8: slates go on with `degraded` while the index is away, uploads wait and none is lost."""
+    """K8: slates go on with `degraded` while the index is away or lost, and in the end it holds every upload."""
     broken: list[str] = []
     seconds = rig.size(4.0, 30.0)
     server = Server()
     with server.proxied() as proxy, rig.system("k8", encoder=True, qdrant_url=f"http://{HOST}:{proxy.port}") as system:
-        collection = collection_name(system.settings.qdrant_collection, VERSION, DIM)
+        collection = collection_name(alias_of(system.settings), VERSION, DIM)
         asyncio.run(put(system.settings, some(system, FILLED)))
-        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder")]
+        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder", "indexer")]
         system.begin(RATE, rig.seed)
-        wait("all work", lambda: all(one.mark("confirmed") is not None for one in agents), 90)
+        wait("all work", lambda: all(one.mark("poll" if one.agent == "indexer" else "confirmed") for one in agents), 90)
         system.keep_up(2.0)
         for mode, value in (("refuse", 0), ("delay", 2000), ("blackhole", 0)):
             before = ends(system.settings, RECOMMENDATIONS)
@@ -90,8 +93,13 @@ def troubled(rig: Rig) -> dict[str, Any]:
             if not server.stub.plan:
                 server.loop.call_soon_threadsafe(server.stub.next, Answer(503))
             system.keep_up(0.2)
+        server.wipe(collection)
+        system.keep_up(seconds)
         figures = system.finish()
-        wanted, held = live_videos(system), server.ids(collection)
+        wanted = live_videos(system)
+        with suppress(RuntimeError):  # what is missing is said below
+            wait("the index is full again", lambda: wanted <= server.ids(collection), 60)
+        held = server.ids(collection)
     if not figures["degraded"].get("vector_index"):
         broken.append("no slate said degraded: vector_index")
     if missing := wanted - held:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ranker.profile.model import Profile
 from schemas.settings.load import load
 from schemas.settings.model import Settings
-from schemas.topics import EXAMPLES, FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
+from schemas.topics import EXAMPLES, FEATURES, FEEDBACK, PROFILES, TOPICS, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker
 from streams.worker import processes, supervise
@@ -29,7 +29,7 @@ from tests.support.forked import forked
 from tests.support.paths import ROOT
 
 # In the order in which work goes from one to the next: who has none left then gets none any more.
-SOURCE = {"encoder": UPLOADS, "profiles": FEEDBACK, "ranker": PROFILES, "learner": EXAMPLES}
+SOURCE = {"encoder": UPLOADS, "indexer": FEATURES, "profiles": FEEDBACK, "ranker": PROFILES, "learner": EXAMPLES}
 LOOK_S = 0.05
 SESSION_S = 3.0  # of the short round: a killed worker holds its group for so long; 10 s as shipped
 MOST_EXITS = 20

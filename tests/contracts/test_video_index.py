@@ -1,7 +1,9 @@
 """The laws of every video index, over the exact one and over Qdrant's adapter, local and through a server."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
 from qdrant_client import AsyncQdrantClient
@@ -22,6 +24,19 @@ pytestmark = [
 ]
 
 
+@asynccontextmanager
+async def own_collection(url: str) -> AsyncIterator[VideoIndex]:
+    """A collection for one law, deleted after it."""
+    client = connect(url)
+    index = QdrantIndex(client, f"law-{uuid4().hex}", DIM, ENCODER)
+    try:
+        await index.start()
+        yield index
+    finally:
+        await client.delete_collection(f"{index.collection.name}-1")
+        await index.close()
+
+
 class TestExactIndex(VideoIndexLaws):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[VideoIndex]:
@@ -38,8 +53,14 @@ class TestLocalQdrant(VideoIndexLaws):
 
 
 class TestQdrantServer(VideoIndexLaws):
+    """Over a real server where FRESHET_TEST_QDRANT names one, http://host:6333; over the stub otherwise."""
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[VideoIndex]:
+        if url := os.environ.get("FRESHET_TEST_QDRANT"):
+            async with own_collection(url) as index:
+                yield index
+            return
         skip_idle_time()
         async with running(QdrantStub()) as stub:
             index = QdrantIndex(connect(stub.url), "videos", DIM, ENCODER)

@@ -24,12 +24,13 @@ from tests.support.brokers import settings_for
 from tests.support.certificates import Authority
 from tests.support.command import freshet
 from tests.support.events import NOON, uploaded, watched
+from tests.support.qdrant_stub import QdrantStub, aside, indexed
 from tests.support.secured_broker import KEY_PASSWORD, Secured, secured_broker
 from tests.support.system import agents, everything, wait_until
 
 pytestmark = pytest.mark.connected
 
-PARTS = ("admin", "profiles", "encoder", "ranker", "learner", "operator", "publisher", "reader")
+PARTS = ("admin", "profiles", "encoder", "indexer", "ranker", "learner", "operator", "publisher", "reader")
 PASSWORDS = {user: f"pass-{user}-7f3a" for user in ("root", *PARTS)}
 SECRETS = (KEY_PASSWORD, *PASSWORDS.values())
 RIGHTS = {
@@ -189,6 +190,8 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
     with (
         agents(who["profiles"], tmp_path, "profiles") as profiles,
         agents(who["encoder"], tmp_path, "encoder") as encoder,
+        aside(QdrantStub()) as stub,
+        agents(who["indexer"].model_copy(update={"qdrant_url": stub.url}), tmp_path, "indexer") as indexer,
         agents(who["ranker"], tmp_path, "ranker") as ranker,
         agents(who["learner"], tmp_path, "learner") as learner,
     ):
@@ -196,6 +199,7 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
         put(who["publisher"], FEEDBACK.full("freshet."), {u: feedback.encode(watched(u, "v1", NOON)) for u in people})
         put(who["publisher"], FEEDBACK.full("freshet."), {"ana": b"{"})
         assert {slate.user_id for slate in read_slates(who["reader"], len(people))} == set(people)
+        wait_until("all are indexed", lambda: {"v1", "v2", "v3"} <= indexed(stub))
         control = settings_for(kafka.broker)
         wait_until("the letter is there", lambda: len(everything(control, DEAD_LETTERS)) == 1)
         wait_until("something is learned", lambda: any(one.key == b"manifest" for one in everything(control, WEIGHTS)))
@@ -212,7 +216,8 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
             )
         ]
     assert [(ran.args[3:], ran.stderr) for ran in operated if ran.returncode] == []
-    said = profiles.said("profiles") + encoder.said("encoder") + ranker.said("ranker") + learner.said("learner")
+    running = {"profiles": profiles, "encoder": encoder, "indexer": indexer, "ranker": ranker, "learner": learner}
+    said = "".join(one.said(name) for name, one in running.items())
     assert not shows_a_secret(said)
     with pytest.raises(TopicAuthorizationFailedError):
         put(who["reader"], FEEDBACK.full("freshet."), {"ana": b"{}"})

@@ -30,8 +30,8 @@ from streams.worker import supervise
 from tests.support.clips import clip
 from tests.support.command import LIMIT_S, freshet
 from tests.support.events import NOON, after, liked, uploaded
-from tests.support.qdrant_stub import QdrantStub, aside
-from tests.support.system import everything, own_topics, publish
+from tests.support.qdrant_stub import QdrantStub, aside, indexed
+from tests.support.system import agents, everything, own_topics, publish, wait_until
 
 pytestmark = [pytest.mark.connected]
 
@@ -126,7 +126,10 @@ def test_a_qdrant_server_answers_as_the_whole_topic_does(settings: Settings) -> 
     with aside(QdrantStub()) as stub:
         served = settings.model_copy(update={"qdrant_url": stub.url})
         without = freshet(served, *QUESTIONS[0], "--json")
-        assert without.stdout == read[0].stdout and "`freshet rebuild` fills it; reading features.v1" in without.stderr
+        assert (
+            without.stdout == read[0].stdout
+            and "`freshet worker indexer` fills it; reading features.v1" in without.stderr
+        )
         rebuilt = freshet(served, "rebuild")
         assert " videos are in the index" in rebuilt.stderr, rebuilt.stderr
         away = served.model_copy(update={"bootstrap": "127.0.0.1:1"})  # nobody is asked there
@@ -196,7 +199,9 @@ def test_a_backfill_embeds_what_is_missing_and_then_finds_nothing_to_do(settings
     with aside(QdrantStub()) as stub:
         served = settings.model_copy(update={"qdrant_url": stub.url})
         first, second = (freshet(served, "backfill", log, FRESHET_LIMIT_DAYS="2") for _ in range(2))
-        assert ids(asked(served, "search", "a pullover")) == ["new"]
+        with agents(served, tmp_path, "indexer"):
+            wait_until("it is in the index", lambda: "new" in indexed(stub))
+        assert ids(asked(served, "search", "a pullover", "-k", 1)) == ["new"]
     assert "1 of 1 videos" in first.stderr and "1 videos were embedded" in first.stderr, first.stderr
     assert "0 videos were embedded" in second.stderr, second.stderr
     newest = {record.key: videos.decode_features(record.value) for record in everything(settings, FEATURES)}

@@ -64,7 +64,8 @@ BOXES = (
     topic(topics.FEEDBACK, "watch, like, skip, …", INPUTS, 178),
     topic(topics.UPLOADS, "new and withdrawn videos", INPUTS, 365),
     Box("agent", "profiles agent", "folds events", AGENTS, 100, AGENT_WIDTH, 205),
-    Box("agent", "encoding agent", "embeds videos", AGENTS, 325, AGENT_WIDTH, 130),
+    Box("agent", "encoding agent", "embeds videos", AGENTS, 325, AGENT_WIDTH, 60),
+    Box("agent", "indexer agent", "where Qdrant is set", AGENTS, 400, AGENT_WIDTH, 55),
     topic(topics.ERASED, "erasure markers", STATE, 60),
     topic(topics.EVENT_IDS, "to know repeats by", STATE, 125),
     topic(topics.PROFILES, "one profile a person", STATE, 190),
@@ -80,7 +81,7 @@ BOXES = (
 )
 SOLID = (  # each a path of straight lines
     "M210 203 H262",  # feedback → profiles agent
-    "M210 390 H262",  # uploads → encoding agent
+    "M210 375 H262",  # uploads → encoding agent
     "M210 45 H345 V92",  # erasures → profiles agent
     "M345 45 H780 V167",  # erasures → ranking agent
     "M420 115 H445 V85 H462",  # profiles agent → erased
@@ -88,7 +89,8 @@ SOLID = (  # each a path of straight lines
     "M420 215 H462",  # → profiles
     "M420 280 H462",  # → trends
     "M420 355 H462",  # encoding agent → features
-    "M420 425 H462",  # → Qdrant
+    "M445 370 V412 H428",  # features → indexer agent
+    "M420 432 H462",  # → Qdrant
     "M660 215 H707",  # profiles → ranking agent
     "M660 280 H707",  # trends
     "M660 355 H707",  # features
@@ -102,6 +104,7 @@ SOLID = (  # each a path of straight lines
 )
 DASHED = (  # what could not be used
     "M270 290 H240 V515 H462",
+    "M270 345 H240 V515 H462",
     "M345 455 V495 H462",
     "M780 455 V505 H668",
 )

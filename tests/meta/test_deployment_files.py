@@ -63,7 +63,7 @@ def test_the_compose_file_keeps_to_the_specification() -> None:
 
 
 def test_there_is_a_service_for_each_agent_and_one_that_makes_the_topics() -> None:
-    assert {"profiles", "encoder", "ranker", "learner", "topics"} <= set(FRESHET)
+    assert {"profiles", "encoder", "indexer", "ranker", "learner", "topics"} <= set(FRESHET)
 
 
 @pytest.mark.parametrize("service", FRESHET)

@@ -26,7 +26,7 @@ from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.cli.catalogue import vector_name
-from streams.encoding.index_sync import to_indexed_video
+from streams.indexing.step import to_indexed_video
 from streams.operations.search import similar_in
 from streams.operations.snapshot import with_current_vectors
 from streams.qdrant.index import open_index

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from jsonschema import Draft202012Validator
 from qdrant_client import AsyncQdrantClient, models
 
 
@@ -50,6 +49,8 @@ class QdrantStub:
         self.always: Answer | None = None
         self.indexes: dict[str, Any] = {}
         self.url = ""
+        self.strict: models.StrictModeConfigOutput | None = None
+        self.is_late = False  # writes are queued, and applied after the answer
         self._store = AsyncQdrantClient(":memory:")
 
     def next(self, *answers: Answer) -> None:
@@ -93,11 +94,13 @@ class QdrantStub:
             ("GET", ""): self._describe,
             ("PUT", ""): self._create,
             ("PUT", "index"): self._index,
+            ("PUT", "points"): self._upsert,
             ("POST", "points/batch"): self._update,
             ("POST", "points/query/batch"): self._query,
             ("POST", "points"): self._retrieve,
             ("POST", "points/delete"): self._delete,
             ("POST", "points/count"): self._count,
+            ("GET", "collections"): self._collections,  # of /collections
             ("GET", "aliases"): self._aliases,
             ("POST", ""): self._alias,  # of /collections/aliases
         }
@@ -117,12 +120,26 @@ class QdrantStub:
     async def _alias(self, _: str, body: Any) -> Any:
         return await self._store.update_collection_aliases(models.ChangeAliasesOperation.model_validate(body).actions)
 
+    async def _collections(self, _: str, __: Any) -> Any:
+        return (await self._store.get_collections()).model_dump(mode="json")
+
+    async def delete(self, alias: str) -> None:
+        """Lose the collection that an alias names, as when its volume is gone."""
+        await self._store.delete_collection((await self.aliases())[alias])
+
     async def _exists(self, name: str, _: Any) -> Any:
         return {"exists": await self._store.collection_exists(name)}
 
     async def _describe(self, name: str, _: Any) -> Any:
         info = (await self._store.get_collection(name)).model_dump(mode="json", exclude_none=True)
+        if self.strict is not None:
+            info["config"]["strict_mode_config"] = self.strict.model_dump(exclude_none=True)
         return info | {"payload_schema": self.indexes}
+
+    def _keep_to(self, what: str, asked: int, most: int | None) -> None:
+        """Strict mode's answer, as the server words it."""
+        if self.strict is not None and most is not None and asked > most:
+            raise ValueError(f'Bad request: Limit exceeded {asked} > {most} for "{what}". Help: Reduce the {what}.')
 
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
@@ -138,8 +155,23 @@ class QdrantStub:
         await self._store.batch_update_points(name, operations)
         return [{"operation_id": 0, "status": "completed"} for _ in operations]
 
+    async def _upsert(self, name: str, body: Any) -> Any:
+        wanted = models.PointsList.model_validate(body)
+        if self.strict is not None:
+            self._keep_to("upsert", len(wanted.points), self.strict.upsert_max_batchsize)
+            parts = wanted.update_filter.should if wanted.update_filter else None
+            self._keep_to("filter conditions", 3 * len(parts or ()), self.strict.filter_max_conditions)  # type: ignore[arg-type]
+        await self._store.upsert(name, wanted.points, update_filter=wanted.update_filter)
+        return {"operation_id": 0, "status": "wait_timeout" if self.is_late else "completed"}
+
     async def _query(self, name: str, body: Any) -> Any:
         searches = models.QueryRequestBatch.model_validate(body).searches
+        if self.strict is not None:
+            self._keep_to("search batch", len(searches), self.strict.search_max_batchsize)
+            for one in searches:
+                self._keep_to("limit", one.limit or 0, self.strict.max_query_limit)
+                ef = one.params.hnsw_ef if one.params else None
+                self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
         answers = await self._store.query_batch_points(name, searches)
         return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
 
@@ -154,8 +186,9 @@ class QdrantStub:
         await self._store.delete(name, models.PointIdsList.model_validate(body))
         return {"operation_id": 0, "status": "completed"}
 
-    async def _count(self, name: str, _: Any) -> Any:
-        return {"count": (await self._store.count(name)).count}
+    async def _count(self, name: str, body: Any) -> Any:
+        wanted = models.CountRequest.model_validate(body)
+        return {"count": (await self._store.count(name, wanted.filter)).count}
 
 
 async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
@@ -214,58 +247,7 @@ def aside(stub: QdrantStub) -> Iterator[QdrantStub]:
         loop.close()
 
 
-class Published:
-    """Qdrant's published OpenAPI 3.0 document as a judge of requests."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.paths = document["paths"]
-        self.definitions = as_json_schema(document["components"]["schemas"])
-
-    def faults(self, asked: QueryBatch) -> list[str]:
-        """What is wrong with a request; nothing, if all is well."""
-        found = self._operation(asked)
-        if found is None:
-            return [f"{asked.method} {asked.path}: no such operation"]
-        operation, template = found
-        known = {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
-        faults = [f"{template}: unknown query parameter {name}" for name in asked.query if name not in known]
-        faults += [
-            f"{template}?{name}={text}: {fault}"
-            for name, text in asked.query.items()
-            if name in known
-            for fault in self._against(known[name], json.loads(text))
-        ]
-        wanted = operation.get("requestBody")
-        if wanted is None:
-            return faults + ([f"{template}: a body where none belongs"] if asked.body is not None else [])
-        return faults + self._against(wanted["content"]["application/json"]["schema"], asked.body)
-
-    def _operation(self, asked: QueryBatch) -> tuple[Any, str] | None:
-        parts = asked.path.split("/")
-        for template, operations in self.paths.items():
-            pieces = template.split("/")
-            fits = len(pieces) == len(parts) and all(
-                piece.startswith("{") or piece == part for piece, part in zip(pieces, parts, strict=True)
-            )
-            if fits and asked.method.lower() in operations:
-                return operations[asked.method.lower()], template
-        return None
-
-    def _against(self, schema: Any, value: Any) -> list[str]:
-        whole = {**as_json_schema(schema), "components": {"schemas": self.definitions}}
-        errors = Draft202012Validator(whole).iter_errors(value)
-        return [f"{error.json_path}: {error.message[:300]}" for error in errors]
-
-
-def as_json_schema(schema: Any) -> Any:
-    """OpenAPI 3.0's dialect as JSON Schema: `nullable` spelled out, unknown fields refused."""
-    if isinstance(schema, list):
-        return [as_json_schema(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    plain = {key: as_json_schema(value) for key, value in schema.items() if key != "nullable"}
-    if isinstance(schema.get("properties"), dict) and "type" in schema:
-        plain.setdefault("additionalProperties", False)
-    if schema.get("nullable") is not True:
-        return plain
-    return {"anyOf": [plain, {"type": "null"}]} if plain else {"type": "null"}
+def indexed(stub: QdrantStub) -> set[str]:
+    """The videos that a stub was told of."""
+    upserts = [one.body["points"] for one in stub.asked if one.method == "PUT" and one.path.endswith("/points")]
+    return {str(point["payload"].get("video_id")) for points in upserts for point in points}

@@ -61,6 +61,8 @@ def test_an_unknown_key_of_the_file_is_an_error_that_names_file_and_nearest_sett
             "localhost:6333",
             "FRESHET_QDRANT_URL cannot be 'localhost:6333': it has no scheme; write http://",
         ),
+        ("qdrant_collection", "my videos", "a collection's name has ASCII letters"),
+        ("qdrant_collection", "", "a collection's name has ASCII letters"),
         ("qdrant_url", "qdrant://localhost:6333", "it is not of the form http://host:port"),
         ("qdrant_url", "http://:6333", "it is not of the form http://host:port"),
         ("qdrant_url", "http://localhost:99999", "it is not of the form http://host:port"),
@@ -103,6 +105,15 @@ def test_every_form_of_an_address_that_kafka_has_is_taken(bootstrap: str):
 )
 def test_every_form_of_a_servers_address_is_taken(url: str):
     assert load({}, {"FRESHET_QDRANT_URL": url}, None).settings.qdrant_url == url
+
+
+def test_a_qdrant_key_that_everybody_could_read_is_refused_at_once():
+    key = {"FRESHET_QDRANT_API_KEY": "swordfish"}
+    for url in ("https://qdrant.example", "http://127.0.0.1:6333", ""):
+        assert load({}, key | {"FRESHET_QDRANT_URL": url}, None)
+    with pytest.raises(SettingsError, match=r"http://qdrant\.example would carry the API key in the clear") as caught:
+        load({}, key | {"FRESHET_QDRANT_URL": "http://qdrant.example:6333"}, None)
+    assert "swordfish" not in str(caught.value)
 
 
 def test_the_longest_prefix_makes_topic_names_that_kafka_takes():

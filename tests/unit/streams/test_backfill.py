@@ -6,7 +6,7 @@ from encoders.fusion.embeddings import RETRIEVAL
 from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
-from streams.operations.backfill import missing_uploads, with_places, withdrawn_meanwhile
+from streams.operations.backfill import missing_uploads, with_places
 from tests.support.events import NOON, minute, uploaded, withdrawn, withdrew
 from tests.support.models import built_in
 
@@ -50,12 +50,6 @@ def test_of_several_uploads_the_newest_counts_and_a_withdrawal_ends_it() -> None
     gone = VideoLibrary()
     gone.take([withdrawn("c", NOON + 1)])
     assert wanted(uploaded("c"), known=gone) == [] and wanted(uploaded("c", NOON + 2), known=gone) == ["c"]
-
-
-def test_what_was_withdrawn_while_it_was_described_goes_out_of_the_index_again() -> None:
-    after = gallery(described("a"), described("b"))
-    after.take([withdrawn("b", NOON + 1), withdrawn("elsewhere", NOON)])
-    assert withdrawn_meanwhile([uploaded("a"), uploaded("b")], after) == ["b"]
 
 
 def test_a_record_that_was_overtaken_by_an_older_one_is_known_until_it_is_put_behind_it() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qdrant_client import AsyncQdrantClient
 
 from encoders.base import unit_rows
 from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
@@ -11,11 +12,11 @@ from encoders.fusion.weighted import Weighted
 from encoders.models.manifest import MODELS
 from ranker.catalogue.catalogue import Catalogue
 from ranker.library.library import VideoLibrary
-from ranker.retrieval.exact import ExactIndex
 from schemas.messages.vectors import decode_vector, encode_vector
 from schemas.messages.videos import Encoded
-from streams.operations.rebuild import fill
+from streams.indexing.step import IndexStep
 from streams.operations.snapshot import outdated_notice, with_current_vectors
+from streams.qdrant.index import QdrantIndex
 from tests.support.events import NOON, encoded, withdrawn
 from tests.support.models import built_in, real_models
 
@@ -64,18 +65,17 @@ def test_a_catalogue_of_one_version_takes_no_vector_of_another() -> None:
     assert catalogue.has_vector[catalogue.rows(["v1", "v22"])].tolist() == [False, True]
 
 
-async def test_rebuilding_fills_an_index_with_one_version_and_takes_out_what_was_withdrawn() -> None:
-    gallery = VideoLibrary()
-    gallery.take([described("a"), described("bb", by=NEW), described("ccc", models="other"), described("dddd")])
-    gallery.take([withdrawn("dddd", NOON + 1)])
-    index, told = ExactIndex(), []
-    await index.upsert([])
-    await fill(index, gallery, NEW, INT8, lambda done, total: told.append((done, total)))
-    assert sorted(index.catalogue.row_of) == ["a", "bb"] and told == [(2, 2)]
-    wanted = decode_vector(with_fusion_version(gallery.videos["a"], NEW, INT8).vectors[RETRIEVAL])
+async def test_an_index_is_filled_with_one_version_alone() -> None:
+    index = QdrantIndex(AsyncQdrantClient(":memory:"), "videos", RETRIEVAL_DIM, "new", modalities=DIMS)
+    await index.start()
+    step, by_old = IndexStep(NEW, INT8), described("a")
+    await index.write(step.changes([by_old, described("bb", by=NEW), described("ccc", models="other")]))
+    assert await index.count() == 2 and step.missing == 1
+    wanted = decode_vector(with_fusion_version(by_old, NEW, INT8).vectors[RETRIEVAL])
     assert wanted is not None
     [hits] = await index.near(wanted[None], 1)
     assert hits.video_ids == ["a"] and hits.scores[0] == pytest.approx(1.0)
+    await index.close()
 
 
 def test_a_video_without_any_vector_stays_without() -> None:

@@ -20,9 +20,8 @@ from ranker.retrieval.index import IndexRefused, IndexUnavailable, SearchFilter
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.encoding.index_sync import to_indexed_video
 from streams.errors import OperatorError
-from streams.operations.rebuild import fill
+from streams.indexing.step import IndexStep, to_indexed_video
 from streams.operations.search import similar_in
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
@@ -89,6 +88,10 @@ async def index(request: pytest.FixtureRequest, stub: QdrantStub) -> AsyncIterat
     await made.close()
 
 
+async def fill(index: QdrantIndex, gallery: VideoLibrary) -> None:
+    await index.write(IndexStep(NOW, BUILT_IN).changes([*gallery.videos.values(), *gallery.withdrawn.values()]))
+
+
 async def put(index: QdrantIndex, *videos: Encoded) -> None:
     await index.upsert([found for video in videos if (found := to_indexed_video(video, BUILT_IN))])
 
@@ -104,7 +107,7 @@ def test_the_dimensions_are_those_of_the_encoders() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, name: str) -> None:
     gallery = some()
-    await fill(index, gallery, NOW, BUILT_IN, lambda *_: None)
+    await fill(index, gallery)
     for where in (SearchFilter(), SearchFilter(languages=("de",)), SearchFilter(exclude=frozenset({"v1"}))):
         assert told(await similar_in(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
@@ -143,10 +146,10 @@ async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: Q
 
 async def test_rebuilding_fills_the_modalities_too_and_takes_out_what_was_withdrawn(index: QdrantIndex) -> None:
     gallery = some()
-    await fill(index, gallery, fusion(1, "now"), BUILT_IN, lambda *_: None)
+    await fill(index, gallery)
     assert {name for n in range(8) for name in await index.vectors_of(f"v{n}") or ()} == set(NAMES)
     gallery.take([withdrawn("v3", NOON + 99)])
-    await fill(index, gallery, NOW, BUILT_IN, lambda *_: None)
+    await fill(index, gallery)
     assert await index.count() == 11 and await index.vectors_of("v3") is None
 
 
@@ -170,13 +173,13 @@ async def test_the_agents_compare_by_the_retrieval_vector_and_the_rest_lies_on_d
 async def test_a_collection_of_one_vector_without_a_name_is_left_and_a_new_one_is_made(stub: QdrantStub) -> None:
     settings, old = Settings(qdrant_url=stub.url), AsyncQdrantClient(url=stub.url, check_compatibility=False)
     unnamed = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
-    await old.create_collection("freshet-videos-fused-3-256", unnamed)
+    await old.create_collection("freshet.videos-fused-3-256", unnamed)
     index = await open_index(settings, DIM, "fused@3")
-    assert await index.count() == 0 and (await old.count("freshet-videos-fused-3-256")).count == 0
-    await index.take_alias("freshet-videos")
-    assert (await stub.aliases())["freshet-videos"] == "freshet-videos-fused-3-256-layout2"
+    assert await index.count() == 0 and (await old.count("freshet.videos-fused-3-256")).count == 0
+    await index.collection.take_alias("freshet.videos")
+    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout3-1"
     await index.close()
-    same = QdrantIndex(connect(stub.url), "freshet-videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
+    same = QdrantIndex(connect(stub.url), "freshet.videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
     with pytest.raises(IndexRefused, match="holds unnamed 256-d Cosine vectors of fused@3, but"):
         await same.start()
     await same.close()
@@ -188,11 +191,11 @@ async def test_what_cannot_answer_is_told_with_what_to_do(stub: QdrantStub) -> N
     nobody = index_of(settings, DIM, "fused@3")
     for _ in ("not there", "empty"):
         with pytest.raises(
-            IndexUnavailable, match="no videos in freshet-videos-fused-3-256-layout2: `freshet rebuild`"
+            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout3: `freshet worker indexer`"
         ):
-            await nobody.require_videos()
+            await nobody.shortfall(4)
         made = await open_index(settings, DIM, "fused@3")
         await made.close()
     await put(nobody, described(1))
-    await nobody.require_videos()
+    await nobody.shortfall(4)
     await nobody.close()

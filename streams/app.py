@@ -55,6 +55,7 @@ from streams.profiles.store import OwnedPartitions
 from streams.ranking import agent as ranking_agent
 from streams.ranking.catalogue_replica import CatalogueReplica
 from streams.ranking.progress import RankedOffsets
+from streams.ranking.sequence import sequence_of
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
@@ -151,7 +152,14 @@ def build_ranker(settings: Settings) -> BatchApp:
     index: VideoIndex = ExactIndex(shared.catalogue)
     if settings.qdrant_url:
         index = _server_index(app, settings, shared.catalogue, replica)
-    context = FeedContext(shared.catalogue, index, settings, clock=time.perf_counter, learned=shared.learned)
+    context = FeedContext(
+        shared.catalogue,
+        index,
+        settings,
+        clock=time.perf_counter,
+        learned=shared.learned,
+        sequence=sequence_of(settings),
+    )
     pipeline = build_feed(context)
     step = RankStep(
         settings,

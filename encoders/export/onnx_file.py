@@ -35,6 +35,7 @@ def save_onnx(
         input_names=[port.name for port in inputs],
         output_names=[port.name for port in outputs],
         dynamic_shapes={port.name: dict(axes) for port in inputs},
+        verbose=False,
     )
     program.save(path, external_data=False)
     _forget_origin(path)

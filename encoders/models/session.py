@@ -47,6 +47,11 @@ class Model:
     _inputs: tuple[str, ...]
     _outputs: tuple[str, ...]
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says beside its graph."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def __call__(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
         feeds = dict(zip(self._inputs, arrays, strict=True))
         answer: list[NDArray[Any]] = self._session.run(list(self._outputs), feeds)
@@ -66,19 +71,31 @@ def open_model(
     provider  "cuda" refuses to fall back; "auto" takes CUDA if a first run succeeds there, otherwise the CPU
     threads   of one call; with 1 the result's bits do not depend on the number of cores
     """
-    content = checked_bytes(path)
+    return open_content(path, checked_bytes(path), provider, threads, inputs, outputs, REMEDY)
+
+
+def open_content(
+    path: Path,
+    content: bytes,
+    provider: Provider,
+    threads: int,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    remedy: str,
+) -> Model:
+    """The same of a file that no manifest lists; `remedy` says how to make another one."""
     ports = (tuple(port.name for port in inputs), tuple(port.name for port in outputs))
     for name in _wanted(path, provider):
-        session = _session(path, content, name, threads)
-        _check_ports(path, "input", session.get_inputs(), inputs)
-        _check_ports(path, "output", session.get_outputs(), outputs)
+        session = _session(path, content, name, threads, remedy)
+        _check_ports(path, "input", session.get_inputs(), inputs, remedy)
+        _check_ports(path, "output", session.get_outputs(), outputs, remedy)
         model = Model(path, "cuda" if name == CUDA else "cpu", session, *ports)
         failure = _first_run(model, name, inputs)
         if failure is None:
             return model
         if (provider, name) != ("auto", CUDA):
-            raise ModelError(f"{path} does not run on {model.provider} ({failure}): {_remedy(name)}.")
-    raise ModelError(f"{path} runs on no provider: {REMEDY}.")
+            raise ModelError(f"{path} does not run on {model.provider} ({failure}): {_remedy(name, remedy)}.")
+    raise ModelError(f"{path} runs on no provider: {remedy}.")
 
 
 def quantise(source: Path, target: Path) -> None:
@@ -144,7 +161,7 @@ def _lack_of_cuda() -> str | None:
     return None
 
 
-def _session(path: Path, content: bytes, name: str, threads: int) -> Any:
+def _session(path: Path, content: bytes, name: str, threads: int, remedy: str) -> Any:
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -155,16 +172,16 @@ def _session(path: Path, content: bytes, name: str, threads: int) -> Any:
     try:
         session = ort.InferenceSession(content, options, providers=[name])
     except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {REMEDY}.") from error
+        raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {remedy}.") from error
     session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU without a notice
     return session
 
 
-def _check_ports(path: Path, kind: str, found: Sequence[Any], wanted: Sequence[Port]) -> None:
+def _check_ports(path: Path, kind: str, found: Sequence[Any], wanted: Sequence[Port], remedy: str) -> None:
     has = {node.name: (_dtype(node.type), tuple(_axis(axis) for axis in node.shape)) for node in found}
     needs = {port.name: (port.dtype, tuple(port.shape)) for port in wanted}
     if has != needs:
-        raise ModelError(f"{path} has the {kind}s {_listed(has)} instead of {_listed(needs)}: {REMEDY}.")
+        raise ModelError(f"{path} has the {kind}s {_listed(has)} instead of {_listed(needs)}: {remedy}.")
 
 
 def _dtype(declared: str) -> str:
@@ -201,5 +218,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _remedy(name: str) -> str:
-    return GPU_REMEDY if name == CUDA else REMEDY
+def _remedy(name: str, usual: str) -> str:
+    return GPU_REMEDY if name == CUDA else usual

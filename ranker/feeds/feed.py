@@ -7,6 +7,7 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.learning.parameters import Learned, Parameters
 from ranker.pipeline.pipeline import Clock, Pipeline, no_clock
 from ranker.retrieval.index import VideoIndex
+from ranker.retrieval.sequence import SequenceModel
 from schemas.settings.model import Settings
 
 
@@ -17,6 +18,7 @@ class FeedContext:
     parameters  of others' learners, by name
     learned     what the learner, or `freshet train`, has learned by now; it changes in place
     clock       seconds, for the timings of slates
+    sequence    what the setting `sequence` names, None where it names none
     """
 
     catalogue: Catalogue
@@ -25,6 +27,7 @@ class FeedContext:
     parameters: Mapping[str, object] = field(default_factory=dict)
     clock: Clock = no_clock
     learned: Learned = field(default_factory=lambda: Learned(Parameters()))
+    sequence: SequenceModel | None = None
 
     @property
     def slate_size(self) -> int:

@@ -8,9 +8,11 @@ from ranker.pipeline.merge import FILL
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
-from ranker.pipeline.types import name_of
+from ranker.pipeline.types import Source, name_of
 from ranker.retrieval.neighbour_cache import NeighbourCache
+from ranker.retrieval.sequence import SequenceRetrieval
 
+POLICY = "home@2"  # raised with the stages
 VIDEO = ("effect of video", "rate of video", "effect of video on surface", "rate of video on surface")
 REASONS = (
     # near a video that the person watched or liked, which it names
@@ -22,9 +24,20 @@ REASONS = (
     Reason("music", ("effect of music",)),
     Reason("trending", ("trend",), ("trending", "trending_here")),  # many people turn to it at present
     Reason("fresh", ("fresh",), ("fresh",)),  # newly uploaded
+    Reason("next", sources=("sequence",), source_weight=0.5),  # people took to it next after what this person took to
     # many people have turned to it, or those who met it took to it; also for want of any reason
     Reason("popular", ("popular", *VIDEO), ("popular", FILL)),
 )
+
+
+def by_sequence(context: FeedContext, size: int) -> tuple[Source, ...]:
+    """The source by a sequence model, where one is set."""
+    return (sources.sequence(SequenceRetrieval(context.sequence, context.catalogue), size),) if context.sequence else ()
+
+
+def policy_of(context: FeedContext, size: int) -> str:
+    """The feed's name and version, with the sequence model where one gives candidates."""
+    return f"{POLICY}-sequence-{context.sequence.version}" if context.sequence and size else POLICY
 
 
 def build(context: FeedContext) -> Pipeline:
@@ -38,9 +51,10 @@ def build(context: FeedContext) -> Pipeline:
         sources.fresh(catalogue, size.fresh),
         sources.creators(catalogue, size.creators),
         sources.popular(catalogue, size.popular),
+        *by_sequence(context, size.sequence),
     )
     return Pipeline(
-        policy="home@2",  # raised with the stages
+        policy=policy_of(context, size.sequence),
         catalogue=catalogue,
         sources=tuple(one for one in every if name_of(one) not in size.off),
         filters=(

@@ -41,6 +41,7 @@ class Sources(_Table):
     fresh: Size
     creators: Size
     popular: Size
+    sequence: Size
 
     @model_validator(mode="after")
     def _gives_something(self) -> Self:

@@ -8,6 +8,7 @@ from ranker.learning.surface_trends import SurfaceTrends
 from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable
 from ranker.retrieval.neighbour_cache import NeighbourCache
+from ranker.retrieval.sequence import SequenceRetrieval
 
 
 def near_recent(neighbours: NeighbourCache) -> Source:
@@ -76,6 +77,16 @@ def creators(catalogue: Catalogue, size: int) -> Source:
         return SourceResult(np.concatenate(rows or [NO_ROWS]), query.repeat([*map(len, rows)]))
 
     return creators
+
+
+def sequence(retrieval: SequenceRetrieval, size: int) -> Source:
+    """What people took to next after what the person took to, by a sequence model."""
+
+    async def sequence(batch: QueryBatch) -> SourceResult:
+        rows = retrieval.nearest([query.profile for query in batch.queries], size)
+        return SourceResult(np.concatenate(rows or [NO_ROWS]), np.arange(len(rows)).repeat([*map(len, rows)]))
+
+    return sequence
 
 
 def same_for_all(rows: Rows, batch: QueryBatch) -> SourceResult:

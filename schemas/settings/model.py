@@ -77,6 +77,7 @@ class Settings(BaseSettings):
         "mean", description="how text, picture and sound become one vector"
     )
     parameters: str = Field("", description="file of `freshet train` that slates are ranked by; empty: none")
+    sequence: str = Field("", description="file of `freshet train-sequence` that gives candidates; empty: none")
     modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 

@@ -49,6 +49,9 @@ def evaluate(
     warm: Annotated[
         Path | None, typer.Option(**FILE, help="JSONL of undated histories: a model beside, which begins with them.")
     ] = None,
+    sequence: Annotated[
+        Path | None, typer.Option(**FILE, help="Model of `freshet train-sequence`: also its place of the next finish.")
+    ] = None,
     no_catalogue: Annotated[
         bool,
         typer.Option("--no-catalogue", help="Leave out the next finish among all videos: half the time."),
@@ -75,12 +78,14 @@ def evaluate(
     from streams.logs.source import open_log
     from streams.operations.evaluate import NO_ANSWER, LogEvaluation
     from streams.operations.evaluated_models import frozen, lagging
+    from streams.ranking.sequence import sequence_in
 
     treat_sigterm_as_ctrl_c()  # so that a process and a folder of baselines do not stay behind
     python = _interpreter(baselines_env) if baselines else None
     models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
     beside = models | lagging(lag or ()) | _beside(people, warm)
-    run = LogEvaluation(settings, split, beside, catalogue=not no_catalogue, record=python is not None)
+    model = sequence_in(sequence) if sequence else None
+    run = LogEvaluation(settings, split, beside, catalogue=not no_catalogue, sequence=model, record=python is not None)
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))
     result = run.result(draws, _ask(python, run) if python else NO_ANSWER)

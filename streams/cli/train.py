@@ -60,6 +60,35 @@ def train(
 
 
 @configured
+def train_sequence(
+    settings: "Settings",
+    file: LogFile,
+    out: Annotated[Path, typer.Option(help="Write the model here, and its card beside it.")] = Path("sequence.onnx"),
+    until: Annotated[
+        int | None, typer.Option(parser=moment, metavar="TIME", help="Learn from what is before: ISO 8601 or ms.")
+    ] = None,
+    no_content: Annotated[
+        bool, typer.Option("--no-content", help="Know videos by their ids alone: new ones are then no candidates.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn from a recorded log what people take to next; FRESHET_SEQUENCE=file makes it a source of candidates."""
+    from streams.logs.jsonl import read_log
+    from streams.logs.replay import replay_embedder
+    from streams.logs.source import open_log
+    from streams.operations import train_sequence as operation
+
+    with open_log(file) as source, progressing(source, "read") as lines:
+        watched = operation.read_watched(read_log(lines), until)
+    embedder = None if no_content else replay_embedder(settings)
+    card = operation.train_sequence(settings, watched, out, embedder, echo_err)
+    if as_json:
+        write_json(card)
+    else:
+        print_figures({**card, "file": str(out)})
+
+
+@configured
 def train_fusion(
     settings: "Settings",
     log: Annotated[Path | None, typer.Argument(help="A JSONL log of what people did; none: what Kafka holds.")] = None,

@@ -36,6 +36,7 @@ from streams.logs.jsonl import Fault, Line
 from streams.logs.outcome import Outcome as Outcome  # the commands and tests take both from here
 from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
 from streams.profiles.step import ProfilesStep
+from streams.ranking.sequence import sequence_of
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import models_of, placeless
 from streams.ranking.step import RankStep
@@ -68,7 +69,7 @@ class Replay:
     ) -> None:
         self.outcome, self._has_slate, self._has_digests = Outcome(), has_slate, digests
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
-        self._learned = learned_of(settings)
+        self._learned, self._sequence = learned_of(settings), sequence_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
         self._profiles_step = ProfilesStep(  # the counts are read as they are
             settings, self._states, trends_limit=0, for_learning=learning
@@ -227,7 +228,9 @@ class Replay:
     def _open_shared_state(self) -> None:
         self._shared = SharedState(self._settings, Catalogue(encoder=self._encoder))
         catalogue = self._shared.catalogue
-        context = FeedContext(catalogue, ExactIndex(catalogue), self._settings, learned=self._learned)
+        context = FeedContext(
+            catalogue, ExactIndex(catalogue), self._settings, learned=self._learned, sequence=self._sequence
+        )
         self.pipeline = build_feed(context)
         models = models_of(self.pipeline, self._encoder)
         self._rank_step = RankStep(self._settings, self._shared, self.pipeline.recommend, models)

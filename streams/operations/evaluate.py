@@ -18,6 +18,7 @@ from ranker.learning.model import Shown
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import Counters
 from ranker.profile.outcomes import HEADS
+from ranker.retrieval.sequence import SequenceModel
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line
@@ -25,6 +26,7 @@ from streams.operations.baselines.exchange import Answer, HeadScores, NextFinish
 from streams.operations.baselines.exchange import Exposures as BaselineExposures
 from streams.operations.baselines.recorder import ExposureRecorder, NextFinishRecorder
 from streams.operations.evaluate_catalogue import CatalogueEvaluation
+from streams.operations.evaluate_sequence import SequenceScores
 from streams.operations.evaluated_models import (
     OURS,
     PERSON_RATE,
@@ -81,6 +83,7 @@ class LogEvaluation:
     split_ms   event time from which on exposures are tested; those before are learned from alone
     others     models that predict the same exposures, by name
     catalogue  whether the next finish among all videos is predicted too, which takes half of the time
+    sequence   a sequence model, whose place of the next finish is noted too
     record     whether what baselines in an environment of their own are asked is noted: see `asked`
     """
 
@@ -91,6 +94,7 @@ class LogEvaluation:
         others: Mapping[str, Model] = NO_OTHERS,
         *,
         catalogue: bool = True,
+        sequence: SequenceModel | None = None,
         record: bool = False,
     ) -> None:
         self._split_ms = split_ms
@@ -99,7 +103,10 @@ class LogEvaluation:
         self._learner = LogLearner(settings, self.parameters)
         self._recorder = ExposureRecorder() if record else None
         self._finishes = NextFinishRecorder() if record and catalogue else None
-        self._catalogue = CatalogueEvaluation(self._learner.facts, split_ms, self._finishes) if catalogue else None
+        by_sequence = SequenceScores(sequence, self._learner.profile) if sequence else None
+        self._catalogue = (
+            CatalogueEvaluation(self._learner.facts, split_ms, self._finishes, by_sequence) if catalogue else None
+        )
         self._held: dict[str, Counters] = {}  # of each person before their first exposure of the test days
         self.training, self.tested = Noted(), Noted()
 

@@ -17,11 +17,12 @@ from ranker.learning.next_features import View, met_alike
 from ranker.learning.next_finish import NextFinish, Prospect
 from ranker.profile.outcomes import FINISHED
 from streams.operations.baselines.recorder import NextFinishRecorder
+from streams.operations.evaluate_sequence import SequenceScores
 
 Floats = NDArray[np.floating]
 Source = Callable[[View], Floats]
 
-OURS, POPULARITY = "freshet", "finishes before the split"
+OURS, POPULARITY, SEQUENCE = "freshet", "finishes before the split", "sequence model"
 ONE_HOUR, SIX_HOURS = HALF_LIVES_MS.index(HOUR_MS), HALF_LIVES_MS.index(6 * HOUR_MS)
 YOUNG_MS = HOUR_MS
 NO_SCORES: Mapping[str, Floats] = {}
@@ -61,13 +62,18 @@ class CatalogueEvaluation:
     """Ranks, of each person who finished something before the split, what they finish first after it.
 
     recorder  notes what baselines are asked, if there are any
+    sequence  a sequence model, if there is one
     """
 
     def __init__(
-        self, facts: Mapping[str, VideoFacts], split_ms: int, recorder: NextFinishRecorder | None = None
+        self,
+        facts: Mapping[str, VideoFacts],
+        split_ms: int,
+        recorder: NextFinishRecorder | None = None,
+        sequence: SequenceScores | None = None,
     ) -> None:
         self.model = NextFinish()
-        self._recorder = recorder
+        self._recorder, self._sequence = recorder, sequence
         self._facts, self._split_ms = facts, split_ms
         self._known = 0  # videos of `facts` that the model knows
         self._people: defaultdict[str, Person] = defaultdict(Person)
@@ -78,14 +84,16 @@ class CatalogueEvaluation:
         """Take in a batch of exposures, one by one."""
         if len(self._facts) > self._known:
             for video_id in [*self._facts][self._known :]:
-                self.model.put(video_id, self._facts[video_id])
+                row = self.model.put(video_id, self._facts[video_id])
+                if self._sequence:
+                    self._sequence.put(row, video_id)
             self._known = len(self._facts)
         for one in batch.opened:
             self._take(one)
 
     def ranks(self, baselines: Mapping[str, Floats] = NO_SCORES) -> CatalogueRanks:
         """Where everybody's video stood; the baselines' scores [P, V] are those of the people that were recorded."""
-        names = (OURS, *SOURCES, POPULARITY)
+        names = (OURS, *SOURCES, POPULARITY, *([SEQUENCE] if self._sequence else []))
         places = {name: np.array([one.places[name] for one in self._placed]) for name in names}
         on_surface = {name: np.array([one.on_surface[name] for one in self._placed]) for name in names}
         others = self._recorder.all_places(baselines) if self._recorder else {}
@@ -104,6 +112,8 @@ class CatalogueEvaluation:
         if is_test and self._popularity is None:
             self._popularity = self.model.state.engagement.everywhere.finishes.in_all.copy()
         row = self.model.put(example.video_id, self._facts.get(example.video_id, NO_FACTS))
+        if self._sequence:
+            self._sequence.put(row, example.video_id)
         moment = Moment(example.surface, example.at_ms, person.recent)
         is_finished = one.labels & FINISHED != 0
         person.has_finished |= is_finished and not is_test
@@ -130,6 +140,8 @@ class CatalogueEvaluation:
         view = prospect.view
         scores: dict[str, Floats] = {name: source(view) for name, source in SOURCES.items()}
         scores |= {OURS: prospect.scores, POPULARITY: self._popularity_of(view)}
+        if self._sequence:
+            scores[SEQUENCE] = self._sequence.scores(user_id, view.at_ms, view.size)
         may_come = np.ones(view.size, np.bool_)
         may_come[[*self._people[user_id].met]] = False
         here = may_come & (view.exposures(True, IN_ALL) > 0)

@@ -13,6 +13,7 @@ from schemas.topics import FEATURES, TRENDS, WEIGHTS
 from streams.errors import OperatorError
 from streams.kafka.reader import read_to_end, required_partitions
 from streams.operations.snapshot import stored_profile
+from streams.ranking.sequence import sequence_of
 from streams.ranking.shared_state import SharedState
 
 
@@ -33,6 +34,12 @@ async def _explain(settings: Settings, user_id: str, video_id: str) -> Trace:
         name = topic.full(settings.prefix)
         async for records in read_to_end(settings, name, await required_partitions(settings, name)):
             shared.apply(records)
-    context = FeedContext(shared.catalogue, ExactIndex(shared.catalogue), settings, learned=shared.learned)
+    context = FeedContext(
+        shared.catalogue,
+        ExactIndex(shared.catalogue),
+        settings,
+        learned=shared.learned,
+        sequence=sequence_of(settings),
+    )
     query = Query(user_id, profile.version, profile.newest_ms, profile, settings.seed)
     return await trace(build_feed(context), query, video_id)

@@ -6,6 +6,7 @@ from ranker.catalogue.entry import VideoFacts, facts_of
 from ranker.learning.learner import LearnedBatch, Learner
 from ranker.learning.parameters import Parameters
 from ranker.profile.example import Example
+from ranker.profile.model import EMPTY, Profile
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
 from schemas.topics import UPLOADS
@@ -21,8 +22,13 @@ class LogExamples:
     def __init__(self, settings: Settings) -> None:
         alone = settings.model_copy(update={"partitions": 1})
         self._prefix = settings.prefix
-        self._profiles_step = ProfilesStep(alone, {0: empty_partition(0)}, trends_limit=0, for_learning=True)
+        self._state = empty_partition(0)
+        self._profiles_step = ProfilesStep(alone, {0: self._state}, trends_limit=0, for_learning=True)
         self.events = 0
+
+    def profile(self, user_id: str) -> Profile:
+        """A person's profile by now."""
+        return self._state.profiles.get(user_id) or EMPTY
 
     def take(self, line: Line) -> list[tuple[str, Example]]:
         """Apply a line that is no upload; gives its examples with their user ids."""
@@ -49,6 +55,10 @@ class LogLearner:
     def events(self) -> int:
         """How many events changed a profile."""
         return self._examples.events
+
+    def profile(self, user_id: str) -> Profile:
+        """A person's profile, in which the next second's first event may be taken in already."""
+        return self._examples.profile(user_id)
 
     def batches(self, lines: Iterable[Line | Fault]) -> Iterator[LearnedBatch]:
         """Each batch of exposures between its prediction and its learning; what cannot be used is passed over."""

@@ -52,6 +52,7 @@ EFFECTS = slice(1, 1 + len(FIELDS))
 RATES = slice(EFFECTS.stop, EFFECTS.stop + len(RATED))
 PERSON = slice(RATES.stop, len(FEATURES))
 
+NEXT_HEAD = np.roll(np.arange(len(HEADS)), -1)
 FIRST_LOGITS = np.array([-0.7, -4.0, -1.0])  # of the usual rates
 FIRST_WEIGHTS: Floats = np.array([[one.weight for one in FEATURES]] * len(HEADS))
 FIRST_WEIGHTS[:, 0] = FIRST_LOGITS
@@ -124,8 +125,7 @@ def _numbers(counters: Counters, surface: str, at_ms: int) -> tuple[float, ...]:
 def person_features(people: PersonNumbers, rates: Floats) -> Floats:
     """The features of people [n, H, 8]; of somebody new all are 0 but the two that say so."""
     known = people.counts[:, :1] > 0
-    overall = rate_logits(people.counts, rates, PERSON_WORTH)
-    here = rate_logits(people.on_surface, rates, PERSON_WORTH)
+    overall, here = rate_logits(np.stack([people.counts, people.on_surface]), rates, PERSON_WORTH)
     found = np.empty((len(known), len(HEADS), PERSON.stop - PERSON.start))
     found[:, :, 0] = overall
     found[:, :, 1] = np.where(people.on_surface[:, :1] > 0, here - overall, 0)
@@ -134,8 +134,8 @@ def person_features(people: PersonNumbers, rates: Floats) -> Floats:
     found[:, :, 3] = np.where(known, people.last - rates, 0)
     found[:, :, 4] = np.log1p(people.counts[:, :1]) - USUAL_LOG_EXPOSURES
     found[:, :, 5] = np.where(known, np.minimum(1, people.since_ms[:, None] / DAY_MS), 1)
-    found[:, :, 6] = np.roll(overall, -1, axis=1)
-    found[:, :, 7] = np.roll(overall, -2, axis=1)
+    found[:, :, 6] = overall[:, NEXT_HEAD]
+    found[:, :, 7] = overall[:, NEXT_HEAD[NEXT_HEAD]]
     return found
 
 

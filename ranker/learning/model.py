@@ -80,7 +80,8 @@ def sigmoid(logits: Floats) -> Floats:
     >>> float(sigmoid(np.array(0.0)))
     0.5
     """
-    return 1 / (1 + np.exp(-np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)))
+    within = np.minimum(np.maximum(logits, -LARGEST_LOGIT), LARGEST_LOGIT)  # np.clip costs as much as all else here
+    return 1 / (1 + np.exp(-within))
 
 
 def predict(parameters: Parameters, shown: Sequence[Shown], *, grow: bool = False) -> Prediction:

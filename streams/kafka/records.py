@@ -61,12 +61,12 @@ def records_of(messages: Sequence[Message], refused: list[Message] | None = None
         [at_ms for _, at_ms in map(ClientMessage.timestamp, messages)],  # type: ignore[arg-type]
         map(ClientMessage.key, messages),  # type: ignore[arg-type]
         map(ClientMessage.value, messages),  # type: ignore[arg-type]
-        headers_of(messages),
+        _headers_of(messages),
     )
     return [*map(Record._make, zip(*columns, strict=True))]
 
 
-def headers_of(messages: Iterable[Message]) -> list[Headers]:
+def _headers_of(messages: Iterable[Message]) -> list[Headers]:
     """Headers of each message; none where a name is not UTF-8, for the client cannot show them.
 
     The client must not be asked twice for those: it has kept a list with a hole in it.

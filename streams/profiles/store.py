@@ -16,7 +16,7 @@ from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState, text_of
 from streams.kafka.reader import end_offsets
 from streams.kafka.rebalance import on_assigned
-from streams.kafka.records import Headers, Message, headers_of
+from streams.kafka.records import Message
 from streams.profiles.feedback_topic import cut_back, topic_ids, unnamed_topics
 from streams.profiles.state import PackedProfiles, PartitionState, recovered_event_ids, version_or_zero
 from streams.profiles.trends import OwnedTrends
@@ -120,15 +120,16 @@ class ProfileStore(OwnedState[bytes]):
 
     def _take(self, values: dict[int, dict[str, bytes]], outdated: dict[int, set[str]], batch: list[Message]) -> None:
         super()._take(values, outdated, batch)
-        for message, headers in zip(batch, headers_of(batch), strict=True):
-            if headers:
-                self._note(message.partition(), message.key(), headers)
+        for message in batch:
+            self._note(message)
 
-    def _note(self, partition: int, key: bytes | None, headers: Headers) -> None:
+    def _note(self, message: Message) -> None:
         try:
-            self.unconfirmed[partition].note(text_of(key), headers, self._since[partition])
-        except (ValueError, RecursionError) as error:
-            log.error("%s[%d]: examples beside a profile are damaged: %s", self.changelog, partition, error)
+            if headers := message.headers():
+                partition, user_id = message.partition(), text_of(message.key())
+                self.unconfirmed[partition].note(user_id, headers, self._since[partition])
+        except (SystemError, ValueError, RecursionError) as error:  # the first: of a name that is not UTF-8
+            log.error("%s@%d: examples beside a profile are damaged: %s", self.changelog, message.offset(), error)
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""

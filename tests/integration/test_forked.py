@@ -34,7 +34,8 @@ time.sleep(600)
 def imported_to_build(agent: str, folder: str) -> None:
     """Print what is imported only when an agent is built."""
     before = set(sys.modules)
-    BUILDERS[agent](Settings(data_dir=Path(folder), cache_dir=real_models().parents[1]))
+    server = "http://127.0.0.1:1" if agent == Agent.INDEXER else ""
+    BUILDERS[agent](Settings(data_dir=Path(folder), cache_dir=real_models().parents[1], qdrant_url=server))
     print([name for name in sorted(sys.modules.keys() - before) if name.split(".")[0] in OURS])
 
 

@@ -8,6 +8,7 @@ MODULES = (
     *("rich.console", "rich.table", "typer.testing"),
     *("streams.cli", "streams.kafka.topic_admin", "streams.worker.run"),
     *(f"streams.profiles.{name}" for name in ("agent", "store", "trends")),
+    "streams.indexing.agent",
     *("encoders.embedder", "streams.encoding.agent", "streams.encoding.media_loader", "streams.kafka.owned_state"),
     *("ranker.feeds.home", "ranker.retrieval.exact", "streams.qdrant.index"),
     *(f"streams.ranking.{name}" for name in ("agent", "catalogue_replica", "progress", "slates")),

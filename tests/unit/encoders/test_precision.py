@@ -1,6 +1,7 @@
 """The precision of pictures: one setting, which reaches whoever makes, compares or stores vectors."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from encoders.fusion.embeddings import RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import version_of
 from encoders.models.manifest import MODELS
 from ranker.catalogue.catalogue import Catalogue
-from ranker.library.library import VideoLibrary
 from schemas.messages.vectors import decode_vector, encode_vector
-from schemas.messages.videos import Encoded
+from schemas.messages.videos import Encoded, encode
 from schemas.settings.model import Settings
+from schemas.topics import FEATURES
 from streams.errors import OperatorError
+from streams.kafka.records import Record
 from streams.operations import rebuild as rebuilding
 from streams.qdrant.index import open_index
 from streams.ranking.shared_state import SharedState
@@ -63,6 +65,26 @@ def test_the_catalogue_counts_pictures_of_the_precision_that_is_set_alone(
     assert one is not None and without is not None and float(one @ without) < 0.95  # for the picture is missing
 
 
+def topic_holds(monkeypatch: pytest.MonkeyPatch, *descriptions: Encoded) -> None:
+    """Have a rebuild read these from features.v1."""
+    records = [Record(FEATURES.name, 0, n, one.at_ms, b"", encode(one)) for n, one in enumerate(descriptions)]
+
+    async def bounds(*_: object) -> dict[int, tuple[int, int]]:
+        return {0: (0, len(records))}
+
+    async def read(*_: object) -> AsyncIterator[list[Record]]:
+        yield records
+
+    for name, instead in {
+        "wait_for_authenticated_broker": lambda *_: None,
+        "required_partitions": bounds,
+        "all_bounds": bounds,
+        "topic_id": lambda *_: "a topic",
+        "read_from": read,
+    }.items():
+        monkeypatch.setattr(rebuilding, name, instead)
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
     precision: str, monkeypatch: pytest.MonkeyPatch
@@ -70,12 +92,13 @@ def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
     of: Precision
     for of, kept in (("int8", precision == "int8"), ("fp32", precision == "fp32")):
         with aside(QdrantStub()) as stub:
-            settings, gallery = settings_of(precision, qdrant_url=stub.url), VideoLibrary()
-            gallery.take([described(of)])
-            monkeypatch.setattr(rebuilding, "read_library", lambda *_, gallery=gallery: gallery)
+            settings = settings_of(precision, qdrant_url=stub.url)
+            topic_holds(monkeypatch, described(of))
             assert rebuilding.rebuild(settings, print, lambda *_: None) == 1
-            (name,) = asyncio.run(stub.aliases()).values()
-            assert name.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout2")
+            aliases = asyncio.run(stub.aliases())
+            version, name = max(aliases.items())
+            assert version.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout3")
+            assert aliases == {version: name, "freshet.videos": name}
             assert ("image" in vectors_in(settings)) == kept
 
 
@@ -94,10 +117,9 @@ def test_rebuilding_leaves_the_alias_where_the_present_models_have_described_not
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with aside(QdrantStub()) as stub:
-        settings, gallery = settings_of("int8", qdrant_url=stub.url), VideoLibrary()
-        gallery.take([described("int8", models="0123456789abcdef")])
-        monkeypatch.setattr(rebuilding, "read_library", lambda *_: gallery)
-        with pytest.raises(OperatorError, match="None of 1 videos has vectors of the present models") as trouble:
+        settings = settings_of("int8", qdrant_url=stub.url)
+        topic_holds(monkeypatch, described("int8", models="0123456789abcdef"))
+        with pytest.raises(OperatorError, match="holds no video with vectors of the present models") as trouble:
             rebuilding.rebuild(settings, print, lambda *_: None)
         assert "freshet backfill" in trouble.value.remedy and not asyncio.run(stub.aliases())
 

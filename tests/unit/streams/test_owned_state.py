@@ -37,6 +37,9 @@ class Message:
     def offset(self) -> int:
         return 7
 
+    def headers(self) -> None:
+        return None
+
 
 def recovered(*values: bytes | None) -> tuple[bytes | None, bool]:
     """What is held of ana after these records, and whether it has to be put behind them again."""

@@ -26,12 +26,12 @@ def misplaced(header_bytes: int) -> Record:
     return Record("t", away, 7, NOON, b"u1", feedback.encode(watched("u1", "v1")), [("x", bytes(header_bytes))])
 
 
-def withheaders_of(total_bytes: int) -> int:
+def with_headers_of(total_bytes: int) -> int:
     """How long the header of the misplaced event has to be, so that key, value and headers are so long together."""
     return total_bytes - len(b"u1") - len(feedback.encode(watched("u1", "v1"))) - len("x")
 
 
-@pytest.mark.parametrize("header_bytes", [MAX_RECORD_BYTES - 200, withheaders_of(MAX_RECORD_BYTES - 185)])
+@pytest.mark.parametrize("header_bytes", [MAX_RECORD_BYTES - 200, with_headers_of(MAX_RECORD_BYTES - 185)])
 def test_an_event_that_has_to_be_sent_on_and_does_not_fit_is_one_dead_letter(header_bytes: int) -> None:
     batch = read_feedback([misplaced(header_bytes)], partitions=4)
     assert [(letter.reason, letter.offset) for letter in batch.dead_letters] == [(Reason.TOO_LARGE, 7)]

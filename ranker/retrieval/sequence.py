@@ -66,7 +66,7 @@ class SequenceRetrieval:
         return found
 
     def _best(self, scores: Vectors, profile: Profile, size: int) -> Rows:
-        seen = np.union1d(seen_codes(profile), np.empty(0, np.uint32))
+        seen = np.unique(seen_codes(profile))
         ((rows, _),) = top(scores[None], size + len(seen), self._catalogue.order)
         return rows[~np.isin(self._catalogue.code[rows], seen)][:size]
 
@@ -80,9 +80,9 @@ class SequenceRetrieval:
         return scores
 
     def _person(self, profile: Profile) -> Vectors | None:
-        row_of, number = self._catalogue.row_of, self._model.number
-        rows = np.array([row_of.get(one, -1) for one in recent_positives(profile)], np.int64)
-        numbers = np.array([number.get(one, 0) for one in recent_positives(profile)], np.int64)
+        row_of, number, recent = self._catalogue.row_of, self._model.number, recent_positives(profile)
+        rows = np.array([row_of.get(one, -1) for one in recent], np.int64)
+        numbers = np.array([number.get(one, 0) for one in recent], np.int64)
         content = self._content(rows, numbers)
         is_known = (numbers > 0) | content.any(axis=1)
         return self._model.person(numbers[is_known], content[is_known]) if is_known.any() else None

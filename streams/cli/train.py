@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from streams.operations.train_fusion import Outcome
 
 HOUR_S = 3600.0
+Until = Annotated[
+    int | None, typer.Option(parser=moment, metavar="TIME", help="Learn from what is before: ISO 8601 or ms.")
+]
 ROLLOUT = (
     "to use it, give every worker the file, restart the encoding agents and the indexer where a Qdrant is used, "
     "then restart the ranking agents"
@@ -39,9 +42,7 @@ def train(
     settings: "Settings",
     file: LogFile,
     out: Annotated[Path, typer.Option(help="Write the parameters here.")] = Path("parameters.npz"),
-    until: Annotated[
-        int | None, typer.Option(parser=moment, metavar="TIME", help="Learn from what is before: ISO 8601 or ms.")
-    ] = None,
+    until: Until = None,
     as_json: Json = False,
 ) -> None:
     """Learn from a recorded log what people finish, like and skip; FRESHET_PARAMETERS=file ranks slates by it."""
@@ -64,9 +65,7 @@ def train_sequence(
     settings: "Settings",
     file: LogFile,
     out: Annotated[Path, typer.Option(help="Write the model here, and its card beside it.")] = Path("sequence.onnx"),
-    until: Annotated[
-        int | None, typer.Option(parser=moment, metavar="TIME", help="Learn from what is before: ISO 8601 or ms.")
-    ] = None,
+    until: Until = None,
     no_content: Annotated[
         bool, typer.Option("--no-content", help="Know videos by their ids alone: new ones are then no candidates.")
     ] = False,

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-import pytest
 from qdrant_client import AsyncQdrantClient
 
 from ranker.catalogue.catalogue import Catalogue
@@ -16,12 +15,9 @@ from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, assert_published
-from tests.support.qdrant_stub import QdrantStub, running
+from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, running
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
+pytestmark = LOCAL_MODE
 
 
 @asynccontextmanager

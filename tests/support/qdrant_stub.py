@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import pytest
 from qdrant_client import AsyncQdrantClient, models
+
+from streams.qdrant.client import Patience
+
+QUICK = Patience(attempt_s=1, deadline_s=10)
+HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
+LOCAL_MODE = [  # marks of tests that meet it: what it does otherwise than a server it says in warnings
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+]
 
 
 @dataclass(frozen=True)

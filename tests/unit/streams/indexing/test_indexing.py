@@ -23,27 +23,11 @@ from streams.qdrant.client import Patience, connect
 from streams.qdrant.index import UPSERT_POINTS, QdrantIndex
 from streams.qdrant.mapping import Change, Withdrawal
 from tests.support.events import NOON, withdrawn
-from tests.support.idle_time import skip_idle_time
-from tests.support.indexed_videos import OPENAPI, assert_published, vectors
-from tests.support.qdrant_stub import QdrantStub, running
+from tests.support.indexed_videos import vectors
+from tests.support.qdrant_stub import LOCAL_MODE, QUICK, QdrantStub
 from tests.unit.streams.qdrant.test_named_vectors import BUILT_IN, MODALITIES, NOW, described
 
-QUICK = Patience(attempt_s=1, deadline_s=10)
-HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
-
-
-@pytest.fixture
-async def stub() -> AsyncIterator[QdrantStub]:
-    skip_idle_time()
-    async with running(QdrantStub()) as server:
-        yield server
-    if OPENAPI.exists():
-        assert_published(server.asked)
+pytestmark = LOCAL_MODE
 
 
 def opened(stub: QdrantStub, patience: Patience = QUICK) -> QdrantIndex:

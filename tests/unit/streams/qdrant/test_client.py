@@ -10,27 +10,14 @@ from pydantic import SecretStr
 
 from ranker.retrieval.index import IndexUnavailable
 from schemas.settings.model import Settings
-from streams.qdrant.client import IndexRefused, Patience, connect
+from streams.qdrant.client import IndexRefused, connect
 from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import collection_name, point_id
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video
-from tests.support.qdrant_stub import SILENCE, Answer, QdrantStub, QueryBatch, running
+from tests.support.qdrant_stub import HASTY, LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, QueryBatch, running
 
-QUICK = Patience(attempt_s=1, deadline_s=10)
-HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
-
-
-@pytest.fixture
-async def stub() -> AsyncIterator[QdrantStub]:
-    skip_idle_time()
-    async with running(QdrantStub()) as server:
-        yield server
+pytestmark = LOCAL_MODE
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Which addresses a Qdrant client is made for, where its key may go, and whose collections are whose."""
 
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,21 +8,10 @@ from schemas.settings.model import Settings
 from streams.qdrant.client import IndexRefused, connect
 from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import alias_of
-from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import DIM, ENCODER, shelf
-from tests.support.qdrant_stub import Answer, QdrantStub, running
+from tests.support.qdrant_stub import LOCAL_MODE, Answer, QdrantStub
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
-
-
-@pytest.fixture
-async def stub() -> AsyncIterator[QdrantStub]:
-    skip_idle_time()
-    async with running(QdrantStub()) as server:
-        yield server
+pytestmark = LOCAL_MODE
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,10 @@ from streams.operations.search import similar_in
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index
 from tests.support.events import NOON, withdrawn
-from tests.support.idle_time import skip_idle_time
-from tests.support.indexed_videos import OPENAPI, assert_published
 from tests.support.models import built_in
-from tests.support.qdrant_stub import QdrantStub, running
+from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
+pytestmark = LOCAL_MODE
 
 BUILT_IN = built_in()
 MODALITIES = BUILT_IN.dims
@@ -68,15 +63,6 @@ def some() -> VideoLibrary:
     gallery = VideoLibrary()
     gallery.take(described(n, has=tuple(MODALITIES) if n < 8 else ("text",), tags=["a"]) for n in range(12))
     return gallery
-
-
-@pytest.fixture
-async def stub() -> AsyncIterator[QdrantStub]:
-    skip_idle_time()
-    async with running(QdrantStub()) as server:
-        yield server
-    if OPENAPI.exists():
-        assert_published(server.asked)
 
 
 @pytest.fixture(params=["local", "server"])

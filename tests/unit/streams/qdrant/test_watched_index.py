@@ -21,15 +21,11 @@ from streams.qdrant.progress import Progress
 from streams.qdrant.watched_index import Seen, WatchedIndex
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import OPENAPI, assert_published
-from tests.support.qdrant_stub import SILENCE, Answer, QdrantStub, running
+from tests.support.qdrant_stub import LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, running
 
-QUICK = Patience(attempt_s=1, deadline_s=10)
 COUNT, K = 60, 8
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
+pytestmark = LOCAL_MODE
 
 
 @dataclass

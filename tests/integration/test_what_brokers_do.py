@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -121,10 +122,7 @@ def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings
         wait_until("60 are folded", lambda: folded(settings) == 60)
         wait_until("all is committed", lambda: lag(settings, "profiles", FEEDBACK) == 0)
     publish(settings, FEEDBACK, likes(range(60, 120)))
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
-    all_of = [TopicPartition(FEEDBACK.full(settings.prefix), p, OFFSET_END) for p in range(settings.partitions)]
-    for done in admin.delete_records(all_of).values():
-        done.result()
+    delete_records(settings, FEEDBACK)
     (tmp_path / "again").mkdir()
     with agents(settings, tmp_path / "again", "profiles") as running:
         wait_until("it is said", lambda: "were deleted before they were read" in running.said("profiles"))
@@ -186,6 +184,31 @@ def test_everybody_is_answered_on_a_profiles_topic_that_was_made_again(
         if not running:
             ranker.start("ranker")
         wait_until("30 people are answered again", lambda: len(answered(settings, 3)) == len(PEOPLE))
+
+
+def test_what_two_workers_hold_is_kept_when_its_topic_is_made_again_and_its_events_are_gone(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with agents(settings, tmp_path, "profiles") as first, agents(settings, folder_in(tmp_path), "profiles") as second:
+        wait_until("both have partitions", lambda: all("recovered" in one.said("profiles") for one in (first, second)))
+        publish(settings, FEEDBACK, likes(range(300)))
+        wait_until("all are folded", lambda: folded(settings) == 300)
+        delete_records(settings, FEEDBACK)
+        (_, slow, _) = first.running[0]
+        slow.send_signal(signal.SIGSTOP)
+        make_again(settings, PROFILES)
+        wait_until("the other one knows", lambda: "made again" in second.said("profiles"))
+        slow.send_signal(signal.SIGCONT)
+        publish(settings, FEEDBACK, likes(range(300, 330)))
+        wait_until("what came before counts too", lambda: folded(settings) == 330)
+
+
+def delete_records(settings: Settings, topic: Topic) -> None:
+    """Delete all that a topic holds."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+    all_of = [TopicPartition(topic.full(settings.prefix), p, OFFSET_END) for p in range(settings.partitions)]
+    for done in admin.delete_records(all_of).values():
+        done.result()
 
 
 def answered(settings: Settings, version: int) -> set[str]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from encoders.base import Content
@@ -49,11 +50,13 @@ from streams.learning import agent as learning_agent
 from streams.learning.facts import VideoFactsState
 from streams.learning.step import LearnStep
 from streams.learning.store import OwnedLearner
+from streams.metrics.measures import Measures, one
 from streams.profiles import agent as profiles_agent
 from streams.profiles.step import ProfilesStep
 from streams.profiles.store import OwnedPartitions
 from streams.ranking import agent as ranking_agent
 from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.measured import measure_shared_state
 from streams.ranking.progress import RankedOffsets
 from streams.ranking.sequence import sequence_of
 from streams.ranking.shared_state import SharedState
@@ -92,23 +95,25 @@ def new_app(name: str, settings: Settings, at_most: int = 1_000_000) -> BatchApp
     return app
 
 
-def build_profiles(settings: Settings) -> BatchApp:
+def build_profiles(settings: Settings, measures: Measures) -> BatchApp:
     """Feedback to profiles and trends."""
     app = new_app(Agent.PROFILES, settings)
     out = ConfirmedProducer(app)
     states = OwnedPartitions(app, settings, out)
     source = {FEEDBACK: (FEEDBACK, PROFILES), ERASURES: (ERASURES,)}
     _follow(app, settings, source, ERASED, EVENT_IDS, TRENDS, EXAMPLES)
-    profiles_agent.declare(app, settings, ProfilesStep(settings, states, for_learning=True), out)
+    profiles_agent.declare(app, settings, ProfilesStep(settings, states, for_learning=True), out, measures)
     return app
 
 
-def build_encoder(settings: Settings) -> BatchApp:
+def build_encoder(settings: Settings, measures: Measures) -> BatchApp:
     """Uploads to features."""
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
+    from streams.encoding.timed_encoders import TimedEncoders
 
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
     out, embedder = ConfirmedProducer(app), VideoEmbedder.of(settings)
+    embedder = replace(embedder, encoders=TimedEncoders(embedder.encoders, measures))
     media = PendingMedia(MediaLoader(settings).load)
     _follow(app, settings, {UPLOADS: (UPLOADS, FEATURES)})
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
@@ -120,11 +125,11 @@ def build_encoder(settings: Settings) -> BatchApp:
     def versions_of(video_id: str) -> dict[str, StoredVersion]:
         return versions.of(partition_of(video_id.encode(), settings.partitions))
 
-    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, out)
+    encoding_agent.declare(app, settings, EmbedStep(settings, embed, media, versions_of), media, out, measures)
     return app
 
 
-def build_indexer(settings: Settings) -> BatchApp:
+def build_indexer(settings: Settings, measures: Measures) -> BatchApp:
     """Features to a Qdrant server."""
     if not settings.qdrant_url:
         raise OperatorError("No Qdrant server is set, so there is nothing to index.", "Set FRESHET_QDRANT_URL.")
@@ -137,11 +142,11 @@ def build_indexer(settings: Settings) -> BatchApp:
     _follow(app, settings, {FEATURES: (FEATURES,)})
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
     keeper = IndexKeeper(app, settings, index_of(settings, DIM, version_of(fusion.version)))
-    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), keeper, out)
+    indexing_agent.declare(app, settings, IndexStep(fusion, modalities_of(settings)), keeper, out, measures)
     return app
 
 
-def build_ranker(settings: Settings) -> BatchApp:
+def build_ranker(settings: Settings, measures: Measures) -> BatchApp:
     """Changed profiles to slates."""
     app = new_app(Agent.RANKER, settings, at_most=RANKER_POLL)
     _follow(app, settings, {PROFILES: (PROFILES, RECOMMENDATIONS)}, FEATURES, TRENDS, ERASURES, WEIGHTS)
@@ -151,7 +156,7 @@ def build_ranker(settings: Settings) -> BatchApp:
     replica = CatalogueReplica(settings, shared, app.transport.watch)
     index: VideoIndex = ExactIndex(shared.catalogue)
     if settings.qdrant_url:
-        index = _server_index(app, settings, shared.catalogue, replica)
+        index = _server_index(app, settings, shared.catalogue, replica, measures)
     context = FeedContext(
         shared.catalogue,
         index,
@@ -161,28 +166,30 @@ def build_ranker(settings: Settings) -> BatchApp:
         sequence=sequence_of(settings),
     )
     pipeline = build_feed(context)
+    models = models_of(pipeline, encoder)
+    measure_shared_state(measures, shared, models)
     step = RankStep(
         settings,
         shared,
         pipeline.recommend,
-        models_of(pipeline, encoder),
+        models,
         now_ms=lambda: time.time() * 1000,
         wait_until_current=lambda: replica.wait_until_current(lambda: app.should_stop),
     )
-    ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out)
+    ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out, measures)
     app.transport.between_polls.append(shared.give_back)
     app.task(replica.run)
     return app
 
 
-def build_learner(settings: Settings) -> BatchApp:
+def build_learner(settings: Settings, measures: Measures) -> BatchApp:
     """Examples to parameters: of several such workers one learns, and the others stand by."""
     app = new_app(Agent.LEARNER, settings, at_most=LEARNER_POLL)
     _follow(app, settings, {EXAMPLES: (EXAMPLES, WEIGHTS)}, FEATURES)
     out, videos = ConfirmedProducer(app), VideoFactsState()
     replica = CatalogueReplica(settings, videos, app.transport.watch)
     step = LearnStep(settings, OwnedLearner(app, settings, out), videos.facts, videos.withdrawn)
-    learning_agent.declare(app, settings, replica, step, out)
+    learning_agent.declare(app, settings, replica, step, out, measures)
     app.task(replica.run)
     return app
 
@@ -207,7 +214,9 @@ def _follow(app: BatchApp, settings: Settings, depends_on: Mapping[Topic, Sequen
     app.transport.watch.follow(one.full(settings.prefix) for one in followed)
 
 
-def _server_index(app: BatchApp, settings: Settings, catalogue: Catalogue, replica: CatalogueReplica) -> VideoIndex:
+def _server_index(
+    app: BatchApp, settings: Settings, catalogue: Catalogue, replica: CatalogueReplica, measures: Measures
+) -> VideoIndex:
     """The Qdrant server that is set, opened and watched beside the work: no slate waits for it."""
     from streams.qdrant.client import READING  # half a second of qdrant-client, for who has a server
     from streams.qdrant.index import index_of
@@ -224,6 +233,8 @@ def _server_index(app: BatchApp, settings: Settings, catalogue: Catalogue, repli
     index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
     watched = WatchedIndex(index, settings.partitions, seen)
     app.task(watched.run)
+    measures.gauge("freshet_index_up", one(lambda: watched.is_up))
+    measures.gauge("freshet_index_complete", one(lambda: watched.is_complete))
     return watched
 
 
@@ -231,5 +242,6 @@ def __getattr__(name: str) -> BatchApp:
     """The apps by name, built when asked for: Faust's command line asks for `profiles`, for one."""
     if name not in BUILDERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the apps are {', '.join(BUILDERS)}")
-    app = globals()[name] = BUILDERS[Agent(name)](load({}, os.environ, settings_file(os.environ, Path.cwd())).settings)
+    settings = load({}, os.environ, settings_file(os.environ, Path.cwd())).settings
+    app = globals()[name] = BUILDERS[Agent(name)](settings, Measures())
     return app

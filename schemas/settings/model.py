@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from schemas.settings import kafka_security, qdrant_address
 from schemas.settings.media_hosts import hosts
+from schemas.settings.ports import ports
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     parameters: str = Field("", description="file of `freshet train` that slates are ranked by; empty: none")
     sequence: str = Field("", description="file of `freshet train-sequence` that gives candidates; empty: none")
     modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
+    metrics_host: str = Field("127.0.0.1", description="address at which a worker serves its metrics")
+    metrics_port: str = Field("", description="port of a worker's metrics, or a range; empty: none are served")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
 
     @model_validator(mode="before")
@@ -99,6 +102,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address!r} is not host:port; leave out {address.partition('://')[0]}://")
             if not (_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address!r} is not host:port")
+        return value
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _is_ports(cls, value: str) -> str:
+        ports(value)
         return value
 
     @field_validator("prefix")

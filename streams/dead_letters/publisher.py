@@ -12,6 +12,7 @@ from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.unreadable import UnreadableBatch
+from streams.metrics.measures import Measures
 
 log = logging.getLogger("freshet.dead_letters")
 
@@ -83,8 +84,9 @@ class Alarm:
 class DeadLetterPublisher:
     """Publishes an agent's dead letters through its producer, and counts them for the alarm."""
 
-    def __init__(self, settings: Settings, out: ConfirmedProducer, agent: str) -> None:
+    def __init__(self, settings: Settings, out: ConfirmedProducer, agent: str, measures: Measures) -> None:
         self._settings, self._out = settings, out
+        self._agent, self._measures = agent, measures
         self.alarm = Alarm(agent, settings.dead_letter_alarm_ratio)
 
     async def put(self, dead_letters: Sequence[DeadLetter], read: int) -> None:
@@ -95,6 +97,8 @@ class DeadLetterPublisher:
         if dead_letters:
             await put_dead_letters(self._out, self._settings, dead_letters)
             await self._out.confirmed()
+            for reason, count in Counter(one.reason for one in dead_letters).items():
+                self._measures.count("freshet_dead_letters_total", count, agent=self._agent, reason=reason)
         self.alarm.add(time.monotonic(), read, [one.reason for one in dead_letters])
 
     async def put_unreadable(self, batches: Sequence[UnreadableBatch]) -> None:

@@ -14,6 +14,8 @@ from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
+from streams.metrics.measures import Measures, one
+from streams.metrics.polls import observe_poll
 
 EMBED_BATCH_SIZE = 32  # uploads between two confirmed sends
 
@@ -24,6 +26,7 @@ def declare(
     step: EmbedStep,
     media: PendingMedia,
     out: ConfirmedProducer,
+    measures: Measures,
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app.
 
@@ -31,7 +34,8 @@ def declare(
     """
     name = UPLOADS.full(settings.prefix)
     uploads = app.topic(name, schema=Raw())
-    dead = DeadLetterPublisher(settings, out, "encoder")
+    dead = DeadLetterPublisher(settings, out, "encoder", measures)
+    measures.gauge("freshet_pending_media", one(lambda: len(media)))
 
     async def publish(outcome: EmbedOutcome, read: int) -> None:
         await dead.put(outcome.dead_letters, read=read)
@@ -43,6 +47,7 @@ def declare(
     async def encode(polls: StreamT[Poll]) -> None:
         """Embed every upload, and pass every withdrawal on; those with media when these have been loaded."""
         async for poll in polls:
+            observe_poll(measures, "encoder", poll)
             await dead.put_unreadable(poll.unreadable)
             for records in poll.batches(EMBED_BATCH_SIZE):
                 await publish(await step.apply(records, await out.partitions(name)), len(records))

@@ -12,19 +12,28 @@ from streams.indexing.step import IndexStep
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
+from streams.metrics.measures import Measures, one
+from streams.metrics.polls import observe_poll
 
 INDEX_BATCH_SIZE = 256  # records that are decoded before other tasks run
 
 
 def declare(
-    app: BatchApp, settings: Settings, step: IndexStep, keeper: IndexKeeper, out: ConfirmedProducer
+    app: BatchApp,
+    settings: Settings,
+    step: IndexStep,
+    keeper: IndexKeeper,
+    out: ConfirmedProducer,
+    measures: Measures,
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app.
 
     keeper  puts changes into the index, however long it is away
     """
     features = app.topic(FEATURES.full(settings.prefix), schema=Raw())
-    dead = DeadLetterPublisher(settings, out, "indexer")
+    dead = DeadLetterPublisher(settings, out, "indexer", measures)
+    measures.gauge("freshet_index_up", one(lambda: keeper.is_up))
+    measures.gauge("freshet_index_complete", one(lambda: keeper.is_complete))
 
     async def store(poll: Poll) -> None:
         for records in poll.batches(INDEX_BATCH_SIZE):
@@ -36,6 +45,7 @@ def declare(
     async def index(polls: StreamT[Poll]) -> None:
         """Write every poll to the index, and commit it once the server has applied all of it."""
         async for poll in polls:
+            observe_poll(measures, "indexer", poll)
             await dead.put_unreadable(poll.unreadable)
             if await poll.unless_stopped(store(poll)):  # else it is redelivered to whoever gets the partition
                 poll.done({} if keeper.is_another else None)  # then all is read again

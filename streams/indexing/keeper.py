@@ -55,6 +55,16 @@ class IndexKeeper:
         app.transport.between_polls.append(self.look)
         on_assigned(app, self._on_assigned)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the index answered when it was asked last."""
+        return not self._trouble
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the collection that is written was found complete."""
+        return bool(self._generation) and self._named == self._generation
+
     async def write(self, changes: Sequence[Change]) -> bool:
         """Return when the server has applied them; False where the collection is another one, or the worker stops."""
         return await self._patiently(lambda: self._written(changes), False)

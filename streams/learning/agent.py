@@ -13,7 +13,10 @@ from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
+from streams.learning.quality import ProgressiveQuality
 from streams.learning.step import LearnStep
+from streams.metrics.measures import Measures
+from streams.metrics.polls import observe_poll
 from streams.ranking.catalogue_replica import CatalogueReplica
 
 RECORDS = 100  # of up to a thousand examples that are learned before other tasks run
@@ -21,7 +24,12 @@ TICK_S = 0.5  # between two polls: what comes meanwhile is learned, and publishe
 
 
 def declare(
-    app: BatchApp, settings: Settings, videos: CatalogueReplica, step: LearnStep, out: ConfirmedProducer
+    app: BatchApp,
+    settings: Settings,
+    videos: CatalogueReplica,
+    step: LearnStep,
+    out: ConfirmedProducer,
+    measures: Measures,
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app.
 
@@ -29,7 +37,8 @@ def declare(
     """
     name = EXAMPLES.full(settings.prefix)
     examples = app.topic(name, schema=Raw())
-    dead = DeadLetterPublisher(settings, out, "learner")
+    dead = DeadLetterPublisher(settings, out, "learner", measures)
+    quality = ProgressiveQuality(measures)
 
     @app.agent(examples, name="learner")
     async def learn(polls: StreamT[Poll]) -> None:
@@ -39,11 +48,13 @@ def declare(
             with out.waits.waiting("the videos"):
                 if not await poll.unless_stopped(videos.ready.wait()):
                     continue  # it is redelivered to whoever learns then
+            observe_poll(measures, "learner", poll)
             await dead.put_unreadable(poll.unreadable)
             for records in poll.batches(RECORDS):
                 outcome = step.apply([((name, 0), records)])
                 await dead.put(outcome.dead_letters, read=len(records))
                 await deliver(out, outcome.stages)
+                quality.observe(outcome)
             poll.done()
             await asyncio.sleep(began_s + TICK_S - time.monotonic())
 

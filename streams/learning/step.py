@@ -56,6 +56,7 @@ class LearnOutcome:
     """What a poll came to: what could not be used, what is to be sent, and how many examples were taken.
 
     rejected  exposures of windows that ended and are given up, see gate.py
+    learned   exposures with what was predicted of them
     """
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -63,6 +64,7 @@ class LearnOutcome:
     examples: int = 0
     repeats: int = 0
     rejected: int = 0
+    learned: list[LearnedBatch] = field(default_factory=list)
 
 
 class LearnStep:
@@ -95,9 +97,9 @@ class LearnStep:
         learner = Learner(state.parameters, self._facts)
         for record in records:
             for key, example in self._new(state, record, outcome):
-                _touch(state, learner.take(key, example))
+                _touch(state, learner.take(key, example), outcome)
             self._judge(state, outcome)
-        _touch(state, learner.close())
+        _touch(state, learner.close(), outcome)
         self._judge(state, outcome)
         if outcome.examples:
             outcome.stages = sends(self._weights, state.publication.change(state.learned), state.writer)
@@ -141,7 +143,8 @@ def _after(found: Examples, place: int) -> Sequence[Example]:
     return [one for one in found.examples if one.place > place]
 
 
-def _touch(state: LearnerState, batches: Iterable[LearnedBatch]) -> None:
+def _touch(state: LearnerState, batches: Iterable[LearnedBatch], outcome: LearnOutcome) -> None:
     for batch in batches:
+        outcome.learned.append(batch)
         state.gate.note(batch)
         state.publication.touch(batch.predicted.rows)

@@ -11,19 +11,24 @@ from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
+from streams.metrics.measures import Measures
+from streams.metrics.polls import observe_poll
 from streams.profiles.step import ProfilesStep
 
 
-def declare(app: BatchApp, settings: Settings, step: ProfilesStep, out: ConfirmedProducer) -> AgentT[Any]:
+def declare(
+    app: BatchApp, settings: Settings, step: ProfilesStep, out: ConfirmedProducer, measures: Measures
+) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app."""
     feedback, erasures, people = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PEOPLE))
     both = app.topic(feedback, erasures, schema=Raw())
-    dead = DeadLetterPublisher(settings, out, "profiles")
+    dead = DeadLetterPublisher(settings, out, "profiles", measures)
 
     @app.agent(both, name="profiles")
     async def remember(polls: StreamT[Poll]) -> None:
         """Apply every poll to the profiles, and commit it once the broker has confirmed all that it causes."""
         async for poll in polls:
+            observe_poll(measures, "profiles", poll)
             holding_people = [people] if erasures in poll.topics and await out.exists(people) else []
             outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people)
             await dead.put_unreadable(poll.unreadable)

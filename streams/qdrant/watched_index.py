@@ -73,6 +73,16 @@ class WatchedIndex:
         is_valid = seen is not None and covered is not None and seen.compactions == covered.compactions
         return Coverage(self._generation, covered.rows if covered is not None and is_valid else 0)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether slates may ask it."""
+        return self._is_up
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the collection has come to where this process had read the catalogue."""
+        return self._covered is not None
+
     async def run(self) -> None:
         """Look at the server again and again, for as long as the process lives: the only one who probes it."""
         while True:

@@ -70,6 +70,12 @@ class SharedState:
         if published := [record for record in records if record.topic == self._weights]:
             self._published.apply(published)
 
+    @property
+    def parameters_number(self) -> int:
+        """Number of the published parameters in use; 0 before any were published."""
+        current = self._published.subscription.current
+        return 0 if current is None else current.number
+
     def __len__(self) -> int:
         """How many videos are known."""
         return len(self.catalogue)

@@ -49,6 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     started: int = 0  # of the process: clock ticks since boot; with the next, what tells it from a later one
     boot: str = ""  # id of that boot
     open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
+    metrics: str = ""  # where it serves its metrics, if it does
 
 
 class Health:
@@ -67,6 +68,12 @@ class Health:
         self._assignment = AssignmentWatch(app.transport.options, app.conf.id, settings.stuck_s)
         self._reachable = True
         self._write_failed = False
+        self.metrics_url = ""
+        self.latest: Status | None = None  # None before the consumer has started
+        self.looked_s = time.monotonic()  # when this thread was at work last
+        self.recovery_s: float | None = None  # how long the last recovery took; None before the first is over
+        self._recovers_since_s: float | None = time.monotonic()
+        self._recovered_generation = -1
         app.task(self._beat)
 
     def start(self) -> None:
@@ -83,12 +90,15 @@ class Health:
     def _watch(self) -> None:
         while True:
             time.sleep(STATUS_INTERVAL_S)
+            self.looked_s = time.monotonic()
             consumer = self._app._consumer
             if consumer is None or not consumer.started:
                 continue
             self._trim()
             self._end_where_topics_differ()
-            self._write(self._status())
+            self._time_recovery()
+            self.latest = self._status()
+            self._write(self.latest)
             if stuck := self._why_stuck():
                 self._end(stuck)
 
@@ -115,7 +125,16 @@ class Health:
             started=self._identity.started,
             boot=self._identity.boot,
             open_transactions=consumer.positions.open_transactions(),
+            metrics=self.metrics_url,
         )
+
+    def _time_recovery(self) -> None:
+        now, generation = time.monotonic(), self._app.consumer_generation_id
+        if generation not in (0, self._recovered_generation) and self._recovers_since_s is None:
+            self._recovers_since_s = now
+        if self._recovers_since_s is not None and self._app.consumer.flowing:
+            self.recovery_s, self._recovers_since_s = now - self._recovers_since_s, None
+            self._recovered_generation = generation
 
     def _trim(self) -> None:
         if time.monotonic() - self._trimmed_s > TRIM_INTERVAL_S:

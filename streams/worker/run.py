@@ -12,6 +12,8 @@ import faust
 from schemas.agents import Agent
 from schemas.settings.model import Settings
 from streams.app import BUILDERS
+from streams.metrics.measures import Measures
+from streams.worker import metrics
 from streams.worker.health import Health
 from streams.worker.memory import limit_arenas
 
@@ -40,8 +42,10 @@ def run_worker(name: str, settings: Settings) -> None:
     """Run one agent; does not return: SystemExit 0, 1 after a crash, 3 without progress, 70 by force."""
     limit_arenas()
     os.nice(NICE.get(name, 0))
-    app = BUILDERS[Agent(name)](settings)
+    measures = Measures()
+    app = BUILDERS[Agent(name)](settings, measures)
     health = Health(app, name, settings)
+    health.metrics_url = metrics.serve(app, name, settings, measures, health)
     options: dict[str, Any] = {  # Faust types each of them otherwise
         "loglevel": settings.log_level,
         "logfile": None,
@@ -52,6 +56,8 @@ def run_worker(name: str, settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed: an orderly end, too
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    if health.metrics_url:
+        log.info("metrics at %s", health.metrics_url)
     health.start()
     try:
         worker.execute_from_commandline()

@@ -12,6 +12,7 @@ import pytest
 from schemas.agents import Agent
 from schemas.settings.model import Settings
 from streams.app import BUILDERS
+from streams.metrics.measures import Measures
 from streams.worker import supervise
 from tests.support.command import LIMIT_S, freshet
 from tests.support.forked import forked
@@ -35,7 +36,8 @@ def imported_to_build(agent: str, folder: str) -> None:
     """Print what is imported only when an agent is built."""
     before = set(sys.modules)
     server = "http://127.0.0.1:1" if agent == Agent.INDEXER else ""
-    BUILDERS[agent](Settings(data_dir=Path(folder), cache_dir=real_models().parents[1], qdrant_url=server))
+    settings = Settings(data_dir=Path(folder), cache_dir=real_models().parents[1], qdrant_url=server)
+    BUILDERS[agent](settings, Measures())
     print([name for name in sorted(sys.modules.keys() - before) if name.split(".")[0] in OURS])
 
 

@@ -10,6 +10,7 @@ MODULES = (
     *(f"streams.profiles.{name}" for name in ("agent", "store", "trends")),
     "streams.indexing.agent",
     *("encoders.embedder", "streams.encoding.agent", "streams.encoding.media_loader", "streams.kafka.owned_state"),
+    *("streams.encoding.timed_encoders", "streams.metrics.exposition"),
     *("ranker.feeds.home", "ranker.retrieval.exact", "streams.qdrant.index"),
     *(f"streams.ranking.{name}" for name in ("agent", "catalogue_replica", "progress", "slates")),
 )

@@ -19,6 +19,7 @@ from streams.app import build_indexer
 from streams.errors import OperatorError
 from streams.indexing.step import IndexStep
 from streams.kafka.records import Record
+from streams.metrics.measures import Measures
 from streams.qdrant.client import Patience, connect
 from streams.qdrant.index import UPSERT_POINTS, QdrantIndex
 from streams.qdrant.mapping import Change, Withdrawal
@@ -115,4 +116,4 @@ async def test_a_batch_of_many_times_is_one_operation_that_refuses_what_is_older
 
 def test_without_a_server_there_is_nothing_to_index() -> None:
     with pytest.raises(OperatorError, match="No Qdrant server is set"):
-        build_indexer(Settings())
+        build_indexer(Settings(), Measures())

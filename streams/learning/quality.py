@@ -1,0 +1,59 @@
+"""How good the learner's predictions are: of each exposure it is asked before it learns what came of it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ranker.evaluation.metrics import auc
+from ranker.learning.learner import LearnedBatch, outcomes_of
+from ranker.learning.model import Floats
+from ranker.profile.outcomes import HEADS
+from streams.learning.step import LearnOutcome
+from streams.metrics.measures import Measures, Readings
+
+WINDOW = 10_000  # exposures that the AUC is of
+LEAST_CHANCE = 1e-7
+
+
+class ProgressiveQuality:
+    """Predictions of the newest exposures, and what came of them."""
+
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
+        self._newest: list[tuple[Floats, Floats]] = []  # probabilities and labels [n, H]
+        measures.gauge("freshet_learning_auc", self._auc)
+
+    def observe(self, outcome: LearnOutcome) -> None:
+        """Take in what one batch of examples came to."""
+        self._measures.count("freshet_rejected_exposures_total", outcome.rejected)
+        if outcome.learned:
+            self._observe(*_new_exposures(outcome.learned))
+
+    def _observe(self, chance: Floats, labels: Floats) -> None:
+        measures = self._measures
+        measures.count("freshet_learned_exposures_total", len(chance))
+        kept = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+        loss = -np.log(np.where(labels > 0, kept, 1 - kept)).sum(axis=0)
+        for head, name in enumerate(HEADS):
+            measures.count("freshet_learning_log_loss_total", float(loss[head]), outcome=name)
+            measures.count("freshet_learning_expected_total", float(chance[:, head].sum()), outcome=name)
+            measures.count("freshet_learning_observed_total", float(labels[:, head].sum()), outcome=name)
+        newest = [*self._newest, (chance, labels)]
+        while len(newest) > 1 and sum(len(one) for one, _ in newest[1:]) >= WINDOW:
+            del newest[0]
+        self._newest = newest
+
+    def _auc(self) -> Readings:
+        newest = self._newest
+        if not newest:
+            return []
+        chance, labels = (np.concatenate([pair[side] for pair in newest]) for side in (0, 1))
+        found = {name: auc(chance[:, head], labels[:, head] > 0) for head, name in enumerate(HEADS)}
+        return [((name,), value) for name, value in found.items() if np.isfinite(value)]
+
+
+def _new_exposures(batches: Sequence[LearnedBatch]) -> tuple[Floats, Floats]:
+    """Probabilities and labels [n, H] of the exposures, without what is said of earlier ones."""
+    outcomes = outcomes_of([one for batch in batches for one in batch.opened])
+    chance = np.concatenate([batch.predicted.probability for batch in batches])
+    return chance[outcomes.counted], outcomes.labels[outcomes.counted]

@@ -32,7 +32,7 @@ TABLE = (
         ("agent",),
         "1 while records are read and nothing outside holds the worker up, else 0",
     ),
-    Metric("freshet_waiting", "gauge", ("agent", "for"), "1 for each thing outside that the worker waits for"),
+    Metric("freshet_waiting", "gauge", ("agent", "what"), "1 for each thing outside that the worker waits for"),
     Metric(
         "freshet_recovery_seconds",
         "gauge",

@@ -142,7 +142,7 @@ def _onnxruntime() -> Any:
 def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
     if provider == "cpu":
         return (CPU,)
-    if (lack := _lack_of_cuda()) is None:
+    if (lack := lack_of_cuda()) is None:
         _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
         return (CUDA,) if provider == "cuda" else (CUDA, CPU)
     if provider == "cuda":
@@ -150,7 +150,7 @@ def _wanted(path: Path, provider: Provider) -> tuple[str, ...]:
     return (CPU,)
 
 
-def _lack_of_cuda() -> str | None:
+def lack_of_cuda() -> str | None:
     """Why CUDA need not be tried, so that a machine without a GPU logs no errors; None does not prove that it works."""
     if CUDA not in _onnxruntime().get_available_providers():
         return "this onnxruntime is built without it"

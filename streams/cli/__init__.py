@@ -18,6 +18,7 @@ from streams.cli import (
     convert,
     demo,
     dlq,
+    doctor,
     evaluate,
     explain,
     forget,
@@ -53,6 +54,7 @@ app.command()(setup.export)
 app.command()(run.up)
 app.command()(run.worker)
 app.command()(health.health)
+app.command()(doctor.doctor)
 app.command()(logs.validate)
 app.command()(logs.send)
 app.command()(logs.watch)

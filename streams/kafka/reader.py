@@ -50,7 +50,7 @@ class GrouplessConsumer(Protocol):
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = -1, cached: bool = False
     ) -> tuple[int, int]: ...
-    def list_topics(self, topic: str, timeout: float) -> Any: ...  # ClusterMetadata, which is not typed
+    def list_topics(self, topic: str | None, timeout: float) -> Any: ...  # ClusterMetadata, which is not typed
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What is counted, how it is served, and that the page says the same."""
 
 import json
-import socket
 from collections.abc import Iterator
 
 import numpy as np
@@ -137,16 +136,11 @@ def test_a_taken_port_is_one_sentence_and_a_range_has_a_next_one(
     asked = (exposition.registry_of(Measures()), lambda: (True, {}), lambda: (True, {}))
     with pytest.raises(OperatorError, match=rf"cannot be served at 127.0.0.1:{running.port}: address already in use\."):
         server.MetricsServer("127.0.0.1", range(running.port, running.port + 1), *asked)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(OperatorError, match=f"127.0.0.1, ports {port} to {port + 1}: |:{port}: "):
-            taken = socket.create_server(("127.0.0.1", port + 1)) if port < 65_535 else other
-            try:
-                server.MetricsServer("127.0.0.1", range(port, port + 2), *asked)
-            finally:
-                taken.close()
     second = server.MetricsServer("127.0.0.1", range(running.port, running.port + 100), *asked)
     assert second.port > running.port
+    ports_text = f"127.0.0.1, ports {running.port} to {second.port}: address already in use"
+    with pytest.raises(OperatorError, match=ports_text):
+        server.MetricsServer("127.0.0.1", range(running.port, second.port + 1), *asked)
     second._server.server_close()
 
 

@@ -1,0 +1,102 @@
+"""Python, the installed packages, the models and where they run."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+
+from encoders.base import ModelError
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.opened import opened
+from encoders.models.manifest import folder_of, verify
+from encoders.models.session import lack_of_cuda
+from schemas.settings.model import Settings
+from streams.operations.doctor.finding import Finding, fail, ok, warn
+
+OLDEST = (3, 11)
+ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+PIN = re.compile(r"([A-Za-z0-9_.-]+)==([\w.]+)$")
+EXPORT = "Run `freshet export`."
+
+Version = Callable[[str], str]  # of an installed package; raises PackageNotFoundError
+
+
+def check_python(version: Sequence[int] = sys.version_info[:3], size: int = sys.maxsize) -> Iterator[Finding]:
+    """Python itself."""
+    text = ".".join(map(str, version))
+    if tuple(version[:2]) < OLDEST:
+        yield fail("python", f"this is Python {text}", "Install Python 3.11 or newer.")
+    elif size < 2**32:
+        yield fail("python", f"this Python {text} has 32 bits", "Install one with 64 bits: onnxruntime has no other.")
+    else:
+        yield ok("python", f"Python {text}")
+
+
+def check_packages(version_of: Version = metadata.version) -> Iterator[Finding]:
+    """The packages that have to be there in one version, and onnxruntime, of which there may be one alone."""
+    found = [name for name in ONNXRUNTIMES if _installed(name, version_of)]
+    if len(found) > 1:
+        both = " and ".join(found)
+        remedy = f"pip uninstall {' '.join(found)}, then install Freshet again: it asks for the one that fits."
+        yield fail("packages", f"{both} are installed, and overwrite each other's files", remedy)
+    for name, wanted in _pins():
+        there = _installed(name, version_of)
+        if there != wanted:
+            yield fail("packages", f"{name} is {there or 'missing'}, wanted {wanted}", "Install from the lock again.")
+        found.append(name)
+    yield ok("packages", ", ".join(f"{name} {_installed(name, version_of)}" for name in found))
+
+
+def check_models(settings: Settings) -> Iterator[Finding]:
+    """Model files by the hashes of their manifest."""
+    folder = folder_of(settings.cache_dir)
+    try:
+        manifest = verify(folder)
+    except ModelError as error:
+        yield fail("models", str(error), EXPORT)
+    else:
+        size = sum(file.bytes for file in manifest.files) / 1e6
+        yield ok("models", f"{len(manifest.files)} files, {size:.0f} MB, as the manifest in {folder} says")
+
+
+def check_providers(settings: Settings, lack: Callable[[], str | None] = lack_of_cuda) -> Iterator[Finding]:
+    """Where each encoder really runs: all are opened, and run once."""
+    missing = lack()
+    if settings.provider == "cuda" and missing:
+        remedy = "Install Freshet with its extra `gpu` on a machine with an NVIDIA driver, or set FRESHET_PROVIDER=cpu."
+        yield fail("providers", f"FRESHET_PROVIDER is cuda, but {missing}", remedy)
+        return
+    for modality in modalities_of(settings):
+        try:
+            provider = getattr(opened(modality), "provider", "cpu")
+        except ModelError as error:
+            yield fail("providers", f"{modality.name}: {error}", EXPORT)
+            continue
+        if (
+            provider == "cpu"
+            and settings.provider == "auto"
+            and missing is None
+            and _wants_gpu(settings, modality.name)
+        ):
+            remedy = "Compare the CUDA of onnxruntime with that of the driver (nvidia-smi): docs/content.md."
+            yield warn("providers", f"{modality.name} runs on the CPU, although there is an NVIDIA driver", remedy)
+        else:
+            yield ok("providers", f"{modality.name} runs on {provider}")
+
+
+def _wants_gpu(settings: Settings, modality: str) -> bool:
+    is_for_cpu = modality == "image" and settings.image_precision == "int8"
+    return settings.provider == "auto" and not is_for_cpu
+
+
+def _installed(name: str, version_of: Version) -> str:
+    try:
+        return version_of(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _pins() -> Iterator[tuple[str, str]]:
+    for requirement in metadata.requires("freshet") or ():
+        if (found := PIN.match(requirement.split(";")[0].strip())) and "extra" not in requirement:
+            yield found[1], found[2]

@@ -1,0 +1,195 @@
+"""`freshet doctor` names the cause of each planted trouble, and every check ends."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from encoders.models.manifest import MODELS, folder_of
+from schemas.settings.load import load
+from schemas.settings.model import Settings
+from streams.errors import OperatorError
+from streams.operations.doctor import examine, installation, machine
+from streams.operations.doctor.finding import Finding, ok, run_checks
+from streams.operations.doctor.kafka import KafkaChecks
+from streams.operations.doctor.qdrant import check_qdrant
+from tests.support.brokers import CACHE
+from tests.support.command import Freshet
+from tests.support.qdrant_stub import HASTY, Answer, QdrantStub, aside
+
+NOWHERE = "127.0.0.1:1"
+
+
+def failed(findings: Iterator[Finding]) -> Finding:
+    """The only one that fails; what it says is one sentence, and it has a remedy."""
+    (found,) = [one for one in findings if one.level == "fail"]
+    assert "\n" not in found.found and found.remedy
+    return found
+
+
+def test_a_broker_that_is_away_is_named() -> None:
+    checks = KafkaChecks(Settings(bootstrap=NOWHERE, broker_wait_s=0))
+    found = failed(run_checks([("broker", checks.check_broker)]))
+    assert f"No Kafka broker answered at {NOWHERE}" in found.found and "connection refused" in found.found
+    assert "freshet broker" in found.remedy
+    assert [one.level for one in checks.check_topics()] == ["warn"]  # and nothing waits for it again
+
+
+def test_a_local_broker_without_java_is_named() -> None:
+    settings = Settings(bootstrap=NOWHERE)
+    found = failed(machine.check_java(settings, {"mvn": "/usr/bin/mvn"}.get))
+    assert "needs java" in found.found and "openjdk-17" in found.remedy
+    elsewhere = Settings(bootstrap="kafka.example:9092")
+    assert [one.level for one in machine.check_java(elsewhere, lambda _: None)] == ["ok"]
+
+
+def test_a_java_that_is_too_old_is_named(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n", "utf-8")
+    java.chmod(0o755)
+    assert "Java 8" in failed(machine.check_java(Settings(bootstrap=NOWHERE), lambda _: str(java))).found
+
+
+def test_a_qdrant_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.operations.doctor.qdrant.PATIENCE", HASTY)
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    found = failed(check_qdrant(Settings(qdrant_url=f"http://127.0.0.1:{port}")))
+    assert f"http://127.0.0.1:{port}" in found.found and "check that it runs" in found.found
+    assert "Start Qdrant" in found.remedy
+
+
+def test_a_key_that_qdrant_does_not_know_is_named() -> None:
+    with aside(QdrantStub()) as stub:
+        stub.always = Answer(401)
+        found = failed(check_qdrant(Settings(qdrant_url=stub.url, qdrant_api_key="wrong")))
+    assert "does not accept the key" in found.found and "FRESHET_QDRANT_API_KEY" in found.remedy
+    assert "wrong" not in found.found + found.remedy
+
+
+def test_a_qdrant_of_another_version_is_named() -> None:
+    with aside(QdrantStub("1.12.4")) as stub:
+        found = failed(check_qdrant(Settings(qdrant_url=stub.url)))
+    assert "1.12.4 is not supported" in found.found and "1.19" in found.remedy
+
+
+def test_a_qdrant_without_the_collection_is_a_warning_that_names_the_indexer() -> None:
+    with aside(QdrantStub()) as stub:
+        (found,) = check_qdrant(Settings(qdrant_url=stub.url))
+    assert found.level == "warn" and "has no collection freshet.videos" in found.found and "indexer" in found.remedy
+
+
+def test_a_gpu_that_is_asked_for_and_absent_is_named() -> None:
+    lack = "this machine has no NVIDIA driver"
+    found = failed(installation.check_providers(Settings(provider="cuda"), lambda: lack))
+    assert found.found == f"FRESHET_PROVIDER is cuda, but {lack}" and "FRESHET_PROVIDER=cpu" in found.remedy
+
+
+def test_a_damaged_model_is_named(models: Path, tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    folder = shutil.copytree(models, folder_of(tmp_path))
+    assert [one.level for one in installation.check_models(settings)] == ["ok"]
+    file = max(folder.glob("*.onnx"), key=lambda one: one.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    found = failed(installation.check_models(settings))
+    assert file.name in found.found and "sha256" in found.found and "freshet export" in found.remedy
+
+
+def test_missing_models_are_named(tmp_path: Path) -> None:
+    assert MODELS in failed(installation.check_models(Settings(cache_dir=tmp_path))).found
+
+
+@pytest.mark.parametrize(("room", "level"), [(50_000_000, "fail"), (900_000_000, "warn"), (90_000_000_000, "ok")])
+def test_a_full_disk_is_named(tmp_path: Path, room: int, level: str) -> None:
+    settings = Settings(data_dir=tmp_path / "not/made/yet", cache_dir=tmp_path)
+    found = list(machine.check_disk(settings, lambda folder: room if folder == tmp_path else 0))
+    assert [one.level for one in found] == [level, level]
+    assert level != "fail" or ("full" in found[0].found and "FRESHET_DATA_DIR" in found[0].remedy)
+
+
+def test_two_wheels_of_onnxruntime_are_named() -> None:
+    def version_of(name: str) -> str:
+        if name in ("onnxruntime-directml", "onnxruntime-openvino"):
+            raise PackageNotFoundError(name)
+        return {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}.get(name, "1.31.1")
+
+    found = failed(installation.check_packages(version_of))
+    assert "onnxruntime and onnxruntime-gpu are installed" in found.found and "pip uninstall" in found.remedy
+
+
+def test_a_package_of_another_version_is_named() -> None:
+    def version_of(name: str) -> str:
+        if name == "mode-streaming":
+            raise PackageNotFoundError(name)
+        return {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}.get(name, "1.31.1")
+
+    found = [one.found for one in installation.check_packages(version_of) if one.level == "fail"]
+    assert "mode-streaming is missing, wanted 0.7.1" in found
+
+
+def test_this_installation_is_sound() -> None:
+    found = [*installation.check_python(), *installation.check_packages()]
+    assert [one.level for one in found] == ["ok", "ok"]
+    assert failed(installation.check_python((3, 10, 2))).found == "this is Python 3.10.2"
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        found = failed(machine.check_ports(Settings(metrics_port=str(port))))
+    assert f"127.0.0.1:{port}: address already in use" in found.found and "FRESHET_METRICS_PORT" in found.remedy
+    assert [one.level for one in machine.check_ports(Settings(metrics_port=str(port)))] == ["ok"]
+
+
+def test_a_check_that_hangs_or_breaks_does_not_keep_the_next_one() -> None:
+    released = threading.Event()
+
+    def hangs() -> list[Finding]:
+        released.wait(60)
+        return []
+
+    def breaks() -> list[Finding]:
+        raise RuntimeError("no such thing")
+
+    def refuses() -> list[Finding]:
+        raise OperatorError("Kafka is closed.", "Open it.")
+
+    checks = [("a", hangs), ("b", breaks), ("c", refuses), ("d", lambda: [ok("d", "well")])]
+    began_s = time.monotonic()
+    found = list(run_checks(checks, limit_s=0.2))
+    released.set()
+    assert time.monotonic() - began_s < 10
+    assert [one.level for one in found] == ["fail", "fail", "fail", "ok"]
+    assert "did not end within 0.2 s" in found[0].found and "no such thing" in found[1].found
+    assert found[2] == Finding("fail", "c", "Kafka is closed.", "Open it.")
+
+
+def test_the_command_prints_cause_and_remedy_and_ends_with_one_where_something_fails(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = load({}, {"FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}, None).settings.cache_dir
+    monkeypatch.setenv("FRESHET_CACHE_DIR", str(cache))
+    monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
+    ran = freshet("doctor", "--bootstrap", NOWHERE, "--data-dir", tmp_path)
+    assert ran.code == 1
+    assert f"FAIL  broker    No Kafka broker answered at {NOWHERE}" in ran.out
+    assert "\n  -> Start one with `freshet broker`" in ran.out
+    ran = freshet("doctor", "--bootstrap", NOWHERE, "--data-dir", tmp_path, "--json")
+    found = {one["check"]: one for one in json.loads(ran.out)}
+    assert (ran.code, found["broker"]["level"], found["python"]["level"]) == (1, "fail", "ok")
+    assert found.keys() == {name for name, _ in examine.checks_of(Settings())}
+
+
+def test_without_a_failure_the_command_ends_with_nought(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(examine, "checks_of", lambda _: [("a", lambda: [ok("a", "well")])])
+    assert freshet("doctor", "--data-dir", tmp_path) == (0, "ok    a         well\n", "")

@@ -32,17 +32,24 @@ def worker(settings: "Settings", name: Annotated[Agent, typer.Argument(help="Whi
 def up(
     settings: "Settings",
     with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop all when one ends.")] = False,
 ) -> None:
-    """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C."""
+    """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C.
+
+    What ends is started again, more and more slowly.
+    """
     from schemas.topics import TOPICS
     from streams.kafka import topic_admin
     from streams.kafka.probe import wait_for_authenticated_broker
     from streams.local.broker import broker_if_none_answers
     from streams.worker import supervise
+    from streams.worker.readiness import Readiness
+    from streams.worker.restarts import Restarts
 
-    def look_after_broker() -> None:
+    def look_after(processes: supervise.Processes) -> None:
         if broker is not None:
             broker.start_again_if_ended(echo_err)
+        readiness.look(processes)
 
     treat_sigterm_as_ctrl_c()
     try:
@@ -52,7 +59,9 @@ def up(
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
-            commands, environ = supervise.workers(needed(settings.qdrant_url)), supervise.environment(settings)
-            supervise.run(commands, environ, echo_out, echo_err, look_after_broker)
+            commands = supervise.workers(needed(settings.qdrant_url))
+            environ = supervise.environment(supervise.with_metrics(settings))
+            readiness, restarts = Readiness(settings, echo_err), None if fail_fast else Restarts()
+            supervise.run(commands, environ, echo_out, echo_err, look_after, restarts)
     except KeyboardInterrupt:
         echo_err("all stopped")

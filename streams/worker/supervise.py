@@ -1,4 +1,4 @@
-"""All agents on one machine: one process each, their output side by side; when one ends, all are stopped."""
+"""All agents on one machine: one process each, their output side by side; one that ends is started again."""
 
 import fcntl
 import os
@@ -11,13 +11,17 @@ from contextlib import contextmanager, suppress
 
 from schemas.settings.load import ENVIRONMENT_PREFIX, RENAMED
 from schemas.settings.model import SECRETS, Settings
+from schemas.settings.ports import MAX_PORT, ports
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
 from streams.worker.health import status_folder
 from streams.worker.processes import exit_text, start
+from streams.worker.restarts import Restarts
 
 Processes = dict[str, subprocess.Popen[bytes]]
+Meanwhile = Callable[[Processes], None]
 
+FIRST_METRICS_PORT, METRICS_PORTS = 9464, 100  # where Prometheus' exporters of applications usually are
 STOP_TIMEOUT_S = 12.0  # then by force, so that Ctrl-C ends within 15 s
 POLL_INTERVAL_S = 0.1
 
@@ -42,6 +46,15 @@ def workers(names: Iterable[str]) -> dict[str, list[str]]:
     return {name: [sys.executable, "-m", "streams.cli", "worker", name] for name in names}
 
 
+def with_metrics(settings: Settings) -> Settings:
+    """Settings for several workers of one machine: each serves its metrics, at the first free one of a row of ports."""
+    named = ports(settings.metrics_port)
+    if len(named) > 1:
+        return settings
+    first = named[0] if named else FIRST_METRICS_PORT
+    return settings.model_copy(update={"metrics_port": f"{first}-{min(first + METRICS_PORTS - 1, MAX_PORT)}"})
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
     values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
@@ -57,26 +70,62 @@ def run(
     environ: Mapping[str, str],
     write: Report,
     report: Report,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Meanwhile = lambda _: None,
+    restarts: Restarts | None = None,
 ) -> None:
-    """Run the processes until one ends, which raises OperatorError, or until Ctrl-C; either way all are stopped.
+    """Run the processes until Ctrl-C, or until one cannot go on, which raises OperatorError; then all are stopped.
 
-    meanwhile  is called all the time, and may raise OperatorError too
+    meanwhile  is called all the time with the processes, and may raise OperatorError too
+    restarts   says when one that ended is started again; None: the first end stops all
     """
-    processes: Processes = {}
+    running = _Supervisor(environ, write, report)
     try:
         for name, command in commands.items():
-            processes[name] = start(command, subprocess.PIPE, environ)
-            report(f"{name} started (process {processes[name].pid})")
-            reader = threading.Thread(target=_copy, args=(name, processes[name], write), daemon=True)
-            reader.start()
-        name, status = _first_end(processes, meanwhile)
-        raise OperatorError(
-            f"{name} ended {exit_text(status)}; the others are stopped.",
-            f"Its last lines are above; `freshet worker {name}` runs it alone.",
-        )
+            running.start(name, command)
+        while True:
+            meanwhile(running.processes)
+            running.look(commands, restarts)
+            time.sleep(POLL_INTERVAL_S)
     finally:
-        stop_all(processes, report)
+        stop_all(running.processes, report)
+
+
+class _Supervisor:
+    """The processes, and which of them are to be started again."""
+
+    def __init__(self, environ: Mapping[str, str], write: Report, report: Report) -> None:
+        self._environ, self._write, self._report = environ, write, report
+        self.processes: Processes = {}
+        self._started_s: dict[str, float] = {}
+        self._due_s: dict[str, float] = {}  # of those that ended
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Start one, and copy what it writes."""
+        process = self.processes[name] = start(command, subprocess.PIPE, self._environ)
+        self._started_s[name] = time.monotonic()
+        self._report(f"{name} started (process {process.pid})")
+        threading.Thread(target=_copy, args=(name, process, self._write), daemon=True).start()
+
+    def look(self, commands: Mapping[str, Sequence[str]], restarts: Restarts | None) -> None:
+        """Notice what ended, and start again what is due."""
+        for name, process in list(self.processes.items()):
+            if name in self._due_s:
+                if time.monotonic() >= self._due_s[name]:
+                    del self._due_s[name]
+                    self.start(name, commands[name])
+            elif (status := process.poll()) is not None:
+                self._ended(name, status, restarts)
+
+    def _ended(self, name: str, status: int, restarts: Restarts | None) -> None:
+        now_s = time.monotonic()
+        delay_s = restarts.delay_s(name, status, now_s - self._started_s[name]) if restarts else None
+        if delay_s is None:
+            raise OperatorError(
+                f"{name} ended {exit_text(status)}; the others are stopped.",
+                f"Its last lines are above; `freshet worker {name}` runs it alone.",
+            )
+        self._report(f"{name} ended {exit_text(status)}; it is started again in {delay_s:g} s")
+        self._due_s[name] = now_s + delay_s
 
 
 def stop_all(processes: Processes, report: Report, limit_s: float = STOP_TIMEOUT_S) -> None:
@@ -93,15 +142,6 @@ def stop_all(processes: Processes, report: Report, limit_s: float = STOP_TIMEOUT
                 report(f"{name} did not stop; killed")
                 process.kill()
                 process.wait()
-
-
-def _first_end(processes: Processes, meanwhile: Callable[[], None]) -> tuple[str, int]:
-    while True:
-        meanwhile()
-        for name, process in processes.items():
-            if (status := process.poll()) is not None:
-                return name, status
-        time.sleep(POLL_INTERVAL_S)
 
 
 def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from schemas.settings.model import Settings
 from streams.errors import OperatorError
-from streams.worker import processes, supervise
+from streams.worker import processes, restarts, supervise
+from streams.worker.health import Status
+from streams.worker.readiness import Readiness
+from streams.worker.restarts import Restarts
 from tests.support.brokers import CACHE
 from tests.support.command import LIMIT_S
 from tests.support.paths import ROOT
@@ -67,11 +71,85 @@ def test_up_goes_on_where_its_reader_has_ended():
 
 
 def test_what_is_looked_after_meanwhile_may_end_all():
-    def gone() -> None:
+    def gone(_: supervise.Processes) -> None:
         raise OperatorError("Kafka ended again.", "Read its log.")
 
     with pytest.raises(OperatorError, match="Kafka ended again"):
         supervise.run({"a": SLEEPER}, os.environ, lambda _: None, lambda _: None, gone)
+
+
+def test_what_ends_is_started_again_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(restarts, "FIRST_DELAY_S", 0.05)
+    script = "import pathlib, sys; f = pathlib.Path(sys.argv[1]); n = len(f.read_text()); f.write_text('x' * (n + 1))"
+    count = tmp_path / "starts"
+    count.write_text("")
+    dying = [sys.executable, "-c", f"{script}; sys.exit(3) if n < 2 else __import__('time').sleep(3600)", str(count)]
+    said: list[str] = []
+    kept: set[int] = set()
+
+    def until_it_stays(running: supervise.Processes) -> None:
+        kept.add(running["profiles"].pid)
+        if len(count.read_text()) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commands = {"profiles": SLEEPER, "ranker": dying}
+        supervise.run(commands, os.environ, lambda _: None, said.append, until_it_stays, Restarts())
+    assert [line for line in said if "again" in line] == [
+        "ranker ended with exit code 3; it is started again in 0.05 s",
+        "ranker ended with exit code 3; it is started again in 0.1 s",
+    ]
+    assert len(kept) == 1
+    for pid in kept:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_what_never_stays_is_given_up_and_so_is_what_only_a_person_can_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(restarts, "FIRST_DELAY_S", 0.01)
+    for status, starts in ((1, restarts.MOST_AT_ONCE), (restarts.NEEDS_A_PERSON, 1)):
+        said: list[str] = []
+        dying = [sys.executable, "-c", f"raise SystemExit({status})"]
+        with pytest.raises(OperatorError, match=f"ranker ended with exit code {status}; the others are stopped"):
+            supervise.run({"ranker": dying}, os.environ, lambda _: None, said.append, restarts=Restarts())
+        assert sum("started (" in line for line in said) == starts
+
+
+def test_once_all_are_ready_it_says_so_and_what_to_do_next():
+    said: list[str] = []
+    found: list[Status] = []
+    clock = iter(range(100))
+    readiness = Readiness(Settings(), said.append, lambda: float(next(clock)), lambda _: found)
+    running = {name: processes.start(SLEEPER, subprocess.DEVNULL) for name in ("profiles", "ranker")}
+    try:
+        common = {"at_ms": 0, "agent": "ranker", "state": "ready"}
+        found += [Status(**{**common, "agent": "profiles"}, pid=running["profiles"].pid, metrics="http://here/metrics")]
+        found += [Status(**common, pid=1)]  # another one, started by hand
+        readiness.look(running)
+        assert said == []
+        waiting = {**common, "state": "waiting", "waits_for": ["the first video"]}
+        found += [Status(**waiting, pid=running["ranker"].pid)]
+        readiness.look(running)
+        assert said[0].startswith("all 2 workers are ready after ")
+        assert said[1:3] == ["  profiles  http://here/metrics", "  ranker    waits for the first video"]
+        assert "freshet watch" in said[3] and len(said) == 4
+        processes.stop(running["ranker"], 5)
+        running["ranker"] = processes.start(SLEEPER, subprocess.DEVNULL)
+        readiness.look(running)
+        assert len(said) == 4
+        found[-1] = Status(**common, pid=running["ranker"].pid)
+        readiness.look(running)
+        assert said[4:] == ["ranker is ready again"]
+    finally:
+        supervise.stop_all(running, print)
+
+
+@pytest.mark.parametrize(
+    ("given", "served"),
+    [("", "9464-9563"), ("9500", "9500-9599"), ("7000-7001", "7000-7001"), ("65530", "65530-65535")],
+)
+def test_every_worker_of_up_finds_a_port_of_its_own(given: str, served: str):
+    assert supervise.with_metrics(Settings(metrics_port=given)).metrics_port == served
 
 
 def test_a_process_that_does_not_stop_is_killed_and_named():

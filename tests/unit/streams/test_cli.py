@@ -197,7 +197,7 @@ def test_up_adds_no_partitions_and_looks_after_the_broker_that_it_started(
     monkeypatch.setattr(probe, "wait_for_authenticated_broker", lambda *_: None)
     monkeypatch.setattr(topic_admin, "apply", lambda *_, **how: asked.append(how))
     monkeypatch.setattr(topic_admin, "check", lambda *_: None)
-    monkeypatch.setattr(supervise, "run", lambda *given: given[-1]())  # what is looked after meanwhile
+    monkeypatch.setattr(supervise, "run", lambda *given: given[-2]({}))  # what is looked after meanwhile
     ran = freshet("up", "--broker", "--data-dir", tmp_path)
     assert (ran.code, asked) == (0, [{"may_grow": False}])
     assert "it is started again" in ran.err

@@ -1,0 +1,61 @@
+"""Says when all workers that were started are ready, and what to do next."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from schemas.settings.model import Settings
+from streams.kafka.probe import Report
+from streams.worker.health import Status, statuses
+from streams.worker.supervise import Processes
+
+LOOK_INTERVAL_S = 1.0
+FOR_DATA = ("the first video", "the videos")  # what is waited for where nothing was published yet
+NEXT = (
+    "next: `freshet send FILE` publishes uploads and events, `freshet watch` shows slates, `freshet status` "
+    "the workers; Ctrl-C stops all"
+)
+
+
+class Readiness:
+    """Looks at the status files of processes: once all are ready it says so, with where each serves its metrics."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        report: Report,
+        now_s: Callable[[], float] = time.monotonic,
+        read: Callable[[Settings], Sequence[Status]] = statuses,
+    ) -> None:
+        self._settings, self._report, self._now_s, self._read = settings, report, now_s, read
+        self._began_s = now_s()
+        self._looked_s = float("-inf")
+        self._ready: dict[str, int] = {}  # process by name, of those that were found ready
+        self._was_said = False
+
+    def look(self, processes: Processes) -> None:
+        """Look once a second; what was started again is named when it is ready again."""
+        if self._now_s() - self._looked_s < LOOK_INTERVAL_S:
+            return
+        self._looked_s = self._now_s()
+        pids = {process.pid: name for name, process in processes.items()}
+        found = {pids[one.pid]: one for one in self._read(self._settings) if one.pid in pids and _is_up(one)}
+        for name, status in found.items():
+            if self._was_said and self._ready.get(name) != status.pid:
+                self._report(f"{name} is ready again")
+            self._ready[name] = status.pid
+        if not self._was_said and found.keys() == processes.keys():
+            self._was_said = True
+            self._say(found.values())
+
+    def _say(self, found: Iterable[Status]) -> None:
+        ready = [*found]
+        self._report(f"all {len(ready)} workers are ready after {self._now_s() - self._began_s:.0f} s")
+        for one in ready:
+            waits = f"waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
+            if said := ", ".join(filter(None, (one.metrics, waits))):
+                self._report(f"  {one.agent:<10}{said}")
+        self._report(NEXT)
+
+
+def _is_up(status: Status) -> bool:
+    return status.state == "ready" or (status.state == "waiting" and set(status.waits_for) <= set(FOR_DATA))

@@ -29,6 +29,7 @@ from streams.cli import (
     replay,
     run,
     setup,
+    status,
     topics,
     train,
 )
@@ -54,6 +55,7 @@ app.command()(setup.export)
 app.command()(run.up)
 app.command()(run.worker)
 app.command()(health.health)
+app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(logs.validate)
 app.command()(logs.send)
@@ -83,9 +85,9 @@ READER_GONE = 141  # what a shell shows for `… | head`: 128 and SIGPIPE
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: an error is a line of cause and one of remedy, a traceback only with FRESHET_DEBUG."""
     _open_missing_streams()
-    status = _status(arguments)
+    code = _status(arguments)
     _flush()
-    sys.exit(status)
+    sys.exit(code)
 
 
 def _status(arguments: Sequence[str] | None) -> str | int | None:

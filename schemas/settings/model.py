@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="address at which a worker serves its metrics")
     metrics_port: str = Field("", description="port of a worker's metrics, or a range; empty: none are served")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
+    log_format: Literal["text", "json"] = Field("text", description="how a worker writes its log")
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-INTERVAL_S = 30.0  # between two lines of a kind
+INTERVAL_S = 60.0  # between two lines of a kind
 KINDS = 200  # that are remembered; the one that came longest ago is forgotten first
 
 _NUMBERS = re.compile(r"\d+")  # ports, milliseconds, counters, numbers of clients
@@ -21,7 +21,7 @@ class Repeats:
 
 
 class Thinned(logging.Filter):
-    """Lets a kind of line through every 30 s at most, whichever client it comes from, with the number of the others.
+    """Lets a kind of line through once a minute at most, whichever client it comes from, with the number of the others.
 
     Lines that differ in numbers alone are of one kind. A client that has lost its broker logs several lines a second.
     """

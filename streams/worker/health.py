@@ -96,6 +96,8 @@ class Health:
                 continue
             self._trim()
             self._end_where_topics_differ()
+            if self.latest is None and self.metrics_url:
+                log.info("metrics at %s", self.metrics_url)
             self._time_recovery()
             self.latest = self._status()
             self._write(self.latest)

@@ -15,6 +15,7 @@ from streams.app import BUILDERS
 from streams.metrics.measures import Measures
 from streams.worker import metrics
 from streams.worker.health import Health
+from streams.worker.log_format import LogFormat, set_format
 from streams.worker.memory import limit_arenas
 
 log = logging.getLogger("freshet.worker")
@@ -27,6 +28,14 @@ FORCED = 70  # exit status of an end by force
 
 class Worker(faust.Worker):
     """Faust's worker, which stops within a limit and at once at a second signal."""
+
+    agent = ""
+    log_format: LogFormat = "text"
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Faust has made its handlers: from here on lines are as the settings want them."""
+        super().on_setup_root_logger(logger, level)
+        set_format(logger, self.log_format, self.agent)
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         if self._signal_stop_time:
@@ -52,12 +61,11 @@ def run_worker(name: str, settings: Settings) -> None:
         "redirect_stdouts": False,
     }
     worker = Worker(app, quiet=True, **options)
+    worker.agent, worker.log_format = name, settings.log_format
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed: an orderly end, too
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    if health.metrics_url:
-        log.info("metrics at %s", health.metrics_url)
     health.start()
     try:
         worker.execute_from_commandline()

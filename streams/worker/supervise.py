@@ -95,6 +95,7 @@ class _Supervisor:
 
     def __init__(self, environ: Mapping[str, str], write: Report, report: Report) -> None:
         self._environ, self._write, self._report = environ, write, report
+        self._is_json = environ.get(f"{ENVIRONMENT_PREFIX}LOG_FORMAT") == "json"
         self.processes: Processes = {}
         self._started_s: dict[str, float] = {}
         self._due_s: dict[str, float] = {}  # of those that ended
@@ -104,7 +105,7 @@ class _Supervisor:
         process = self.processes[name] = start(command, subprocess.PIPE, self._environ)
         self._started_s[name] = time.monotonic()
         self._report(f"{name} started (process {process.pid})")
-        threading.Thread(target=_copy, args=(name, process, self._write), daemon=True).start()
+        threading.Thread(target=_copy, args=(name, process, self._write, self._is_json), daemon=True).start()
 
     def look(self, commands: Mapping[str, Sequence[str]], restarts: Restarts | None) -> None:
         """Notice what ended, and start again what is due."""
@@ -144,9 +145,13 @@ def stop_all(processes: Processes, report: Report, limit_s: float = STOP_TIMEOUT
                 process.wait()
 
 
-def _copy(name: str, process: subprocess.Popen[bytes], write: Report) -> None:
-    """Write a process's lines with its name before each, and read on where nobody takes them: a full pipe stops it."""
+def _copy(name: str, process: subprocess.Popen[bytes], write: Report, is_json: bool) -> None:
+    """Write a process's lines with its name before each, and read on where nobody takes them: a full pipe stops it.
+
+    is_json  its log is JSON, which has the name already
+    """
     if process.stdout:
         for line in process.stdout:
             with suppress(OSError):
-                write(f"{name:<8} | {line.decode('utf-8', 'replace').rstrip()}")
+                text = line.decode("utf-8", "replace").rstrip()
+                write(text if is_json and text.startswith("{") else f"{name:<8} | {text}")

@@ -38,6 +38,15 @@ def test_when_one_process_dies_it_is_named_and_the_others_are_stopped():
     assert "ranker   | oh" in written
 
 
+def test_lines_of_json_are_passed_on_as_they_are():
+    said: list[str] = []
+    script = "import json; print(json.dumps({'level': 'INFO'})); print('Traceback'); raise SystemExit(3)"
+    environ = {**os.environ, "FRESHET_LOG_FORMAT": "json"}
+    with pytest.raises(OperatorError):
+        supervise.run({"ranker": [sys.executable, "-c", script]}, environ, said.append, lambda _: None)
+    assert said == ['{"level": "INFO"}', "ranker   | Traceback"]
+
+
 def test_once_nobody_reads_the_output_the_processes_go_on():
     talkative = [sys.executable, "-c", "for _ in range(100_000): print('a line of some length')"]  # pipes hold 64 KiB
 

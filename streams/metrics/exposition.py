@@ -1,6 +1,7 @@
 """Measures as Prometheus reads them, beside what its client says of the process itself."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -59,4 +60,4 @@ def _family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
 
 def _buckets(distribution: Distribution) -> list[tuple[str, float]]:
     bounds = [*map(str, distribution.bounds), "+Inf"]
-    return [*zip(bounds, map(float, distribution.counts.cumsum()), strict=True)]
+    return [*zip(bounds, map(float, accumulate(distribution.counts)), strict=True)]

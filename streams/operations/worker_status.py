@@ -31,7 +31,7 @@ class Counts(msgspec.Struct, frozen=True):
 
     at_s: float
     read: float
-    slates: float
+    slates: float | None
     latency_s: Buckets
 
 
@@ -99,8 +99,9 @@ def counts_of(text: str, at_s: float) -> Counts:
     """The counts on a page of metrics."""
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     buckets = {float(s.labels["le"]): s.value for s in samples if s.name == LATENCY}
-    read, slates = (sum(s.value for s in samples if s.name == name) for name in (READ, SLATES))
-    return Counts(at_s, read, slates, buckets)
+    read = sum(s.value for s in samples if s.name == READ)
+    slates = [s.value for s in samples if s.name == SLATES]
+    return Counts(at_s, read, sum(slates) if slates else None, buckets)
 
 
 def since(before: Mapping[float, float], now: Mapping[float, float]) -> Buckets:

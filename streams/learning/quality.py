@@ -1,18 +1,16 @@
 """How good the learner's predictions are: of each exposure it is asked before it learns what came of it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ranker.evaluation.metrics import auc
-from ranker.learning.learner import LearnedBatch, outcomes_of
-from ranker.learning.model import Floats
+from ranker.learning.model import Floats, sigmoid
 from ranker.profile.outcomes import HEADS
 from streams.learning.step import LearnOutcome
 from streams.metrics.measures import Measures, Readings
 
 WINDOW = 10_000  # exposures that the AUC is of
 LEAST_CHANCE = 1e-7
+HEAD_BITS = np.arange(len(HEADS))
 
 
 class ProgressiveQuality:
@@ -26,8 +24,10 @@ class ProgressiveQuality:
     def observe(self, outcome: LearnOutcome) -> None:
         """Take in what one batch of examples came to."""
         self._measures.count("freshet_rejected_exposures_total", outcome.rejected)
-        if outcome.learned:
-            self._observe(*_new_exposures(outcome.learned))
+        logits = [one.logits for one in outcome.predicted if len(one.logits)]
+        if logits:
+            bits = np.concatenate([one.labels for one in outcome.predicted])
+            self._observe(sigmoid(np.concatenate(logits)), (bits[:, None] >> HEAD_BITS & 1).astype(np.float64))
 
     def _observe(self, chance: Floats, labels: Floats) -> None:
         measures = self._measures
@@ -50,10 +50,3 @@ class ProgressiveQuality:
         chance, labels = (np.concatenate([pair[side] for pair in newest]) for side in (0, 1))
         found = {name: auc(chance[:, head], labels[:, head] > 0) for head, name in enumerate(HEADS)}
         return [((name,), value) for name, value in found.items() if np.isfinite(value)]
-
-
-def _new_exposures(batches: Sequence[LearnedBatch]) -> tuple[Floats, Floats]:
-    """Probabilities and labels [n, H] of the exposures, without what is said of earlier ones."""
-    outcomes = outcomes_of([one for batch in batches for one in batch.opened])
-    chance = np.concatenate([batch.predicted.probability for batch in batches])
-    return chance[outcomes.counted], outcomes.labels[outcomes.counted]

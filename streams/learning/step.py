@@ -6,12 +6,15 @@ It knows no Kafka and no clock. The agent calls it, and so does the crash simula
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.gate import Gate
 from ranker.learning.learner import LearnedBatch, Learner
+from ranker.learning.model import Floats
 from ranker.learning.parameters import Parameters
 from ranker.learning.publication import Publication
 from ranker.profile.example import Example, Examples, decode_examples, joined
@@ -51,12 +54,23 @@ class LearnerState:
         self.gate = Gate(self.parameters)
 
 
+class Predicted(NamedTuple):
+    """What was predicted of new exposures, and what came of them.
+
+    logits  [n, H]
+    labels  [n] as bits
+    """
+
+    logits: Floats
+    labels: NDArray[np.int64]
+
+
 @dataclass
 class LearnOutcome:
     """What a poll came to: what could not be used, what is to be sent, and how many examples were taken.
 
     rejected  exposures of windows that ended and are given up, see gate.py
-    learned   exposures with what was predicted of them
+    predicted  of the new exposures, before they were learned
     """
 
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -64,7 +78,7 @@ class LearnOutcome:
     examples: int = 0
     repeats: int = 0
     rejected: int = 0
-    learned: list[LearnedBatch] = field(default_factory=list)
+    predicted: list[Predicted] = field(default_factory=list)
 
 
 class LearnStep:
@@ -145,6 +159,13 @@ def _after(found: Examples, place: int) -> Sequence[Example]:
 
 def _touch(state: LearnerState, batches: Iterable[LearnedBatch], outcome: LearnOutcome) -> None:
     for batch in batches:
-        outcome.learned.append(batch)
+        outcome.predicted.append(_predicted(batch))
         state.gate.note(batch)
         state.publication.touch(batch.predicted.rows)
+
+
+def _predicted(batch: LearnedBatch) -> Predicted:
+    """The small part of a batch that says how good its predictions were: the batch itself need not be kept."""
+    is_new = np.fromiter((one.example.is_first for one in batch.opened), np.bool_, len(batch.opened))
+    labels = np.fromiter((one.labels for one in batch.opened), np.int64, len(batch.opened))
+    return Predicted(batch.predicted.logits[is_new], labels[is_new])

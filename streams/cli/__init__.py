@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from streams.cli import (
+    api,
     catalogue,
     compare,
     contract,
@@ -52,6 +53,7 @@ app.add_typer(convert.app, name="convert")
 app.command()(setup.export)
 app.command()(run.up)
 app.command()(run.worker)
+app.command()(api.api)
 app.command()(health.health)
 app.command()(logs.validate)
 app.command()(logs.send)

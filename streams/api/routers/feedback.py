@@ -1,0 +1,5 @@
+"""Feedback, each event with its own verdict."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Media files below the media root."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""A person asks to be forgotten."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Uploads and withdrawals."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

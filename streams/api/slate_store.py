@@ -1,29 +1,37 @@
 """Slates as the API keeps them: one row a person, the stored message beside what is asked of it."""
 
+import logging
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, NamedTuple, Protocol, Self
 
 import msgspec
+from msgspec import Meta
 
 from streams.kafka.records import Record
 from streams.kafka.topic_watch import TopicIdentity
 
+log = logging.getLogger("freshet.api")
+
 _HEAD = struct.Struct("<QqqqIQ")
+_VERSION = struct.Struct("<Q")
+
+
+Number = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class _Trigger(msgspec.Struct, frozen=True, gc=False):
-    partition: int
-    offset: int
-    at_ms: int
+    partition: Annotated[int, Meta(ge=0, lt=2**31)]
+    offset: Number
+    at_ms: Number
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False):
     """Of a slate what is asked of it here; decoding the rest would cost more than everything else."""
 
-    version: int
-    generated_at_ms: int
-    expires_at_ms: int
+    version: Number
+    generated_at_ms: Number
+    expires_at_ms: Number
     trigger: _Trigger
 
 
@@ -54,6 +62,12 @@ class StoredSlate(NamedTuple):
         """The slate of a row."""
         return cls._make((*_HEAD.unpack_from(row), row[_HEAD.size :]))
 
+    @staticmethod
+    def version_of(row: bytes) -> int:
+        """The version of a row's slate."""
+        version: int = _VERSION.unpack_from(row)[0]
+        return version
+
     def pack(self) -> bytes:
         """The row of a slate."""
         return _HEAD.pack(*self[:-1]) + self.message
@@ -63,13 +77,38 @@ class StoredSlate(NamedTuple):
         return self.partition == partition and self.offset >= offset
 
 
+def newest_of(records: Sequence[Record], version_of: Callable[[bytes], int]) -> dict[bytes, StoredSlate | None]:
+    """Of each person in a batch what counts after it, None after an erasure; without those where nothing changes.
+
+    version_of  the version that is kept under a key, 0 where none is
+    """
+    newest: dict[bytes, StoredSlate | None] = {}
+    for record in records:
+        if (key := record.key) is None:
+            continue
+        if not record.value:
+            newest[key] = None
+            continue
+        try:
+            slate = StoredSlate.of(record.value)
+            key.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("%s[%d]@%d is no slate: %s", record.topic, record.partition, record.offset, error)
+            continue
+        before = newest.get(key)
+        kept = before.version if before else 0 if key in newest else version_of(key)
+        if slate.version >= kept:
+            newest[key] = slate
+    return newest
+
+
 class SlateStore(Protocol):
     """The newest slate of every person, and how far the topic has been read into it.
 
     `begin` and `apply` are called by the thread that follows the topic, `get` by the event loop.
     """
 
-    def begin(self, topic: TopicIdentity) -> dict[int, int]:
+    def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         """Where each partition is to be read on; everything of a topic with another id is dropped first."""
 
     def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
 @configured
 def api(settings: "Settings") -> None:
-    """Serve the HTTP API, until Ctrl-C."""
+    """Serve the HTTP API: slates, feedback and what the catalogue answers, until Ctrl-C."""
+    from schemas.topics import TOPICS
+    from streams.api.access import require_tokens
     from streams.api.server import serve
+    from streams.kafka import topic_admin
+    from streams.kafka.probe import wait_for_authenticated_broker
 
+    require_tokens(settings)
+    wait_for_authenticated_broker(settings, echo_err)
+    topic_admin.check(settings, TOPICS)
     serve(settings, echo_err)

@@ -17,6 +17,7 @@ log = logging.getLogger("freshet.api")
 MIB = 1024 * 1024
 CACHE_BYTES = 32 * MIB  # indexes and filters included: what a million people need comes and goes
 WRITE_BUFFER_BYTES = 16 * MIB
+COMPRESSION = DBCompressionType.lz4()
 KEEP_S = 8 * 86_400  # a day more than the topic keeps a slate
 PURGE_INTERVAL_S = 60.0
 PURGED_AT_ONCE = 16
@@ -107,7 +108,7 @@ def _options() -> Options:
     options.set_max_total_wal_size(2 * WRITE_BUFFER_BYTES)
     options.set_max_open_files(256)
     options.set_max_background_jobs(2)
-    options.set_compression_type(DBCompressionType.lz4())
+    options.set_compression_type(COMPRESSION)
     options.set_skip_stats_update_on_db_open(True)
     options.set_keep_log_file_num(2)
     return options

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from streams.cli.options import configured, echo_err
+from streams.cli.options import configured, echo_err, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -18,6 +18,10 @@ def api(settings: "Settings") -> None:
     from streams.kafka.probe import wait_for_authenticated_broker
 
     require_tokens(settings)
-    wait_for_authenticated_broker(settings, echo_err)
-    topic_admin.check(settings, TOPICS)
-    serve(settings, echo_err)
+    treat_sigterm_as_ctrl_c()  # uvicorn takes both while it serves, and gives them on once all is closed
+    try:
+        wait_for_authenticated_broker(settings, echo_err)
+        topic_admin.check(settings, TOPICS)
+        serve(settings, echo_err)
+    except KeyboardInterrupt:
+        echo_err("stopped")

@@ -33,8 +33,9 @@ def up(
     settings: "Settings",
     with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
 ) -> None:
-    """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C."""
+    """Apply the topics and run every agent and the HTTP API on this machine, a process each, until Ctrl-C."""
     from schemas.topics import TOPICS
+    from streams.api.access import require_tokens
     from streams.kafka import topic_admin
     from streams.kafka.probe import wait_for_authenticated_broker
     from streams.local.broker import broker_if_none_answers
@@ -44,6 +45,7 @@ def up(
         if broker is not None:
             broker.start_again_if_ended(echo_err)
 
+    require_tokens(settings)
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
@@ -52,7 +54,8 @@ def up(
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
-            commands, environ = supervise.workers(needed(settings.qdrant_url)), supervise.environment(settings)
+            commands = supervise.workers(needed(settings.qdrant_url)) | supervise.api()
+            environ = supervise.environment(settings)
             supervise.run(commands, environ, echo_out, echo_err, look_after_broker)
     except KeyboardInterrupt:
         echo_err("all stopped")

@@ -42,6 +42,11 @@ def workers(names: Iterable[str]) -> dict[str, list[str]]:
     return {name: [sys.executable, "-m", "streams.cli", "worker", name] for name in names}
 
 
+def api() -> dict[str, list[str]]:
+    """Command of the HTTP API, by the name of its process."""
+    return {"api": [sys.executable, "-m", "streams.cli", "api"]}
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
     values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
@@ -73,7 +78,7 @@ def run(
         name, status = _first_end(processes, meanwhile)
         raise OperatorError(
             f"{name} ended {exit_text(status)}; the others are stopped.",
-            f"Its last lines are above; `freshet worker {name}` runs it alone.",
+            f"Its last lines are above; `freshet {' '.join(commands[name][3:])}` runs it alone.",
         )
     finally:
         stop_all(processes, report)

@@ -99,6 +99,7 @@ def described(tmp_path: Path) -> Api:
     return asyncio.run(made())
 
 
+@pytest.mark.slow
 def test_no_generated_request_breaks_the_api_or_gets_another_answer_than_described(
     described: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

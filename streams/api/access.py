@@ -2,7 +2,6 @@
 
 import hmac
 import ipaddress
-from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ OPEN = ("/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/")  #
 OPEN_FOLDER = "/static/"
 READING_POSTS = ("/v1/videos/lookup",)
 SAFE = ("GET", "HEAD", "OPTIONS")
+KNOWN_HOSTS = 100  # Host headers that need not be taken apart again
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -58,6 +58,7 @@ class Access:
         self._write = settings.api_write_token.get_secret_value().encode()
         further = (name.strip() for name in settings.api_hosts.split(","))
         self._hosts = {name.lower() for name in (*LOOPBACK_NAMES, settings.api_host.strip("[]"), *further) if name}
+        self._known_hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -78,13 +79,16 @@ class Access:
             await self._app(scope, _limited(receive), send)
 
     def _check(self, scope: Scope) -> None:
-        headers = _first_of_each(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        if _name_of(host) not in self._hosts:
-            raise ProblemError(421, "The server does not go by this name; FRESHET_API_HOSTS lists further ones.")
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"")
+        if host not in self._known_hosts:
+            if _name_of(host.decode("latin-1")) not in self._hosts:
+                raise ProblemError(421, "The server does not go by this name; FRESHET_API_HOSTS lists further ones.")
+            if len(self._known_hosts) < KNOWN_HOSTS:
+                self._known_hosts.add(host)
         path, is_safe = scope["path"], scope["method"] in SAFE
         if not is_safe:
-            _check_origin(headers.get(b"origin"), host)
+            _check_origin(headers.get(b"origin"), host.decode("latin-1"))
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > MAX_BODY and not path.startswith(MEDIA):
                 raise _too_large()
@@ -110,10 +114,6 @@ class Access:
 def _same(given: bytes, wanted: bytes) -> bool:
     """Compare in a time that says nothing of where they differ."""
     return bool(given) and bool(wanted) and hmac.compare_digest(given, wanted)
-
-
-def _first_of_each(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    return dict(reversed(list(headers)))
 
 
 def _cookie(headers: dict[bytes, bytes]) -> bytes:

@@ -14,8 +14,9 @@ from streams.api.metrics import Measured, Metrics
 from streams.api.routers import catalogue, feedback, health, media, operations, page, people, slates, uploads
 from streams.api.services import Services, open_services
 
-# In the order in which paths are tried: `/v1/videos/{video_id}` would take what is asked below a video.
-ROUTERS = (health, slates, feedback, media, catalogue, uploads, operations, people, page)
+# In the order in which paths are tried: what is asked most comes first, and `/v1/videos/{video_id}` after what is asked
+# below a video, which it would take.
+ROUTERS = (slates, feedback, health, media, catalogue, uploads, operations, people, page)
 ABOUT = (
     "Slates, feedback and what the catalogue answers, over HTTP. Times are Unix ms; errors are problem details "
     "as RFC 9457 has them."

@@ -25,10 +25,16 @@ class Metrics:
             buckets=BUCKETS_S,
         )
 
+        self._series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # to look one up takes longer than counting
+
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        series = self._series.get((route, status))
+        if series is None:
+            series = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._series[route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def gauge(self, name: str, text: str, ask: Callable[[], float]) -> None:
         """Add a figure that is asked for at each scrape."""

@@ -40,8 +40,8 @@ def _bound(settings: Settings) -> socket.socket:
     """The socket that the API listens on; OperatorError where it cannot be had."""
     address, port = settings.api_host.strip("[]"), settings.api_port
     try:
-        family, kind, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind)
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)  # by the last asyncio knows that it may set TCP_NODELAY
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(place)
         bound.listen(BACKLOG)

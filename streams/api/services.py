@@ -124,7 +124,7 @@ def open_store(settings: Settings) -> SlateStore:
     return RocksdbStore(settings.data_dir / "api" / f"{settings.prefix or 'no-prefix.'}slates")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:  # async, or FastAPI would ask a thread for it each time
     """The services of the application that answers a request."""
     services: Services = request.app.state.services
     return services

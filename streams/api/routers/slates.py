@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from streams.api.answers import Responses, answers, problems, ref, slate_body
@@ -41,8 +41,9 @@ Place = tuple[int, int]
     response_class=Response,
     responses=answers(ref("SlateAnswer")) | problems(404, 422),
 )
-async def slate(user_id: UserId, services: Opened, after: After = None, wait_ms: WaitMs = 0) -> Response:
+async def slate(user_id: UserId, request: Request, after: After = None, wait_ms: WaitMs = 0) -> Response:
     """At once, or as soon as it reflects the event at `after`; at the time-out with `reflects: false`."""
+    services: Services = request.app.state.services  # as a dependency it would cost a tenth of the whole
     place = _place(after)
     found = await services.slates.get(user_id)
     if place and wait_ms and not (found and found.reflects(*place)):

@@ -108,7 +108,9 @@ def restart(ground: Ground) -> list[Result]:
 
 def filled(settings: Settings, people: int) -> None:
     """Put so many people's slates where the API keeps them, as of a topic that holds nothing more."""
-    topic = TopicIdentity(topic_id(settings, RECOMMENDATIONS.full(settings.prefix)), settings.partitions)
+    while not (found := topic_id(settings, RECOMMENDATIONS.full(settings.prefix))):
+        time.sleep(0.1)  # it was made a moment ago
+    topic = TopicIdentity(found, settings.partitions)
     store = RocksdbStore(settings.data_dir / "api" / f"{settings.prefix}slates")
     store.begin(topic, {})
     made = [message(n) for n in range(SHARES)]

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from rocksdict import DBCompressionType
 
+from schemas.messages.fields import DAY_MS
 from streams.api import rocksdb_store
+from streams.api.clock import now_ms
 from streams.api.redis_store import RedisStore
 from streams.api.rocksdb_store import RocksdbStore
 from streams.api.slate_store import SlateStore
@@ -163,6 +165,32 @@ async def test_a_server_that_lost_its_data_is_filled_again(redis_url: str, tmp_p
     with pytest.raises(StartAgain):
         put(store, "ana", slate("ana", 8), 1)
     assert store.begin(FIRST, {}) == {0: 0, 1: 0, 2: 0, 3: 0}
+    store.close()
+
+
+async def test_a_compaction_after_a_restart_takes_nothing(tmp_path: Path) -> None:
+    for _ in range(3):
+        store = RocksdbStore(tmp_path)
+        store.begin(FIRST, {})
+        put(store, "ana", slate("ana", 7), 0)
+        store._db.flush()
+        store._db.compact_range(None, None)
+        assert await version(store, "ana") == 7
+        store.close()
+
+
+async def test_what_expired_more_than_a_week_ago_is_deleted(tmp_path: Path) -> None:
+    store, today = RocksdbStore(tmp_path), now_ms()
+    store.begin(FIRST, {})
+    for user_id, days in (("ana", 0), ("ben", -7), ("eva", -10), ("ida", -10)):
+        put(store, user_id, slate(user_id, 1, expires_at_ms=today + days * DAY_MS), 0)
+    put(store, "ida", slate("ida", 2, expires_at_ms=today), 1)  # who has come back
+    put(store, "ona", slate("ona", 1, expires_at_ms=2**60), 1)
+    store.sweep(today)
+    known = {user_id: await version(store, user_id) for user_id in ("ana", "ben", "eva", "ida", "ona")}
+    assert known == {"ana": 1, "ben": 1, "eva": None, "ida": 2, "ona": 1}
+    put(store, "ona", None, 2)
+    assert [key for key in list(store._db.keys()) if key.endswith((b"ona", b"eva"))] == []  # type: ignore[union-attr]
     store.close()
 
 

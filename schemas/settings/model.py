@@ -82,6 +82,16 @@ class Settings(BaseSettings):
     modalities: str = Field("encoders.modalities.registry:build", description="function that describes the modalities")
     metrics_host: str = Field("127.0.0.1", description="address at which a worker serves its metrics")
     metrics_port: str = Field("", description="port of a worker's metrics, or a range; empty: none are served")
+    api_host: str = Field("127.0.0.1", description="address that the HTTP API listens on")
+    api_port: Annotated[int, Field(ge=0, le=65535)] = Field(8090, description="port of the HTTP API; 0: any free one")
+    api_hosts: str = Field("", description="further names that the HTTP API is called by, with commas between")
+    api_read_token: SecretStr = Field(SecretStr(""), description="token that reading from the HTTP API takes")
+    api_write_token: SecretStr = Field(
+        SecretStr(""), description="token that writing, and reading, by the HTTP API takes"
+    )
+    slates_url: str = Field(
+        "", description="Redis or Valkey that keeps the API's slates; empty: a folder below data_dir"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how a worker writes its log")
 

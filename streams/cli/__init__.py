@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from streams.cli import (
+    api,
     catalogue,
     compare,
     contract,
@@ -54,6 +55,7 @@ app.add_typer(convert.app, name="convert")
 app.command()(setup.export)
 app.command()(run.up)
 app.command()(run.worker)
+app.command()(api.api)
 app.command()(health.health)
 app.command()(status.status)
 app.command()(doctor.doctor)

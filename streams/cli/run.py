@@ -34,11 +34,12 @@ def up(
     with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop all when one ends.")] = False,
 ) -> None:
-    """Apply the topics and run every agent on this machine, each in a process of its own, until Ctrl-C.
+    """Apply the topics and run every agent and the HTTP API on this machine, a process each, until Ctrl-C.
 
     What ends is started again, more and more slowly.
     """
     from schemas.topics import TOPICS
+    from streams.api.access import require_tokens
     from streams.kafka import topic_admin
     from streams.kafka.probe import wait_for_authenticated_broker
     from streams.local.broker import broker_if_none_answers
@@ -51,6 +52,7 @@ def up(
             broker.start_again_if_ended(echo_err)
         readiness.look(processes)
 
+    require_tokens(settings)
     treat_sigterm_as_ctrl_c()
     try:
         with ExitStack() as running:
@@ -59,7 +61,7 @@ def up(
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)
-            commands = supervise.workers(needed(settings.qdrant_url))
+            commands = supervise.workers(needed(settings.qdrant_url)) | supervise.api()
             environ = supervise.environment(supervise.with_metrics(settings))
             readiness, restarts = Readiness(settings, echo_err), None if fail_fast else Restarts()
             supervise.run(commands, environ, echo_out, echo_err, look_after, restarts)

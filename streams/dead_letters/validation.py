@@ -71,7 +71,7 @@ def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
     arrivals, right_partition = batch.arrivals, _partition_of_user(partitions)
     for record in records:
         try:
-            event = _feedback(record)
+            event = read_event(record)
             partition = record.partition
             if right_partition[event.user_id] == partition:
                 rerouted_from = _rerouted_from(record) if record.headers else None
@@ -150,7 +150,8 @@ def dead_letter(record: Record, reason: Reason, detail: str) -> DeadLetter:
     )
 
 
-def _feedback(record: Record) -> feedback.Feedback:
+def read_event(record: Record) -> feedback.Feedback:
+    """Validate one record of feedback.v1, wherever it lies; RejectedRecord where it cannot be used."""
     event, event_id = decoded(record, feedback.decode, FEEDBACK_BYTES, feedback.Feedback)
     user_id, video_id = event.user_id, event.video_id
     ids = f"{user_id}{video_id}{event.event_id or event_id}"  # one check for all: nearly always nothing is wrong

@@ -55,6 +55,11 @@ def with_metrics(settings: Settings) -> Settings:
     return settings.model_copy(update={"metrics_port": f"{first}-{min(first + METRICS_PORTS - 1, MAX_PORT)}"})
 
 
+def api() -> dict[str, list[str]]:
+    """Command of the HTTP API, by the name of its process."""
+    return {"api": [sys.executable, "-m", "streams.cli", "api"]}
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings, wherever they came from."""
     values = {key: value.get_secret_value() if key in SECRETS else str(value) for key, value in settings}
@@ -115,15 +120,15 @@ class _Supervisor:
                     del self._due_s[name]
                     self.start(name, commands[name])
             elif (status := process.poll()) is not None:
-                self._ended(name, status, restarts)
+                self._ended(name, commands[name], status, restarts)
 
-    def _ended(self, name: str, status: int, restarts: Restarts | None) -> None:
+    def _ended(self, name: str, command: Sequence[str], status: int, restarts: Restarts | None) -> None:
         now_s = time.monotonic()
         delay_s = restarts.delay_s(name, status, now_s - self._started_s[name]) if restarts else None
         if delay_s is None:
             raise OperatorError(
                 f"{name} ended {exit_text(status)}; the others are stopped.",
-                f"Its last lines are above; `freshet worker {name}` runs it alone.",
+                f"Its last lines are above; `freshet {' '.join(command[3:])}` runs it alone.",
             )
         self._report(f"{name} ended {exit_text(status)}; it is started again in {delay_s:g} s")
         self._due_s[name] = now_s + delay_s

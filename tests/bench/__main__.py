@@ -40,6 +40,9 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "slate.rate": "slates:highest_rate",
     "learning.step": "learning:step",
     "learning.lag": "learning:lag",
+    "api.slate": "api:slate",
+    "api.feedback": "api:events",
+    "api.restart": "api:restart",
 }
 WIDTH = 150  # where the output is no terminal
 

@@ -30,7 +30,7 @@ from tests.support.system import agents, everything, wait_until
 
 pytestmark = pytest.mark.connected
 
-PARTS = ("admin", "profiles", "encoder", "indexer", "ranker", "learner", "operator", "publisher", "reader")
+PARTS = ("admin", "profiles", "encoder", "indexer", "ranker", "learner", "operator", "publisher", "reader", "api")
 PASSWORDS = {user: f"pass-{user}-7f3a" for user in ("root", *PARTS)}
 SECRETS = (KEY_PASSWORD, *PASSWORDS.values())
 RIGHTS = {

@@ -55,7 +55,7 @@ def imported(package: str) -> dict[str, str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_import_of_a_package_is_declared(package: str) -> None:
     optional, installed = PROJECT["optional-dependencies"], packages_distributions()
-    serving = declared(PROJECT["dependencies"]) | declared(optional["data"])
+    serving = declared(PROJECT["dependencies"]) | declared(optional["data"]) | declared(optional["redis"])
     missing = {}
     for name, file in imported(package).items():
         brought_by = {normal(one) for one in installed.get(name, [NOT_INSTALLED.get(name, name)])}

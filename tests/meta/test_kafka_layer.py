@@ -18,7 +18,11 @@ OPENED_IN = {  # the clients' classes, and the only modules that make one
         "streams/kafka/reader.py",
         "streams/kafka/stalled.py",
     },  # agents; all who read
-    "Producer": {"streams/kafka/producer.py", "streams/kafka/command_publisher.py"},  # of agents; of commands
+    "Producer": {  # of agents; of commands; of requests
+        "streams/kafka/producer.py",
+        "streams/kafka/command_publisher.py",
+        "streams/kafka/request_producer.py",
+    },
     "AdminClient": {  # for one question each
         "streams/kafka/lost_broker.py",
         "streams/kafka/probe.py",

@@ -29,7 +29,7 @@ from tests.support.paths import ROOT
 def test_help_lists_every_command(freshet: Freshet):
     ran = freshet("--help")
     assert ran.code == 0
-    for command in ("broker", "config", "export", "send", "topics", "up", "validate", "watch", "worker"):
+    for command in ("api", "broker", "config", "export", "send", "topics", "up", "validate", "watch", "worker"):
         assert f"\n  {command} " in ran.out
 
 

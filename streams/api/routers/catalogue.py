@@ -1,0 +1,5 @@
+"""What the catalogue answers: videos, similar ones, search, trends, playlists, explanations."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""What an operator asks: status, dead letters, metrics."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

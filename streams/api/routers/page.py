@@ -1,0 +1,5 @@
+"""The page, served beside the API."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

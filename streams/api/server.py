@@ -1,0 +1,53 @@
+"""Serves the application by uvicorn, on a socket that is bound before anything else is opened."""
+
+import logging
+import socket
+
+import uvicorn
+
+from schemas.settings.model import Settings
+from streams.api.access import require_tokens
+from streams.api.app import build
+from streams.errors import OperatorError
+from streams.kafka.probe import Report
+
+STOP_TIMEOUT_S = 3  # for answers that are being given; streams never end by themselves
+MAX_CONNECTIONS = 4096  # then 503
+BACKLOG = 1024
+
+
+def serve(settings: Settings, report: Report) -> None:
+    """Serve until a signal ends it."""
+    require_tokens(settings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with _bound(settings) as bound:
+        host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+        report(f"HTTP API on http://{host}:{bound.getsockname()[1]}")
+        config = uvicorn.Config(
+            build(settings),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        )
+        uvicorn.Server(config).run([bound])
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """The socket that the API listens on; OperatorError where it cannot be had."""
+    address, port = settings.api_host.strip("[]"), settings.api_port
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)  # by the last asyncio knows that it may set TCP_NODELAY
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise OperatorError(
+            f"The HTTP API cannot listen on {address} port {port}: {error.strerror}.",
+            "Name another FRESHET_API_PORT, or 0 for any free one.",
+        ) from None
+    return bound

@@ -1,0 +1,171 @@
+"""The HTTP API as its callers meet it: a process of its own beside the agents, on a real Kafka."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.messages import feedback, videos
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK, RECOMMENDATIONS
+from streams.local.broker import free_port
+from streams.worker import processes, supervise
+from tests.support.api import slate
+from tests.support.events import uploaded, watched
+from tests.support.system import agents, everything, publish, wait_until
+
+pytestmark = pytest.mark.connected
+
+
+class Served:
+    """A process of `freshet api`, and a client of it."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder, self.port = settings, folder, free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.base, timeout=30)
+
+    def start(self) -> None:
+        environ = supervise.environment(self.settings) | {"FRESHET_API_PORT": str(self.port)}
+        with (self.folder / "api.log").open("ab") as log:
+            self.process = processes.start(supervise.api()["api"], log, environ)
+        wait_until("the API is ready", self.is_ready)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def said(self) -> str:
+        return (self.folder / "api.log").read_text("utf-8")
+
+
+@contextmanager
+def served(settings: Settings, folder: Path) -> Iterator[Served]:
+    api = Served(settings, folder)
+    try:
+        api.start()
+        yield api
+    finally:
+        api.http.close()
+        if api.process is not None:
+            processes.stop(api.process, 15)
+
+
+def event(user_id: str, video_id: str, **more: Any) -> dict[str, Any]:
+    sent: dict[str, Any] = json.loads(feedback.encode(watched(user_id, video_id, round(1000 * time.time()), **more)))
+    return sent
+
+
+def test_an_event_by_http_is_reflected_by_the_slate_that_is_waited_for(settings: Settings, tmp_path: Path) -> None:
+    now = round(1000 * time.time())
+    with agents(settings, tmp_path, "profiles", "encoder", "ranker"), served(settings, tmp_path) as api:
+        for n in range(30):
+            upload = videos.encode(uploaded(f"v{n}", now, title=f"Lesson {n} of the violin"))
+            assert api.http.post("/v1/videos", content=upload).status_code == 202
+        for turn in range(3):
+            (verdict,) = api.http.post("/v1/feedback", json=event("ana", f"v{turn}")).json()["results"]
+            after = f"{verdict['partition']}:{verdict['offset']}"
+            answer: dict[str, Any] = {}
+            for _ in range(30):  # the first one waits for models and the catalogue
+                got = api.http.get("/v1/users/ana/slate", params={"after": after, "wait_ms": 10_000})
+                answer = got.json()
+                if answer.get("reflects"):
+                    break
+            assert answer["reflects"], answer
+            assert answer["slate"]["trigger"]["offset"] >= verdict["offset"]
+            assert f"v{turn}" not in {item["video_id"] for item in answer["slate"]["items"]}
+        with api.http.stream("GET", "/v1/users/ana/slates") as stream:
+            lines = stream.iter_lines()
+            first = data_of(lines)
+            api.http.post("/v1/feedback", json=event("ana", "v9"))
+            assert data_of(lines)["slate"]["version"] > first["slate"]["version"]
+        assert api.http.delete("/v1/users/ana").status_code == 202
+        wait_until("the slate is gone", lambda: api.http.get("/v1/users/ana/slate").json().get("cold") is not False)
+
+
+def data_of(lines: Iterator[str]) -> dict[str, Any]:
+    found: dict[str, Any] = next(json.loads(line[6:]) for line in lines if line.startswith("data: "))
+    return found
+
+
+def test_a_kill_under_load_loses_no_acknowledged_event(settings: Settings, tmp_path: Path) -> None:
+    acknowledged: list[tuple[int, int, str]] = []
+    stopped = threading.Event()
+
+    def load(name: str) -> None:
+        number = 0
+        with httpx.Client(base_url=api.base, timeout=30) as client:
+            while not stopped.is_set():
+                ids = [f"{name}-{number + n}" for n in range(20)]
+                number += 20
+                try:
+                    sent = [event(f"u{n % 7}", "v1", event_id=one) for n, one in enumerate(ids)]
+                    results = client.post("/v1/feedback", json=sent).json()["results"]
+                except (httpx.TransportError, ValueError):
+                    time.sleep(0.05)
+                    continue
+                acknowledged.extend((one["partition"], one["offset"], i) for one, i in zip(results, ids, strict=True))
+
+    with served(settings, tmp_path) as api:
+        threads = [threading.Thread(target=load, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            time.sleep(1.5)
+            api.kill()
+            api.start()
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    there = {(r.partition, r.offset): json.loads(r.value or b"")["event_id"] for r in everything(settings, FEEDBACK)}
+    assert len(acknowledged) > 100
+    assert [one for one in acknowledged if there.get(one[:2]) != one[2]] == []
+
+
+def test_a_restart_reads_on_from_where_it_was_and_keeps_what_it_had(settings: Settings, tmp_path: Path) -> None:
+    with served(settings, tmp_path) as api:
+        publish(settings, RECOMMENDATIONS, [(f"u{n}", slate(f"u{n}", 1)) for n in range(50)])
+        wait_until("all are there", lambda: all(has(api, f"u{n}", 1) for n in range(50)))
+        api.kill()
+        publish(settings, RECOMMENDATIONS, [("u7", slate("u7", 2)), ("u8", None)])
+        api.start()
+        wait_until("the newer one is there", lambda: has(api, "u7", 2))
+        assert has(api, "u9", 1) and not has(api, "u8", 1)
+    assert api.said().count("read from the beginning") == 1
+
+
+def has(api: Served, user_id: str, version: int) -> bool:
+    answer = api.http.get(f"/v1/users/{user_id}/slate").json()
+    return not answer.get("cold", True) and answer["slate"]["version"] == version
+
+
+def test_a_reader_of_a_stream_that_takes_nothing_slows_nobody(settings: Settings, tmp_path: Path) -> None:
+    with served(settings, tmp_path) as api:
+        publish(settings, RECOMMENDATIONS, [("ana", slate("ana", 1))])
+        wait_until("it is there", lambda: has(api, "ana", 1))
+        with api.http.stream("GET", "/v1/users/ana/slates") as stuck:
+            assert stuck.status_code == 200  # and nothing is read of it from here on
+            large = [f"filler-{n}" for n in range(3000)]
+            slowest = 0.0
+            for version in range(2, 60):
+                publish(settings, RECOMMENDATIONS, [("ana", slate("ana", version, degraded=large))])
+                started = time.perf_counter()
+                wait_until("the new one is there", lambda version=version: has(api, "ana", version))
+                slowest = max(slowest, time.perf_counter() - started)
+        assert slowest < 5
+        assert api.is_ready()

@@ -1,0 +1,132 @@
+"""The HTTP API without Kafka: slates in memory, a publisher that writes down what it is given."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+
+from schemas.messages.recommendations import Recommendation, Trigger
+from schemas.published import examples
+from schemas.settings.model import Settings
+from schemas.topics import Topic
+from streams.api.app import build
+from streams.api.clock import now_ms
+from streams.api.errors import ProblemError
+from streams.api.services import Services
+from streams.api.slate_feed import SlateFeed, Waiters
+from streams.api.slate_store import StoredSlate, newest_of
+from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.records import Record
+from streams.kafka.request_producer import Written
+from streams.kafka.topic_watch import TopicIdentity
+
+BASE = "http://127.0.0.1:8090"
+TOPIC = "freshet.recommendations.v1"
+
+
+def slate(user_id: str, version: int = 1, *, partition: int = 0, offset: int = 0, **changes: Any) -> bytes:
+    """A message of recommendations.v1, made now unless something else is said."""
+    made = now_ms()
+    times = {"generated_at_ms": made, "expires_at_ms": made + 60_000}
+    trigger = Trigger(None, "freshet.feedback.v1", partition, offset, made)
+    example: Recommendation = examples.ANSWER
+    fields = {**times, "user_id": user_id, "version": version, "trigger": trigger, **changes}
+    return msgspec.json.encode(msgspec.structs.replace(example, **fields))
+
+
+def record(user_id: str, value: bytes | None, offset: int = 0, partition: int = 0) -> Record:
+    """It as a record of its topic."""
+    return Record(TOPIC, partition, offset, now_ms(), user_id.encode(), value)
+
+
+class MemoryStore:
+    """Slates in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, StoredSlate] = {}
+
+    def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
+        return {}
+
+    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+        newest = newest_of(records, lambda key: self.rows[key].version if key in self.rows else 0)
+        for key, found in newest.items():
+            self.rows.pop(key, None)
+            if found is not None:
+                self.rows[key] = found
+        return [key.decode() for key in newest]
+
+    async def get(self, user_id: str) -> StoredSlate | None:
+        return self.rows.get(user_id.encode())
+
+    def close(self) -> None: ...
+
+
+class KeptPublisher:
+    """Keeps what it publishes; refuses where it is told to."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, Outgoing]] = []
+        self.is_away = False
+
+    async def publish(self, topic: Topic, records: Sequence[Outgoing]) -> list[Written]:
+        if self.is_away:
+            raise ProblemError(503, "The broker does not answer.")
+        self.published += [(topic.name, one) for one in records]
+        return [Written(0, len(self.published) - len(records) + at) for at in range(len(records))]
+
+
+class ColdFor:
+    """A slate for whoever has none, once it is given one."""
+
+    message: bytes | None = None
+
+    async def slate(self, user_id: str, now_ms: int) -> bytes | None:
+        return self.message
+
+
+class Ready:
+    """Ready, unless a reason is given."""
+
+    why: str | None = None
+
+    def why_not_ready(self) -> str | None:
+        return self.why
+
+
+class Api:
+    """An application that runs in this process, and what is behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store, self.publisher, self.cold, self.ready = MemoryStore(), KeptPublisher(), ColdFor(), Ready()
+        self.waiters = Waiters()
+        self.feed = SlateFeed(self.store, self.waiters)
+        self.app = build(settings, self._opened)
+        self.http: httpx.AsyncClient
+
+    def bring(self, *records: Record) -> None:
+        """What the follower's thread does with records."""
+        self.feed.apply(records[0].partition, records, records[-1].offset + 1)
+
+    def services(self) -> Services:
+        return Services(self.settings, self.store, self.waiters, self.publisher, self.cold, self.ready)
+
+    def _opened(self, _: Settings) -> AbstractAsyncContextManager[Services]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Services]:
+            yield self.services()
+
+        return opened()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Api]:
+    """The application for the time of a `with`, spoken to without a socket."""
+    api = Api(settings)
+    async with api.app.router.lifespan_context(api.app):
+        transport = httpx.ASGITransport(api.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as api.http:
+            yield api

@@ -1,5 +1,6 @@
 """Says when all workers that were started are ready, and what to do next."""
 
+import http.client
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,10 +10,12 @@ from streams.worker.health import Status, statuses
 from streams.worker.supervise import Processes
 
 LOOK_INTERVAL_S = 1.0
+ANSWER_S = 0.5  # in which the HTTP API says whether it is ready
+API = "api"  # its process, which writes no status file
 FOR_DATA = ("the first video", "the videos")  # what is waited for where nothing was published yet
 NEXT = (
-    "next: `freshet send FILE` publishes uploads and events, `freshet watch` shows slates, `freshet status` "
-    "the workers; Ctrl-C stops all"
+    "next: open the page, or `freshet send FILE` to publish uploads and events, `freshet watch` to see slates, "
+    "`freshet status` to see the workers; Ctrl-C stops all"
 )
 
 
@@ -25,8 +28,10 @@ class Readiness:
         report: Report,
         now_s: Callable[[], float] = time.monotonic,
         read: Callable[[Settings], Sequence[Status]] = statuses,
+        is_api_ready: Callable[[Settings], bool] | None = None,
     ) -> None:
         self._settings, self._report, self._now_s, self._read = settings, report, now_s, read
+        self._is_api_ready = is_api_ready or api_is_ready
         self._began_s = now_s()
         self._looked_s = float("-inf")
         self._ready: dict[str, int] = {}  # process by name, of those that were found ready
@@ -43,19 +48,35 @@ class Readiness:
             if self._was_said and self._ready.get(name) != status.pid:
                 self._report(f"{name} is ready again")
             self._ready[name] = status.pid
-        if not self._was_said and found.keys() == processes.keys():
-            self._was_said = True
-            self._say(found.values())
+        if not self._was_said and found.keys() == processes.keys() - {API}:
+            has_api = API in processes
+            if not has_api or self._is_api_ready(self._settings):
+                self._was_said = True
+                self._say(found.values(), has_api)
 
-    def _say(self, found: Iterable[Status]) -> None:
+    def _say(self, found: Iterable[Status], has_api: bool) -> None:
         ready = [*found]
         self._report(f"all {len(ready)} workers are ready after {self._now_s() - self._began_s:.0f} s")
         for one in ready:
             waits = f"waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
             if said := ", ".join(filter(None, (one.metrics, waits))):
                 self._report(f"  {one.agent:<10}{said}")
+        if has_api:
+            self._report(f"  {'page':<10}http://{self._settings.api_host}:{self._settings.api_port}/")
         self._report(NEXT)
 
 
 def _is_up(status: Status) -> bool:
     return status.state == "ready" or (status.state == "waiting" and set(status.waits_for) <= set(FOR_DATA))
+
+
+def api_is_ready(settings: Settings) -> bool:
+    """Whether the HTTP API says so at its own address."""
+    asked = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=ANSWER_S)
+    try:
+        asked.request("GET", "/readyz")
+        return asked.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        asked.close()

@@ -128,8 +128,9 @@ def test_once_all_are_ready_it_says_so_and_what_to_do_next():
     said: list[str] = []
     found: list[Status] = []
     clock = iter(range(100))
-    readiness = Readiness(Settings(), said.append, lambda: float(next(clock)), lambda _: found)
-    running = {name: processes.start(SLEEPER, subprocess.DEVNULL) for name in ("profiles", "ranker")}
+    is_up = False
+    readiness = Readiness(Settings(), said.append, lambda: float(next(clock)), lambda _: found, lambda _: is_up)
+    running = {name: processes.start(SLEEPER, subprocess.DEVNULL) for name in ("profiles", "ranker", "api")}
     try:
         common = {"at_ms": 0, "agent": "ranker", "state": "ready"}
         found += [Status(**{**common, "agent": "profiles"}, pid=running["profiles"].pid, metrics="http://here/metrics")]
@@ -139,16 +140,20 @@ def test_once_all_are_ready_it_says_so_and_what_to_do_next():
         waiting = {**common, "state": "waiting", "waits_for": ["the first video"]}
         found += [Status(**waiting, pid=running["ranker"].pid)]
         readiness.look(running)
+        assert said == []  # the HTTP API does not answer yet
+        is_up = True
+        readiness.look(running)
         assert said[0].startswith("all 2 workers are ready after ")
         assert said[1:3] == ["  profiles  http://here/metrics", "  ranker    waits for the first video"]
-        assert "freshet watch" in said[3] and len(said) == 4
+        assert said[3] == "  page      http://127.0.0.1:8090/"
+        assert "freshet watch" in said[4] and len(said) == 5
         processes.stop(running["ranker"], 5)
         running["ranker"] = processes.start(SLEEPER, subprocess.DEVNULL)
         readiness.look(running)
-        assert len(said) == 4
+        assert len(said) == 5
         found[-1] = Status(**common, pid=running["ranker"].pid)
         readiness.look(running)
-        assert said[4:] == ["ranker is ready again"]
+        assert said[5:] == ["ranker is ready again"]
     finally:
         supervise.stop_all(running, print)
 

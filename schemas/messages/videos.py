@@ -61,11 +61,14 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     at_ms: AtMs
     creator_id: Id | None = None
     title: Text | None = None
+    description: Text | None = None
     tags: list[Word] = []
     category: Word | None = None
     language: Word | None = None
     duration_ms: SpanMs | None = None
     music_id: Id | None = None
+    media_uri: Text | None = None  # as uploaded, as are the next and the description: what shows a video needs them
+    thumbnail_uri: Text | None = None
     vectors: dict[str, Vector] = {}  # "text", "image", "audio" as present; "retrieval" always, unless all are missing
     labels: dict[str, Share] = {}
     expires: dict[str, AtMs] = {}  # label → event time from which on it no longer counts; a label without one: never

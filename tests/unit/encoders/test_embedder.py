@@ -105,3 +105,10 @@ def test_a_title_has_the_vector_of_its_plain_letters_and_is_stored_as_it_was_wri
 def test_a_title_of_one_very_long_word_says_something(embedder: VideoEmbedder) -> None:
     (found,) = embedder.features([uploaded("a", title="howtocookpasta" * 20)])
     assert isinstance(found, Encoded) and "text" in found.vectors
+
+
+def test_a_record_keeps_what_shows_the_video(embedder: VideoEmbedder) -> None:
+    address = {"media_uri": "https://cdn.example.com/v1.mp4", "thumbnail_uri": "https://cdn.example.com/v1.jpg"}
+    record = embedder.features([uploaded("v1", description="with butter", **address)])[0]
+    assert isinstance(record, Encoded)
+    assert (record.description, record.media_uri, record.thumbnail_uri) == ("with butter", *address.values())

@@ -67,6 +67,32 @@ def test_a_search_keeps_to_its_conditions(where: SearchFilter, expected: list[st
     assert ids(three().near(CAT, "text", 5, where)) == expected
 
 
+def test_a_column_that_follows_its_videos_is_the_one_that_is_built_from_them() -> None:
+    rng = np.random.default_rng(7)
+    names, live = [f"v{number:03}" for number in range(60)], VideoLibrary()
+    for turn in range(300):
+        name, at_ms = str(rng.choice(names)), NOON + turn
+        match int(rng.integers(4)):
+            case 0:
+                live.take([withdrawn(name, at_ms)])
+            case 1:
+                live.take([encoded(name, at_ms)])  # without a text
+            case _:
+                encoder = "e@2" if turn in (150, 151) else "e@1"
+                text = toward(*[(place, float(rng.standard_normal())) for place in range(8)])
+                live.take([with_vectors(encoded(name, at_ms), encoder, text=text)])
+        built = gallery_of(*live.videos.values())
+        for column in ("text", "retrieval"):
+            (videos, rows), (expected, expected_rows) = live.column(column), built.column(column)
+            assert videos == expected and np.array_equal(rows, expected_rows)
+    assert len(live.column("text")[0]) > 20
+
+
+def test_what_is_equally_near_is_ordered_by_id() -> None:
+    same = [with_vectors(encoded(name), text=CAT) for name in ("c", "a", "b", "d")]
+    assert ids(gallery_of(*same).near(CAT, "text", 3)) == ["a", "b", "c"]
+
+
 def test_similar_videos_leave_out_the_video_itself() -> None:
     assert ids(three().similar("cats-1", "text", 5)) == ["cats-2", "cars-1"]
     with pytest.raises(KeyError):

@@ -40,6 +40,11 @@ class Wish(NamedTuple):
     theme: Vectors | None = None
     exclude: frozenset[str] = frozenset()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks for nothing."""
+        return self.theme is None and not len(self.interests)
+
 
 def playlist(library: VideoLibrary, wish: Wish, k: int, where: SearchFilter | None = None) -> list[Step]:
     """Up to k different videos, the most relevant first; ties by id, and the same wish gives the same list."""

@@ -54,7 +54,12 @@ class Trigger(msgspec.Struct, frozen=True, gc=False):
     topic: Annotated[str, Meta(description="full name of the topic")]
     partition: Annotated[int, Meta(ge=0, description="of that topic")]
     offset: Annotated[
-        int, Meta(ge=0, description="in that partition: all accepted events up to it are taken into account")
+        int,
+        Meta(
+            ge=-1,
+            description="in that partition: all accepted events up to it are taken into account; -1: none is, as in a "
+            "slate that the HTTP API makes for a person without a history",
+        ),
     ]
     at_ms: AtMs
 
@@ -66,7 +71,11 @@ class Recommendation(msgspec.Struct, frozen=True, gc=False):
     recommendation_id: Annotated[Id, Meta(description="UUIDv5 of person and version; to be echoed by events")]
     user_id: UserId
     version: Annotated[
-        int, Meta(ge=1, description="grows with every event that counts; the highest of a person counts")
+        int,
+        Meta(
+            ge=0,
+            description="grows with every event that counts; the highest of a person counts; 0: without a history",
+        ),
     ]
     generated_at_ms: Annotated[int, Meta(description="when it was made, Unix ms UTC by the ranker's clock")]
     expires_at_ms: Annotated[int, Meta(description="do not show it from this time on, Unix ms UTC")]

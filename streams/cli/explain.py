@@ -5,7 +5,6 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from streams.cli.options import Json, configured, print_columns, wait_for_broker, write_json
@@ -25,12 +24,13 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why a video is on a person's slate, or which source, filter or feature kept it away."""
+    from streams.operations.explain import as_dict
     from streams.operations.explain import explain as operation
 
     wait_for_broker(settings)
     found = operation(settings, user_id, video_id)
     if as_json:
-        write_json({**msgspec.to_builtins(found), "summary": found.summary()})
+        write_json(as_dict(found))
     else:
         show(found)
 

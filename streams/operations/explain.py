@@ -2,11 +2,15 @@
 
 import asyncio
 
+import msgspec
+
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
+from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.trace import Trace, trace
 from ranker.pipeline.types import Query
+from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, TRENDS, WEIGHTS
@@ -41,5 +45,14 @@ async def _explain(settings: Settings, user_id: str, video_id: str) -> Trace:
         learned=shared.learned,
         sequence=sequence_of(settings),
     )
-    query = Query(user_id, profile.version, profile.newest_ms, profile, settings.seed)
-    return await trace(build_feed(context), query, video_id)
+    return await trace_for(build_feed(context), user_id, profile, settings.seed, video_id)
+
+
+async def trace_for(feed: Pipeline, user_id: str, profile: Profile, seed: int, video_id: str) -> Trace:
+    """What a feed makes of a video for a person, at the time of their newest event."""
+    return await trace(feed, Query(user_id, profile.version, profile.newest_ms, profile, seed), video_id)
+
+
+def as_dict(found: Trace) -> dict[str, object]:
+    """A trace for scripts, with its sentence."""
+    return {**msgspec.to_builtins(found), "summary": found.summary()}

@@ -24,9 +24,10 @@ from schemas.topics import FEATURES, PROFILES
 from streams.errors import OperatorError
 from streams.kafka.probe import Report, wait_for_authenticated_broker
 from streams.kafka.reader import read_to_end, required_partitions
-from streams.kafka.records import partition_of
+from streams.kafka.records import Record, partition_of
 from streams.ranking.shared_state import catalogue_record_of
 
+TAIL = 20_000  # records of a partition's end that are searched for a person before all of it is; a guess
 INTERESTS = 8  # newest likes and whole watches that stand for a person; a guess
 
 
@@ -90,15 +91,21 @@ def text_vector(settings: Settings, words: str) -> Vectors:
 def wish_of(settings: Settings, library: VideoLibrary, user_id: str, theme: str | None) -> Wish:
     """What a person's newest profile asks for, at the time of its newest event; an unknown person has no interests."""
     profile = asyncio.run(stored_profile(settings, user_id))
+    wish = wish_by(library, profile, None if theme is None else text_vector(settings, theme))
+    if wish.is_empty:
+        raise OperatorError(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
+    return wish
+
+
+def wish_by(library: VideoLibrary, profile: Profile | None, theme: Vectors | None) -> Wish:
+    """What a profile asks for: more of what it likes most lately, nothing that it knows and nothing limited."""
     liked = [] if profile is None else [*profile.likes, *(one for one in profile.watches if one.weight >= POSITIVE)]
     newest = sorted(liked, key=lambda one: (-one.at_ms, one.video_id))
     videos, column = library.column(RETRIEVAL)
     row_of = {video.video_id: row for row, video in enumerate(videos)}
     rows = [row_of[one.video_id] for one in newest if one.video_id in row_of][:INTERESTS]
-    if not rows and theme is None:
-        raise OperatorError(f"Nothing is known of what {user_id!r} likes.", "Give a --theme.")
     exclude = _restricted(library, profile).union(_seen(library.videos, profile))
-    return Wish(column[rows], None if theme is None else text_vector(settings, theme), frozenset(exclude))
+    return Wish(column[rows], theme, frozenset(exclude))
 
 
 def _restricted(library: VideoLibrary, profile: Profile | None) -> set[str]:
@@ -112,12 +119,16 @@ def _seen(video_ids: Collection[str], profile: Profile | None) -> set[str]:
 
 
 async def stored_profile(settings: Settings, user_id: str) -> Profile | None:
-    """A person's newest profile as profiles.v1 holds it; None where there is none."""
+    """A person's newest profile as profiles.v1 holds it; None where there is none.
+
+    The end of their partition is read first: whoever did something lately is there.
+    """
     topic, key = PROFILES.full(settings.prefix), user_id.encode()
     count = len(await required_partitions(settings, topic))
-    newest: Profile | None = None
-    async for records in read_to_end(settings, topic, [partition_of(key, count)]):
-        for record in records:
-            if record.key == key:
-                newest = unpack(record.value) if record.value else None
-    return newest
+    for back in (TAIL, None):
+        newest: Record | None = None
+        async for records in read_to_end(settings, topic, [partition_of(key, count)], back):
+            newest = next((record for record in reversed(records) if record.key == key), newest)
+        if newest is not None:
+            return unpack(newest.value) if newest.value else None
+    return None

@@ -37,7 +37,7 @@ def test_the_slate_of_the_contract_decodes_whole():
     ("old", "new", "place"),
     [
         (b'"rank":1', b'"rank":0', "$.items[0].rank"),
-        (b'"version":1842', b'"version":0', "$.version"),
+        (b'"version":1842', b'"version":-1', "$.version"),
         (b'"propensity":1.0', b'"propensity":0.0', "$.items[0].propensity"),
         (b'"propensity":1.0', b'"propensity":1.1', "$.items[0].propensity"),
         (b'"finish":0.61', b'"finish":1.61', "$.items[0].p[...]"),

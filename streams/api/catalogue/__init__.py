@@ -1,0 +1,1 @@
+"""What the API knows of videos, and what it answers by that."""

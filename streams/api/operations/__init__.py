@@ -1,0 +1,1 @@
+"""What the API tells operators: dead letters, rates, latency."""

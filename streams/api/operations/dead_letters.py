@@ -1,0 +1,94 @@
+"""The newest dead letters, and how many there were of each reason in the last 24 hours."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
+from schemas.topics import DEAD_LETTERS
+from streams.api.errors import ProblemError
+from streams.api.operations.messages import DeadLetterAnswer, DeadLettersAnswer
+from streams.dead_letters.store import StoredDeadLetter, from_record
+from streams.errors import OperatorError
+from streams.kafka.reader import all_bounds, read_from, required_partitions
+
+HOUR_MS = DAY_MS // 24
+SHOWN_BYTES = 256  # of a key or a value
+SEARCHED = 5_000  # records of each partition that are searched for a reason
+LIMIT_S = 10.0
+
+
+class RecentDeadLetters:
+    """Counts by reason, in buckets of an hour."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, Counter[str]] = {}
+        self.read: dict[int, int] = {}  # by partition, the offset after the last one counted
+
+    def add(self, dead_letters: Iterable[StoredDeadLetter]) -> None:
+        """Count some more."""
+        for one in dead_letters:
+            self._buckets.setdefault(one.written_ms // HOUR_MS, Counter())[one.reason] += 1
+            self.read[one.partition] = one.offset + 1
+
+    def by_reason(self, now_ms: int) -> dict[str, int]:
+        """How many of each reason were written in this hour and the 23 before it, the most first."""
+        oldest = now_ms // HOUR_MS - 23
+        self._buckets = {hour: counts for hour, counts in self._buckets.items() if hour >= oldest}
+        total = sum(self._buckets.values(), Counter[str]())
+        return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mapping[int, int]) -> None:
+    """Count what was written up to these ends since the last time."""
+    starts = {p: recent.read[p] for p, end in ends.items() if recent.read[p] < end}
+    if starts:
+        topic = DEAD_LETTERS.full(settings.prefix)
+        async for records in read_from(settings, topic, starts, {p: ends[p] for p in starts}):
+            recent.add(map(from_record, records))
+        recent.read.update({p: ends[p] for p in starts})
+
+
+async def newest_dead_letters(settings: Settings, reason: str | None, limit: int) -> DeadLettersAnswer:
+    """The newest so many, of one reason or of all, newest first; `complete`: whether all of them were read."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            return await _newest(settings, reason, limit)
+    except TimeoutError:
+        raise ProblemError(503, f"The dead letters were not read within {LIMIT_S:g} s; try again.") from None
+    except OperatorError as error:
+        raise ProblemError(503, str(error)) from error
+
+
+async def _newest(settings: Settings, reason: str | None, limit: int) -> DeadLettersAnswer:
+    topic, back = DEAD_LETTERS.full(settings.prefix), limit if reason is None else SEARCHED
+    here = await all_bounds(settings, topic, await required_partitions(settings, topic))
+    starts = {p: max(start, end - back) for p, (start, end) in here.items()}
+    kept: list[StoredDeadLetter] = []
+    async for records in read_from(settings, topic, starts, {p: end for p, (_, end) in here.items()}):
+        found = (one for one in map(from_record, records) if reason in (None, one.reason))
+        kept = sorted([*kept, *found], key=lambda one: (-one.written_ms, one.partition, -one.offset))[:limit]
+    complete = all(starts[p] == start for p, (start, _) in here.items())
+    return DeadLettersAnswer([shown(one) for one in kept], complete)
+
+
+def shown(one: StoredDeadLetter) -> DeadLetterAnswer:
+    """A dead letter for people."""
+    return DeadLetterAnswer(
+        partition=one.partition,
+        offset=one.offset,
+        written_ms=one.written_ms,
+        reason=one.reason,
+        detail=one.detail,
+        topic=one.topic,
+        place=one.place,
+        attempts=one.attempts,
+        key=None if one.key is None else _text(one.key),
+        value=_text(one.value),
+        bytes=len(one.value),
+    )
+
+
+def _text(data: bytes) -> str:
+    return data[:SHOWN_BYTES].decode("utf-8", "replace")

@@ -1,0 +1,84 @@
+"""What an operator's status is made of, kept current beside the requests."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+
+from schemas.messages.fields import DAY_MS
+from schemas.settings.model import Settings
+from schemas.topics import DEAD_LETTERS, TOPICS
+from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to
+from streams.api.operations.latency import Latencies
+from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
+from streams.api.operations.rates import Rates
+from streams.kafka.client import KafkaException
+from streams.kafka.log_ends import LogEnds, Place
+from streams.worker.health import statuses
+
+log = logging.getLogger("freshet.api")
+
+INTERVAL_S = 5.0
+
+
+class OperationsWatch:
+    """Asks for the ends of all topics again and again, and counts the dead letters that come."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._log_ends = settings, LogEnds(settings)
+        self.latencies, self._rates, self._recent = Latencies(), Rates(), RecentDeadLetters()
+
+    async def run(self) -> None:
+        """Keep the figures current, for as long as the process lives; while the broker is away they stay."""
+        while True:
+            try:
+                await self._look()
+            except KafkaException as error:
+                log.debug("the ends of the topics are not known: %s", error.args[0].str())
+            await asyncio.sleep(INTERVAL_S)
+
+    async def status(self, model: dict[str, str], catalogue: CatalogueAnswer) -> StatusAnswer:
+        """What is kept current here, with what the catalogue says of itself and the files of this machine's workers."""
+        workers = await asyncio.to_thread(statuses, self._settings)
+        prefix = self._settings.prefix
+        return StatusAnswer(
+            workers=[msgspec.to_builtins(one) for one in workers],
+            dead_letters=self._recent.by_reason(int(time.time() * 1000)),
+            rates={topic.removeprefix(prefix): rate for topic, rate in self._rates.by_topic().items()},
+            latency_ms=self.latencies.summary(),
+            model=model,
+            catalogue=catalogue,
+        )
+
+    async def _look(self) -> None:
+        prefix, as_set = self._settings.prefix, self._settings.partitions
+        places = [(topic.full(prefix), p) for topic in TOPICS for p in range(topic.partition_count(as_set))]
+        ends = await asyncio.to_thread(self._log_ends.ends, places)
+        self._rates.add(time.monotonic(), ends)
+        of_dead_letters = [place for place in places if place[0] == DEAD_LETTERS.full(prefix)]
+        if not self._recent.read:
+            since = await asyncio.to_thread(self._log_ends.since, of_dead_letters, int(time.time() * 1000) - DAY_MS)
+            self._recent.read.update(_by_partition(since))
+        await count_up_to(
+            self._settings, self._recent, _by_partition({place: ends[place] for place in of_dead_letters})
+        )
+
+
+def _by_partition(offsets: dict[Place, int]) -> dict[int, int]:
+    return {partition: offset for (_, partition), offset in offsets.items()}
+
+
+@asynccontextmanager
+async def watched(settings: Settings) -> AsyncIterator[OperationsWatch]:
+    """The figures of an operator's status, kept current for the time of a `with`."""
+    watch = OperationsWatch(settings)
+    task = asyncio.create_task(watch.run())
+    try:
+        yield watch
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

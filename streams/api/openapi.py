@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from schemas import topics
 from schemas.published.json_schema import VALUES, Json, definitions
+from streams.api.catalogue import messages as of_catalogue
+from streams.api.operations import messages as of_operations
 
 PLACE = "#/components/schemas"
+TOLD = (*of_catalogue.TYPES, *of_operations.TYPES)
 MESSAGES = (topics.FEEDBACK, topics.UPLOADS, topics.RECOMMENDATIONS)
 BEARER = {"type": "http", "scheme": "bearer", "description": "where tokens are set; the one to write reads too"}
 
@@ -70,6 +74,8 @@ def _document(app: FastAPI) -> Json:
         if topic is topics.FEEDBACK:
             parts["Feedback"] = top
     parts.update(OWN)
+    _, told = msgspec.json.schema_components(TOLD, ref_template=f"{PLACE}/{{name}}")
+    parts.update(told)
     components["securitySchemes"] = {"token": BEARER}
     found["security"] = [{}, {"token": []}]
     return found

@@ -10,7 +10,13 @@ from fastapi import Depends, Request
 
 from schemas.settings.model import Settings
 from schemas.topics import ERASURES, FEEDBACK, RECOMMENDATIONS, UPLOADS, Topic
+from streams.api.catalogue.follower import FollowedCatalogue, followed
+from streams.api.catalogue.people import ProfileReader, Profiles
+from streams.api.catalogue.query_encoder import QueryEncoder
+from streams.api.clock import now_ms
+from streams.api.cold import ColdSlates
 from streams.api.errors import ProblemError
+from streams.api.operations.watch import OperationsWatch, watched
 from streams.api.rocksdb_store import RocksdbStore
 from streams.api.slate_feed import SlateFeed, Waiters
 from streams.api.slate_store import SlateStore
@@ -31,7 +37,7 @@ class Publisher(Protocol):
         """Where each record is, once all are confirmed; a ProblemError of 503 where one is not."""
 
 
-class ColdSlates(Protocol):
+class SlatesWithoutHistory(Protocol):
     """Slates for people without a usable one of their own."""
 
     async def slate(self, user_id: str, now_ms: int) -> bytes | None:
@@ -45,14 +51,6 @@ class Readiness(Protocol):
         """What is missing, in a sentence."""
 
 
-class NoColdSlates:
-    """Makes none."""
-
-    async def slate(self, user_id: str, now_ms: int) -> bytes | None:
-        """No slate."""
-        return None
-
-
 @dataclass
 class Services:
     """What the routes work with, one field for each."""
@@ -61,8 +59,12 @@ class Services:
     slates: SlateStore
     waiters: Waiters
     publisher: Publisher
-    cold: ColdSlates
+    cold: SlatesWithoutHistory
     readiness: Readiness
+    catalogue: FollowedCatalogue
+    query_encoder: QueryEncoder
+    profiles: Profiles
+    operations: OperationsWatch
 
 
 class KafkaPublisher:
@@ -102,13 +104,27 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     store, waiters = open_store(settings), Waiters()
     feed, producer = SlateFeed(store, waiters), RequestProducer(settings, watch)
     follower = TopicFollower(settings, RECOMMENDATIONS.full(settings.prefix), watch, feed)
+    encoder = QueryEncoder(settings)
     watch.start()
     producer.start()
     follower.start()
     try:
-        publisher = KafkaPublisher(settings.prefix, producer)
-        yield Services(settings, store, waiters, publisher, NoColdSlates(), FollowerReadiness(follower))
+        async with followed(settings) as catalogue, watched(settings) as operations:
+            feed.observers.append(operations.observer(now_ms()))
+            yield Services(
+                settings,
+                store,
+                waiters,
+                KafkaPublisher(settings.prefix, producer),
+                ColdSlates(catalogue, settings.partitions),
+                FollowerReadiness(follower),
+                catalogue,
+                encoder,
+                ProfileReader(settings),
+                operations,
+            )
     finally:
+        encoder.close()
         follower.stop()
         watch.stop()
         producer.close()

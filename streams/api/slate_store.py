@@ -13,7 +13,7 @@ from streams.kafka.topic_watch import TopicIdentity
 
 log = logging.getLogger("freshet.api")
 
-_HEAD = struct.Struct("<QqqqIQ")
+_HEAD = struct.Struct("<QqqqIq")
 _VERSION = struct.Struct("<Q")
 
 
@@ -22,7 +22,7 @@ Number = Annotated[int, Meta(ge=0, le=2**62)]
 
 class _Trigger(msgspec.Struct, frozen=True, gc=False):
     partition: Annotated[int, Meta(ge=0, lt=2**31)]
-    offset: Number
+    offset: Annotated[int, Meta(ge=-1, le=2**62)]  # -1: of no event, as in a slate for somebody without a history
     at_ms: Number
 
 

@@ -2,18 +2,25 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import numpy as np
 
+from encoders.base import Vectors
+from ranker.profile.model import Profile
 from schemas.messages.recommendations import Recommendation, Trigger
 from schemas.published import examples
 from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.api.app import build
+from streams.api.catalogue.follower import Question, being_read
+from streams.api.catalogue.query_encoder import QueryEncoder
+from streams.api.catalogue.state import CatalogueState
 from streams.api.clock import now_ms
 from streams.api.errors import ProblemError
+from streams.api.operations.watch import OperationsWatch
 from streams.api.services import Services
 from streams.api.slate_feed import SlateFeed, Waiters
 from streams.api.slate_store import StoredSlate, newest_of
@@ -21,6 +28,8 @@ from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.request_producer import Written
 from streams.kafka.topic_watch import TopicIdentity
+
+T = TypeVar("T")
 
 BASE = "http://127.0.0.1:8090"
 TOPIC = "freshet.recommendations.v1"
@@ -96,12 +105,42 @@ class Ready:
         return self.why
 
 
+class HeldCatalogue:
+    """A catalogue of made-up videos, asked in the test's own thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.state, self.is_read = CatalogueState(settings), True
+
+    async def ask(self, question: Question[T]) -> T:
+        if not self.is_read:
+            raise being_read()
+        return await question(self.state)
+
+
+class WordsAsVectors(QueryEncoder):
+    """The vectors that words are said to have."""
+
+    vectors: Mapping[str, Vectors]
+
+    def _encode(self, words: str) -> Vectors:
+        return self.vectors.get(words, np.zeros(384, np.float32))
+
+
+class KnownProfiles(dict[str, Profile]):
+    """Profiles by person."""
+
+    async def newest(self, user_id: str) -> Profile | None:
+        return self.get(user_id)
+
+
 class Api:
     """An application that runs in this process, and what is behind it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store, self.publisher, self.cold, self.ready = MemoryStore(), KeptPublisher(), ColdFor(), Ready()
+        self.catalogue, self.profiles = HeldCatalogue(settings), KnownProfiles()
+        self.query_encoder, self.operations = WordsAsVectors(settings), OperationsWatch(settings)
         self.waiters = Waiters()
         self.feed = SlateFeed(self.store, self.waiters)
         self.app = build(settings, self._opened)
@@ -112,7 +151,18 @@ class Api:
         self.feed.apply(records[0].partition, records, records[-1].offset + 1)
 
     def services(self) -> Services:
-        return Services(self.settings, self.store, self.waiters, self.publisher, self.cold, self.ready)
+        return Services(
+            self.settings,
+            self.store,
+            self.waiters,
+            self.publisher,
+            self.cold,
+            self.ready,
+            self.catalogue,
+            self.query_encoder,
+            self.profiles,
+            self.operations,
+        )
 
     def _opened(self, _: Settings) -> AbstractAsyncContextManager[Services]:
         @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -17,11 +17,25 @@ from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
 from streams.kafka.client import KafkaException
 from streams.kafka.log_ends import LogEnds, Place
+from streams.kafka.records import Record
 from streams.worker.health import statuses
 
 log = logging.getLogger("freshet.api")
 
 INTERVAL_S = 5.0
+
+
+class _Trigger(msgspec.Struct, frozen=True, gc=False):
+    at_ms: int
+
+
+class _Triggered(msgspec.Struct, frozen=True, gc=False):
+    """Of a slate what its latency needs."""
+
+    trigger: _Trigger
+
+
+_decode = msgspec.json.Decoder(_Triggered).decode
 
 
 class OperationsWatch:
@@ -39,6 +53,17 @@ class OperationsWatch:
             except KafkaException as error:
                 log.debug("the ends of the topics are not known: %s", error.args[0].str())
             await asyncio.sleep(INTERVAL_S)
+
+    def observer(self, since_ms: int) -> Callable[[Sequence[Record]], None]:
+        """What is to be called with the records of slates; those from before this time say nothing of the present."""
+
+        def observe(records: Sequence[Record]) -> None:
+            for record in records:
+                if record.value and record.timestamp >= since_ms:
+                    with suppress(msgspec.DecodeError):
+                        self.latencies.add(record.timestamp, _decode(record.value).trigger.at_ms)
+
+        return observe
 
     async def status(self, model: dict[str, str], catalogue: CatalogueAnswer) -> StatusAnswer:
         """What is kept current here, with what the catalogue says of itself and the files of this machine's workers."""

@@ -1,0 +1,86 @@
+"""What operators are told: latency, rates, dead letters of the last day."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from streams.api.clock import now_ms
+from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, shown
+from streams.api.operations.latency import BOUNDS_MS, KEPT, Latencies
+from streams.api.operations.rates import WINDOW_S, Rates
+from streams.dead_letters.store import StoredDeadLetter
+from tests.support.api import Api, record, slate
+from tests.support.events import NOON
+
+
+def dead_letter(reason: str, written_ms: int, offset: int = 0, value: bytes = b"{}") -> StoredDeadLetter:
+    return StoredDeadLetter(0, offset, written_ms, reason, "why", "freshet.feedback.v1", "[0]@7", 1, b"\xff", value, ())
+
+
+def latencies_of(found: Sequence[int]) -> Latencies:
+    made = Latencies()
+    for one in found:
+        made.add(NOON + one, NOON)
+    return made
+
+
+def test_latency_is_told_by_quantiles_and_a_cumulative_histogram() -> None:
+    told = latencies_of([*range(1, 101)]).summary()
+    assert (told.p50, told.p99) == (50, 99)
+    assert told.histogram[:4] == [(10, 10), (20, 20), (50, 50), (100, 100)]
+    assert told.histogram[-1] == (None, 100) and len(told.histogram) == len(BOUNDS_MS) + 1
+
+
+def test_latency_of_nothing_is_none_and_a_clock_ahead_counts_as_no_time() -> None:
+    assert latencies_of([]).summary().p50 is None and latencies_of([]).summary().histogram[-1] == (None, 0)
+    assert latencies_of([-50]).summary().p99 == 0
+
+
+def test_latency_goes_by_the_newest_slates() -> None:
+    assert latencies_of([9_000] * 10 + [5] * KEPT).summary().p99 == 5
+
+
+def test_rates_are_those_of_the_last_half_minute() -> None:
+    rates = Rates()
+    assert rates.by_topic() == {}
+    rates.add(0.0, {("a", 0): 10_000, ("a", 1): 0})
+    rates.add(100.0, {("a", 0): 10_000, ("a", 1): 0, ("b", 0): 5})
+    rates.add(100.0 + WINDOW_S, {("a", 0): 10_030, ("a", 1): 30, ("b", 0): 5})
+    assert rates.by_topic() == {"a": 2.0, "b": 0.0}
+    rates.add(101.0 + WINDOW_S, {("a", 0): 0, ("a", 1): 30})  # made again
+    assert rates.by_topic()["a"] >= 0
+
+
+def test_dead_letters_are_counted_for_a_day() -> None:
+    recent = RecentDeadLetters()
+    recent.add(
+        [dead_letter("schema", NOON), dead_letter("schema", NOON, 1), dead_letter("late", NOON + 5 * HOUR_MS, 2)]
+    )
+    assert recent.by_reason(NOON) == {"schema": 2, "late": 1} and recent.read == {0: 3}
+    assert recent.by_reason(NOON + 25 * HOUR_MS) == {"late": 1}
+    assert recent.by_reason(NOON + 48 * HOUR_MS) == {}
+
+
+def test_a_dead_letter_is_shown_by_its_first_bytes() -> None:
+    told = shown(dead_letter("schema", NOON, value=b"\xc3\x28" + b"x" * 1000))
+    assert told.value.startswith("�(xxx") and len(told.value) == 256 and told.bytes == 1002 and told.key == "�"
+
+
+async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> None:
+    began = now_ms()
+    observe = api.operations.observer(began)
+    observe([record("ana", slate("ana")), record("ben", None), record("eve", b"garbage")])
+    observe([record("old", slate("old"))._replace(timestamp=began - 1)])
+    told = (await api.http.get("/v1/status")).json()
+    assert told["latency_ms"]["histogram"][-1] == [None, 1]
+    assert told["model"]["policy"].startswith("home@") and told["catalogue"] == {"is_read": True, "videos": 0}
+    assert told["workers"] == [] and told["dead_letters"] == {} and told["rates"] == {}
+    api.catalogue.is_read = False
+    told = (await api.http.get("/v1/status")).json()
+    assert told["model"] == {} and not told["catalogue"]["is_read"]
+
+
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 501}, {"limit": "many"}, {"reason": "sadness"}])
+async def test_a_bad_question_about_dead_letters_is_refused(api: Api, params: dict[str, str]) -> None:
+    answer = await api.http.get("/v1/dead-letters", params=params)
+    assert answer.status_code == 422 and answer.json()["detail"].startswith("query ")

@@ -1,74 +1,24 @@
 """The HTTP API as its callers meet it: a process of its own beside the agents, on a real Kafka."""
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from schemas.messages import feedback, videos
+from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
-from streams.local.broker import free_port
-from streams.worker import processes, supervise
 from tests.support.api import slate
-from tests.support.events import uploaded, watched
+from tests.support.api_process import Served, event, served
+from tests.support.events import uploaded
 from tests.support.system import agents, everything, publish, wait_until
 
 pytestmark = pytest.mark.connected
-
-
-class Served:
-    """A process of `freshet api`, and a client of it."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder, self.port = settings, folder, free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=self.base, timeout=30)
-
-    def start(self) -> None:
-        environ = supervise.environment(self.settings) | {"FRESHET_API_PORT": str(self.port)}
-        with (self.folder / "api.log").open("ab") as log:
-            self.process = processes.start(supervise.api()["api"], log, environ)
-        wait_until("the API is ready", self.is_ready)
-
-    def is_ready(self) -> bool:
-        try:
-            return self.http.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def said(self) -> str:
-        return (self.folder / "api.log").read_text("utf-8")
-
-
-@contextmanager
-def served(settings: Settings, folder: Path) -> Iterator[Served]:
-    api = Served(settings, folder)
-    try:
-        api.start()
-        yield api
-    finally:
-        api.http.close()
-        if api.process is not None:
-            processes.stop(api.process, 15)
-
-
-def event(user_id: str, video_id: str, **more: Any) -> dict[str, Any]:
-    sent: dict[str, Any] = json.loads(feedback.encode(watched(user_id, video_id, round(1000 * time.time()), **more)))
-    return sent
 
 
 def test_an_event_by_http_is_reflected_by_the_slate_that_is_waited_for(settings: Settings, tmp_path: Path) -> None:

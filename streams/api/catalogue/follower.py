@@ -109,6 +109,7 @@ class CatalogueFollower:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(replica.run())
             await replica.ready.wait()
+            self._state.settle()
             self._is_read.set()
             while True:
                 await asyncio.sleep(TIDY_INTERVAL_S)

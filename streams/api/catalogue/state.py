@@ -70,10 +70,14 @@ class CatalogueState:
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of these topics; damaged ones are logged and left out."""
-        self.shared.apply([record for record in records if record.topic != self._features])
         of_videos = [record for record in records if record.topic == self._features]
         if found := [one for record in of_videos if (one := catalogue_record_of(record)) is not None]:
             self.apply_features(found)
+        self.shared.apply([record for record in records if record.topic != self._features])
+
+    def settle(self) -> None:
+        """Once all is read: videos that came after their trends count as much as those before, without a new tick."""
+        self.shared.catalogue.advance(self.shared.catalogue.now_ms)
 
     def apply_features(self, records: Sequence[CatalogueRecord]) -> None:
         """Take in what the encoding agent made of uploads and withdrawals, in their order."""

@@ -42,7 +42,8 @@ class RecentDeadLetters:
 
 async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mapping[int, int]) -> None:
     """Count what was written up to these ends since the last time."""
-    starts = {p: recent.read[p] for p, end in ends.items() if recent.read[p] < end}
+    known = {p: (recent.read[p], end) for p, end in ends.items() if p in recent.read}
+    starts = {p: start if start <= end else 0 for p, (start, end) in known.items() if start != end}  # 0: made again
     if starts:
         topic = DEAD_LETTERS.full(settings.prefix)
         async for records in read_from(settings, topic, starts, {p: ends[p] for p in starts}):

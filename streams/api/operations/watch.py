@@ -52,6 +52,8 @@ class OperationsWatch:
                 await self._look()
             except KafkaException as error:
                 log.debug("the ends of the topics are not known: %s", error.args[0].str())
+            except Exception as error:  # whatever it is: the figures would stand still without a word
+                log.error("the figures of /v1/status are not current, trying again", exc_info=error)
             await asyncio.sleep(INTERVAL_S)
 
     def observer(self, since_ms: int) -> Callable[[Sequence[Record]], None]:

@@ -194,6 +194,13 @@ async def test_trending_shares_add_up_and_follow_the_people(shop: Api) -> None:
     assert ids(await got(shop, "/v1/trending")) == ["car"]
 
 
+async def test_what_was_read_before_its_video_counts_once_all_is_read(api: Api) -> None:
+    popular(api, cat=3)
+    api.catalogue.state.apply_features([stored(api, "cat")])
+    api.catalogue.state.settle()
+    assert (await got(api, "/v1/trending"))["items"][0]["share"] == 1.0
+
+
 async def test_a_playlist_goes_on_from_a_video(shop: Api) -> None:
     found = await got(shop, "/v1/videos/cat/playlist", k=2)
     steps = [one["video"]["video_id"] for one in found["items"]]

@@ -1,14 +1,16 @@
 """What operators are told: latency, rates, dead letters of the last day."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from streams.api.clock import now_ms
-from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, shown
+from streams.api.operations import dead_letters
+from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, count_up_to, shown
 from streams.api.operations.latency import BOUNDS_MS, KEPT, Latencies
 from streams.api.operations.rates import WINDOW_S, Rates
 from streams.dead_letters.store import StoredDeadLetter
+from streams.kafka.records import Record
 from tests.support.api import Api, record, slate
 from tests.support.events import NOON
 
@@ -84,3 +86,21 @@ async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> 
 async def test_a_bad_question_about_dead_letters_is_refused(api: Api, params: dict[str, str]) -> None:
     answer = await api.http.get("/v1/dead-letters", params=params)
     assert answer.status_code == 422 and answer.json()["detail"].startswith("query ")
+
+
+async def test_of_a_topic_that_was_made_again_what_is_new_is_read_from_its_beginning(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[int, int]] = []
+
+    async def nothing(
+        settings: object, topic: str, starts: dict[int, int], ends: dict[int, int]
+    ) -> AsyncIterator[list[Record]]:
+        asked.append(starts)
+        yield []
+
+    monkeypatch.setattr(dead_letters, "read_from", nothing)
+    recent = RecentDeadLetters()
+    recent.read.update({0: 5, 1: 7, 2: 4})
+    await count_up_to(api.settings, recent, {0: 9, 1: 3, 2: 4, 3: 8})
+    assert asked == [{0: 5, 1: 0}] and recent.read == {0: 9, 1: 3, 2: 4}

@@ -16,6 +16,7 @@ from streams.api.catalogue.query_encoder import QueryEncoder
 from streams.api.clock import now_ms
 from streams.api.cold import ColdSlates
 from streams.api.errors import ProblemError
+from streams.api.operations.dead_letters import DeadLetterReader, DeadLetters
 from streams.api.operations.watch import OperationsWatch, watched
 from streams.api.rocksdb_store import RocksdbStore
 from streams.api.slate_feed import SlateFeed, Waiters
@@ -65,6 +66,7 @@ class Services:
     query_encoder: QueryEncoder
     profiles: Profiles
     operations: OperationsWatch
+    dead_letters: DeadLetters
 
 
 class KafkaPublisher:
@@ -122,6 +124,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 encoder,
                 ProfileReader(settings),
                 operations,
+                DeadLetterReader(settings),
             )
     finally:
         encoder.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
@@ -20,10 +21,13 @@ from streams.api.catalogue.query_encoder import QueryEncoder
 from streams.api.catalogue.state import CatalogueState
 from streams.api.clock import now_ms
 from streams.api.errors import ProblemError
+from streams.api.operations.dead_letters import newest_first, shown
+from streams.api.operations.messages import DeadLettersAnswer
 from streams.api.operations.watch import OperationsWatch
 from streams.api.services import Services
 from streams.api.slate_feed import SlateFeed, Waiters
 from streams.api.slate_store import StoredSlate, newest_of
+from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.request_producer import Written
@@ -120,7 +124,7 @@ class HeldCatalogue:
 class WordsAsVectors(QueryEncoder):
     """The vectors that words are said to have."""
 
-    vectors: Mapping[str, Vectors]
+    vectors: Mapping[str, Vectors] = MappingProxyType({})
 
     def _encode(self, words: str) -> Vectors:
         return self.vectors.get(words, np.zeros(384, np.float32))
@@ -133,13 +137,21 @@ class KnownProfiles(dict[str, Profile]):
         return self.get(user_id)
 
 
+class KeptDeadLetters(list[StoredDeadLetter]):
+    """Dead letters in a list."""
+
+    async def newest(self, reason: str | None, limit: int) -> DeadLettersAnswer:
+        found = newest_first(self, reason, limit)
+        return DeadLettersAnswer([shown(one) for one in found], len(found) == len(self))
+
+
 class Api:
     """An application that runs in this process, and what is behind it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store, self.publisher, self.cold, self.ready = MemoryStore(), KeptPublisher(), ColdFor(), Ready()
-        self.catalogue, self.profiles = HeldCatalogue(settings), KnownProfiles()
+        self.catalogue, self.profiles, self.dead_letters = HeldCatalogue(settings), KnownProfiles(), KeptDeadLetters()
         self.query_encoder, self.operations = WordsAsVectors(settings), OperationsWatch(settings)
         self.waiters = Waiters()
         self.feed = SlateFeed(self.store, self.waiters)
@@ -162,6 +174,7 @@ class Api:
             self.query_encoder,
             self.profiles,
             self.operations,
+            self.dead_letters,
         )
 
     def _opened(self, _: Settings) -> AbstractAsyncContextManager[Services]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
@@ -51,15 +52,28 @@ async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mappi
         recent.read.update({p: ends[p] for p in starts})
 
 
-async def newest_dead_letters(settings: Settings, reason: str | None, limit: int) -> DeadLettersAnswer:
-    """The newest so many, of one reason or of all, newest first; `complete`: whether all of them were read."""
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            return await _newest(settings, reason, limit)
-    except TimeoutError:
-        raise ProblemError(503, f"The dead letters were not read within {LIMIT_S:g} s; try again.") from None
-    except OperatorError as error:
-        raise ProblemError(503, str(error)) from error
+class DeadLetters(Protocol):
+    """Finds the newest dead letters."""
+
+    async def newest(self, reason: str | None, limit: int) -> DeadLettersAnswer:
+        """The newest so many, of one reason or of all, newest first."""
+
+
+class DeadLetterReader:
+    """Reads them from the ends of their topic, within a time limit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def newest(self, reason: str | None, limit: int) -> DeadLettersAnswer:
+        """The newest so many; a ProblemError of 503 where they could not be read in time."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await _newest(self._settings, reason, limit)
+        except TimeoutError:
+            raise ProblemError(503, f"The dead letters were not read within {LIMIT_S:g} s; try again.") from None
+        except OperatorError as error:
+            raise ProblemError(503, str(error)) from error
 
 
 async def _newest(settings: Settings, reason: str | None, limit: int) -> DeadLettersAnswer:
@@ -68,10 +82,15 @@ async def _newest(settings: Settings, reason: str | None, limit: int) -> DeadLet
     starts = {p: max(start, end - back) for p, (start, end) in here.items()}
     kept: list[StoredDeadLetter] = []
     async for records in read_from(settings, topic, starts, {p: end for p, (_, end) in here.items()}):
-        found = (one for one in map(from_record, records) if reason in (None, one.reason))
-        kept = sorted([*kept, *found], key=lambda one: (-one.written_ms, one.partition, -one.offset))[:limit]
+        kept = newest_first([*kept, *map(from_record, records)], reason, limit)
     complete = all(starts[p] == start for p, (start, _) in here.items())
     return DeadLettersAnswer([shown(one) for one in kept], complete)
+
+
+def newest_first(found: Iterable[StoredDeadLetter], reason: str | None, limit: int) -> list[StoredDeadLetter]:
+    """Of some dead letters the newest so many, of one reason or of all, newest first."""
+    of_reason = (one for one in found if reason in (None, one.reason))
+    return sorted(of_reason, key=lambda one: (-one.written_ms, one.partition, -one.offset))[:limit]
 
 
 def shown(one: StoredDeadLetter) -> DeadLetterAnswer:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from schemas.messages.dead_letters import Reason
 from streams.api.answers import answers, json_response, problems, ref
 from streams.api.catalogue.state import CatalogueState
-from streams.api.operations.dead_letters import newest_dead_letters
 from streams.api.operations.messages import CatalogueAnswer
 from streams.api.services import Opened
 
@@ -44,4 +43,4 @@ async def status(services: Opened) -> Response:
 )
 async def dead_letters(services: Opened, reason: OfReason = None, limit: Limit = 50) -> Response:
     """The newest first; of one reason those among the newest 5,000 of each partition."""
-    return json_response(await newest_dead_letters(services.settings, reason, limit))
+    return json_response(await services.dead_letters.newest(reason, limit))

@@ -82,6 +82,18 @@ async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> 
     assert told["model"] == {} and not told["catalogue"]["is_read"]
 
 
+async def test_dead_letters_are_told_newest_first_and_by_reason(api: Api) -> None:
+    api.dead_letters += [
+        dead_letter("schema", NOON),
+        dead_letter("late", NOON + 2, 1),
+        dead_letter("schema", NOON + 1, 2),
+    ]
+    told = (await api.http.get("/v1/dead-letters?limit=2")).json()
+    assert [one["offset"] for one in told["dead_letters"]] == [1, 2] and not told["complete"]
+    told = (await api.http.get("/v1/dead-letters?reason=schema")).json()
+    assert [one["offset"] for one in told["dead_letters"]] == [2, 0]
+
+
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 501}, {"limit": "many"}, {"reason": "sadness"}])
 async def test_a_bad_question_about_dead_letters_is_refused(api: Api, params: dict[str, str]) -> None:
     answer = await api.http.get("/v1/dead-letters", params=params)

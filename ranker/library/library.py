@@ -105,8 +105,8 @@ class VideoLibrary:
             del ids[place], videos[place]
         new = [(video, row) for video in has if (row := _row_of(video, name)) is not None]
         at = [bisect_left(ids, video.video_id) for video, _ in new]
-        rows = np.delete(known.rows, gone, axis=0)
-        rows = np.insert(rows, at, np.array([row for _, row in new], np.float32).reshape(-1, rows.shape[1]), axis=0)
+        rows = np.delete(known.rows, gone, axis=0) if gone else known.rows
+        rows = np.insert(rows, at, np.array([row for _, row in new]), axis=0) if new else rows
         for place, (video, _) in reversed([*zip(at, new, strict=True)]):
             ids.insert(place, video.video_id)
             videos.insert(place, video)

@@ -1,5 +1,6 @@
 """Slates for people of whom nothing is known: by the same feed, as an empty profile gets them."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
 
@@ -14,17 +15,17 @@ from streams.api.catalogue.follower import FollowedCatalogue
 from streams.api.catalogue.state import CatalogueState
 from streams.kafka.records import Record, partition_of
 
-REFRESH_MS = 2_000  # how long a cold slate is given; withdrawals count at once
+REFRESH_MS = 2_000  # how long cold slates are given; withdrawals count at once
 NO_EVENT = -1  # the offset before every event's
 VARIANTS = 16  # cold slates at a time, so that exploration shows more than one draw of the newest videos; a guess
 
 
 class Made(NamedTuple):
-    """A cold slate, and what it was made of."""
+    """The cold slates of one period, by variant, and what they were made of."""
 
     period: int
     retirements: int
-    slate: Recommendation | None
+    slates: Mapping[int, Recommendation]
 
 
 class ColdSlates:
@@ -32,35 +33,34 @@ class ColdSlates:
 
     def __init__(self, catalogue: FollowedCatalogue, partitions: int) -> None:
         self._catalogue, self._partitions = catalogue, partitions
-        self._made: dict[int, Made] = {}
+        self._made: Made | None = None
 
     async def slate(self, user_id: str, now_ms: int) -> bytes | None:
         """A message of recommendations.v1, of version 0 and without an event; None where none can be made yet."""
         if not self._catalogue.is_read:
             return None
-        variant = crc32(user_id.encode("utf-8", "replace")) % VARIANTS
-        made = await self._catalogue.ask(lambda state: self._current(state, variant, now_ms))
-        return None if made.slate is None else message_for(made.slate, user_id, made.period, self._partitions)
+        made = await self._catalogue.ask(lambda state: self._current(state, now_ms))
+        slate = made.slates.get(crc32(user_id.encode("utf-8", "replace")) % VARIANTS)
+        return None if slate is None else message_for(slate, user_id, made.period, self._partitions)
 
-    async def _current(self, state: CatalogueState, variant: int, now_ms: int) -> Made:
+    async def _current(self, state: CatalogueState, now_ms: int) -> Made:
         period, retirements = now_ms // REFRESH_MS, state.shared.catalogue.retirements
-        made = self._made.get(variant)
-        if made is None or made[:2] != (period, retirements):
-            slate = await cold_slate(state, f"cold-{variant}", period, now_ms)
-            made = self._made[variant] = Made(period, retirements, slate)
-        return made
+        if self._made is None or self._made[:2] != (period, retirements):
+            self._made = Made(period, retirements, await cold_slates(state, period, now_ms))
+        return self._made
 
 
-async def cold_slate(state: CatalogueState, name: str, period: int, now_ms: int) -> Recommendation | None:
-    """What the ranking step makes of a profile without a single event; None where nothing may be shown.
+async def cold_slates(state: CatalogueState, period: int, now_ms: int) -> dict[int, Recommendation]:
+    """What the ranking step makes of profiles without a single event, by variant; empty where nothing may be shown.
 
-    name, period  choose what exploration draws
+    period  chooses, with the variant, what exploration draws
     """
     prefix = state.settings.prefix
     origin = Origin(None, FEEDBACK.full(prefix), 0, NO_EVENT, now_ms)
-    profile = replace(EMPTY, version=period, newest_ms=now_ms, origin=origin)
-    record = Record(PROFILES.full(prefix), 0, 0, now_ms, name.encode(), pack(profile))
-    return next((answer.slate for answer in (await state.step.apply([record])).answers), None)
+    packed = pack(replace(EMPTY, version=period, newest_ms=now_ms, origin=origin))
+    keys = {f"cold-{variant}".encode(): variant for variant in range(VARIANTS)}
+    outcome = await state.step.apply([Record(PROFILES.full(prefix), 0, 0, now_ms, key, packed) for key in keys])
+    return {keys[one.record.key or b""]: one.slate for one in outcome.answers if one.slate is not None}
 
 
 def message_for(slate: Recommendation, user_id: str, period: int, partitions: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from schemas.settings.model import Settings
 from streams.api.catalogue.state import CatalogueState
 from streams.api.errors import ProblemError
-from streams.kafka.client import RETRY_DELAY_S
+from streams.errors import OperatorError
 from streams.kafka.reader import required_partitions
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topic_watch import TopicWatch
@@ -22,6 +22,7 @@ Question = Callable[[CatalogueState], Awaitable[T]]
 log = logging.getLogger("freshet.api")
 
 RETRY_AFTER_S = 5  # what a client is told while the catalogue is being read; a guess
+RETRY_INTERVAL_S = 5.0
 TIDY_INTERVAL_S = 30.0  # between two looks for rows of videos that are gone
 STOP_TIMEOUT_S = 2.0
 
@@ -96,9 +97,11 @@ class CatalogueFollower:
             while True:
                 try:
                     await self._read_on(watch, names)
+                except OperatorError as error:
+                    log.error("the catalogue cannot be followed, trying again: %s", error)
                 except Exception as error:  # whatever it is: an API that no longer follows would tell of the past
                     log.error("the catalogue cannot be followed, trying again", exc_info=error)
-                await asyncio.sleep(RETRY_DELAY_S)
+                await asyncio.sleep(RETRY_INTERVAL_S)
         finally:
             watch.stop()
 

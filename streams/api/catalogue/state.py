@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from encoders.fusion.embeddings import fusion_of
+from encoders.fusion.embeddings import RETRIEVAL, fusion_of
 from encoders.fusion.fusion import version_of
 from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
@@ -76,8 +76,10 @@ class CatalogueState:
         self.shared.apply([record for record in records if record.topic != self._features])
 
     def settle(self) -> None:
-        """Once all is read: videos that came after their trends count as much as those before, without a new tick."""
+        """Once all is read: videos that came after their trends count as those before, and searches find all ready."""
         self.shared.catalogue.advance(self.shared.catalogue.now_ms)
+        for name in ("text", RETRIEVAL):
+            self.library.column(name)
 
     def apply_features(self, records: Sequence[CatalogueRecord]) -> None:
         """Take in what the encoding agent made of uploads and withdrawals, in their order."""

@@ -1,0 +1,49 @@
+// What is wrong, in one line, with what helps; and that it is over.
+
+import { isPassing, keepToken, retryAfter, token } from "./api.js";
+import { dialog, h, show } from "./dom.js";
+
+/** Makes the notifier: `notify(error, again)` shows an error and tries again where that may help; null takes it back. */
+export function notifier(restart) {
+  const bar = document.getElementById("notice");
+  let tries = 0;
+  let timer = 0;
+  let asking = null;
+
+  function clear() {
+    clearTimeout(timer);
+    tries = 0;
+    bar.hidden = true;
+    show(bar);
+  }
+
+  return function notify(error, again = null) {
+    if (!error) return clear();
+    clearTimeout(timer);
+    bar.hidden = false;
+    if (error.status === 401) {
+      show(bar, h("span", {}, "This API asks for a token."), h("button", { type: "button", onclick: ask }, "Give it"));
+      return ask();
+    }
+    const what = error.status === 503 ? `Not ready yet: ${error.message}` : error.message;
+    const passing = isPassing(error);
+    const now = again && h("button", { type: "button", onclick: () => (clear(), again()) }, "Try now");
+    const away = !passing && h("button", { type: "button", onclick: clear }, "Close");
+    show(bar, h("span", {}, `${what}${passing ? " Trying again." : ""}`), now, away);
+    if (again && passing) timer = setTimeout(again, retryAfter(tries++));
+    return undefined;
+  };
+
+  function ask() {
+    if (asking?.open) return;
+    const input = h("input", { type: "password", id: "token", autocomplete: "off", required: true, pattern: "[!-~]+", $value: token() });
+    const form = h(
+      "form",
+      { method: "dialog", onsubmit: () => (keepToken(input.value.trim()), clear(), restart()) },
+      h("label", { for: "token" }, "The token of whoever runs this API (FRESHET_API_READ_TOKEN, or the one for writing). It stays in a cookie of this device."),
+      input,
+      h("button", { type: "submit", class: "primary" }, "Use it"),
+    );
+    asking = dialog("This API asks for a token", "token-box", form);
+  }
+}

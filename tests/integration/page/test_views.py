@@ -1,0 +1,138 @@
+"""The other views in a browser, what the page says when something is wrong, and that everybody can use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.brokers import CACHE
+from tests.support.page_browser import Page
+from tests.support.page_server import World
+
+VIEWS = ("", "trending", "search?q=piano", "search", "upload", "operate")
+AXE = CACHE.settings.cache_dir.parent / "axe/axe.min.js"
+READY = {"": ".queue > li", "trending": ".tile", "search?q=piano": ".tile", "search": ".suggestions", "operate": "tbody tr"}
+
+
+def open_view(page: Page, view: str) -> None:
+    page.open(view)
+    page.find(READY.get(view, "h1"))
+
+
+def test_what_trends_is_in_order_and_opens(clean: Page) -> None:
+    open_view(clean, "trending")
+    assert [tile.get_attribute("data-id") for tile in clean.all(".tile")][:3] == ["v0", "v1", "v2"]
+    clean.click('.tile[data-id="v2"]')
+    clean.until(lambda: clean.now() == "v2")
+
+
+def test_search_finds_while_one_types(clean: Page, world: World) -> None:
+    open_view(clean, "search")
+    clean.find("#words").send_keys("tulips")
+    clean.until(lambda: clean.all(".tile"))
+    assert "tulips" in clean.text(".tile-title").lower()
+    assert " ms" in clean.text(".search + .lead")
+    clean.find("#words").clear()
+    clean.find("#words").send_keys("nothing like it")
+    clean.until(lambda: clean.text(".search + .lead").startswith("No videos"))
+
+
+def test_an_upload_is_followed_to_where_it_is_found(clean: Page, world: World, tmp_path: Path) -> None:
+    clip = tmp_path / "Street_food.mp4"
+    clip.write_bytes(b"not really a clip")
+    open_view(clean, "upload")
+    clean.find("#clip").send_keys(str(clip))
+    assert clean.find("#title").get_attribute("value") == "Street food"
+    clean.find("#tags").send_keys("food, japan")
+    clean.click(".upload .primary")
+    for step in ("stored", "accepted", "known", "found"):
+        clean.find(f'[data-step="{step}"][data-state="done"]')
+    (upload,) = world.uploads
+    assert {"title": "Street food", "tags": ["food", "japan"], "kind": "upload"}.items() <= upload.items()
+    assert world.media[upload["media_uri"]] == b"not really a clip"
+
+
+def test_the_operator_sees_workers_latencies_and_dead_letters(clean: Page) -> None:
+    open_view(clean, "operate")
+    assert "Healthy" in clean.text(".health")
+    assert "38 ms" in clean.text(".health")
+    assert len(clean.all("tbody tr")) == 4 + 3  # workers, parts of the model
+    assert len(clean.all(".histogram .bar")) > 5
+    clean.until(lambda: "/s" in clean.text(".rates"))
+    clean.click('[data-reason="schema"]')
+    clean.until(lambda: "at_ms is missing" in clean.text(".letters-box"))
+    assert not clean.all("pre img")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_is_wider_than_the_screen(clean: Page, view: str) -> None:
+    open_view(clean, view)
+    assert clean.run("return document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious(page: Page, view: str, dark: bool) -> None:
+    if not AXE.is_file():
+        pytest.skip(f"axe-core is not there (npm pack axe-core, its axe.min.js into {AXE.parent})")
+    page.look(dark=dark, still=True)
+    open_view(page, view)
+    page.run(AXE.read_text("utf-8"))
+    found = page.driver.execute_async_script("axe.run().then(arguments[0], (error) => arguments[0](String(error)))")
+    assert not isinstance(found, str), found
+    serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+
+
+def test_a_keyboard_reaches_the_content_first_and_sees_where_it_is(clean: Page) -> None:
+    clean.open_feed()
+    clean.press("\ue004")  # Tab
+    assert clean.run("return document.activeElement.className") == "skip-link"
+    assert clean.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    clean.press("/")
+    clean.until(lambda: clean.run("return document.activeElement.id") == "words")
+
+
+def test_a_token_is_asked_for_and_used(page: Page, world: World) -> None:
+    world.token = "s3cret"
+    page.open()
+    page.find("#token").send_keys("s3cret")
+    page.click(".token-box .primary")
+    page.until(lambda: page.now() and page.order())
+    page.press("l")
+    page.until(lambda: page.answers() == 1)
+    assert page.driver.get_cookie("freshet_token")["sameSite"] == "Strict"
+    assert not page.find("#notice").is_displayed()
+
+
+def test_while_the_catalogue_is_read_the_page_says_so_and_goes_on_by_itself(page: Page, world: World) -> None:
+    world.catalogue_read = False
+    page.open()
+    page.until(lambda: page.text("#notice").startswith("Not ready yet: The catalogue is being read."))
+    world.catalogue_read = True
+    page.until(lambda: page.now() and page.order())
+    assert not page.find("#notice").is_displayed()
+
+
+def test_a_like_while_the_api_is_away_is_said_and_sent_later(page: Page, world: World) -> None:
+    page.open_feed()
+    page.offline(True)
+    page.press("l")
+    page.until(lambda: page.text("#notice").startswith("The API does not answer."))
+    assert world.events == []
+    page.offline(False)
+    page.until(lambda: [event["kind"] for event in world.events] == ["like"])
+    page.until(lambda: not page.find("#notice").is_displayed())
+
+
+def test_messages_are_what_the_schema_asks_for(page: Page, world: World) -> None:
+    from schemas.messages import feedback
+
+    page.open_feed()
+    page.press("l")
+    page.press("j")
+    page.press("s")
+    page.press("h")
+    page.until(lambda: len(world.events) == 4)
+    for event in world.events:
+        feedback.decode(json.dumps(event).encode())

@@ -32,7 +32,9 @@ def missing() -> str:
     """What keeps the browser from being driven, or an empty string."""
     if chromium() is None:
         return "no Chromium is installed (Debian: apt-get install chromium)"
-    return "" if shutil.which("chromedriver") else "no chromedriver is installed (Debian: apt-get install chromium-driver)"
+    return (
+        "" if shutil.which("chromedriver") else "no chromedriver is installed (Debian: apt-get install chromium-driver)"
+    )
 
 
 def start() -> webdriver.Chrome:
@@ -140,11 +142,15 @@ class Page:
 
     def console(self) -> list[str]:
         """What the console said since it was asked last."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
+        return [entry["message"] for entry in self._log("browser") if entry["level"] != "DEBUG"]
 
     def hosts(self) -> set[str]:
         """Which hosts were asked since this was asked last."""
         time.sleep(0.05)
-        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
         return {urlsplit(url).netloc for url in sent if urlsplit(url).scheme not in OWN_SCHEMES}
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
+        return entries

@@ -14,8 +14,9 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
+from streams.api.errors import install, problem
 from streams.api.routers import page
 
 SUBJECTS = {
@@ -113,15 +114,10 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def problem(status: int, detail: str) -> JSONResponse:
-    """An error in the API's one shape."""
-    body = {"type": "about:blank", "title": "Refused", "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type="application/problem+json")
-
-
 def build(world: World) -> FastAPI:
     """The application over a world that a test may look at and change."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    install(app)
     app.include_router(page.router)
     add_slates(app, world)
     add_catalogue(app, world)
@@ -211,7 +207,12 @@ def add_catalogue(app: FastAPI, world: World) -> None:
 
     def found(videos: list[str]) -> dict[str, Any]:
         items = [
-            {"video_id": video, "score": 0.9 - 0.01 * at, "share": 0.2 / (at + 1), "title": world.videos[video]["title"]}
+            {
+                "video_id": video,
+                "score": 0.9 - 0.01 * at,
+                "share": 0.2 / (at + 1),
+                "title": world.videos[video]["title"],
+            }
             for at, video in enumerate(videos)
         ]
         return {"items": items, "complete": True}
@@ -257,7 +258,13 @@ def add_operations(app: FastAPI, world: World) -> None:
         bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]
         return {
             "workers": [
-                {"agent": agent, "pid": 100 + at, "state": "ready", "at_ms": now_ms(), "lag": {"feedback.v1[0]": 3 * at}}
+                {
+                    "agent": agent,
+                    "pid": 100 + at,
+                    "state": "ready",
+                    "at_ms": now_ms(),
+                    "lag": {"feedback.v1[0]": 3 * at},
+                }
                 for at, agent in enumerate(agents)
             ],
             "dead_letters": {"schema": 12, "unknown_video": 5, "late": 2},

@@ -27,8 +27,7 @@ const keep = (ids) => localStorage.setItem(KEY, JSON.stringify(ids.slice(0, KEPT
 /** The button in the header says who it is. */
 export function drawPerson(button) {
   const [user] = people();
-  button.setAttribute("aria-label", `Person: ${user}. Choose another`);
-  show(button, avatar(user), h("span", { class: "person-id" }, user));
+  show(button, avatar(user), h("span", { class: "quiet" }, "Person: "), h("span", { class: "person-id" }, user));
 }
 
 function avatar(user) {

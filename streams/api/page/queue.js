@@ -32,7 +32,6 @@ export function makeQueue(on, did) {
     parts.rank.textContent = item.rank;
     parts.why.textContent = whyInWords(item, titleOf, did);
     parts.share.textContent = item.reasons?.length ? percent(item.reasons[0].weight) : "";
-    parts.open.setAttribute("aria-label", `Watch ${title}`);
     parts.like.setAttribute("aria-label", `Like ${title}`);
     parts.skip.setAttribute("aria-label", `Skip ${title}`);
   }
@@ -48,7 +47,7 @@ export function makeQueue(on, did) {
       like: h("button", { type: "button", class: "round like", title: "Like", onclick: () => on.like(row.item) }, icon("like")),
       skip: h("button", { type: "button", class: "round skip", title: "Skip", onclick: () => on.skip(row.item) }, icon("skip")),
     };
-    parts.open.append(parts.thumb, h("span", { class: "row-text" }, parts.title, h("span", { class: "row-why" }, parts.why, parts.share)));
+    parts.open.append(h("span", { class: "quiet" }, "Watch "), parts.thumb, h("span", { class: "row-text" }, parts.title, h("span", { class: "row-why" }, parts.why, parts.share)));
     const row = h(
       "li",
       { class: "row", "data-id": item.video_id },

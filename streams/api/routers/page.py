@@ -19,7 +19,7 @@ HEADERS = {
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
         "require-trusted-types-for 'script'"
     ),
-    "Cache-Control": "no-cache",  # kept by the browser and asked after by its ETag, so that a new version is seen at once
+    "Cache-Control": "no-cache",  # kept by the browser, and asked after by its ETag
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -272,15 +272,16 @@ def add_operations(app: FastAPI, world: World) -> None:
             "latency_ms": {
                 "p50": 38.0,
                 "p99": 180.0,
-                "histogram": [*zip(bounds, (0, 0, 4, 40, 320, 900, 260, 60, 12, 2, 0), strict=True)],
+                "histogram": [*zip(bounds, (0, 0, 4, 44, 364, 1264, 1524, 1584, 1596, 1598, 1598), strict=True)],
             },
             "model": {"ranker": "home@1", "policy": "home@7", "encoder": "minilm@3"},
         }
 
     @app.get("/v1/dead-letters")
     async def letters(reason: str) -> dict[str, Any]:
-        one = {"topic": "freshet.feedback.v1", "place": "0:17", "reason": reason, "attempts": 1}
-        return {"items": [{**one, "detail": "at_ms is missing", "written_ms": now_ms() - 90_000, "value": HOSTILE}]}
+        one = {"topic": "freshet.feedback.v1", "place": "[0]@17", "reason": reason, "attempts": 1}
+        letter = {**one, "detail": "at_ms is missing", "written_ms": now_ms() - 90_000, "value": HOSTILE}
+        return {"dead_letters": [letter], "complete": True}
 
 
 @contextmanager

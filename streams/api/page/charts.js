@@ -3,7 +3,7 @@
 import { h, s } from "./dom.js";
 import { count, duration } from "./words.js";
 
-/** Bars of a histogram: `bins` are pairs of an upper bound in ms and how many fell below it, above the bound before. */
+/** Bars of a histogram: `bins` are pairs of an upper bound in ms and how many fell between it and the bound before. */
 export function histogram(bins, marks, width) {
   const [height, foot] = [210, 26];
   const used = trimmed(bins);

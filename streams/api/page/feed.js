@@ -68,7 +68,10 @@ export function showFeed(root, { user, notify, opened }) {
 
   function take(answer) {
     const fresh = answer.slate;
-    if (!fresh) return;
+    if (!fresh) {
+      if (answer.why) empty.textContent = answer.why;
+      return;
+    }
     if (slate && !answer.cold && fresh.version < slate.version) return; // written late by a worker that was frozen
     slate = fresh;
     const ids = fresh.items.flatMap((item) => [item.video_id, ...(item.reasons ?? []).map((because) => because.video_id)]);

@@ -21,9 +21,9 @@ export function notifier(restart) {
     if (!error) return clear();
     clearTimeout(timer);
     bar.hidden = false;
-    if (error.status === 401) {
-      show(bar, h("span", {}, "This API asks for a token."), h("button", { type: "button", onclick: ask }, "Give it"));
-      return ask();
+    if (error.status === 401 || (error.status === 403 && token())) {
+      show(bar, h("span", {}, error.message), h("button", { type: "button", onclick: ask }, "Give a token"));
+      return error.status === 401 ? ask() : undefined;
     }
     const what = error.status === 503 ? `Not ready yet: ${error.message}` : error.message;
     const passing = isPassing(error);
@@ -40,7 +40,7 @@ export function notifier(restart) {
     const form = h(
       "form",
       { method: "dialog", onsubmit: () => (keepToken(input.value.trim()), clear(), restart()) },
-      h("label", { for: "token" }, "The token of whoever runs this API (FRESHET_API_READ_TOKEN, or the one for writing). It stays in a cookie of this device."),
+      h("label", { for: "token" }, "The one for writing (FRESHET_API_WRITE_TOKEN) does everything here; the one for reading only looks. It stays in a cookie of this device."),
       input,
       h("button", { type: "submit", class: "primary" }, "Use it"),
     );

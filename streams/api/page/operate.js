@@ -95,9 +95,9 @@ function healthOf(notReady, workers) {
 }
 
 function latencyOf(latency, width) {
-  const bins = latency?.histogram ?? [];
+  const bins = (latency?.histogram ?? []).map(([bound, n], at, all) => [bound, n - (at ? all[at - 1][1] : 0)]); // it is cumulative
   if (!bins.some(([, n]) => n > 0)) return empty("No slate has been seen yet. A like in the feed brings one.");
-  return histogram(bins, { p50: latency.p50, p99: latency.p99 }, width);
+  return [histogram(bins, { p50: latency.p50, p99: latency.p99 }, width), empty("From the event's own time: what is published late counts as slow.")];
 }
 
 function workersOf(workers) {
@@ -128,7 +128,9 @@ function note(series, pairs) {
 }
 
 function ratesOf(rates) {
-  return h("ul", { class: "rates" }, [...rates].map(([topic, values]) => h("li", {}, h("span", {}, topic), sparkline(values, `${topic}: ${count(values.at(-1))} records a second`), h("b", {}, `${count(values.at(-1))}/s`))));
+  const busy = [...rates].filter(([, values]) => values.some((value) => value > 0));
+  const quiet = [...rates.keys()].filter((topic) => !busy.some(([name]) => name === topic));
+  return [h("ul", { class: "rates" }, busy.map(([topic, values]) => h("li", {}, h("span", {}, topic), sparkline(values, `${topic}: ${count(values.at(-1))} records a second`), h("b", {}, `${count(values.at(-1))}/s`)))), quiet.length ? empty(`Quiet: ${quiet.join(", ")}.`) : null];
 }
 
 function lettersOf(letters) {
@@ -145,7 +147,7 @@ async function showLetters(reason) {
   dialog(`Dead letters: ${reason}`, "letters-box", list);
   try {
     const answer = await get(path`/v1/dead-letters?reason=${reason}&limit=20`);
-    const found = answer.items ?? answer.dead_letters ?? answer;
+    const found = answer.dead_letters;
     show(list, found.length ? h("ol", { class: "records" }, found.map(letterOf)) : empty("None is left."));
   } catch (error) {
     show(list, empty(error.message));

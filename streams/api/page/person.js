@@ -8,6 +8,7 @@ import { ago } from "./words.js";
 
 const KEY = "freshet.people"; // the newest first
 const KEPT = 6;
+const DID = { watches: "watched", likes: "liked", skips: "skipped", hides: "hid", follows: "followed" };
 
 /** People of this device, the one now in front; a made-up one where there is none. */
 export function people() {
@@ -95,7 +96,7 @@ async function tellProfile(user, element) {
     await lookUp(interactions.map((one) => one.video_id));
     show(
       element,
-      h("ul", { class: "interactions" }, interactions.map((one) => h("li", {}, h("b", {}, String(one.did ?? one.kind ?? one.what ?? "event")), h("span", {}, titleOf(one.video_id)), one.at_ms ? h("time", {}, ago(one.at_ms)) : null))),
+      h("ul", { class: "interactions" }, interactions.map((one) => h("li", {}, h("b", {}, DID[one.kind] ?? String(one.kind)), h("span", {}, titleOf(one.video_id)), one.at_ms ? h("time", {}, ago(one.at_ms)) : null))),
       interactions.length ? null : h("p", { class: "muted" }, "No interaction is kept."),
     );
   } catch (error) {

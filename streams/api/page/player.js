@@ -8,6 +8,8 @@ const STEP_MS = 200; // of a poster's clock
 const MAX_STEP_MS = 1000; // a longer step of a clip is a jump, not watching
 const [LEAST_MS, MOST_MS] = [15_000, 45_000]; // how long a poster stands for a video whose length is not known
 
+let hasSound = false; // a browser plays no sound before the person has asked for it
+
 /** A player of one video. `onTick` is called while it moves, `onEnd` once the end is reached. */
 export function player(video, { onTick, onEnd }) {
   const thumbnail = mediaAddress(video.thumbnail_uri);
@@ -29,6 +31,11 @@ export function player(video, { onTick, onEnd }) {
   }
 
   state.isClip = () => clip !== null;
+  state.sound = (on) => {
+    hasSound = on;
+    if (clip) clip.muted = !on;
+    onTick(state);
+  };
   state.play = () => {
     if (state.playing) return;
     if (state.positionMs >= state.durationMs) state.positionMs = 0;
@@ -59,7 +66,7 @@ export function player(video, { onTick, onEnd }) {
   return state;
 
   function load(source) {
-    const element = h("video", { src: source, playsinline: true, preload: "auto", $muted: true, tabindex: "-1" });
+    const element = h("video", { src: source, playsinline: true, preload: "auto", $muted: !hasSound, tabindex: "-1" });
     let last = 0;
     element.addEventListener("loadedmetadata", () => {
       if (!element.videoWidth) return; // sound alone keeps its poster in front

@@ -6,7 +6,7 @@ import { h, icon, show } from "./dom.js";
 import { poster } from "./poster.js";
 import { reorder } from "./reorder.js";
 import { swipeable } from "./swipe.js";
-import { percent, whyInWords } from "./words.js";
+import { shareInWords, whyInWords } from "./words.js";
 
 /** The list; `on` has open, like, skip and hide, each called with an item. */
 export function makeQueue(on, did) {
@@ -31,7 +31,7 @@ export function makeQueue(on, did) {
     parts.title.textContent = title;
     parts.rank.textContent = item.rank;
     parts.why.textContent = whyInWords(item, titleOf, did);
-    parts.share.textContent = item.reasons?.length ? percent(item.reasons[0].weight) : "";
+    parts.share.textContent = shareInWords(item);
     parts.like.setAttribute("aria-label", `Like ${title}`);
     parts.skip.setAttribute("aria-label", `Skip ${title}`);
   }

@@ -4,6 +4,8 @@ import { get, isPassing, path, Refused, retryAfter } from "./api.js";
 
 const WAIT_MS = 10_000; // of one request; the most that the API allows
 const STREAM_TRIES = 2; // before asking instead
+const SILENT_MS = 4000; // a stream without a first slate by then: asking says why
+const PAUSE_MS = 2000; // between two questions that nothing called for
 
 /** Call onSlate with every answer and onTrouble with every error, null once it is over; gives what stops it. */
 export function follow(user, onSlate, onTrouble) {
@@ -42,10 +44,12 @@ export function follow(user, onSlate, onTrouble) {
     return new Promise((resolve) => {
       let brought = false;
       const events = new EventSource(path`/v1/users/${user}/slates`);
-      const end = () => (events.close(), resolve(brought));
+      const end = () => (clearTimeout(silent), events.close(), resolve(brought));
+      const silent = setTimeout(end, SILENT_MS);
       stop.signal.addEventListener("abort", end, { once: true });
       events.addEventListener("slate", (event) => {
         brought = true;
+        clearTimeout(silent);
         onTrouble(null);
         onSlate(JSON.parse(event.data));
       });
@@ -57,13 +61,19 @@ export function follow(user, onSlate, onTrouble) {
   async function ask() {
     const place = after;
     const query = place ? `?after=${place.partition}:${place.offset}&wait_ms=${WAIT_MS}` : "";
-    const answer = await get(path`/v1/users/${user}/slate` + query, { signal: stop.signal });
+    const answer = await get(path`/v1/users/${user}/slate` + query, { signal: stop.signal }).catch(noSlateYet);
     onTrouble(null);
     onSlate(answer);
     if (place === after && (answer.reflects || !place)) {
-      after = place === after ? null : after;
-      await pause(2000);
+      after = null;
+      await pause(PAUSE_MS);
     }
+  }
+
+  /** That there is none is an answer too. */
+  function noSlateYet(error) {
+    if (error.status !== 404) throw error;
+    return { slate: null, reflects: true, why: error.message };
   }
 
   function pause(ms) {

@@ -5,7 +5,7 @@ import { h, icon, show, still } from "./dom.js";
 import { player } from "./player.js";
 import { subject } from "./poster.js";
 import { swipeable } from "./swipe.js";
-import { clock, percent, whyInWords } from "./words.js";
+import { clock, shareInWords, whyInWords } from "./words.js";
 
 const ACTIONS = [
   ["like", "Like", "l"],
@@ -25,13 +25,14 @@ export function makeStage(on, did) {
   const play = h("button", { type: "button", class: "round play", "aria-label": "Play", onclick: () => toggle() });
   const slider = h("input", { type: "range", min: 0, max: 1000, value: 0, class: "watched", oninput: () => seek() });
   const time = h("span", { class: "time" });
+  const sound = h("button", { type: "button", class: "round play", "aria-pressed": "false", hidden: true, onclick: () => hear() }, icon("sound"), h("span", { class: "quiet" }, "Sound"));
   const card = h(
     "article",
     { class: "card", "aria-labelledby": "now-title", "data-id": "" },
     picture,
     h("div", { class: "caption" }, why, title, details),
     h("div", { class: "rail", role: "group", "aria-label": "What you think of it" }, Object.values(buttons)),
-    h("div", { class: "controls" }, play, slider, time),
+    h("div", { class: "controls" }, play, slider, time, sound),
     h("span", { class: "stamp stamp-like", "aria-hidden": "true" }, "Like"),
     h("span", { class: "stamp stamp-skip", "aria-hidden": "true" }, "Skip"),
     h("span", { class: "stamp stamp-hide", "aria-hidden": "true" }, "Hide"),
@@ -46,7 +47,13 @@ export function makeStage(on, did) {
     if (running?.playing) running.pause();
     else running?.play();
   }
+  function hear() {
+    const on = sound.getAttribute("aria-pressed") !== "true";
+    sound.setAttribute("aria-pressed", on);
+    running?.sound(on);
+  }
   function tick(state) {
+    sound.hidden = !state.isClip();
     slider.value = Math.round((state.positionMs / state.durationMs) * 1000);
     slider.style.setProperty("--done", `${slider.value / 10}%`);
     slider.setAttribute("aria-valuetext", `${clock(state.positionMs)} of ${clock(state.durationMs)}`);
@@ -79,8 +86,7 @@ export function makeStage(on, did) {
       const known = video(now.item.video_id);
       title.textContent = titleOf(now.item.video_id);
       details.textContent = [known.creator_id && `by ${known.creator_id}`, subject(known) !== known.video_id && subject(known) !== known.creator_id && `#${subject(known)}`].filter(Boolean).join("  ");
-      const share = now.item.reasons?.[0]?.weight;
-      show(why, h("span", {}, now.item.rank ? whyInWords(now.item, titleOf, did) : "opened by you"), share ? h("b", {}, percent(share)) : null);
+      show(why, h("span", {}, now.item.rank ? whyInWords(now.item, titleOf, did) : "opened by you"), h("b", {}, shareInWords(now.item)));
       const liked = now.done.has("like");
       buttons.like.setAttribute("aria-pressed", liked);
       buttons.like.classList.toggle("on", liked);

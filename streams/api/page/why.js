@@ -21,7 +21,7 @@ export function showWhy(user, item, did) {
   );
   if (item.rank) {
     get(path`/v1/users/${user}/explain/${item.video_id}`).then(
-      (told) => show(account, told.summary ?? ""),
+      (told) => show(account, told.summary ? `The ranker, asked now: ${told.summary}` : ""),
       (error) => show(account, `The ranker's own account cannot be had: ${error.message}`),
     );
   }

@@ -1,15 +1,15 @@
 // What a slate says, in words.
 
 const REASONS = {
-  creator: "by a creator you keep coming back to",
-  topic: "a subject you take to",
-  length: "of a length you tend to finish",
-  music: "with music you take to",
+  creator: "by a creator whom you, or many, come back to",
+  topic: "a subject that people take to",
+  length: "of a length that people finish",
+  music: "with music that people take to",
   trending: "many people watch it now",
   fresh: "newly uploaded",
-  next: "what tends to be watched next after yours",
+  next: "what people turned to next after yours",
   popular: "many people have watched it",
-  explore: "drawn by chance, to learn whether you like it",
+  explore: "drawn by chance among the new ones",
 };
 const SOURCES = {
   near_recent: "near what you watched",
@@ -21,7 +21,7 @@ const SOURCES = {
   sequence: "predicted as your next one",
   fill: "to fill the slate",
 };
-const TITLE_LETTERS = 44; // of a title inside a reason
+const TITLE_LETTERS = 34; // of a title inside a reason
 const OUTCOMES = { finish: "finish it", like: "like it", skip: "skip it" };
 
 /** One reason as a sentence part; `titleOf` gives a video's title, `did` what the person did with it in this session. */
@@ -42,6 +42,9 @@ function shortened(title) {
 export function whyInWords(item, titleOf, did) {
   return item.reasons?.length ? reasonInWords(item.reasons[0], titleOf, did) : "to fill the slate";
 }
+
+/** Its share of what speaks for the item; none where chance put it there. */
+export const shareInWords = (item) => (item.reasons?.length && item.reasons[0].code !== "explore" ? percent(item.reasons[0].weight) : "");
 
 export const sourceInWords = (source) => SOURCES[source] ?? source.replaceAll("_", " ");
 export const outcomeInWords = (outcome) => OUTCOMES[outcome] ?? outcome.replaceAll("_", " ");

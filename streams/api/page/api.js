@@ -27,7 +27,7 @@ export function keepToken(value) {
 }
 
 /** One request; gives the JSON of the answer, and throws Refused where it is no success. */
-export async function request(method, path, { body, file, signal } = {}) {
+export async function request(method, path, { body, file, signal, keepalive } = {}) {
   const headers = {};
   if (token()) headers.Authorization = `Bearer ${token()}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -35,7 +35,7 @@ export async function request(method, path, { body, file, signal } = {}) {
   const sent = file ?? (body === undefined ? undefined : JSON.stringify(body));
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: sent, signal, credentials: "same-origin", cache: "no-store" });
+    answer = await fetch(path, { method, headers, body: sent, signal, keepalive, credentials: "same-origin", cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(AWAY, "The API does not answer.");

@@ -19,8 +19,8 @@ let opened = null; // a video that was chosen in another view
 
 const notify = notifier(() => showView());
 
-function showView() {
-  view?.end();
+function showView(silent) {
+  view?.end(silent === true);
   notify(null);
   const [, name = "", query = ""] = /^#?\/?([a-z]*)(?:\?(.*))?$/.exec(location.hash) ?? [];
   const shown = VIEWS[name] ? name : "feed";
@@ -43,7 +43,7 @@ tabs.forEach((tab) => show(tab, icon(tab.dataset.view), h("span", {}, NAMES[tab.
 button.addEventListener("click", () => choosePerson(notify, showView));
 addEventListener("hashchange", showView);
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const typing = event.target.closest("input, textarea, select");
   if (event.key === "/" && !typing) {
     event.preventDefault();

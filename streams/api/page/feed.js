@@ -145,6 +145,12 @@ export function showFeed(root, { user, notify, opened }) {
     else if (!now.done.size && now.slateId) send(now, "impression", {});
   }
 
+  /** Whoever leaves has watched until then. */
+  const sayWatched = () => now && stage.watched().watchedMs >= GLANCE_MS && watched(now);
+  const look = () => document.hidden && stage.pause(); // what nobody sees is not watched
+  addEventListener("pagehide", sayWatched);
+  document.addEventListener("visibilitychange", look);
+
   function watched(card) {
     if (card.done.has("watch") || card.done.has("skip")) return;
     const { watchedMs, durationMs } = stage.watched();
@@ -205,7 +211,7 @@ export function showFeed(root, { user, notify, opened }) {
       ...more,
     };
     try {
-      const place = await sendFeedback([event], post);
+      const place = await sendFeedback([event], (to, body) => post(to, body, { keepalive: true }));
       answered(place);
       slates.expect(place);
       if (!clock.waits()) beat.calm();
@@ -227,7 +233,11 @@ export function showFeed(root, { user, notify, opened }) {
 
   return {
     key: (name) => KEYS[name]?.() ?? name in KEYS,
-    end() {
+    /** Another view, or another person; silent: nothing more is published of this one. */
+    end(silent) {
+      if (!silent) sayWatched();
+      removeEventListener("pagehide", sayWatched);
+      document.removeEventListener("visibilitychange", look);
       slates.stop();
       stage.end();
     },

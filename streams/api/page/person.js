@@ -35,13 +35,13 @@ function avatar(user) {
   return h("span", { class: `avatar tint-${hash(user) % 6}`, "aria-hidden": "true" }, [...user][0].toUpperCase());
 }
 
-/** The dialog to choose a person; `changed` is called once another is chosen or this one was erased. */
+/** The dialog to choose a person; `changed` is called once another is chosen, or with true once this one was erased. */
 export function choosePerson(notify, changed) {
   const [user, ...others] = people();
   const take = (id) => {
     keep([id, ...people().filter((one) => one !== id)]);
     box.close();
-    changed();
+    changed(false);
   };
   const input = h("input", { id: "user-id", required: true, maxlength: 256, autocomplete: "off", spellcheck: "false", placeholder: "u42" });
   const form = h(
@@ -81,7 +81,7 @@ export function choosePerson(notify, changed) {
       const rest = people().filter((one) => one !== user);
       keep(rest);
       box.close();
-      changed();
+      changed(true); // and nothing more is said of this person
     } catch (error) {
       box.close();
       notify(error);

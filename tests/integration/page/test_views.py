@@ -78,6 +78,7 @@ def test_nothing_is_wider_than_the_screen(clean: Page) -> None:
     assert {view: px for view, px in wider.items() if px > 0} == {}
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_serious(page: Page) -> None:
     if not AXE.is_file():
         pytest.skip(f"axe-core is not there (npm pack axe-core, its axe.min.js into {AXE.parent})")

@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("schemas", "encoders", "ranker", "streams")
 AT_STREAMS_ROOT = {"__init__.py", "app.py", "errors.py"}
-MOST_ENTRIES = {"streams": 19, "schemas": 12, "encoders": 12, "ranker": 12}
+MOST_ENTRIES = {"streams": 20, "schemas": 12, "encoders": 12, "ranker": 12}
 STEPS = {
     "ProfilesStep": "streams/profiles/step.py",
     "EmbedStep": "streams/encoding/step.py",

@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ranker.retrieval.index import IndexRefused
 from streams.qdrant.client import Patience, with_retries
-from streams.qdrant.mapping import FIELDS, Dims, shape_of, vectors_config
+from streams.qdrant.mapping import CONTROL, FIELDS, Dims, shape_of, vectors_config
 from streams.qdrant.progress import Progress, progress_id, to_progress, to_progress_point
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,12 @@ class Collection:
         for start in range(0, len(points), min(len(points), self.limits.points) or 1):
             part = points[start : start + self.limits.points]
             await self._call("keep its progress", partial(self._client.upsert, self.name, part, wait=True))
+
+    async def check_writes(self) -> None:
+        """IndexUnavailable where it takes nothing at all: then no point is at fault. Its limits are read again."""
+        self._checked(await self._describe(self.name))
+        point = models.PointStruct(id=CONTROL, vector={}, payload={})
+        await self._call("store anything", lambda: self._client.upsert(self.name, [point], wait=True))
 
     async def check_server(self) -> None:
         """IndexRefused where the server's version would let an older upload win."""

@@ -19,7 +19,7 @@ from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
-from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
+from streams.qdrant.client import READING, WRITING, ContentRefused, Patience, connect, with_retries
 from streams.qdrant.collection import Collection
 from streams.qdrant.mapping import (
     VIDEOS,
@@ -38,6 +38,7 @@ from streams.qdrant.mapping import (
     to_withdrawn_point,
 )
 from streams.qdrant.progress import is_complete, share
+from streams.qdrant.refused import isolated
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -88,8 +89,11 @@ class QdrantIndex:
         """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
         await self.write(videos)
 
-    async def write(self, changes: Sequence[Change]) -> None:
-        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come."""
+    async def write(self, changes: Sequence[Change]) -> list[str]:
+        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come.
+
+        Returns the ids of those that the server refuses however often it is asked, and that are left out.
+        """
         latest: dict[str, Change] = {}
         for change in changes:
             known = latest.get(change.video_id)
@@ -98,8 +102,11 @@ class QdrantIndex:
         ordered = [*latest.values()]
         size = min(UPSERT_POINTS, self.collection.limits.points)
         parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        left_out: list[str] = []
         for start in range(0, len(parts), WRITES_AT_ONCE):  # while the server stores some, others are made
-            await gather(*map(self._store, parts[start : start + WRITES_AT_ONCE]))
+            for refused in await gather(*map(self._put, parts[start : start + WRITES_AT_ONCE])):
+                left_out += refused
+        return left_out
 
     async def remove(self, video_ids: Sequence[str]) -> None:
         """Remove videos; an id that is not there is no error."""
@@ -163,6 +170,19 @@ class QdrantIndex:
 
     async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         return await with_retries(what, call, self._writing)
+
+    async def _put(self, changes: Sequence[Change]) -> list[str]:
+        """Store what the server takes; the ids of the others, with an error line for each."""
+        try:
+            await self._store(changes)
+        except ContentRefused:
+            await self.collection.check_writes()
+            refused = await isolated(self._store, changes)
+        else:
+            return []
+        for video_id, why in refused.items():
+            log.error("video %s is left out of the index until it is uploaded again: %s", video_id, why)
+        return [*refused]
 
     async def _store(self, changes: Sequence[Change]) -> None:
         points = [

@@ -39,6 +39,7 @@ FIELDS = {
     "language": models.PayloadSchemaType.KEYWORD,
     "tags": models.PayloadSchemaType.KEYWORD,
 }
+CONTROL = str(uuid.uuid5(NAMESPACE, "\0control"))  # of a point without vectors or payload; no video has this id
 
 
 def point_id(video_id: str) -> str:

@@ -61,6 +61,9 @@ class QdrantStub:
         self.url = ""
         self.strict: models.StrictModeConfigOutput | None = None
         self.is_late = False  # writes are queued, and applied after the answer
+        self.refused: set[str] = set()  # videos that it stores in no way
+        self.is_full = False  # it stores nothing
+        self.most_bytes = 2**25  # of a request
         self._store = AsyncQdrantClient(":memory:")
 
     def next(self, *answers: Answer) -> None:
@@ -88,6 +91,8 @@ class QdrantStub:
     async def _answer(self, asked: QueryBatch) -> tuple[int, Any]:
         if asked.path == "/":
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
+        if int(asked.headers.get("content-length", "0")) > self.most_bytes:
+            return 413, None
         name, _, rest = asked.path.removeprefix("/collections/").partition("/")
         try:
             result = await self._routes()[asked.method, rest](name, asked.body)
@@ -167,6 +172,10 @@ class QdrantStub:
 
     async def _upsert(self, name: str, body: Any) -> Any:
         wanted = models.PointsList.model_validate(body)
+        if self.is_full:
+            raise ValueError("Bad request: Max points count limit of 100 reached")
+        if bad := self.refused & {str((point.payload or {}).get("video_id")) for point in wanted.points}:
+            raise ValueError(f"Wrong input: something of {len(bad)} points")
         if self.strict is not None:
             self._keep_to("upsert", len(wanted.points), self.strict.upsert_max_batchsize)
             parts = wanted.update_filter.should if wanted.update_filter else None

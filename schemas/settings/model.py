@@ -12,6 +12,7 @@ from schemas.settings import kafka_security, qdrant_address
 from schemas.settings.media_hosts import hosts
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
 MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
@@ -39,7 +40,9 @@ class Settings(BaseSettings):
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("videos", description="collection of the videos, after the prefix")
-    qdrant_hnsw_ef: PositiveInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
+    qdrant_hnsw_ef: NonNegativeInt = Field(
+        0, description="how many neighbours Qdrant's search keeps in view; 0: by how many videos there are"
+    )
     prefix: str = Field("freshet.", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"

@@ -56,7 +56,7 @@ class Collection:
     """One collection by its alias, or by its own name."""
 
     def __init__(self, client: AsyncQdrantClient, name: str, dims: Dims, encoder: str, patience: Patience) -> None:
-        self.name, self.limits = name, Limits()
+        self.name, self.limits, self.points = name, Limits(), 0  # so many when it was looked at last
         self._client, self._dims, self._encoder, self._patience = client, dims, encoder, patience
 
     async def open(self) -> str:
@@ -178,7 +178,7 @@ class Collection:
 
     def _checked(self, found: models.CollectionInfo) -> str:
         holds, needs = shape_of(found.config.params.vectors), shape_of(vectors_config(self._dims))
-        self.limits = limits_of(found.config.strict_mode_config)
+        self.limits, self.points = limits_of(found.config.strict_mode_config), found.points_count or 0
         metadata: Mapping[str, object] = found.config.metadata or {}
         encoder = metadata.get("encoder", self._encoder)
         if holds != needs or encoder != self._encoder:

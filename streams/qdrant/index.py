@@ -39,6 +39,7 @@ from streams.qdrant.mapping import (
 )
 from streams.qdrant.progress import is_complete, share
 from streams.qdrant.refused import isolated
+from streams.qdrant.search_width import ef_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class QdrantIndex:
     """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine.
 
     modalities  dimensions of the vectors that are stored beside the retrieval vector, by name
+    hnsw_ef     how many neighbours its search keeps in view; 0: by how many videos there are
     """
 
     name = "qdrant"
@@ -64,7 +66,7 @@ class QdrantIndex:
         encoder: str,
         *,
         modalities: Dims | None = None,
-        hnsw_ef: int = 128,
+        hnsw_ef: int = 0,
         exact: bool = False,
         reading: Patience = READING,
         writing: Patience = WRITING,
@@ -84,6 +86,18 @@ class QdrantIndex:
         made = copy(self)
         made.collection, made._collection = collection, collection.name
         return made
+
+    def searching(self, patience: Patience, hnsw_ef: int | None = None, exact: bool = False) -> "QdrantIndex":
+        """The same index, asked in another way; None: as wide as before."""
+        made = copy(self)
+        made._reading, made._exact = patience, exact
+        made._hnsw_ef = self._hnsw_ef if hnsw_ef is None else hnsw_ef
+        return made
+
+    def width(self, limit: int) -> int:
+        """How many neighbours its search keeps in view to find so many."""
+        collection = self.collection
+        return min(max(self._hnsw_ef or ef_of(collection.points), limit), collection.limits.ef)
 
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
         """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
@@ -134,6 +148,19 @@ class QdrantIndex:
         by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
         hits = to_hits(answer.points, k)
         return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
+
+    async def sample(self, count: int) -> tuple[list[str], Floats]:
+        """So many videos at random, or all where there are fewer: their ids and vectors [N, dim]."""
+        request = models.QueryRequest(
+            query=models.SampleQuery(sample=models.Sample.RANDOM),
+            filter=models.Filter(must=[VIDEOS, models.HasVectorCondition(has_vector=RETRIEVAL)]),
+            limit=min(count, self.collection.limits.results),
+            with_payload=["video_id"],
+            with_vector=[RETRIEVAL],
+        )
+        [answer] = await self._query([request])
+        rows = [cast("Mapping[str, list[float]]", point.vector)[RETRIEVAL] for point in answer.points]
+        return [str((point.payload or {})["video_id"]) for point in answer.points], np.array(rows, np.float32)
 
     async def vectors_of(self, video_id: str) -> dict[str, Floats] | None:
         """All vectors of a video by name, or None where it is not there."""
@@ -206,9 +233,8 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limits = self.collection.limits
-        limit = min(k + TIE_MARGIN, limits.results)
-        params = models.SearchParams(hnsw_ef=min(max(self._hnsw_ef, limit), limits.ef), exact=self._exact)
+        limit = min(k + TIE_MARGIN, self.collection.limits.results)
+        params = models.SearchParams(hnsw_ef=self.width(limit), exact=self._exact)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)

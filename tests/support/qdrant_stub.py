@@ -63,6 +63,7 @@ class QdrantStub:
         self.is_late = False  # writes are queued, and applied after the answer
         self.refused: set[str] = set()  # videos that it stores in no way
         self.is_full = False  # it stores nothing
+        self.misses = 0  # so many of the nearest points but one, in each search that is not exact
         self.most_bytes = 2**25  # of a request
         self._store = AsyncQdrantClient(":memory:")
 
@@ -192,6 +193,9 @@ class QdrantStub:
                 ef = one.params.hnsw_ef if one.params else None
                 self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
         answers = await self._store.query_batch_points(name, searches)
+        for one, answer in zip(searches, answers, strict=True):
+            if self.misses and one.params and not one.params.exact:
+                del answer.points[1 : 1 + self.misses]
         return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
 
     async def _retrieve(self, name: str, body: Any) -> Any:

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     qdrant_hnsw_ef: NonNegativeInt = Field(
         0, description="how many neighbours Qdrant's search keeps in view; 0: by how many videos there are"
     )
+    hold_vectors: bool = Field(True, description="whether ranking agents hold the embeddings of all videos")
+    vector_cache: PositiveInt = Field(50_000, description="so many embeddings are kept by one that does not")
     prefix: str = Field("freshet.", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
@@ -174,6 +176,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         qdrant_key = self.qdrant_api_key.get_secret_value() if self.qdrant_url else ""
+        if not (self.hold_vectors or self.qdrant_url):
+            raise ValueError("hold_vectors is false, and qdrant_url names no server that holds them")
+        if self.sequence and not self.hold_vectors:
+            raise ValueError("hold_vectors is false, but what sequence names compares the vectors of all videos")
         if fault := kafka_security.fault(self) or qdrant_address.key_fault(self.qdrant_url, qdrant_key):
             raise ValueError(fault)
         return self

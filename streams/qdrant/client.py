@@ -20,7 +20,7 @@ from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")
 FIRST_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 0.05, 2.0
-CONTENT = (400, 413, 422)  # what these refuse is what a request holds, not who asks or what for
+CONTENT = (400, 404, 413, 422)  # these refuse what a request holds or names, not who asks
 
 
 class ContentRefused(IndexRefused):

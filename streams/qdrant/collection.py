@@ -34,6 +34,7 @@ class Limits:
     queries: int = MANY  # of a batch
     results: int = MANY  # of a query
     ef: int = MANY
+    ids: int = MANY  # of a condition
     seconds: int = MANY  # that a request may ask for
 
 
@@ -48,6 +49,7 @@ def limits_of(config: models.StrictModeConfigOutput | None) -> Limits:
         queries=config.search_max_batchsize or MANY,
         results=config.max_query_limit or MANY,
         ef=config.search_max_hnsw_ef or MANY,
+        ids=config.condition_max_size or MANY,
         seconds=config.max_timeout or MANY,
     )
 

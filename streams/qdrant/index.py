@@ -73,7 +73,7 @@ class QdrantIndex:
     ) -> None:
         self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
-        self._hnsw_ef, self._exact = hnsw_ef, exact
+        self._hnsw_ef, self.is_exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
         self.collection = Collection(client, collection, self._dims, encoder, writing)
 
@@ -90,7 +90,7 @@ class QdrantIndex:
     def searching(self, patience: Patience, hnsw_ef: int | None = None, exact: bool = False) -> "QdrantIndex":
         """The same index, asked in another way; None: as wide as before."""
         made = copy(self)
-        made._reading, made._exact = patience, exact
+        made._reading, made.is_exact = patience, exact
         made._hnsw_ef = self._hnsw_ef if hnsw_ef is None else hnsw_ef
         return made
 
@@ -137,13 +137,13 @@ class QdrantIndex:
         found: list[Hits] = []
         size = min(QUERY_VECTORS, self.collection.limits.queries)
         for start in range(0, len(requests), size):
-            answers = await self._query(requests[start : start + size])
+            answers = await self.query(requests[start : start + size])
             found += [to_hits(answer.points, k) for answer in answers]
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
         """The `k` videos whose vector of this name is nearest to [D], with everything but their vectors."""
-        [answer] = await self._query(self._requests(vector[None], k, where, name, True))
+        [answer] = await self.query(self._requests(vector[None], k, where, name, True))
         payloads = [point.payload for point in answer.points if point.payload]
         by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
         hits = to_hits(answer.points, k)
@@ -158,23 +158,27 @@ class QdrantIndex:
             with_payload=["video_id"],
             with_vector=[RETRIEVAL],
         )
-        [answer] = await self._query([request])
+        [answer] = await self.query([request])
         rows = [cast("Mapping[str, list[float]]", point.vector)[RETRIEVAL] for point in answer.points]
         return [str((point.payload or {})["video_id"]) for point in answer.points], np.array(rows, np.float32)
 
     async def vectors_of(self, video_id: str) -> dict[str, Floats] | None:
         """All vectors of a video by name, or None where it is not there."""
-        points = await with_retries(
-            "show a video",
-            lambda: self._client.retrieve(
-                self._collection, [point_id(video_id)], with_payload=False, with_vectors=True
-            ),
-            self._reading,
-        )
+        points = await self.retrieve([point_id(video_id)])
         if not points or not points[0].vector:
             return None
         named = cast("Mapping[str, list[float]]", points[0].vector or {})
         return {name: np.array(vector, np.float32) for name, vector in named.items()}
+
+    async def retrieve(self, point_ids: Sequence[models.ExtendedPointId], *names: str) -> list[models.Record]:
+        """Points with their vectors of these names, or with all, in one request."""
+        return await with_retries(
+            "show videos",
+            lambda: self._client.retrieve(
+                self._collection, point_ids, with_payload=False, with_vectors=[*names] or True
+            ),
+            self._reading,
+        )
 
     async def shortfall(self, partitions: int) -> str:
         """What it lacks, in words, by what it says of itself; IndexUnavailable where there is no video to find."""
@@ -234,7 +238,7 @@ class QdrantIndex:
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
         limit = min(k + TIE_MARGIN, self.collection.limits.results)
-        params = models.SearchParams(hnsw_ef=self.width(limit), exact=self._exact)
+        params = models.SearchParams(hnsw_ef=self.width(limit), exact=self.is_exact)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
@@ -244,7 +248,8 @@ class QdrantIndex:
     def _seconds(self, patience: Patience) -> int:
         return min(math.ceil(patience.attempt_s), self.collection.limits.seconds)
 
-    async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
+    async def query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
+        """Answers to some queries, in one request."""
         seconds = self._seconds(self._reading)  # the server gives up with us
         return await with_retries(
             "answer a query",

@@ -189,9 +189,16 @@ class QdrantStub:
         if self.strict is not None:
             self._keep_to("search batch", len(searches), self.strict.search_max_batchsize)
             for one in searches:
-                self._keep_to("limit", one.limit or 0, self.strict.max_query_limit)
-                ef = one.params.hnsw_ef if one.params else None
-                self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
+                inner = one.prefetch if isinstance(one.prefetch, list) else []
+                searched: list[Any] = [one, *inner]
+                for search in searched:
+                    self._keep_to("limit", search.limit or 0, self.strict.max_query_limit)
+                    ef = search.params.hnsw_ef if search.params else None
+                    self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
+                left_out = one.filter.must_not if one.filter else None
+                for condition in left_out if isinstance(left_out, list) else []:
+                    ids = condition.has_id if isinstance(condition, models.HasIdCondition) else []
+                    self._keep_to("condition size", len(ids), self.strict.condition_max_size)
         answers = await self._store.query_batch_points(name, searches)
         for one, answer in zip(searches, answers, strict=True):
             if self.misses and one.params and not one.params.exact:

@@ -5,16 +5,18 @@ neighbours that were found before stay right, and only the rows added since have
 compaction (compaction.py) may number all rows again.
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from math import log2
-from typing import Any, Protocol
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
+from ranker.catalogue.packed import Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
 from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
@@ -31,13 +33,6 @@ COLUMNS = (
     "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
     "order", "trend", "total_popularity", "decayed_units", "restricted_until_ms",
 )  # fmt: skip
-
-
-class VectorRows(Protocol):
-    """Vectors by row, as far as they are at hand; the others count as zero."""
-
-    def take(self, rows: Rows, out: Vectors | None = None) -> Vectors:
-        """The vectors of these rows [..., D]."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,7 @@ class Catalogue:
         self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
         self.compactions = 0  # row numbers from before another count mean nothing
         self.now_ms = 0  # of the last tick
-        self.ids: list[str] = []  # by row, like all that follows
-        self.tags: list[tuple[str, ...]] = []
-        self.facts: list[VideoFacts] = []
+        self.forget_names()
         self.vectors: Vectors = np.zeros((GROWTH if holds_vectors else 0, dim), np.float32)  # unit rows
         self.checksum: NDArray[np.uint32] = np.zeros(0 if holds_vectors else GROWTH, np.uint32)  # of a vector not held
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
@@ -82,16 +75,23 @@ class Catalogue:
         self.decayed_units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
         self.period = 0
         self.popularity_by_id: dict[str, tuple[float, float]] = {}  # decayed units and log2(1 + people) by video id
-        self.row_of: dict[str, int] = {}  # of videos that may be shown
         self.withdrawn_ms: dict[str, int] = {}
         self.creators: dict[str, int] = {}
         self.categories: dict[str, int] = {}
         self.languages: dict[str, int] = {}
-        self.by_creator: dict[int, list[int]] = {}
+        self.by_creator: dict[int, array[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: the inverse of `order`
         self._tops: TopLists | None = None
         self._newest_of: dict[tuple[int, int], Rows] = {}
+
+    def forget_names(self) -> None:
+        """Begin again with what is known by row and name."""
+        words = Words()
+        self.ids: list[str] | Ids = [] if self.holds_vectors else Ids()  # by row, like the next two
+        self.tags: list[tuple[str, ...]] | Tags = [] if self.holds_vectors else Tags(words)
+        self.facts: list[VideoFacts] | Facts = [] if self.holds_vectors else Facts(words)
+        self.row_of: MutableMapping[str, int] = {} if self.holds_vectors else RowOf(self.ids)  # that may be shown
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ class Catalogue:
         self.code[row] = video_code(entry.video_id)
         self.decayed_units[row], self.total_popularity[row] = self.popularity_by_id.get(entry.video_id, (0.0, 0.0))
         self.row_of[entry.video_id] = row
-        self.by_creator.setdefault(int(self.creator[row]), []).append(row)
+        self.by_creator.setdefault(int(self.creator[row]), array("i")).append(row)
         return True
 
     def _is_old(self, entry: Entry) -> bool:
@@ -276,11 +276,16 @@ class Catalogue:
         if before == self.size:
             return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)
-        names = np.array([self.ids[row] for row in new], np.object_)
-        places = np.searchsorted(self._sorted_ids, names)
-        self._sorted_ids = np.insert(self._sorted_ids, places, names)
+        places = self._places(np.array([self.ids[row] for row in new], np.object_))
         self.by_id = np.insert(self.by_id, places, np.array(new, np.int32))
         self.order[self.by_id] = np.arange(self.size, dtype=np.int32)
+
+    def _places(self, names: NDArray[np.object_]) -> Sequence[int] | NDArray[np.intp]:
+        if not self.holds_vectors:
+            return places_among(names.tolist(), self.ids, self.by_id)
+        places = np.searchsorted(self._sorted_ids, names)
+        self._sorted_ids = np.insert(self._sorted_ids, places, names)
+        return places
 
     def reindex(self) -> None:
         """Sort the ids of all rows again: they have other numbers."""

@@ -152,7 +152,8 @@ def build_ranker(settings: Settings, measures: Measures) -> BatchApp:
     _follow(app, settings, {PROFILES: (PROFILES, RECOMMENDATIONS)}, FEATURES, TRENDS, ERASURES, WEIGHTS)
     out, fusion = ConfirmedProducer(app), fusion_of(settings)
     encoder = version_of(fusion.version)
-    shared = SharedState(settings, Catalogue(encoder=encoder), fusion, learned_of(settings))
+    catalogue = Catalogue(encoder=encoder, holds_vectors=settings.hold_vectors)
+    shared = SharedState(settings, catalogue, fusion, learned_of(settings))
     replica = CatalogueReplica(settings, shared, app.transport.watch)
     index: VideoIndex = ExactIndex(shared.catalogue)
     if settings.qdrant_url:

@@ -5,15 +5,18 @@ neighbours that were found before stay right, and only the rows added since have
 compaction (compaction.py) may number all rows again.
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
+from ranker.catalogue.packed import Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
 from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
@@ -27,7 +30,7 @@ TOP_LENGTH = 64  # of each shared list: trending, newest, popular; a guess
 UNNAMED = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
-    "vectors", "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
+    "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
     "order", "trend", "total_popularity", "decayed_units", "restricted_until_ms",
 )  # fmt: skip
 
@@ -44,17 +47,18 @@ class TopLists:
 class Catalogue:
     """Rows of videos; unknown and withdrawn ids are not found. Zero rows pad each column to its capacity."""
 
-    def __init__(self, dim: int = DIM, encoder: str | None = None) -> None:
+    def __init__(self, dim: int = DIM, encoder: str | None = None, holds_vectors: bool = True) -> None:
         self.dim = dim
+        self.holds_vectors = holds_vectors  # otherwise they are taken from elsewhere
+        self.elsewhere: VectorRows | None = None
         self.encoder = encoder  # only its vectors are used; None: those of any encoder
         self.size = 0
         self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
         self.compactions = 0  # row numbers from before another count mean nothing
         self.now_ms = 0  # of the last tick
-        self.ids: list[str] = []  # by row, like all that follows
-        self.tags: list[tuple[str, ...]] = []
-        self.facts: list[VideoFacts] = []
-        self.vectors: Vectors = np.zeros((GROWTH, dim), np.float32)  # unit rows
+        self.forget_names()
+        self.vectors: Vectors = np.zeros((GROWTH if holds_vectors else 0, dim), np.float32)  # unit rows
+        self.checksum: NDArray[np.uint32] = np.zeros(0 if holds_vectors else GROWTH, np.uint32)  # of a vector not held
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         self.is_active: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         # event time before which a video is shown to its creator's followers alone
@@ -71,16 +75,34 @@ class Catalogue:
         self.decayed_units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
         self.period = 0
         self.popularity_by_id: dict[str, tuple[float, float]] = {}  # decayed units and log2(1 + people) by video id
-        self.row_of: dict[str, int] = {}  # of videos that may be shown
         self.withdrawn_ms: dict[str, int] = {}
         self.creators: dict[str, int] = {}
         self.categories: dict[str, int] = {}
         self.languages: dict[str, int] = {}
-        self.by_creator: dict[int, list[int]] = {}
+        self.by_creator: dict[int, array[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: the inverse of `order`
         self._tops: TopLists | None = None
         self._newest_of: dict[tuple[int, int], Rows] = {}
+
+    def forget_names(self) -> None:
+        """Begin again with what is known by row and name."""
+        words = Words()
+        self.ids: list[str] | Ids = [] if self.holds_vectors else Ids()  # by row, like the next two
+        self.tags: list[tuple[str, ...]] | Tags = [] if self.holds_vectors else Tags(words)
+        self.facts: list[VideoFacts] | Facts = [] if self.holds_vectors else Facts(words)
+        self.row_of: MutableMapping[str, int] = {} if self.holds_vectors else RowOf(self.ids)  # that may be shown
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its arrays that have a value for each row."""
+        return ("vectors", *COLUMNS) if self.holds_vectors else ("checksum", *COLUMNS)
+
+    def take_vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
+        """The vectors of rows [..., D], each −1 one of no meaning; where none are held, as far as they are at hand."""
+        if self.elsewhere is not None:
+            return self.elsewhere.take(rows, out)
+        return self.vectors.take(rows, axis=0, out=out, mode="clip")
 
     def __len__(self) -> int:
         """How many videos may be shown."""
@@ -175,16 +197,14 @@ class Catalogue:
         self.ids.append(entry.video_id)
         self.tags.append(entry.tags)
         self.facts.append(entry.facts)
-        if entry.vector is not None:
-            self.vectors[row] = unit(entry.vector)
-            self.has_vector[row] = self.vectors[row].any()
+        self._keep_vector(row, entry.vector)
         self.is_active[row], self.at_ms[row], self.duration_ms[row] = True, entry.at_ms, entry.duration_ms or 0
         self.restricted_until_ms[row] = entry.restricted_until_ms
         self.creator[row], self.category[row], self.language[row] = self._codes(entry)
         self.code[row] = video_code(entry.video_id)
         self.decayed_units[row], self.total_popularity[row] = self.popularity_by_id.get(entry.video_id, (0.0, 0.0))
         self.row_of[entry.video_id] = row
-        self.by_creator.setdefault(int(self.creator[row]), []).append(row)
+        self.by_creator.setdefault(int(self.creator[row]), array("i")).append(row)
         return True
 
     def _is_old(self, entry: Entry) -> bool:
@@ -198,11 +218,26 @@ class Catalogue:
             return False
         if self.facts[row] != entry.facts:
             return False
-        vector = np.zeros(self.dim, np.float32) if entry.vector is None else unit(entry.vector)
         same = (self.creator[row], self.category[row], self.language[row]) == self._codes(entry)
         same = same and self.duration_ms[row] == (entry.duration_ms or 0)
         same = same and self.restricted_until_ms[row] == entry.restricted_until_ms
-        return bool(same and np.array_equal(vector, self.vectors[row]))
+        return bool(same and self._has_same_vector(row, entry.vector))
+
+    def _keep_vector(self, row: int, vector: Vectors | None) -> None:
+        if vector is None:
+            return
+        self.has_vector[row] = vector.any()
+        if self.holds_vectors:
+            self.vectors[row] = unit(vector)
+        else:
+            self.checksum[row] = crc32(vector.tobytes())
+
+    def _has_same_vector(self, row: int, vector: Vectors | None) -> bool:
+        if vector is None or not vector.any():
+            return not self.has_vector[row]
+        if not self.holds_vectors:
+            return bool(self.checksum[row] == crc32(vector.tobytes()))
+        return np.array_equal(unit(vector), self.vectors[row])
 
     def _codes(self, entry: Entry) -> tuple[int, int, int]:
         return (
@@ -231,7 +266,7 @@ class Catalogue:
 
     def _grow(self) -> None:
         more = max(1, self.size // (4 * GROWTH)) * GROWTH
-        for name in COLUMNS:
+        for name in self.columns:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
 
@@ -241,11 +276,16 @@ class Catalogue:
         if before == self.size:
             return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)
-        names = np.array([self.ids[row] for row in new], np.object_)
-        places = np.searchsorted(self._sorted_ids, names)
-        self._sorted_ids = np.insert(self._sorted_ids, places, names)
+        places = self._places(np.array([self.ids[row] for row in new], np.object_))
         self.by_id = np.insert(self.by_id, places, np.array(new, np.int32))
         self.order[self.by_id] = np.arange(self.size, dtype=np.int32)
+
+    def _places(self, names: NDArray[np.object_]) -> Sequence[int] | NDArray[np.intp]:
+        if not self.holds_vectors:
+            return places_among(names.tolist(), self.ids, self.by_id)
+        places = np.searchsorted(self._sorted_ids, names)
+        self._sorted_ids = np.insert(self._sorted_ids, places, names)
+        return places
 
     def reindex(self) -> None:
         """Sort the ids of all rows again: they have other numbers."""

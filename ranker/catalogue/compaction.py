@@ -1,11 +1,12 @@
 """Rows that nobody is shown any more are given back: re-uploads and withdrawals retire a row each."""
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue, Rows
+from ranker.catalogue.catalogue import GROWTH, Catalogue, Rows
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends
 
@@ -44,22 +45,25 @@ def forget_popularity(catalogue: Catalogue, parts: Sequence[Trends | TrendCounts
 
 def _move(catalogue: Catalogue, kept: NDArray[np.intp]) -> None:
     capacity = (len(kept) // GROWTH + 1) * GROWTH
-    for name in COLUMNS:
+    for name in catalogue.columns:
         column = getattr(catalogue, name)
         moved = np.zeros((capacity, *column.shape[1:]), column.dtype)
         moved[: len(kept)] = column[kept]
         setattr(catalogue, name, moved)
     catalogue.size = len(kept)
-    catalogue.ids = [catalogue.ids[row] for row in kept.tolist()]
-    catalogue.tags = [catalogue.tags[row] for row in kept.tolist()]
-    catalogue.facts = [catalogue.facts[row] for row in kept.tolist()]
-    catalogue.row_of = {video_id: row for row, video_id in enumerate(catalogue.ids)}
+    ids, tags, facts = catalogue.ids, catalogue.tags, catalogue.facts
+    catalogue.forget_names()
+    for number, row in enumerate(kept.tolist()):
+        catalogue.ids.append(ids[row])
+        catalogue.tags.append(tags[row])
+        catalogue.facts.append(facts[row])
+        catalogue.row_of[ids[row]] = number
     catalogue.creators = _renamed(catalogue.creators, catalogue.creator)
     catalogue.categories = _renamed(catalogue.categories, catalogue.category)
     catalogue.languages = _renamed(catalogue.languages, catalogue.language)
     catalogue.by_creator = {}
     for row, creator in enumerate(catalogue.creator[: len(kept)].tolist()):
-        catalogue.by_creator.setdefault(creator, []).append(row)
+        catalogue.by_creator.setdefault(creator, array("i")).append(row)
 
 
 def _renamed(codes: dict[str, int], column: Rows) -> dict[str, int]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.learning.parameters import Learned, Parameters
-from ranker.pipeline.pipeline import Clock, Pipeline, no_clock
-from ranker.retrieval.index import VideoIndex
+from ranker.pipeline.hydration import vectors_by
+from ranker.pipeline.pipeline import Clock, Pipeline, PipelineError, no_clock
+from ranker.pipeline.types import Hydrate
+from ranker.retrieval.index import RemoteIndex, VideoIndex
 from ranker.retrieval.sequence import SequenceModel
+from ranker.retrieval.vector_cache import VectorCache
 from schemas.settings.model import Settings
 
 
@@ -33,6 +36,23 @@ class FeedContext:
     def slate_size(self) -> int:
         """How many items a slate has."""
         return self.settings.slate_size
+
+
+def remote_of(context: FeedContext) -> RemoteIndex | None:
+    """The index that has the vectors, where this process holds none; None where it holds them."""
+    if context.catalogue.holds_vectors:
+        return None
+    if not isinstance(context.index, RemoteIndex):
+        raise PipelineError(f"The index {context.index.name} gives no vectors out, and this process is to hold none.")
+    return context.index
+
+
+def vectors_of(context: FeedContext) -> Hydrate | None:
+    """What fetches the vectors of candidates, where this process holds none."""
+    if not (remote := remote_of(context)):
+        return None
+    cache = context.catalogue.elsewhere = VectorCache(remote, context.catalogue, context.settings.vector_cache)
+    return vectors_by(cache)
 
 
 Feed = Callable[[FeedContext], Pipeline]

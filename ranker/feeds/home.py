@@ -1,6 +1,6 @@
 """The home feed: the default, as a table of its stages."""
 
-from ranker.feeds.feed import FeedContext
+from ranker.feeds.feed import FeedContext, remote_of, vectors_of
 from ranker.feeds.load import ranking_of
 from ranker.pipeline import filters, learned, sources
 from ranker.pipeline.features import featurize
@@ -30,13 +30,22 @@ REASONS = (
 )
 
 
+def near_recent(context: FeedContext, size: int) -> Source:
+    """So many neighbours of each interest: of those who hold no vectors, asked for by who they are for."""
+    if remote := remote_of(context):
+        return sources.near_recent_by(remote, context.catalogue, size)
+    return sources.near_recent(NeighbourCache(context.index, context.catalogue, size))
+
+
 def by_sequence(context: FeedContext, size: int) -> tuple[Source, ...]:
     """The source by a sequence model, where one is set."""
     return (sources.sequence(SequenceRetrieval(context.sequence, context.catalogue), size),) if context.sequence else ()
 
 
 def policy_of(context: FeedContext, size: int) -> str:
-    """The feed's name and version, with the sequence model where one gives candidates."""
+    """The feed's name and version, with what else gives candidates than usual."""
+    if not context.catalogue.holds_vectors:
+        return f"{POLICY}-remote"
     return f"{POLICY}-sequence-{context.sequence.version}" if context.sequence and size else POLICY
 
 
@@ -45,7 +54,7 @@ def build(context: FeedContext) -> Pipeline:
     catalogue, known, table = context.catalogue, context.learned, ranking_of(context.settings)
     size, worth = table.sources, table.score
     every = (
-        sources.near_recent(NeighbourCache(context.index, catalogue, size.near_recent)),
+        near_recent(context, size.near_recent),
         sources.trending(catalogue, size.trending),
         sources.trending_here(catalogue, known.parameters, size.trending_here),
         sources.fresh(catalogue, size.fresh),
@@ -69,6 +78,7 @@ def build(context: FeedContext) -> Pipeline:
         scorer=learned.learned_sum(worth, table.version, lambda: known.version),
         select=diverse(catalogue, context.slate_size, table.mix),
         explain=explain(catalogue, REASONS),
+        hydrate=vectors_of(context),
         size=context.slate_size,
         clock=context.clock,
     )

@@ -70,7 +70,7 @@ def reference_cosines(query_features: QueryFeatures, candidates: Candidates, cat
     cosines = np.empty((REFERENCES, len(candidates.rows)), np.float32)
     for (query, span), count in zip(spans, tile_counts, strict=True):
         rows = candidates.rows[span]
-        catalogue.vectors.take(rows, axis=0, out=work[: len(rows)], mode="clip")
+        catalogue.take_vectors(rows, work[: len(rows)])
         products = (tiles[:count] @ vectors[query].T).reshape(-1, REFERENCES)
         np.multiply(products[: len(rows)].T, scale[query], out=cosines[:, span])
     return cosines
@@ -86,7 +86,8 @@ def next_nearness(
     query, nearness = candidates.query[places], np.zeros(len(places), np.float32)
     known = query_features.next_interest[query] >= 0
     rows, query = candidates.rows[places[known]], query[known]
-    products = catalogue.vectors[rows] * catalogue.vectors[query_features.next_interest[query]]
+    following = catalogue.take_vectors(query_features.next_interest[query])
+    products = catalogue.take_vectors(rows) * following
     nearness[known] = products.sum(axis=1) * query_features.next_strength[query]
     return nearness
 
@@ -94,7 +95,7 @@ def next_nearness(
 def references(query_features: QueryFeatures, catalogue: Catalogue) -> tuple[Floats, Floats]:
     """The vectors that candidates are compared with [B, 16, D], zero where there is none, and a factor [B, 16, 1]."""
     present = query_features.videos >= 0
-    vectors = catalogue.vectors.take(query_features.videos, axis=0, mode="clip")
+    vectors = catalogue.take_vectors(query_features.videos)
     vectors[~present] = 0
     likes = present[:, LIKES_START:].sum(axis=1, dtype=np.float32)
     vectors[:, LIKES_START] = vectors[:, LIKES_START:].sum(axis=1) / np.maximum(likes, 1)[:, None]

@@ -12,6 +12,7 @@ from ranker.pipeline.types import (
     FeatureMatrix,
     Featurize,
     Filter,
+    Hydrate,
     Query,
     QueryBatch,
     Scorer,
@@ -68,6 +69,7 @@ class Pipeline:
     policy: str  # name and version of the feed, as slates say it: home@1
     size: int = SIZE
     clock: Clock = no_clock
+    hydrate: Hydrate | None = None  # fetches what later stages need of the candidates
 
     def __post_init__(self) -> None:
         """Refuse stages whose slates could not say where their items come from."""
@@ -119,8 +121,11 @@ class Pipeline:
         started, retirements = self.clock(), self.catalogue.retirements
         batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
         results = {name_of(source): await source(batch) for source in self.sources}  # in turn: only one ever waits
+        missing = await self.hydrate(batch, results) if self.hydrate else {}
         retrieved = self.clock()
         filtered = filter_candidates(batch, results, self.filters, self.catalogue, self.size)
+        for place, name in missing.items():
+            filtered.degraded[place] = tuple(dict.fromkeys((*filtered.degraded[place], name)))
         features = self.features(batch, filtered.candidates)
         scores = self.scorer.score(features)
         scored = self.clock()

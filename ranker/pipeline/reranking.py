@@ -85,7 +85,7 @@ def cosines(rows: Rows, catalogue: Catalogue) -> Floats:
     products = np.empty((*rows.shape, POOL_SIZE), np.float32)
     work = np.empty((POOL_SIZE, catalogue.dim), np.float32)
     for of_query, out in zip(rows, products, strict=True):
-        catalogue.vectors.take(of_query, axis=0, out=work, mode="clip")
+        catalogue.take_vectors(of_query, work)
         np.matmul(work, work.T, out=out)
     return products
 

@@ -5,8 +5,9 @@ import numpy as np
 from ranker.catalogue.catalogue import TOP_LENGTH, Catalogue
 from ranker.learning.parameters import Parameters
 from ranker.learning.surface_trends import SurfaceTrends
+from ranker.pipeline.tastes import Tastes, Where, anything
 from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
-from ranker.retrieval.index import IndexUnavailable
+from ranker.retrieval.index import IndexUnavailable, RemoteIndex
 from ranker.retrieval.neighbour_cache import NeighbourCache
 from ranker.retrieval.sequence import SequenceRetrieval
 
@@ -25,6 +26,22 @@ def near_recent(neighbours: NeighbourCache) -> Source:
             missing = dict.fromkeys(query[~known].tolist(), "vector_index")
         found = near >= 0
         return SourceResult(near[found], query.repeat(found.sum(axis=1)), missing)
+
+    return near_recent
+
+
+def near_recent_by(index: RemoteIndex, catalogue: Catalogue, size: int, where: Where = anything) -> Source:
+    """The same by an index elsewhere, which is asked once for each person, and has no vectors sent to it."""
+    tastes = Tastes(catalogue, where)
+
+    async def near_recent(batch: QueryBatch) -> SourceResult:
+        asked = {place: one for place, one in enumerate(tastes.of(batch, index.coverage.rows)) if one is not None}
+        found = dict(zip(asked, await index.near_people([*asked.values()], size), strict=True))
+        interested = np.flatnonzero((batch.query_features.interests >= 0).any(axis=1)).tolist()
+        missing = dict.fromkeys((place for place in interested if found.get(place) is None), "vector_index")
+        rows = {place: catalogue.rows(video_ids) for place, video_ids in found.items() if video_ids}
+        places = np.array([*rows], np.int64).repeat([*map(len, rows.values())])
+        return SourceResult(np.concatenate([NO_ROWS, *rows.values()]), places, missing)
 
     return near_recent
 

@@ -186,7 +186,8 @@ def surface_of(query: Query) -> str:
     return surfaces[-1].surface if surfaces else ""
 
 
-Source = Callable[[QueryBatch], Awaitable[SourceResult]]  # the only stage that may wait
+Source = Callable[[QueryBatch], Awaitable[SourceResult]]  # this stage and the next may wait
+Hydrate = Callable[[QueryBatch, Mapping[str, SourceResult]], Awaitable[Mapping[int, str]]]  # query → what is missing
 Filter = Callable[[QueryBatch, Candidates], Mask]  # True keeps
 Featurize = Callable[[QueryBatch, Candidates], FeatureMatrix]
 Selector = Callable[[QueryBatch, Candidates, Scores], Selection]

@@ -55,6 +55,14 @@ class SearchFilter:
     exclude: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Taste:
+    """What one person is looked for by: the ids of some videos that the index holds, and which ones may be found."""
+
+    near: tuple[str, ...]
+    where: SearchFilter = field(default_factory=SearchFilter)
+
+
 class Coverage(NamedTuple):
     """What the answers of an index elsewhere are good for.
 
@@ -72,6 +80,17 @@ class IndexElsewhere(Protocol):
 
     @property
     def coverage(self) -> Coverage: ...
+
+
+@runtime_checkable
+class RemoteIndex(IndexElsewhere, Protocol):
+    """An index elsewhere for a process that holds no vectors: it knows videos by id, and gives vectors out."""
+
+    async def near_people(self, tastes: Sequence[Taste], k: int) -> list[list[str] | None]:
+        """The k nearest videos of each interest of each person; None for those for whom it did not answer."""
+
+    async def vectors(self, video_ids: Sequence[str]) -> dict[str, Vectors | None]:
+        """The vectors of videos, None for one that has none; those for which it did not answer are left out."""
 
 
 class VideoIndex(Protocol):

@@ -30,6 +30,8 @@ class NeighbourCache:
     """
 
     def __init__(self, index: VideoIndex, catalogue: Catalogue, k: int, capacity: int = CAPACITY) -> None:
+        if not catalogue.holds_vectors:
+            raise ValueError("neighbours are compared in this process, which holds no vectors; ask for people instead")
         self.index = index
         self.catalogue = catalogue
         self.k = k

@@ -46,10 +46,10 @@ def example_parameters() -> Parameters:
     return parameters
 
 
-def example_catalogue() -> Catalogue:
+def example_catalogue(holds_vectors: bool = True) -> Catalogue:
     """Three topics of videos; some lack a vector, a creator or a language, are limited, popular, or withdrawn."""
     rng = np.random.default_rng(0)
-    catalogue = Catalogue()
+    catalogue = Catalogue(holds_vectors=holds_vectors)
     catalogue.add(_entry(number, rng) for number in range(VIDEOS))
     watched = [f"v{number:03}" for number in range(0, VIDEOS, 7)]
     counts = np.arange(1, len(watched) + 1)

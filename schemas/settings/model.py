@@ -13,6 +13,7 @@ from schemas.settings.media_hosts import hosts
 from schemas.settings.ports import ports
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
 MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
@@ -40,7 +41,11 @@ class Settings(BaseSettings):
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
     qdrant_collection: str = Field("videos", description="collection of the videos, after the prefix")
-    qdrant_hnsw_ef: PositiveInt = Field(128, description="how many neighbours Qdrant's search keeps in view")
+    qdrant_hnsw_ef: NonNegativeInt = Field(
+        0, description="how many neighbours Qdrant's search keeps in view; 0: by how many videos there are"
+    )
+    hold_vectors: bool = Field(True, description="whether ranking agents hold the embeddings of all videos")
+    vector_cache: PositiveInt = Field(50_000, description="so many embeddings are kept by one that does not")
     prefix: str = Field("freshet.", description="prefix of topic names")
     data_dir: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
@@ -191,6 +196,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         qdrant_key = self.qdrant_api_key.get_secret_value() if self.qdrant_url else ""
+        if not (self.hold_vectors or self.qdrant_url):
+            raise ValueError("hold_vectors is false, and qdrant_url names no server that holds them")
+        if self.sequence and not self.hold_vectors:
+            raise ValueError("hold_vectors is false, but what sequence names compares the vectors of all videos")
         if fault := kafka_security.fault(self) or qdrant_address.key_fault(self.qdrant_url, qdrant_key):
             raise ValueError(fault)
         return self

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import configured, echo_err
+from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
 PROGRESS_INTERVAL_S = 5.0
+app = typer.Typer(help="The vector index in a Qdrant server.", no_args_is_help=True)
 
 
 @configured
@@ -42,6 +43,28 @@ def backfill(
     uploads = uploads_in(log)
     wait_for_authenticated_broker(settings, echo_err)
     echo_err(f"{operation.backfill(settings, uploads, progress())} videos were embedded")
+
+
+@app.command()
+@configured
+def recall(
+    settings: "Settings",
+    sample: Annotated[int, typer.Option("--sample", min=2, max=10_000, help="For so many videos at random.")] = 200,
+    many: Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many neighbours.")] = 32,
+    ef: Annotated[int | None, typer.Option("--ef", min=1, help="Search so wide; by default as slates are.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how many of the nearest videos Qdrant's search finds, beside its exact search."""
+    from streams.operations import recall as operation
+
+    found = operation.recall(settings, sample, many, ef, echo_err)
+    if as_json:
+        write_json(found)
+        return
+    typer.echo(
+        f"recall@{found.many} {found.recall:.3f} (the lowest {found.lowest:.2f}) at hnsw_ef {found.ef}, of"
+        f" {found.sample} among {found.videos} videos; {found.ms:.1f} ms a query, exact {found.exact_ms:.1f} ms"
+    )
 
 
 def progress(what: str = "videos") -> "Callable[[int, int], None]":

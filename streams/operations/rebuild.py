@@ -47,12 +47,14 @@ async def _rebuild(settings: Settings, report: Report, on_progress: OnProgress) 
     in_use = index_of(settings, DIM, version_of(fusion.version))
     try:
         beside = in_use.on(await in_use.collection.beside())
-        await fill(settings, beside, step, partitions, on_progress)
+        left_out = await fill(settings, beside, step, partitions, on_progress)
         count = await beside.count()
         if not count:
             raise OperatorError(f"{topic} holds no video with vectors of the present models; the alias stays.", REMEDY)
         if step.missing:
             report(f"{step.missing} uploads have no vectors of the present models. {REMEDY}")
+        if left_out:
+            report(f"Qdrant refused {left_out} videos, which are left out; the lines above name them.")
         await beside.collection.take_alias(in_use.collection.name, alias_of(settings))
         return count
     finally:
@@ -61,8 +63,8 @@ async def _rebuild(settings: Settings, report: Report, on_progress: OnProgress) 
 
 async def fill(
     settings: Settings, index: QdrantIndex, step: IndexStep, partitions: Iterable[int], on_progress: OnProgress
-) -> None:
-    """Bring a collection up to what the topic holds now, from where it is."""
+) -> int:
+    """Bring a collection up to what the topic holds now, from where it is; returns how many videos it refused."""
     topic = FEATURES.full(settings.prefix)
     generation, label = await index.collection.ready(), await asyncio.to_thread(topic_id, settings, topic)
     here = await all_bounds(settings, topic, partitions)
@@ -70,6 +72,7 @@ async def fill(
     starts = {p: min(max(first, known[p].reached if p in known else 0), end) for p, (first, end) in here.items()}
     ends = {p: end for p, (_, end) in here.items()}
     reached, total = dict(starts), sum(ends.values()) - sum(starts.values())
+    left_out = 0
 
     async def note() -> None:
         noted = [Progress(p, len(here), at, ends[p], label) for p, at in reached.items()]
@@ -78,9 +81,10 @@ async def fill(
     async for records in read_from(settings, topic, starts, ends):
         for start in range(0, len(records), BATCH_SIZE):
             batch = records[start : start + BATCH_SIZE]
-            await index.write(step.apply(batch))
+            left_out += len(await index.write(step.apply(batch)))
             reached.update({record.partition: record.offset + 1 for record in batch})
             await note()
             on_progress(sum(reached.values()) - sum(starts.values()), total)
     reached.update(ends)
     await note()
+    return left_out

@@ -20,6 +20,11 @@ from schemas.settings.kafka_security import is_loopback
 
 T = TypeVar("T")
 FIRST_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 0.05, 2.0
+CONTENT = (400, 404, 413, 422)  # these refuse what a request holds or names, not who asks
+
+
+class ContentRefused(IndexRefused):
+    """A server that does not take what a request holds: without some of it, it may."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,11 @@ def refusal(what: str, fault: Exception) -> str:
             return f"Qdrant refused to {what}: {why(fault)}"
 
 
+def _refused(what: str, fault: Exception) -> IndexRefused:
+    is_content = isinstance(fault, UnexpectedResponse) and fault.status_code in CONTENT
+    return (ContentRefused if is_content else IndexRefused)(refusal(what, fault))
+
+
 async def with_retries(what: str, call: Callable[[], Awaitable[T]], patience: Patience) -> T:
     """Make a repeatable call until it succeeds, is refused, or the deadline has come."""
     clock = get_running_loop().time
@@ -110,7 +120,7 @@ async def with_retries(what: str, call: Callable[[], Awaitable[T]], patience: Pa
         except (TimeoutError, ApiException, QdrantException) as fault:
             asked = wait_before_retry(fault)
             if asked is None:
-                raise IndexRefused(refusal(what, fault)) from fault
+                raise _refused(what, fault) from fault
             wait = max(asked, SystemRandom().uniform(delay / 2, delay))
             if clock() + wait >= ends:
                 raise IndexUnavailable(

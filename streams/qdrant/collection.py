@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ranker.retrieval.index import IndexRefused
 from streams.qdrant.client import Patience, with_retries
-from streams.qdrant.mapping import FIELDS, Dims, shape_of, vectors_config
+from streams.qdrant.mapping import CONTROL, FIELDS, Dims, shape_of, vectors_config
 from streams.qdrant.progress import Progress, progress_id, to_progress, to_progress_point
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Limits:
     queries: int = MANY  # of a batch
     results: int = MANY  # of a query
     ef: int = MANY
+    ids: int = MANY  # of a condition
     seconds: int = MANY  # that a request may ask for
 
 
@@ -48,6 +49,7 @@ def limits_of(config: models.StrictModeConfigOutput | None) -> Limits:
         queries=config.search_max_batchsize or MANY,
         results=config.max_query_limit or MANY,
         ef=config.search_max_hnsw_ef or MANY,
+        ids=config.condition_max_size or MANY,
         seconds=config.max_timeout or MANY,
     )
 
@@ -56,7 +58,7 @@ class Collection:
     """One collection by its alias, or by its own name."""
 
     def __init__(self, client: AsyncQdrantClient, name: str, dims: Dims, encoder: str, patience: Patience) -> None:
-        self.name, self.limits = name, Limits()
+        self.name, self.limits, self.points = name, Limits(), 0  # so many when it was looked at last
         self._client, self._dims, self._encoder, self._patience = client, dims, encoder, patience
 
     async def open(self) -> str:
@@ -105,6 +107,12 @@ class Collection:
         for start in range(0, len(points), min(len(points), self.limits.points) or 1):
             part = points[start : start + self.limits.points]
             await self._call("keep its progress", partial(self._client.upsert, self.name, part, wait=True))
+
+    async def check_writes(self) -> None:
+        """IndexUnavailable where it takes nothing at all: then no point is at fault. Its limits are read again."""
+        self._checked(await self._describe(self.name))
+        point = models.PointStruct(id=CONTROL, vector={}, payload={})
+        await self._call("store anything", lambda: self._client.upsert(self.name, [point], wait=True))
 
     async def check_server(self) -> None:
         """IndexRefused where the server's version would let an older upload win."""
@@ -172,7 +180,7 @@ class Collection:
 
     def _checked(self, found: models.CollectionInfo) -> str:
         holds, needs = shape_of(found.config.params.vectors), shape_of(vectors_config(self._dims))
-        self.limits = limits_of(found.config.strict_mode_config)
+        self.limits, self.points = limits_of(found.config.strict_mode_config), found.points_count or 0
         metadata: Mapping[str, object] = found.config.metadata or {}
         encoder = metadata.get("encoder", self._encoder)
         if holds != needs or encoder != self._encoder:

@@ -19,7 +19,7 @@ from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
-from streams.qdrant.client import READING, WRITING, Patience, connect, with_retries
+from streams.qdrant.client import READING, WRITING, ContentRefused, Patience, connect, with_retries
 from streams.qdrant.collection import Collection
 from streams.qdrant.mapping import (
     VIDEOS,
@@ -38,6 +38,8 @@ from streams.qdrant.mapping import (
     to_withdrawn_point,
 )
 from streams.qdrant.progress import is_complete, share
+from streams.qdrant.refused import isolated
+from streams.qdrant.search_width import ef_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class QdrantIndex:
     """`VideoIndex` on one Qdrant collection of unit vectors, float32 [dim], compared by cosine.
 
     modalities  dimensions of the vectors that are stored beside the retrieval vector, by name
+    hnsw_ef     how many neighbours its search keeps in view; 0: by how many videos there are
     """
 
     name = "qdrant"
@@ -63,14 +66,14 @@ class QdrantIndex:
         encoder: str,
         *,
         modalities: Dims | None = None,
-        hnsw_ef: int = 128,
+        hnsw_ef: int = 0,
         exact: bool = False,
         reading: Patience = READING,
         writing: Patience = WRITING,
     ) -> None:
         self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
-        self._hnsw_ef, self._exact = hnsw_ef, exact
+        self._hnsw_ef, self.is_exact = hnsw_ef, exact
         self._reading, self._writing = reading, writing
         self.collection = Collection(client, collection, self._dims, encoder, writing)
 
@@ -84,12 +87,27 @@ class QdrantIndex:
         made.collection, made._collection = collection, collection.name
         return made
 
+    def searching(self, patience: Patience, hnsw_ef: int | None = None, exact: bool = False) -> "QdrantIndex":
+        """The same index, asked in another way; None: as wide as before."""
+        made = copy(self)
+        made._reading, made.is_exact = patience, exact
+        made._hnsw_ef = self._hnsw_ef if hnsw_ef is None else hnsw_ef
+        return made
+
+    def width(self, limit: int) -> int:
+        """How many neighbours its search keeps in view to find so many."""
+        collection = self.collection
+        return min(max(self._hnsw_ef or ef_of(collection.points), limit), collection.limits.ef)
+
     async def upsert(self, videos: Sequence[IndexedVideo]) -> None:
         """Write videos, searchable when this returns; an older `at_ms` never overwrites a newer."""
         await self.write(videos)
 
-    async def write(self, changes: Sequence[Change]) -> None:
-        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come."""
+    async def write(self, changes: Sequence[Change]) -> list[str]:
+        """The same of videos and withdrawals: of each video what is newest counts, in whatever order they come.
+
+        Returns the ids of those that the server refuses however often it is asked, and that are left out.
+        """
         latest: dict[str, Change] = {}
         for change in changes:
             known = latest.get(change.video_id)
@@ -98,8 +116,11 @@ class QdrantIndex:
         ordered = [*latest.values()]
         size = min(UPSERT_POINTS, self.collection.limits.points)
         parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        left_out: list[str] = []
         for start in range(0, len(parts), WRITES_AT_ONCE):  # while the server stores some, others are made
-            await gather(*map(self._store, parts[start : start + WRITES_AT_ONCE]))
+            for refused in await gather(*map(self._put, parts[start : start + WRITES_AT_ONCE])):
+                left_out += refused
+        return left_out
 
     async def remove(self, video_ids: Sequence[str]) -> None:
         """Remove videos; an id that is not there is no error."""
@@ -116,31 +137,48 @@ class QdrantIndex:
         found: list[Hits] = []
         size = min(QUERY_VECTORS, self.collection.limits.queries)
         for start in range(0, len(requests), size):
-            answers = await self._query(requests[start : start + size])
+            answers = await self.query(requests[start : start + size])
             found += [to_hits(answer.points, k) for answer in answers]
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
         """The `k` videos whose vector of this name is nearest to [D], with everything but their vectors."""
-        [answer] = await self._query(self._requests(vector[None], k, where, name, True))
+        [answer] = await self.query(self._requests(vector[None], k, where, name, True))
         payloads = [point.payload for point in answer.points if point.payload]
         by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
         hits = to_hits(answer.points, k)
         return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
 
+    async def sample(self, count: int) -> tuple[list[str], Floats]:
+        """So many videos at random, or all where there are fewer: their ids and vectors [N, dim]."""
+        request = models.QueryRequest(
+            query=models.SampleQuery(sample=models.Sample.RANDOM),
+            filter=models.Filter(must=[VIDEOS, models.HasVectorCondition(has_vector=RETRIEVAL)]),
+            limit=min(count, self.collection.limits.results),
+            with_payload=["video_id"],
+            with_vector=[RETRIEVAL],
+        )
+        [answer] = await self.query([request])
+        rows = [cast("Mapping[str, list[float]]", point.vector)[RETRIEVAL] for point in answer.points]
+        return [str((point.payload or {})["video_id"]) for point in answer.points], np.array(rows, np.float32)
+
     async def vectors_of(self, video_id: str) -> dict[str, Floats] | None:
         """All vectors of a video by name, or None where it is not there."""
-        points = await with_retries(
-            "show a video",
-            lambda: self._client.retrieve(
-                self._collection, [point_id(video_id)], with_payload=False, with_vectors=True
-            ),
-            self._reading,
-        )
+        points = await self.retrieve([point_id(video_id)])
         if not points or not points[0].vector:
             return None
         named = cast("Mapping[str, list[float]]", points[0].vector or {})
         return {name: np.array(vector, np.float32) for name, vector in named.items()}
+
+    async def retrieve(self, point_ids: Sequence[models.ExtendedPointId], *names: str) -> list[models.Record]:
+        """Points with their vectors of these names, or with all, in one request."""
+        return await with_retries(
+            "show videos",
+            lambda: self._client.retrieve(
+                self._collection, point_ids, with_payload=False, with_vectors=[*names] or True
+            ),
+            self._reading,
+        )
 
     async def shortfall(self, partitions: int) -> str:
         """What it lacks, in words, by what it says of itself; IndexUnavailable where there is no video to find."""
@@ -164,6 +202,19 @@ class QdrantIndex:
     async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         return await with_retries(what, call, self._writing)
 
+    async def _put(self, changes: Sequence[Change]) -> list[str]:
+        """Store what the server takes; the ids of the others, with an error line for each."""
+        try:
+            await self._store(changes)
+        except ContentRefused:
+            await self.collection.check_writes()
+            refused = await isolated(self._store, changes)
+        else:
+            return []
+        for video_id, why in refused.items():
+            log.error("video %s is left out of the index until it is uploaded again: %s", video_id, why)
+        return [*refused]
+
     async def _store(self, changes: Sequence[Change]) -> None:
         points = [
             to_withdrawn_point(one) if isinstance(one, Withdrawal) else to_point(one, self._dims) for one in changes
@@ -186,9 +237,8 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limits = self.collection.limits
-        limit = min(k + TIE_MARGIN, limits.results)
-        params = models.SearchParams(hnsw_ef=min(max(self._hnsw_ef, limit), limits.ef), exact=self._exact)
+        limit = min(k + TIE_MARGIN, self.collection.limits.results)
+        params = models.SearchParams(hnsw_ef=self.width(limit), exact=self.is_exact)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
@@ -198,7 +248,8 @@ class QdrantIndex:
     def _seconds(self, patience: Patience) -> int:
         return min(math.ceil(patience.attempt_s), self.collection.limits.seconds)
 
-    async def _query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
+    async def query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
+        """Answers to some queries, in one request."""
         seconds = self._seconds(self._reading)  # the server gives up with us
         return await with_retries(
             "answer a query",

@@ -39,6 +39,7 @@ FIELDS = {
     "language": models.PayloadSchemaType.KEYWORD,
     "tags": models.PayloadSchemaType.KEYWORD,
 }
+CONTROL = str(uuid.uuid5(NAMESPACE, "\0control"))  # of a point without vectors or payload; no video has this id
 
 
 def point_id(video_id: str) -> str:
@@ -139,8 +140,8 @@ def to_hits(points: Iterable[models.ScoredPoint], k: int) -> Hits:
     return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
 
 
-def to_filter(where: SearchFilter | None) -> models.Filter | None:
-    """The ranker's conditions as a Qdrant filter."""
+def to_filter(where: SearchFilter | None, most_ids: int | None = None) -> models.Filter | None:
+    """The ranker's conditions as a Qdrant filter, with so many excluded videos at most."""
     if where is None:
         return None
     must: list[models.Condition] = []
@@ -149,6 +150,6 @@ def to_filter(where: SearchFilter | None) -> models.Filter | None:
             must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(wanted))))
     if where.not_before_ms is not None:
         must.append(models.FieldCondition(key="at_ms", range=models.Range(gte=where.not_before_ms)))
-    ids: list[models.ExtendedPointId] = [point_id(video_id) for video_id in sorted(where.exclude)]
+    ids: list[models.ExtendedPointId] = [point_id(video_id) for video_id in sorted(where.exclude)[:most_ids]]
     must_not: list[models.Condition] = [models.HasIdCondition(has_id=ids)] if ids else []
     return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None

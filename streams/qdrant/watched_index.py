@@ -3,20 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from encoders.fusion.embeddings import DIM
-from ranker.retrieval.index import Coverage, Hits, IndexedVideo, IndexUnavailable, SearchFilter
+from ranker.retrieval.index import Coverage, Hits, IndexedVideo, IndexUnavailable, SearchFilter, Taste
+from streams.qdrant import people
 from streams.qdrant.index import QdrantIndex
 from streams.qdrant.mapping import Floats
 from streams.qdrant.progress import Progress, share
 
+T = TypeVar("T")
 log = logging.getLogger("freshet.index")
 
 LOOK_INTERVAL_S = 1.0
+PEOPLE_AT_ONCE = 8  # so 64 searches; who is in one request is missing together
+VECTORS_AT_ONCE = 512  # about 1.5 MB of JSON
 LOOK_LIMIT_S = 3.0  # beside the work, so nobody waits for it
 LEAST_BUDGET_S, MOST_BUDGET_S = 0.25, 1.0  # of a slate, for one chunk of queries
 SLOWER = 4.0  # times the slowest of late: then it does not answer
@@ -101,12 +105,39 @@ class WatchedIndex:
 
     async def near(self, vectors: Floats, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The nearest videos of each row, or IndexUnavailable at once or within a fraction of a second."""
+        return await self._in_time(self._index.near(vectors, k, where))
+
+    async def near_people(self, tastes: Sequence[Taste], k: int) -> list[list[str] | None]:
+        """The k nearest videos of each interest of each person, None for those for whom there was no answer in time."""
+        found: list[list[str] | None] = []
+        size = min(PEOPLE_AT_ONCE, self._index.collection.limits.queries)
+        for start in range(0, len(tastes), size):
+            chunk = tastes[start : start + size]
+            try:
+                found += await self._in_time(people.near_people(self._index, chunk, k))
+            except IndexUnavailable:
+                found += [None] * len(chunk)
+        return found
+
+    async def vectors(self, video_ids: Sequence[str]) -> dict[str, Floats | None]:
+        """The vectors of videos, None for one that has none; without those of which there was no answer in time."""
+        found: dict[str, Floats | None] = {}
+        for start in range(0, len(video_ids), VECTORS_AT_ONCE):
+            try:
+                found |= await self._in_time(people.vectors(self._index, video_ids[start : start + VECTORS_AT_ONCE]))
+            except IndexUnavailable:
+                break
+        return found
+
+    async def _in_time(self, answer: Coroutine[None, None, T]) -> T:
+        """An answer within the budget of a slate, or IndexUnavailable, and after that at once for a while."""
         if not self._is_up:
+            answer.close()
             raise IndexUnavailable(self._trouble or "Qdrant was not looked at yet")
         began_s, budget_s = self._now_s(), self._budget_s
         try:
             async with asyncio.timeout(budget_s):
-                found = await self._index.near(vectors, k, where)
+                found = await answer
         except (IndexUnavailable, TimeoutError) as error:
             self._slowest_s = 2 * budget_s / SLOWER  # a server that is slow, and not silent, gets more time
             self._closed_until_s = self._now_s() + self._pause_s

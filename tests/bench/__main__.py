@@ -29,6 +29,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "encode.videos": "videos:encode",
     "uploads.live": "uploads:live",
     "ranker.slates": "ranking:slates",
+    "ranker.memory": "memory:per_video",
     "replay.events": "replaying:replay",
     "explanations": "explanations:explanations",
     "reference.backlog": "backlog:reference",

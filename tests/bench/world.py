@@ -56,14 +56,14 @@ class World:
     def entries(self, now_ms: int) -> Iterator[Entry]:
         """Its videos as the catalogue takes them in, one uploaded every second before now."""
         for number, vector in enumerate(self.vectors()):
-            facts = _facts(number, self.videos, now_ms)
+            facts = facts_of_video(number, self.videos, now_ms)
             yield Entry(vector=vector, **{**facts, "tags": tuple(facts["tags"])})
 
     def encoded(self, now_ms: int) -> Iterator[Encoded]:
         """Its videos as records of features.v1."""
         for number, vector in enumerate(self.vectors()):
             retrieval = Vector(DIM, VERSION, vector.astype("<f4").tobytes())
-            yield Encoded(vectors={"retrieval": retrieval}, **_facts(number, self.videos, now_ms))
+            yield Encoded(vectors={"retrieval": retrieval}, **facts_of_video(number, self.videos, now_ms))
 
 
 def _ranks(chance: np.random.Generator, size: int, count: int) -> NDArray[np.int64]:
@@ -73,7 +73,8 @@ def _ranks(chance: np.random.Generator, size: int, count: int) -> NDArray[np.int
     return drawn
 
 
-def _facts(number: int, videos: int, now_ms: int) -> dict[str, Any]:
+def facts_of_video(number: int, videos: int, now_ms: int) -> dict[str, Any]:
+    """What is known of a video but its embedding."""
     cluster = number % CLUSTERS
     return {
         "video_id": f"v{number:06}",

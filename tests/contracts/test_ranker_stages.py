@@ -15,7 +15,9 @@ from ranker.pipeline.scorers import weighted_sum
 from ranker.pipeline.types import Filter, Scorer, Selector, Source, name_of
 from ranker.retrieval.neighbour_cache import NeighbourCache
 from ranker.testing import FeedLaws, FilterLaws, ScorerLaws, SelectorLaws, SourceLaws, example_context, example_queries
+from ranker.testing.example import example_catalogue
 from ranker.testing.inputs import HomeStages
+from tests.support.remote_index import ExactRemote
 
 
 def creators(catalogue: Catalogue) -> Source:
@@ -41,6 +43,11 @@ FILTERS: tuple[Callable[[Catalogue], Filter], ...] = (
 class TestNearRecent(SourceLaws):
     def source(self, context: FeedContext) -> Source:
         return sources.near_recent(NeighbourCache(context.index, context.catalogue, 32))
+
+
+class TestNearRecentElsewhere(SourceLaws):
+    def source(self, context: FeedContext) -> Source:
+        return sources.near_recent_by(ExactRemote(context.catalogue), context.catalogue, 32)
 
 
 class TestTrendingHere(SourceLaws):
@@ -77,6 +84,15 @@ class TestDiverse(SelectorLaws):
 
 
 class TestHome(FeedLaws):
+    def feed(self, context: FeedContext) -> Pipeline:
+        return home.build(context)
+
+
+class TestHomeWithoutVectors(FeedLaws):
+    def context(self) -> FeedContext:
+        remote = ExactRemote(example_catalogue())
+        return example_context(remote, example_catalogue(holds_vectors=False))
+
     def feed(self, context: FeedContext) -> Pipeline:
         return home.build(context)
 

@@ -92,9 +92,11 @@ def test_what_the_catalogue_holds_is_in_the_index_and_stays_so_when_that_is_lost
         assert running.alive()
 
 
+@pytest.mark.parametrize("holds_vectors", [True, False])
 def test_slates_go_on_while_the_server_is_silent_lost_or_filled_and_say_so(
-    settings: Settings, stub: QdrantStub, tmp_path: Path
+    settings: Settings, stub: QdrantStub, tmp_path: Path, holds_vectors: bool
 ) -> None:
+    settings = settings.model_copy(update={"hold_vectors": holds_vectors})
     stub.always = SILENCE  # at the start of all of them
     people = (f"person-{n}" for n in range(10_000))
 

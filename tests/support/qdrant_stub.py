@@ -61,6 +61,10 @@ class QdrantStub:
         self.url = ""
         self.strict: models.StrictModeConfigOutput | None = None
         self.is_late = False  # writes are queued, and applied after the answer
+        self.refused: set[str] = set()  # videos that it stores in no way
+        self.is_full = False  # it stores nothing
+        self.misses = 0  # so many of the nearest points but one, in each search that is not exact
+        self.most_bytes = 2**25  # of a request
         self._store = AsyncQdrantClient(":memory:")
 
     def next(self, *answers: Answer) -> None:
@@ -88,6 +92,8 @@ class QdrantStub:
     async def _answer(self, asked: QueryBatch) -> tuple[int, Any]:
         if asked.path == "/":
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
+        if int(asked.headers.get("content-length", "0")) > self.most_bytes:
+            return 413, None
         name, _, rest = asked.path.removeprefix("/collections/").partition("/")
         try:
             result = await self._routes()[asked.method, rest](name, asked.body)
@@ -167,6 +173,10 @@ class QdrantStub:
 
     async def _upsert(self, name: str, body: Any) -> Any:
         wanted = models.PointsList.model_validate(body)
+        if self.is_full:
+            raise ValueError("Bad request: Max points count limit of 100 reached")
+        if bad := self.refused & {str((point.payload or {}).get("video_id")) for point in wanted.points}:
+            raise ValueError(f"Wrong input: something of {len(bad)} points")
         if self.strict is not None:
             self._keep_to("upsert", len(wanted.points), self.strict.upsert_max_batchsize)
             parts = wanted.update_filter.should if wanted.update_filter else None
@@ -179,10 +189,20 @@ class QdrantStub:
         if self.strict is not None:
             self._keep_to("search batch", len(searches), self.strict.search_max_batchsize)
             for one in searches:
-                self._keep_to("limit", one.limit or 0, self.strict.max_query_limit)
-                ef = one.params.hnsw_ef if one.params else None
-                self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
+                inner = one.prefetch if isinstance(one.prefetch, list) else []
+                searched: list[Any] = [one, *inner]
+                for search in searched:
+                    self._keep_to("limit", search.limit or 0, self.strict.max_query_limit)
+                    ef = search.params.hnsw_ef if search.params else None
+                    self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
+                left_out = one.filter.must_not if one.filter else None
+                for condition in left_out if isinstance(left_out, list) else []:
+                    ids = condition.has_id if isinstance(condition, models.HasIdCondition) else []
+                    self._keep_to("condition size", len(ids), self.strict.condition_max_size)
         answers = await self._store.query_batch_points(name, searches)
+        for one, answer in zip(searches, answers, strict=True):
+            if self.misses and one.params and not one.params.exact:
+                del answer.points[1 : 1 + self.misses]
         return [answer.model_dump(mode="json", exclude_none=True) for answer in answers]
 
     async def _retrieve(self, name: str, body: Any) -> Any:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from encoders.fusion.embeddings import DIM, RETRIEVAL
 from encoders.fusion.fusion import version_of
-from ranker.retrieval.index import SearchFilter
+from ranker.retrieval.index import IndexRefused, SearchFilter
 from schemas.messages import videos
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import CatalogueRecord
@@ -25,7 +25,7 @@ from streams.qdrant.index import UPSERT_POINTS, QdrantIndex
 from streams.qdrant.mapping import Change, Withdrawal
 from tests.support.events import NOON, withdrawn
 from tests.support.indexed_videos import vectors
-from tests.support.qdrant_stub import LOCAL_MODE, QUICK, QdrantStub
+from tests.support.qdrant_stub import LOCAL_MODE, QUICK, Answer, QdrantStub
 from tests.unit.streams.qdrant.test_named_vectors import BUILT_IN, MODALITIES, NOW, described
 
 pytestmark = LOCAL_MODE
@@ -112,6 +112,43 @@ async def test_a_batch_of_many_times_is_one_operation_that_refuses_what_is_older
     await index.write(older)
     found = await index.find(vectors(1, 1).repeat(DIM // 16, axis=1)[0], UPSERT_POINTS, SearchFilter())
     assert len(found) == UPSERT_POINTS and not [hit for hit in found if hit.video.title == "older"]
+
+
+async def test_a_video_that_the_server_refuses_keeps_no_other_out_and_is_named(
+    stub: QdrantStub, index: QdrantIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [changes_of(described(n))[0] for n in range(100)]
+    stub.refused = {"v3", "v99"}
+    assert await index.write(made) == ["v3", "v99"]
+    assert await index.count() == 98
+    said = [one.getMessage() for one in caplog.records]
+    assert sorted(line.split(" is left out")[0] for line in said) == ["video v3", "video v99"]
+    assert all("HTTP 400" in line and "something of 1 points" in line for line in said)
+    writes = [one for one in stub.asked if one.method == "PUT"]
+    assert len(writes) <= 2 + 2 + 2 * (2 * 7), "about two requests for each time that 64 is cut in half"
+
+
+async def test_a_batch_that_is_too_large_is_stored_in_parts(stub: QdrantStub, index: QdrantIndex) -> None:
+    made = [changes_of(described(n))[0] for n in range(UPSERT_POINTS)]
+    stub.most_bytes = 200_000
+    assert await index.write(made) == []
+    assert await index.count() == UPSERT_POINTS
+
+
+async def test_nothing_is_left_out_where_the_server_stores_nothing_at_all(stub: QdrantStub, index: QdrantIndex) -> None:
+    made = [changes_of(described(n))[0] for n in range(UPSERT_POINTS)]
+    stub.is_full = True
+    with pytest.raises(IndexRefused, match="refused to store anything"):
+        await index.write(made)
+    stub.asked.clear()
+    stub.is_full = False
+    assert await index.write(made) == [] and await index.count() == UPSERT_POINTS
+
+
+async def test_who_may_not_write_leaves_no_video_out(stub: QdrantStub, index: QdrantIndex) -> None:
+    stub.next(Answer(403))
+    with pytest.raises(IndexRefused, match="does not allow the key"):
+        await index.write([changes_of(described(1))[0]])
 
 
 def test_without_a_server_there_is_nothing_to_index() -> None:

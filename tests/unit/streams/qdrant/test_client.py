@@ -75,6 +75,13 @@ async def test_writes_wait_until_they_are_applied(stub: QdrantStub, served: Qdra
     assert [asked.query["wait"] for asked in stub.asked] == ["true", "true"]
 
 
+async def test_the_more_videos_there_are_the_wider_is_the_search(stub: QdrantStub, served: QdrantIndex) -> None:
+    for points, ef in ((0, 128), (100_000, 256), (1_000_000, 512)):
+        served.collection.points = points
+        await served.near(vectors(1, seed=13), 5)
+        assert stub.asked[-1].body["searches"][0]["params"]["hnsw_ef"] == ef
+
+
 PASSING = [
     Answer(429),
     Answer(429, {"Retry-After": "0"}),

@@ -74,7 +74,8 @@ async def ranker() -> AsyncIterator[Ranker]:
         reader = QdrantIndex(connect(stub.url), "videos", DIM, "fused@3", writing=READING)
 
         def seen() -> Seen:
-            return Seen("t", {0: made.read} if made.read else {}, catalogue.size, catalogue.compactions)
+            known = made.catalogue
+            return Seen("t", {0: made.read} if made.read else {}, known.size, known.compactions)
 
         made = Ranker(stub, catalogue, writer, WatchedIndex(reader, 1, seen, lambda: clock[0]), clock)
         made.learn(COUNT)

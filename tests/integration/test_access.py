@@ -19,6 +19,7 @@ from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.probe import wait_for_authenticated_broker
 from streams.kafka.security import kafka_python_options, librdkafka_options
+from tests.integration.test_api import served
 from tests.support.acls import give, listed
 from tests.support.brokers import settings_for
 from tests.support.certificates import Authority
@@ -224,6 +225,18 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
     with pytest.raises(TopicAuthorizationFailedError):
         put(who["ranker"], PROFILES.full("freshet."), {"ana": b""})
     assert freshet(who["publisher"], "dlq", "ls").returncode == 1
+
+
+def test_the_http_api_works_with_the_rights_that_the_page_lists(kafka: Secured, tmp_path: Path) -> None:
+    who = {part: kafka.as_user(part, "scram-sha-512", data_dir=tmp_path / part) for part in ("admin", "api")}
+    applied = freshet(who["admin"], "topics", "apply")
+    assert applied.returncode == 0, applied.stderr
+    with served(who["api"], tmp_path) as api:
+        (verdict,) = api.http.post("/v1/feedback", content=feedback.encode(watched("ana", "v1"))).json()["results"]
+        assert verdict["status"] == "accepted"
+        assert api.http.delete("/v1/users/ana").status_code == 202
+        assert api.http.delete("/v1/videos/v1").status_code == 202
+    assert not shows_a_secret(api.said())
 
 
 def put(settings: Settings, topic: str, records: dict[str, bytes]) -> None:

@@ -197,10 +197,27 @@ def test_up_adds_no_partitions_and_looks_after_the_broker_that_it_started(
     monkeypatch.setattr(probe, "wait_for_authenticated_broker", lambda *_: None)
     monkeypatch.setattr(topic_admin, "apply", lambda *_, **how: asked.append(how))
     monkeypatch.setattr(topic_admin, "check", lambda *_: None)
-    monkeypatch.setattr(supervise, "run", lambda *given: given[-2]({}))  # what is looked after meanwhile
+    started: list[str] = []
+
+    def run(*given: Any) -> None:
+        started.extend(given[0])
+        given[-2]({})  # what is looked after meanwhile
+
+    monkeypatch.setattr(supervise, "run", run)
     ran = freshet("up", "--broker", "--data-dir", tmp_path)
     assert (ran.code, asked) == (0, [{"may_grow": False}])
+    assert started == ["profiles", "encoder", "ranker", "learner", "api"]
     assert "it is started again" in ran.err
+
+
+@pytest.mark.parametrize("command", ["api", "up"])
+def test_an_api_that_would_be_open_to_a_network_does_not_start(
+    freshet: Freshet, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    monkeypatch.setenv("FRESHET_API_HOST", "192.0.2.1")
+    ran = freshet(command)
+    assert ran.code == 1
+    assert "freshet: The HTTP API would be open to everybody who reaches 192.0.2.1." in ran.err
 
 
 def test_what_is_waited_for_is_said_with_the_reason(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):

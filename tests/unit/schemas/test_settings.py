@@ -39,8 +39,8 @@ def test_an_unknown_variable_is_an_error_that_names_the_nearest_setting():
 
 
 def test_an_unknown_key_of_the_file_is_an_error_that_names_file_and_nearest_setting(tmp_path: Path):
-    with pytest.raises(SettingsError, match=r"freshet\.toml: slate is no setting; the nearest is slate_size"):
-        load({}, {}, written(tmp_path, "slate = 3"))
+    with pytest.raises(SettingsError, match=r"freshet\.toml: slate_sise is no setting; the nearest is slate_size"):
+        load({}, {}, written(tmp_path, "slate_sise = 3"))
 
 
 @pytest.mark.parametrize(

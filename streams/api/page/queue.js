@@ -28,12 +28,12 @@ export function makeQueue(on, did) {
       row.drawn = video(item.video_id);
       show(parts.thumb, thumbnail(row.drawn));
     }
-    parts.title.textContent = title;
-    parts.rank.textContent = item.rank;
-    parts.why.textContent = whyInWords(item, titleOf, did);
-    parts.share.textContent = shareInWords(item);
-    parts.like.setAttribute("aria-label", `Like ${title}`);
-    parts.skip.setAttribute("aria-label", `Skip ${title}`);
+    write(parts.title, title);
+    write(parts.rank, String(item.rank));
+    write(parts.why, whyInWords(item, titleOf, did));
+    write(parts.share, shareInWords(item));
+    write(parts.likeName, `Like ${title}`);
+    write(parts.skipName, `Skip ${title}`);
   }
 
   function makeRow(item) {
@@ -44,9 +44,13 @@ export function makeQueue(on, did) {
       why: h("span", {}),
       share: h("b", {}),
       open: h("button", { type: "button", class: "open", onclick: () => on.open(row.item) }),
+      likeName: h("span", { class: "quiet" }),
+      skipName: h("span", { class: "quiet" }),
       like: h("button", { type: "button", class: "round like", title: "Like", onclick: () => on.like(row.item) }, icon("like")),
       skip: h("button", { type: "button", class: "round skip", title: "Skip", onclick: () => on.skip(row.item) }, icon("skip")),
     };
+    parts.like.append(parts.likeName);
+    parts.skip.append(parts.skipName);
     parts.open.append(h("span", { class: "quiet" }, "Watch "), parts.thumb, h("span", { class: "row-text" }, parts.title, h("span", { class: "row-why" }, parts.why, parts.share)));
     const row = h(
       "li",
@@ -71,6 +75,11 @@ export function makeQueue(on, did) {
     /** Titles have become known. */
     describe: () => rows.forEach(describe),
   };
+}
+
+/** Write what has changed, and nothing else: each text that is replaced is laid out again. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** A video's picture, small: its thumbnail over its poster. */

@@ -3,6 +3,7 @@
 import { still } from "./dom.js";
 
 const MS = 420;
+const BEYOND_PX = 120; // of the screen: a row that moves there is not seen to
 const EASE = "cubic-bezier(.2, .8, .2, 1)";
 
 /** Put rows into a list in this order; rows that were there move, others fade in. With `marked`, each says how it moved. */
@@ -15,8 +16,10 @@ export function reorder(list, rows, marked) {
   if (marked) markAll([...before.keys()], rows);
   if (still()) return;
   const tops = rows.map((row) => row.getBoundingClientRect().top); // all read before anything is animated
+  const isSeen = (top) => top > -BEYOND_PX && top < innerHeight + BEYOND_PX;
   rows.forEach((row, at) => {
     const was = before.get(row);
+    if (!isSeen(tops[at]) && !(was !== undefined && isSeen(was))) return;
     const from = was === undefined ? { opacity: 0, transform: "translateY(14px) scale(.985)" } : { transform: `translateY(${was - tops[at]}px)` };
     if (was !== tops[at]) row.animate([from, { opacity: 1, transform: "none" }], { duration: MS, easing: EASE });
   });

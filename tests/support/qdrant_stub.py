@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -136,6 +137,18 @@ class QdrantStub:
     async def delete(self, alias: str) -> None:
         """Lose the collection that an alias names, as when its volume is gone."""
         await self._store.delete_collection((await self.aliases())[alias])
+
+    async def snapshot(self, alias: str) -> Any:
+        """A copy of the collection that an alias names, with all that a snapshot holds: the alias is not in it."""
+        return deepcopy(self._held[(await self.aliases())[alias]])
+
+    async def restore(self, alias: str, kept: Any) -> None:
+        """Put a copy in the place of the collection that an alias names."""
+        self._held[(await self.aliases())[alias]] = deepcopy(kept)
+
+    @property
+    def _held(self) -> dict[str, Any]:
+        return self._store._client.collections  # type: ignore[attr-defined, no-any-return]
 
     async def _exists(self, name: str, _: Any) -> Any:
         return {"exists": await self._store.collection_exists(name)}

@@ -5,6 +5,7 @@ It can be told to misbehave: `stub.next(Answer(503), SILENCE)` are what the next
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 
 from streams.qdrant.client import Patience
+from tests.support.certificates import Signed
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
 HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
@@ -59,6 +61,7 @@ class QdrantStub:
         self.plan: deque[Answer] = deque()
         self.always: Answer | None = None
         self.indexes: dict[str, Any] = {}
+        self.created: dict[str, models.CreateCollection] = {}  # by name: local mode does not keep all of it
         self.url = ""
         self.strict: models.StrictModeConfigOutput | None = None
         self.is_late = False  # writes are queued, and applied after the answer
@@ -154,9 +157,12 @@ class QdrantStub:
         return {"exists": await self._store.collection_exists(name)}
 
     async def _describe(self, name: str, _: Any) -> Any:
+        name = (await self.aliases()).get(name, name)
         info = (await self._store.get_collection(name)).model_dump(mode="json", exclude_none=True)
         if self.strict is not None:
             info["config"]["strict_mode_config"] = self.strict.model_dump(exclude_none=True)
+        for number in ("shard_number", "replication_factor", "write_consistency_factor"):
+            info["config"]["params"][number] = getattr(self.created[name], number) or 1
         return info | {"payload_schema": self.indexes}
 
     def _keep_to(self, what: str, asked: int, most: int | None) -> None:
@@ -166,7 +172,9 @@ class QdrantStub:
 
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
-        return await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
+        made = await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
+        self.created[name] = wanted
+        return made
 
     async def _index(self, name: str, body: Any) -> Any:
         points = (await self._store.count(name)).count
@@ -239,10 +247,14 @@ def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
 
 
 @asynccontextmanager
-async def running(stub: QdrantStub) -> AsyncIterator[QdrantStub]:
-    """Serve a stub on a free port of 127.0.0.1."""
-    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0, limit=2**20)
-    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def running(stub: QdrantStub, certificate: Signed | None = None) -> AsyncIterator[QdrantStub]:
+    """Serve a stub on a free port of 127.0.0.1, by TLS where it has a certificate."""
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.certificate, certificate.key)
+    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0, limit=2**20, ssl=context)
+    stub.url = f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield stub
     finally:

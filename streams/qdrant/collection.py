@@ -96,6 +96,10 @@ class Collection:
         name = f"{self.name}-{max(later)}" if later else await self._create_next()
         return Collection(self._client, name, self._dims, self._encoder, self._patience, self._storage)
 
+    async def is_optimising(self) -> bool:
+        """Whether the server still builds the graph of what was written: until then searches are slower, and exact."""
+        return (await self._describe(self.name)).status == models.CollectionStatus.YELLOW
+
     async def ready(self) -> str:
         """Check it, and make what is missing of its payload indexes; returns its generation."""
         return await self._ready(self.name)

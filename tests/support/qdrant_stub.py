@@ -64,8 +64,13 @@ class QdrantStub:
         self.created: dict[str, models.CreateCollection] = {}  # by name: local mode does not keep all of it
         self.url = ""
         self.strict: models.StrictModeConfigOutput | None = None
+        self.yellow = 0  # so many more times it says that it still optimises a collection, as after a load
         self.is_late = False  # writes are queued, and applied after the answer
         self._store = AsyncQdrantClient(":memory:")
+
+    def parse(self, body: bytes) -> Any:
+        """The body of a request."""
+        return json.loads(body)
 
     def next(self, *answers: Answer) -> None:
         """Say what the next requests get."""
@@ -74,7 +79,7 @@ class QdrantStub:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
         try:
-            while asked := await read_request(reader):
+            while asked := await read_request(reader, self.parse):
                 self.asked.append(asked)
                 planned = self.plan.popleft() if self.plan else self.always
                 if planned == SILENCE:
@@ -107,6 +112,7 @@ class QdrantStub:
             ("GET", "exists"): self._exists,
             ("GET", ""): self._describe,
             ("PUT", ""): self._create,
+            ("DELETE", ""): self._drop,
             ("PUT", "index"): self._index,
             ("PUT", "points"): self._upsert,
             ("POST", "points/batch"): self._update,
@@ -163,6 +169,8 @@ class QdrantStub:
             info["config"]["strict_mode_config"] = self.strict.model_dump(exclude_none=True)
         for number in ("shard_number", "replication_factor", "write_consistency_factor"):
             info["config"]["params"][number] = getattr(self.created[name], number) or 1
+        if self.yellow:
+            self.yellow, info["status"] = self.yellow - 1, "yellow"
         return info | {"payload_schema": self.indexes}
 
     def _keep_to(self, what: str, asked: int, most: int | None) -> None:
@@ -175,6 +183,9 @@ class QdrantStub:
         made = await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
         self.created[name] = wanted
         return made
+
+    async def _drop(self, name: str, _: Any) -> Any:
+        return await self._store.delete_collection(name)
 
     async def _index(self, name: str, body: Any) -> Any:
         points = (await self._store.count(name)).count
@@ -222,7 +233,7 @@ class QdrantStub:
         return {"count": (await self._store.count(name, wanted.filter)).count}
 
 
-async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
+async def read_request(reader: asyncio.StreamReader, parse: Callable[[bytes], Any]) -> QueryBatch | None:
     """One HTTP/1.1 request, or None at the end of the connection."""
     line = (await reader.readline()).decode().split()
     if not line:
@@ -234,7 +245,7 @@ async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     target = urlsplit(line[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return QueryBatch(line[0], unquote(target.path), query, headers, json.loads(body) if body else None)
+    return QueryBatch(line[0], unquote(target.path), query, headers, parse(body) if body else None)
 
 
 def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:

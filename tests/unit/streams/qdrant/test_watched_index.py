@@ -154,6 +154,12 @@ async def test_an_index_put_back_from_an_older_copy_is_not_used_until_it_has_cau
     assert await ranker.is_usable()
 
 
+async def test_an_index_whose_graph_is_still_built_is_used(ranker: Ranker) -> None:
+    await ranker.fill(0, COUNT)
+    ranker.stub.yellow = 1_000  # its searches are slower, and exact
+    assert await ranker.is_usable()
+
+
 async def test_a_silent_server_costs_one_slate_a_fraction_of_a_second_and_is_probed_beside(
     ranker: Ranker, caplog: pytest.LogCaptureFixture
 ) -> None:

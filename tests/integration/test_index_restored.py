@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -30,10 +31,22 @@ pytestmark = pytest.mark.connected
 COUNT = 40
 
 
+class Forgetful(QdrantStub):
+    """A server that loses a collection after its videos were written, and before that is noted."""
+
+    loses_at_the_next_note = False
+
+    async def _upsert(self, name: str, body: Any) -> Any:
+        if self.loses_at_the_next_note and "progress" in body["points"][0]["payload"]:
+            self.loses_at_the_next_note = False
+            await self.delete(name)
+        return await super()._upsert(name, body)
+
+
 @pytest.fixture
-def stub() -> Iterator[QdrantStub]:
-    with aside(QdrantStub()) as server:
-        yield server
+def stub() -> Iterator[Forgetful]:
+    with aside(Forgetful()) as server:
+        yield server  # type: ignore[misc]  # it is what was given
 
 
 @pytest.fixture
@@ -68,6 +81,19 @@ def test_a_collection_put_back_from_an_older_copy_is_read_on_from_where_that_is(
     assert held(settings, stub)[0] == COUNT
     with agents(settings, tmp_path, "indexer"):
         wait_until("it has that once more", caught_up)
+
+
+def test_a_collection_that_is_lost_between_the_videos_and_the_note_of_them_is_filled_again(
+    settings: Settings, stub: Forgetful, tmp_path: Path
+) -> None:
+    put(settings, *(described(n) for n in range(COUNT)))
+    with agents(settings, tmp_path, "indexer") as running:
+        wait_until("it is complete", lambda: held(settings, stub) == (COUNT, True))
+        stub.loses_at_the_next_note = True
+        put(settings, described(COUNT))
+        wait_until("it is complete again", lambda: held(settings, stub) == (COUNT + 1, True))
+        assert not stub.loses_at_the_next_note
+        assert running.alive()
 
 
 def changed(asked: Sequence[QueryBatch]) -> set[str]:

@@ -39,6 +39,7 @@ from streams.qdrant.mapping import (
 )
 from streams.qdrant.progress import is_complete, share
 from streams.qdrant.storage import Storage
+from streams.qdrant.upsert import upsert
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -174,9 +175,7 @@ class QdrantIndex:
         allowed, seconds = not_older(points), self._seconds(self._writing)  # the server gives up with us
 
         async def store() -> None:
-            done = await self._client.upsert(
-                self._collection, points, wait=True, update_filter=allowed, timeout=seconds
-            )
+            done = await upsert(self._client, self._collection, points, allowed, seconds)
             if done.status != models.UpdateStatus.COMPLETED:  # it is in the server's queue still
                 raise TimeoutError
 

@@ -40,6 +40,10 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "slate.rate": "slates:highest_rate",
     "learning.step": "learning:step",
     "learning.lag": "learning:lag",
+    "index.rate": "indexing:rate",
+    "index.fresh": "indexing:fresh",
+    "index.rebuild": "indexing:rebuild",
+    "index.silent": "silence:silent",
 }
 WIDTH = 150  # where the output is no terminal
 

@@ -219,8 +219,7 @@ def _server_index(
     app: BatchApp, settings: Settings, catalogue: Catalogue, replica: CatalogueReplica, measures: Measures
 ) -> VideoIndex:
     """The Qdrant server that is set, opened and watched beside the work: no slate waits for it."""
-    from streams.qdrant.client import READING  # half a second of qdrant-client, for who has a server
-    from streams.qdrant.index import index_of
+    from streams.qdrant.index import reader_of  # half a second of qdrant-client, for who has a server
     from streams.qdrant.watched_index import Seen, WatchedIndex
 
     topic = FEATURES.full(settings.prefix)
@@ -231,7 +230,7 @@ def _server_index(
         positions = {partition: at for (name, partition), at in replica.read.items() if name == topic}
         return Seen(replica.topic_id(topic), positions, catalogue.size, catalogue.compactions)
 
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
+    index = reader_of(settings, DIM, version_of(fusion_of(settings).version))
     watched = WatchedIndex(index, settings.partitions, seen)
     app.task(watched.run)
     measures.gauge("freshet_index_up", one(lambda: watched.is_up))

@@ -14,6 +14,8 @@ from schemas.settings.ports import ports
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+MAX_PARTS = 1000  # of a Qdrant collection; a guess: a cluster of so many nodes is none of ours
+Parts = Annotated[int, Field(ge=1, le=MAX_PARTS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
 MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
@@ -40,6 +42,25 @@ class Settings(BaseSettings):
     kafka_key_password: SecretStr = Field(SecretStr(""), description="what the key file is encrypted with")
     qdrant_url: str = Field("", description="Qdrant server; empty: the embedded index")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key for the Qdrant server")
+    qdrant_read_key: SecretStr = Field(
+        SecretStr(""), description="key for what only reads of Qdrant; empty: the other one"
+    )
+    qdrant_ca: str = Field("", description="PEM file of the authority that signed Qdrant's certificate")
+    qdrant_timeout_s: Annotated[float, Field(ge=1)] = Field(30.0, description="how long a write to Qdrant may take")
+    qdrant_shards: Annotated[int, Field(ge=0, le=MAX_PARTS)] = Field(
+        0, description="shards of a new Qdrant collection; 0: one for each node"
+    )
+    qdrant_replicas: Parts = Field(1, description="copies of each shard of a new Qdrant collection")
+    qdrant_write_consistency: Parts = Field(
+        1, description="copies that have to have a write; at most as many as there are"
+    )
+    qdrant_quantization: Literal["none", "int8"] = Field(
+        "none", description="how a new Qdrant collection keeps retrieval vectors in memory"
+    )
+    qdrant_oversampling: Annotated[float, Field(ge=1, le=100)] = Field(
+        2.0, description="so many times the wanted hits are ordered by their whole vectors where these are quantised"
+    )
+    qdrant_on_disk: bool = Field(False, description="whether a new Qdrant collection keeps retrieval vectors on disk")
     qdrant_collection: str = Field("videos", description="collection of the videos, after the prefix")
     qdrant_hnsw_ef: NonNegativeInt = Field(
         0, description="how many neighbours Qdrant's search keeps in view; 0: by how many videos there are"
@@ -183,7 +204,7 @@ class Settings(BaseSettings):
             raise ValueError("it is a file, not a folder")
         return folder
 
-    @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
+    @field_validator("kafka_ca", "kafka_certificate", "kafka_key", "qdrant_ca")
     @classmethod
     def _is_there(cls, value: str) -> str:
         if not value:
@@ -195,12 +216,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        qdrant_key = self.qdrant_api_key.get_secret_value() if self.qdrant_url else ""
         if not (self.hold_vectors or self.qdrant_url):
             raise ValueError("hold_vectors is false, and qdrant_url names no server that holds them")
         if self.sequence and not self.hold_vectors:
             raise ValueError("hold_vectors is false, but what sequence names compares the vectors of all videos")
-        if fault := kafka_security.fault(self) or qdrant_address.key_fault(self.qdrant_url, qdrant_key):
+        if fault := kafka_security.fault(self) or qdrant_address.fault(self):
             raise ValueError(fault)
         return self
 

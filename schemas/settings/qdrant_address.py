@@ -1,8 +1,44 @@
-"""Where a Qdrant server is, and whether its key may go there."""
+"""Where a Qdrant server is, whether its key may go there, and what its settings contradict each other in."""
 
+from typing import Protocol
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from schemas.settings.kafka_security import is_loopback
+
+
+class Access(Protocol):
+    """The settings of the connection to Qdrant, and of copies there."""
+
+    @property
+    def qdrant_url(self) -> str: ...
+    @property
+    def qdrant_api_key(self) -> SecretStr: ...
+    @property
+    def qdrant_read_key(self) -> SecretStr: ...
+    @property
+    def qdrant_ca(self) -> str: ...
+    @property
+    def qdrant_replicas(self) -> int: ...
+    @property
+    def qdrant_write_consistency(self) -> int: ...
+
+
+def fault(access: Access) -> str | None:
+    """Name the first contradiction with what to do, or None; never shows a secret. Without a server all is well."""
+    if not access.qdrant_url:
+        return None
+    if access.qdrant_ca and urlsplit(access.qdrant_url).scheme != "https":
+        return "FRESHET_QDRANT_CA is set and FRESHET_QDRANT_URL is not https; use https, or leave FRESHET_QDRANT_CA out"
+    if access.qdrant_write_consistency > access.qdrant_replicas:
+        return (
+            f"FRESHET_QDRANT_WRITE_CONSISTENCY={access.qdrant_write_consistency} copies cannot have a write where"
+            f" FRESHET_QDRANT_REPLICAS is {access.qdrant_replicas}; raise that, or lower the first"
+        )
+    return key_fault(access.qdrant_url, access.qdrant_api_key.get_secret_value()) or key_fault(
+        access.qdrant_url, access.qdrant_read_key.get_secret_value(), "FRESHET_QDRANT_READ_KEY"
+    )
 
 
 def address_fault(url: str) -> str | None:
@@ -16,14 +52,14 @@ def address_fault(url: str) -> str | None:
     return None if _is_web_address(url) else "is not of the form http://host:port"
 
 
-def key_fault(url: str, api_key: str) -> str | None:
+def key_fault(url: str, api_key: str, variable: str = "FRESHET_QDRANT_API_KEY") -> str | None:
     """Why a key may not be sent to this address, and what to do; None where it may."""
     parts = urlsplit(url)
     if not api_key or parts.scheme == "https" or is_loopback(parts.hostname or ""):
         return None
     return (
         f"FRESHET_QDRANT_URL=http://{parts.hostname} would carry the API key in the clear; use https, or leave"
-        " FRESHET_QDRANT_API_KEY empty"
+        f" {variable} empty"
     )
 
 

@@ -86,8 +86,6 @@ def _isolated(loaded: "Loaded", folder: Path) -> "tuple[Settings, bool]":
         settings = without_security(settings)
     else:
         changes["prefix"] = settings.prefix + name
-    if sources["qdrant_url"] != "flag":
-        changes["qdrant_url"] = ""  # the embedded index
-    else:
+    if settings.qdrant_url:
         changes["qdrant_collection"] = settings.qdrant_collection + "-" + name.rstrip(".")
     return settings.model_copy(update=changes), own_broker

@@ -16,6 +16,7 @@ from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, TOPICS
 from streams.demo.clients import OutputConsumer, Publisher, Sent, consuming_outputs
 from streams.demo.screen import Screen
+from streams.demo.server_index import remove_collections
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.probe import wait_for_authenticated_broker
@@ -136,6 +137,8 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
             f"Kafka answers at {settings.bootstrap}; {len(created)} topics created, {settings.partitions} partitions"
         )
         agents = Agents(folder)
+        if settings.qdrant_url and not keep:
+            running.callback(remove_collections, settings, screen.report)
         running.callback(lambda: supervise.stop_all(agents.processes, screen.report, STOP_TIMEOUT_S))
         names = needed(settings.qdrant_url)
         agents.start(names, supervise.environment(settings))

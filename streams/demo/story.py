@@ -20,6 +20,7 @@ from streams.demo.clips import Clip, ClipFindings, show_clips
 from streams.demo.latency import Milliseconds, Now, measure_events, measure_uploads, usable
 from streams.demo.log import LIKES, Recorded, by_kind, kinds_of
 from streams.demo.screen import Check, Screen, title_of
+from streams.demo.server_index import wait_for_index
 from streams.demo.stage import Stage
 
 KIND_VIDEOS = 20  # a kind has to have so many videos: her likes, and enough to fill a slate
@@ -91,6 +92,8 @@ def fill_catalogue(stage: Stage, log: Recorded) -> None:
     stage.publish(log.uploads, "uploads", len(log.uploads))
     wanted = {line.key.decode() for line in log.uploads}
     stage.wait("the encoder to embed videos", lambda: len(wanted & stage.outputs.embedded.keys()), len(wanted))
+    said = stage.agents.output("ranker")
+    wait_for_index(stage.settings, len(wanted), lambda: said.read_text("utf-8", "replace"), stage.screen.report)
 
 
 def play_log(stage: Stage, log: Recorded) -> float:

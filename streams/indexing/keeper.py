@@ -111,10 +111,14 @@ class IndexKeeper:
         self._noted = noted
 
     async def _written(self, changes: Sequence[Change]) -> bool:
+        return await self._in_the_same(lambda: self._index.write(changes))
+
+    async def _in_the_same(self, action: Callable[[], Awaitable[object]]) -> bool:
+        """Do it, but only in the collection that reading began for: False where that is gone."""
         if self._is_doubtful and not await self._is_the_same():
             return False
         try:
-            await self._index.write(changes)
+            await action()
         except IndexUnavailable:
             self._is_doubtful = True
             raise
@@ -131,9 +135,10 @@ class IndexKeeper:
         return await self._noting({p: msgspec.structs.replace(self._noted[p], reached=at) for p, at in known.items()})
 
     async def _noting(self, noted: Mapping[int, Progress]) -> bool:
-        await self._index.collection.note(self._generation, noted.values())
-        self._noted.update(noted)
-        return True
+        is_done = await self._in_the_same(lambda: self._index.collection.note(self._generation, noted.values()))
+        if is_done:
+            self._noted.update(noted)
+        return is_done
 
     async def _has_lost(self) -> bool:
         collection, count = self._index.collection, self._settings.partitions

@@ -107,10 +107,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 async def _in_index(settings: Settings, user_id: str) -> list[AuditFinding]:
     """Every payload of our collections in the Qdrant server; vectors are of videos, never of people."""
-    from streams.qdrant.client import READING, connect, with_retries  # heavy, and most systems have no such server
+    from streams.qdrant.client import READING, client_of, with_retries  # heavy, and most systems have no such server
     from streams.qdrant.mapping import alias_of
 
-    client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+    client = client_of(settings, only_reads=True)
     try:
         there = await with_retries("list its collections", client.get_collections, READING)
         ours = [one.name for one in there.collections if one.name.startswith(f"{alias_of(settings)}-")]

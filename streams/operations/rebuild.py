@@ -4,6 +4,7 @@ The indexer goes on meanwhile, and reads on in the new one from where this has c
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from encoders.fusion.embeddings import DIM, fusion_of
@@ -16,11 +17,13 @@ from streams.indexing.step import IndexStep
 from streams.kafka.probe import Report, wait_for_authenticated_broker
 from streams.kafka.reader import all_bounds, read_from, required_partitions
 from streams.kafka.topic_watch import topic_id
+from streams.qdrant.collection import Collection
 from streams.qdrant.index import QdrantIndex, index_of
 from streams.qdrant.mapping import alias_of
 from streams.qdrant.progress import Progress
 
 BATCH_SIZE = 1024  # records between two notes of how far it has come
+OPTIMISING_LIMIT_S, OPTIMISING_LOOK_S = 3600.0, 1.0  # a guess, for tens of millions of videos
 REMEDY = "`freshet backfill LOG` embeds them again; then run `freshet rebuild` again."
 
 OnProgress = Callable[[int, int], None]  # so many of so many
@@ -55,10 +58,23 @@ async def _rebuild(settings: Settings, report: Report, on_progress: OnProgress) 
             report(f"{step.missing} uploads have no vectors of the present models. {REMEDY}")
         if left_out:
             report(f"Qdrant refused {left_out} videos, which are left out; the lines above name them.")
+        await until_optimised(beside.collection, report)
         await beside.collection.take_alias(in_use.collection.name, alias_of(settings))
         return count
     finally:
         await in_use.close()
+
+
+async def until_optimised(collection: Collection, report: Report, limit_s: float = OPTIMISING_LIMIT_S) -> None:
+    """Return when the server has built its graph, or takes too long for it: slates would wait for every search."""
+    end_s = time.monotonic() + limit_s
+    if await collection.is_optimising():
+        report("All is written; the alias waits until Qdrant has built its graph.")
+    while await collection.is_optimising():
+        if time.monotonic() > end_s:
+            report(f"Qdrant still builds its graph after {limit_s:g} s; the alias does not wait any longer.")
+            return
+        await asyncio.sleep(OPTIMISING_LOOK_S)
 
 
 async def fill(

@@ -12,7 +12,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
 from streams.qdrant.client import Patience
-from streams.qdrant.index import QdrantIndex, index_of
+from streams.qdrant.index import QdrantIndex, reader_of
 
 PATIENT = Patience(30.0, 60.0)  # an exact search of a large collection takes long, and no slate waits for it
 QUERIES_AT_ONCE = 16
@@ -44,7 +44,7 @@ def recall(settings: Settings, sample: int, many: int, ef: int | None, report: R
 
 
 async def _recall(settings: Settings, sample: int, many: int, ef: int | None, report: Report) -> Recall:
-    made = index_of(settings, DIM, version_of(fusion_of(settings).version))
+    made = reader_of(settings, DIM, version_of(fusion_of(settings).version))
     index = made.searching(PATIENT, ef)
     try:
         if lack := await index.shortfall(settings.partitions):

@@ -13,8 +13,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
 from streams.operations.snapshot import read_library, text_vector
-from streams.qdrant.client import READING
-from streams.qdrant.index import QdrantIndex, index_of
+from streams.qdrant.index import QdrantIndex, reader_of
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ def _ask_qdrant(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]], 
 
 
 async def _with_index(settings: Settings, ask: Callable[[QdrantIndex], Awaitable[T]], report: Report) -> T:
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version), READING)
+    index = reader_of(settings, DIM, version_of(fusion_of(settings).version))
     try:
         if lack := await index.shortfall(settings.partitions):
             report(f"{lack}, so videos may be missing below")

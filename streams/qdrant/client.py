@@ -2,6 +2,7 @@
 
 import logging
 import math
+import ssl
 from asyncio import get_running_loop, sleep, timeout_at
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 from ranker.retrieval.index import IndexRefused, IndexUnavailable
 from schemas.settings import qdrant_address
 from schemas.settings.kafka_security import is_loopback
+from schemas.settings.model import Settings
+from streams.errors import OperatorError
 
 T = TypeVar("T")
+KEYS = "FRESHET_QDRANT_API_KEY or, for what only reads, in FRESHET_QDRANT_READ_KEY"
 FIRST_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 0.05, 2.0
 CONTENT = (400, 404, 413, 422)  # these refuse what a request holds or names, not who asks
 
@@ -39,7 +43,23 @@ READING = Patience(1.0, 2.0)  # guesses: a slate without this index is better th
 WRITING = Patience(10.0, 30.0)  # guesses: an upload may wait
 
 
-def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s) -> AsyncQdrantClient:
+def writing_of(settings: Settings) -> Patience:
+    """What is set for who writes: three attempts within the deadline."""
+    return Patience(settings.qdrant_timeout_s / 3, settings.qdrant_timeout_s)
+
+
+def client_of(settings: Settings, *, only_reads: bool = False) -> AsyncQdrantClient:
+    """A client for the server that is set; ValueError where none is."""
+    if not settings.qdrant_url:
+        raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
+    keys = settings.qdrant_api_key.get_secret_value(), settings.qdrant_read_key.get_secret_value()
+    key = (keys[1] if only_reads else "") or keys[0]
+    return connect(settings.qdrant_url, key, settings.qdrant_timeout_s, settings.qdrant_ca)
+
+
+def connect(
+    url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s, authority: str = ""
+) -> AsyncQdrantClient:
     """A client for the server at `url`; ValueError where it is no address or would show the key to others."""
     if fault := qdrant_address.address_fault(url):
         raise ValueError(f"FRESHET_QDRANT_URL {fault}")
@@ -59,7 +79,18 @@ def connect(url: str, api_key: str = "", deadline_s: float = WRITING.deadline_s)
         check_compatibility=False,  # `start` does it, and can refuse the server
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
         trust_env=not is_loopback(host),  # no proxy on the way to our own machine
+        verify=_trust(authority) if authority else True,
     )
+
+
+def _trust(authority: str) -> ssl.SSLContext:
+    """Certificates of this authority alone are taken."""
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorError(
+            f"FRESHET_QDRANT_CA: {authority} holds no certificate that can be read ({error}).", "Name a PEM file."
+        ) from None
 
 
 def wait_before_retry(fault: Exception) -> float | None:
@@ -71,9 +102,14 @@ def wait_before_retry(fault: Exception) -> float | None:
             transient = fault.status_code in (408, 429) or (fault.status_code or 0) >= 500
             return 0.0 if transient else None
         case ResponseHandlingException():
-            return 0.0 if isinstance(fault.source, httpx.TransportError) else None
+            passes = isinstance(fault.source, httpx.TransportError) and not _is_distrust(fault)
+            return 0.0 if passes else None
         case _:
             return 0.0  # silence, or a Retry-After that the client cannot read
+
+
+def _is_distrust(fault: ResponseHandlingException) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in str(fault.source)  # httpx keeps nothing of it but the text
 
 
 def why(fault: Exception) -> str:
@@ -96,9 +132,11 @@ def refusal(what: str, fault: Exception) -> str:
     """What to say of a server that will not do something."""
     match fault:
         case UnexpectedResponse(status_code=401):
-            return "Qdrant does not accept the key in FRESHET_QDRANT_API_KEY (HTTP 401)"
+            return f"Qdrant does not accept the key in {KEYS} (HTTP 401)"
         case UnexpectedResponse(status_code=403):
-            return f"Qdrant does not allow the key in FRESHET_QDRANT_API_KEY to {what} (HTTP 403)"
+            return f"Qdrant does not allow the key in {KEYS} to {what} (HTTP 403)"
+        case ResponseHandlingException() if _is_distrust(fault):
+            return f"Qdrant's certificate is not trusted, see FRESHET_QDRANT_CA: {why(fault)}"
         case _:
             return f"Qdrant refused to {what}: {why(fault)}"
 

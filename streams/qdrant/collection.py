@@ -18,12 +18,14 @@ from ranker.retrieval.index import IndexRefused
 from streams.qdrant.client import Patience, with_retries
 from streams.qdrant.mapping import CONTROL, FIELDS, Dims, shape_of, vectors_config
 from streams.qdrant.progress import Progress, progress_id, to_progress, to_progress_point
+from streams.qdrant.storage import Storage
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 OLDEST = (1, 16)  # `update_filter` came with 1.16; an older server ignores it in silence
 TESTED = (1, 19)
 MANY = 2**31
+DEFAULT = Storage()
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Limits:
     results: int = MANY  # of a query
     ef: int = MANY
     ids: int = MANY  # of a condition
+    oversampling: float = MANY
     seconds: int = MANY  # that a request may ask for
 
 
@@ -50,6 +53,7 @@ def limits_of(config: models.StrictModeConfigOutput | None) -> Limits:
         results=config.max_query_limit or MANY,
         ef=config.search_max_hnsw_ef or MANY,
         ids=config.condition_max_size or MANY,
+        oversampling=config.search_max_oversampling or MANY,
         seconds=config.max_timeout or MANY,
     )
 
@@ -57,9 +61,18 @@ def limits_of(config: models.StrictModeConfigOutput | None) -> Limits:
 class Collection:
     """One collection by its alias, or by its own name."""
 
-    def __init__(self, client: AsyncQdrantClient, name: str, dims: Dims, encoder: str, patience: Patience) -> None:
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        name: str,
+        dims: Dims,
+        encoder: str,
+        patience: Patience,
+        storage: Storage = DEFAULT,
+    ) -> None:
         self.name, self.limits, self.points = name, Limits(), 0  # so many when it was looked at last
         self._client, self._dims, self._encoder, self._patience = client, dims, encoder, patience
+        self._storage, self._told = storage, ""
 
     async def open(self) -> str:
         """Check the server's version; make or check the collection and its payload indexes; returns its generation."""
@@ -83,7 +96,11 @@ class Collection:
         used = int(in_use.rpartition("-")[2]) if in_use else 0
         later = [number for number in numbers if number > used]
         name = f"{self.name}-{max(later)}" if later else await self._create_next()
-        return Collection(self._client, name, self._dims, self._encoder, self._patience)
+        return Collection(self._client, name, self._dims, self._encoder, self._patience, self._storage)
+
+    async def is_optimising(self) -> bool:
+        """Whether the server still builds the graph of what was written: until then searches are slower, and exact."""
+        return (await self._describe(self.name)).status == models.CollectionStatus.YELLOW
 
     async def ready(self) -> str:
         """Check it, and make what is missing of its payload indexes; returns its generation."""
@@ -121,6 +138,7 @@ class Collection:
     async def _ready(self, name: str) -> str:
         found = await self._describe(name)
         generation = self._checked(found)
+        self._tell_differences(found.config.params)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
         for field, kind in FIELDS.items():
             if field not in (found.payload_schema or {}):
@@ -129,14 +147,18 @@ class Collection:
 
     async def _create_next(self) -> str:
         name = f"{self.name}-{max(await self._numbers(), default=0) + 1}"
+        wanted = self._storage.request(self._dims)
         metadata = {"encoder": self._encoder, "generation": uuid.uuid4().hex}
         try:
             await self._call(
                 "create the collection",
                 lambda: self._client.create_collection(
                     name,
-                    vectors_config=vectors_config(self._dims),
-                    on_disk_payload=False,  # every hit reads its video id from the payload
+                    vectors_config=wanted.vectors,
+                    shard_number=wanted.shard_number,
+                    replication_factor=wanted.replication_factor,
+                    write_consistency_factor=wanted.write_consistency_factor,
+                    on_disk_payload=wanted.on_disk_payload,
                     metadata=metadata,
                 ),
             )
@@ -190,6 +212,15 @@ class Collection:
                 " another name, or delete it"
             )
         return str(metadata.get("generation", ""))
+
+    def _tell_differences(self, params: models.CollectionParams) -> None:
+        """One line where it is stored otherwise than is set: nothing is changed by itself."""
+        told = ", ".join(self._storage.differences(params))
+        if told and told != self._told:
+            log.warning(
+                "Qdrant collection %s has %s; it stays so, and `freshet rebuild` makes another", self.name, told
+            )
+        self._told = told
 
     async def _make_index(self, name: str, field: str, kind: models.PayloadSchemaType) -> None:
         await self._call(

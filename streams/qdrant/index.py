@@ -19,8 +19,8 @@ from encoders.modalities.configured import modalities_of
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
-from streams.qdrant.client import READING, WRITING, ContentRefused, Patience, connect, with_retries
-from streams.qdrant.collection import Collection
+from streams.qdrant.client import READING, WRITING, ContentRefused, Patience, client_of, with_retries, writing_of
+from streams.qdrant.collection import DEFAULT, Collection
 from streams.qdrant.mapping import (
     VIDEOS,
     Change,
@@ -40,6 +40,8 @@ from streams.qdrant.mapping import (
 from streams.qdrant.progress import is_complete, share
 from streams.qdrant.refused import isolated
 from streams.qdrant.search_width import ef_of
+from streams.qdrant.storage import Storage
+from streams.qdrant.upsert import upsert
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,12 +72,13 @@ class QdrantIndex:
         exact: bool = False,
         reading: Patience = READING,
         writing: Patience = WRITING,
+        storage: Storage = DEFAULT,
     ) -> None:
         self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
         self._hnsw_ef, self.is_exact = hnsw_ef, exact
-        self._reading, self._writing = reading, writing
-        self.collection = Collection(client, collection, self._dims, encoder, writing)
+        self._reading, self._writing, self._storage = reading, writing, storage
+        self.collection = Collection(client, collection, self._dims, encoder, writing, storage)
 
     async def start(self) -> str:
         """Check the server; make or check the collection and its payload indexes; returns its generation."""
@@ -223,9 +226,7 @@ class QdrantIndex:
         allowed, seconds = not_older(points), self._seconds(self._writing)  # the server gives up with us
 
         async def store() -> None:
-            done = await self._client.upsert(
-                self._collection, points, wait=True, update_filter=allowed, timeout=seconds
-            )
+            done = await upsert(self._client, self._collection, points, allowed, seconds)
             if done.status != models.UpdateStatus.COMPLETED:  # it is in the server's queue still
                 raise TimeoutError
 
@@ -237,8 +238,11 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limit = min(k + TIE_MARGIN, self.collection.limits.results)
-        params = models.SearchParams(hnsw_ef=self.width(limit), exact=self.is_exact)
+        limits = self.collection.limits
+        limit = min(k + TIE_MARGIN, limits.results)
+        params = models.SearchParams(
+            hnsw_ef=self.width(limit), exact=self.is_exact, quantization=self._storage.quantization(limits.oversampling)
+        )
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
@@ -258,15 +262,27 @@ class QdrantIndex:
         )
 
 
-def index_of(settings: Settings, dim: int, encoder: str, writing: Patience = WRITING) -> QdrantIndex:
+def index_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
     """The collection of this encoder, to be started before its first use."""
-    if not settings.qdrant_url:
-        raise ValueError("qdrant_url is empty, which means the embedded index; set it to use a Qdrant server")
-    client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-    collection = collection_name(alias_of(settings), encoder, dim)
-    dims = modalities_of(settings).dims
-    ef = settings.qdrant_hnsw_ef
-    return QdrantIndex(client, collection, dim, encoder, modalities=dims, hnsw_ef=ef, writing=writing)
+    return _index(settings, dim, encoder, client_of(settings), writing_of(settings))
+
+
+def reader_of(settings: Settings, dim: int, encoder: str) -> QdrantIndex:
+    """The same for who only reads: with a key of its own where one is set, and without patience."""
+    return _index(settings, dim, encoder, client_of(settings, only_reads=True), READING)
+
+
+def _index(settings: Settings, dim: int, encoder: str, client: AsyncQdrantClient, writing: Patience) -> QdrantIndex:
+    return QdrantIndex(
+        client,
+        collection_name(alias_of(settings), encoder, dim),
+        dim,
+        encoder,
+        modalities=modalities_of(settings).dims,
+        hnsw_ef=settings.qdrant_hnsw_ef,
+        writing=writing,
+        storage=Storage.of(settings),
+    )
 
 
 async def open_index(settings: Settings, dim: int, encoder: str) -> QdrantIndex:

@@ -100,7 +100,8 @@ def to_point(video: IndexedVideo, dims: Dims) -> models.PointStruct:
             )
     payload = {field: getattr(video, field) for field in FIELDS} | {"tags": list(video.tags)} | dict(video.about)
     lists = {name: vector.tolist() for name, vector in vectors.items()}
-    return models.PointStruct(id=point_id(video.video_id), vector=lists, payload=payload)
+    # Not checked once more number by number: that was done above.
+    return models.PointStruct.model_construct(id=point_id(video.video_id), vector=lists, payload=payload)
 
 
 def to_withdrawn_point(one: Withdrawal) -> models.PointStruct:

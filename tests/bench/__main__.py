@@ -44,6 +44,10 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "api.slate": "api:slate",
     "api.feedback": "api:events",
     "api.restart": "api:restart",
+    "index.rate": "indexing:rate",
+    "index.fresh": "indexing:fresh",
+    "index.rebuild": "indexing:rebuild",
+    "index.silent": "silence:silent",
 }
 WIDTH = 150  # where the output is no terminal
 

@@ -1,14 +1,17 @@
 """K8, K9: the vector index is down, slow, silent, wrong now and then, or lost; and the embedded one is."""
 
 import asyncio
+import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from encoders.fusion.embeddings import DIM
 from encoders.fusion.fusion import VERSION
@@ -18,31 +21,37 @@ from schemas.messages import videos
 from schemas.settings.model import Settings
 from schemas.topics import FEATURES, RECOMMENDATIONS
 from streams.indexing.step import to_indexed_video
+from streams.qdrant.client import connect
 from streams.qdrant.index import open_index
 from streams.qdrant.mapping import alias_of, collection_name
 from tests.chaos.check import encoder_faults
+from tests.chaos.degraded import degraded_slates, still_away
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy
 from tests.chaos.rig import Rig, System, judged, wait
 from tests.chaos.topics import ends, read_all
 from tests.support.qdrant_stub import Answer, QdrantStub, running
 
+T = TypeVar("T")
 RATE = 20.0  # the stub is Python, too
 FILLED = 200  # videos in the index from the start
 
 
 class Server:
-    """The Qdrant stub in a thread of its own, with a proxy before it."""
+    """The Qdrant stub in a thread of its own, or the server that FRESHET_TEST_QDRANT names; with a proxy before it."""
 
     def __init__(self) -> None:
-        self.stub = QdrantStub()
+        url = os.environ.get("FRESHET_TEST_QDRANT")
+        self.stub, self.url = None if url else QdrantStub(), url or ""
+        self._client = self.stub._store if self.stub else connect(self.url)
         self.loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._serve(),), daemon=True)
 
     async def _serve(self) -> None:
-        async with running(self.stub):
+        async with running(self.stub) if self.stub else nullcontext():
+            self.url = self.stub.url if self.stub else self.url
             self._ready.set()
             await self._end.wait()
 
@@ -51,23 +60,35 @@ class Server:
         """Serve for the time of a `with`."""
         self._thread.start()
         self._ready.wait()
-        with Proxy(urlsplit(self.stub.url).port or 0) as proxy:
+        with Proxy(urlsplit(self.url).port or 6333) as proxy:
             yield proxy
         self.loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
+    def stumble(self, proxy: Proxy) -> None:
+        """Fail one request: never two ahead, for they would outlast the load."""
+        if self.stub is None:
+            with proxy.broken("reset"):
+                return
+        if not self.stub.plan:
+            self.loop.call_soon_threadsafe(self.stub.next, Answer(503))
+
     def ids(self, collection: str) -> set[str]:
         """Ids of all videos that it holds."""
-        scroll = self.stub._store.scroll(collection, limit=100_000)
         try:
-            points, _ = asyncio.run_coroutine_threadsafe(scroll, self.loop).result(30)
-        except ValueError:  # it is gone
+            points, _ = self._done(self._client.scroll(collection, limit=100_000))
+        except (ValueError, UnexpectedResponse):  # it is gone
             return set()
         return {str(point.payload["video_id"]) for point in points if point.payload and "video_id" in point.payload}
 
     def wipe(self, collection: str) -> None:
         """Delete the collection that an alias names."""
-        asyncio.run_coroutine_threadsafe(self.stub.delete(collection), self.loop).result(30)
+        known = self._done(self._client.get_aliases()).aliases
+        [name] = [one.collection_name for one in known if one.alias_name == collection]
+        self._done(self._client.delete_collection(name))
+
+    def _done(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(call, self.loop).result(30)
 
 
 def troubled(rig: Rig) -> dict[str, Any]:
@@ -81,30 +102,35 @@ def troubled(rig: Rig) -> dict[str, Any]:
         agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder", "indexer")]
         system.begin(RATE, rig.seed)
         wait("all work", lambda: all(one.mark("poll" if one.agent == "indexer" else "confirmed") for one in agents), 90)
+        wait("the index is used", lambda: agents[1].mark("used") is not None, 90)
         system.keep_up(2.0)
+        faults: list[tuple[float, float]] = []
         for mode, value in (("refuse", 0), ("delay", 2000), ("blackhole", 0)):
             before = ends(system.settings, RECOMMENDATIONS)
+            began_s = time.monotonic()
             with proxy.broken(mode, value):  # type: ignore[arg-type]
                 system.keep_up(seconds)
+                faults.append((began_s, time.monotonic()))
                 if ends(system.settings, RECOMMENDATIONS) == before:
                     broken.append(f"no slate went out while the index was at {mode}")
             system.keep_up(1.0)
-        for _ in range(round(seconds / 0.2)):  # now and then an error, never two ahead: they would outlast the load
-            if not server.stub.plan:
-                server.loop.call_soon_threadsafe(server.stub.next, Answer(503))
+        for _ in range(round(seconds / 0.2)):
+            server.stumble(proxy)
             system.keep_up(0.2)
         server.wipe(collection)
         system.keep_up(seconds)
+        with suppress(RuntimeError):  # what follows says so
+            wait("the index is used again", lambda: not still_away(agents[1]), 60)
         figures = system.finish()
         wanted = live_videos(system)
         with suppress(RuntimeError):  # what is missing is said below
             wait("the index is full again", lambda: wanted <= server.ids(collection), 60)
         held = server.ids(collection)
-    if not figures["degraded"].get("vector_index"):
-        broken.append("no slate said degraded: vector_index")
+    seen = degraded_slates(system, agents[1], faults)
+    broken += seen.pop("broken")
     if missing := wanted - held:
         broken.append(f"{len(missing)} uploads are not in the index")
-    return judged(figures | {"indexed": len(held)}, *broken)
+    return judged(figures | {"indexed": len(held), **seen}, *broken)
 
 
 def some(system: System, count: int) -> list[IndexedVideo]:

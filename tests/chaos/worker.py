@@ -33,8 +33,13 @@ class Trap:
 
     def mark(self, what: str) -> None:
         """Write down when something happened for the first time."""
-        if self._file is not None and what not in self._seen:
+        if what not in self._seen:
             self._seen.add(what)
+            self.note(what)
+
+    def note(self, what: str) -> None:
+        """Write down when something happened, each time."""
+        if self._file is not None:
             os.write(self._file, f"{time.monotonic():.4f} {what}\n".encode())
 
     def reached(self, step: str) -> bool:
@@ -150,6 +155,25 @@ def set_traps(trap: Trap) -> None:
     between_stages(trap)
 
 
+def note_the_index(trap: Trap) -> None:
+    """Write down when slates begin to do without the index, and when they use it again."""
+    from streams.qdrant.watched_index import WatchedIndex
+
+    for name, what in (("_goes", "away"), ("_comes", "used")):
+        _noted(WatchedIndex, name, trap, what)
+
+
+def _noted(owner: Any, name: str, trap: Trap, what: str) -> None:
+    inner = getattr(owner, name)
+
+    @wraps(inner)
+    def wrapped(*args: Any) -> Any:
+        trap.note(what)
+        return inner(*args)
+
+    setattr(owner, name, wrapped)
+
+
 def with_session(seconds: float) -> None:
     """Let the group miss a killed worker sooner than as shipped, so that many kills fit into a short round."""
     from streams.kafka import consumer
@@ -167,10 +191,13 @@ def main(name: str, environ: dict[str, str]) -> None:
 
     marks = Path(environ["CHAOS_MARKS"]) if "CHAOS_MARKS" in environ else None
     sign = signal.Signals[environ.get("CHAOS_SIGNAL", "SIGKILL")]
-    set_traps(Trap(environ.get("CHAOS_STEP", ""), int(environ.get("CHAOS_CALL", "1")), sign, marks))
+    trap = Trap(environ.get("CHAOS_STEP", ""), int(environ.get("CHAOS_CALL", "1")), sign, marks)
+    set_traps(trap)
     if session := environ.get("CHAOS_SESSION_S"):
         with_session(float(session))
     settings = load({}, environ, None).settings
+    if name == "ranker" and settings.qdrant_url:
+        note_the_index(trap)
     wait_for_authenticated_broker(settings, print)
     topic_admin.check(settings, TOPICS)
     run_worker(name, settings)

@@ -1,5 +1,6 @@
 """The demo from outside: what it prints, how it ends, and that it stops what it started."""
 
+import asyncio
 import json
 import signal
 import time
@@ -13,8 +14,9 @@ from streams.demo.checks import replay_state
 from streams.demo.clips import MADE
 from tests.support.brokers import CACHE, needs_java_and_maven
 from tests.support.command import demo
+from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there")]
+pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there"), *LOCAL_MODE]
 
 STOPS_WITHIN_S = 150  # 15 on two cores that have nothing else to do
 
@@ -50,6 +52,18 @@ def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
     assert "waiting for" in err and "all stopped" in err
     published = Path(told["folder"]) / "published.jsonl"
     assert replay_state(published, CACHE.settings) == (told["state_digest"], 0)
+
+
+def test_a_demo_with_qdrant_waits_for_it_and_leaves_nothing_there(tmp_path: Path):
+    with aside(QdrantStub()) as stub:
+        ran = demo(tmp_path, "--events", 100, "--json", FRESHET_QDRANT_URL=stub.url)
+        out, err = ran.communicate(timeout=600)
+        assert ran.returncode == 0, err
+        assert "the agents profiles, encoder, indexer, ranker, learner to start" in err
+        assert "Qdrant holds 400 videos, and slates are made with it" in err
+        assert set(json.loads(out)["checks"].values()) == {True}
+        assert stub.searched()
+        assert asyncio.run(stub.aliases()) == {}
 
 
 def test_ctrl_c_ends_the_demo_in_time_and_leaves_nothing(tmp_path: Path):

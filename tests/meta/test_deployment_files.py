@@ -147,3 +147,40 @@ def test_the_image_copies_what_exists_and_does_not_run_as_root() -> None:
 def test_the_example_of_an_environment_file_names_every_setting_and_no_other() -> None:
     text = (ROOT / "deploy/freshet.env.example").read_text("utf-8")
     assert set(re.findall(r"^#FRESHET_(\w+)=", text, re.MULTILINE)) == SETTINGS
+
+
+CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "deploy/qdrant-cluster.yml").read_text("utf-8"))
+NODES = {name: node for name, node in CLUSTER["services"].items() if name.startswith("qdrant")}
+
+
+def test_the_cluster_keeps_to_the_specification_and_to_the_version_of_the_compose_file() -> None:
+    checked = python("check_jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/qdrant-cluster.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {node.get("image", SERVICES["qdrant"]["image"]) for node in NODES.values()} == {SERVICES["qdrant"]["image"]}
+    checks = [node["healthcheck"] for node in NODES.values() if "healthcheck" in node]
+    assert checks == [SERVICES["qdrant"]["healthcheck"]] * 2
+
+
+def test_each_node_of_the_cluster_is_reached_by_the_name_that_it_gives_the_others() -> None:
+    assert len(NODES) == 3
+    for name, node in NODES.items():
+        own = node["command"][node["command"].index("--uri") + 1]
+        names = {name, *node["networks"]["default"]["aliases"]}
+        assert re.fullmatch(r"http://([\w-]+):6335", own)[1] in names  # type: ignore[index]
+        assert node["environment"]["QDRANT__CLUSTER__ENABLED"] == "true"
+        if name != "qdrant":
+            first = node["command"][node["command"].index("--bootstrap") + 1]
+            assert first == NODES["qdrant"]["command"][-1]
+            assert node["depends_on"]["qdrant"]["condition"] == "service_healthy"
+    assert sum("qdrant" in {name, *node["networks"]["default"]["aliases"]} for name, node in NODES.items()) == 3
+    stored = [node["volumes"][0].split(":")[0] for node in NODES.values() if "volumes" in node]
+    assert {*stored} == {*CLUSTER["volumes"]} and len({*stored}) == 2
+
+
+def test_the_cluster_outlives_a_node_and_who_makes_the_collection_says_so() -> None:
+    environ = {name: with_defaults(value) for name, value in CLUSTER["services"]["indexer"]["environment"].items()}
+    settings = load({}, environment("indexer") | environ, None).settings
+    assert 2 <= settings.qdrant_replicas <= len(NODES) and settings.qdrant_shards % len(NODES) == 0
+    assert settings.qdrant_write_consistency < settings.qdrant_replicas  # else a node that is away ends all writes
+    waits = {*SERVICES["indexer"]["depends_on"], *CLUSTER["services"]["indexer"]["depends_on"]}
+    assert {*NODES} <= waits

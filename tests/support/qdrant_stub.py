@@ -5,10 +5,12 @@ It can be told to misbehave: `stub.next(Answer(503), SILENCE)` are what the next
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -17,6 +19,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 
 from streams.qdrant.client import Patience
+from tests.support.certificates import Signed
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
 HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
@@ -58,14 +61,20 @@ class QdrantStub:
         self.plan: deque[Answer] = deque()
         self.always: Answer | None = None
         self.indexes: dict[str, Any] = {}
+        self.created: dict[str, models.CreateCollection] = {}  # by name: local mode does not keep all of it
         self.url = ""
         self.strict: models.StrictModeConfigOutput | None = None
+        self.yellow = 0  # so many more times it says that it still optimises a collection, as after a load
         self.is_late = False  # writes are queued, and applied after the answer
         self.refused: set[str] = set()  # videos that it stores in no way
         self.is_full = False  # it stores nothing
         self.misses = 0  # so many of the nearest points but one, in each search that is not exact
         self.most_bytes = 2**25  # of a request
         self._store = AsyncQdrantClient(":memory:")
+
+    def parse(self, body: bytes) -> Any:
+        """The body of a request."""
+        return json.loads(body)
 
     def next(self, *answers: Answer) -> None:
         """Say what the next requests get."""
@@ -74,7 +83,7 @@ class QdrantStub:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
         try:
-            while asked := await read_request(reader):
+            while asked := await read_request(reader, self.parse):
                 self.asked.append(asked)
                 planned = self.plan.popleft() if self.plan else self.always
                 if planned == SILENCE:
@@ -109,6 +118,7 @@ class QdrantStub:
             ("GET", "exists"): self._exists,
             ("GET", ""): self._describe,
             ("PUT", ""): self._create,
+            ("DELETE", ""): self._drop,
             ("PUT", "index"): self._index,
             ("PUT", "points"): self._upsert,
             ("POST", "points/batch"): self._update,
@@ -143,13 +153,30 @@ class QdrantStub:
         """Lose the collection that an alias names, as when its volume is gone."""
         await self._store.delete_collection((await self.aliases())[alias])
 
+    async def snapshot(self, alias: str) -> Any:
+        """A copy of the collection that an alias names, with all that a snapshot holds: the alias is not in it."""
+        return deepcopy(self._held[(await self.aliases())[alias]])
+
+    async def restore(self, alias: str, kept: Any) -> None:
+        """Put a copy in the place of the collection that an alias names."""
+        self._held[(await self.aliases())[alias]] = deepcopy(kept)
+
+    @property
+    def _held(self) -> dict[str, Any]:
+        return self._store._client.collections  # type: ignore[attr-defined, no-any-return]
+
     async def _exists(self, name: str, _: Any) -> Any:
         return {"exists": await self._store.collection_exists(name)}
 
     async def _describe(self, name: str, _: Any) -> Any:
+        name = (await self.aliases()).get(name, name)
         info = (await self._store.get_collection(name)).model_dump(mode="json", exclude_none=True)
         if self.strict is not None:
             info["config"]["strict_mode_config"] = self.strict.model_dump(exclude_none=True)
+        for number in ("shard_number", "replication_factor", "write_consistency_factor"):
+            info["config"]["params"][number] = getattr(self.created[name], number) or 1
+        if self.yellow:
+            self.yellow, info["status"] = self.yellow - 1, "yellow"
         return info | {"payload_schema": self.indexes}
 
     def _keep_to(self, what: str, asked: int, most: int | None) -> None:
@@ -159,7 +186,12 @@ class QdrantStub:
 
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
-        return await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
+        made = await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
+        self.created[name] = wanted
+        return made
+
+    async def _drop(self, name: str, _: Any) -> Any:
+        return await self._store.delete_collection(name)
 
     async def _index(self, name: str, body: Any) -> Any:
         points = (await self._store.count(name)).count
@@ -221,7 +253,7 @@ class QdrantStub:
         return {"count": (await self._store.count(name, wanted.filter)).count}
 
 
-async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
+async def read_request(reader: asyncio.StreamReader, parse: Callable[[bytes], Any]) -> QueryBatch | None:
     """One HTTP/1.1 request, or None at the end of the connection."""
     line = (await reader.readline()).decode().split()
     if not line:
@@ -233,7 +265,7 @@ async def read_request(reader: asyncio.StreamReader) -> QueryBatch | None:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     target = urlsplit(line[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return QueryBatch(line[0], unquote(target.path), query, headers, json.loads(body) if body else None)
+    return QueryBatch(line[0], unquote(target.path), query, headers, parse(body) if body else None)
 
 
 def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
@@ -246,10 +278,14 @@ def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
 
 
 @asynccontextmanager
-async def running(stub: QdrantStub) -> AsyncIterator[QdrantStub]:
-    """Serve a stub on a free port of 127.0.0.1."""
-    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0, limit=2**20)
-    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def running(stub: QdrantStub, certificate: Signed | None = None) -> AsyncIterator[QdrantStub]:
+    """Serve a stub on a free port of 127.0.0.1, by TLS where it has a certificate."""
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.certificate, certificate.key)
+    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0, limit=2**20, ssl=context)
+    stub.url = f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield stub
     finally:

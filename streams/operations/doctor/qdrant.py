@@ -9,11 +9,9 @@ from encoders.fusion.fusion import version_of
 from ranker.retrieval.index import IndexRefused, IndexUnavailable
 from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Finding, fail, ok, warn
-from streams.qdrant.client import Patience
-from streams.qdrant.index import QdrantIndex, index_of
+from streams.qdrant.index import QdrantIndex, reader_of
 from streams.qdrant.progress import is_complete, share
 
-PATIENCE = Patience(attempt_s=2.0, deadline_s=5.0)
 REFUSED = "Set FRESHET_QDRANT_API_KEY to a key that this server knows, or upgrade the server to 1.19."
 AWAY = "Start Qdrant at FRESHET_QDRANT_URL, or unset it to use the embedded index."
 
@@ -33,7 +31,7 @@ def check_qdrant(settings: Settings) -> Iterator[Finding]:
 
 
 async def _look(settings: Settings) -> Finding:
-    index = index_of(settings, DIM, version_of(fusion_of(settings).version), PATIENCE)
+    index = reader_of(settings, DIM, version_of(fusion_of(settings).version))
     try:
         return await _collection(index, settings.partitions)
     finally:

@@ -116,6 +116,28 @@ def test_a_qdrant_key_that_everybody_could_read_is_refused_at_once():
     assert "swordfish" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"READ_KEY": "swordfish"},
+            "would carry the API key in the clear; use https, or leave FRESHET_QDRANT_READ_KEY empty",
+        ),
+        ({"CA": __file__}, "FRESHET_QDRANT_CA is set and FRESHET_QDRANT_URL is not https"),
+        (
+            {"REPLICAS": "2", "WRITE_CONSISTENCY": "3"},
+            "FRESHET_QDRANT_WRITE_CONSISTENCY=3 copies cannot have a write where FRESHET_QDRANT_REPLICAS is 2",
+        ),
+    ],
+)
+def test_settings_of_qdrant_that_contradict_each_other_are_one_sentence(given: dict[str, str], said: str):
+    environ = {f"FRESHET_QDRANT_{name}": value for name, value in given.items()}
+    with pytest.raises(SettingsError) as caught:
+        load({}, environ | {"FRESHET_QDRANT_URL": "http://qdrant.example:6333"}, None)
+    assert said in str(caught.value) and "swordfish" not in str(caught.value)
+    assert load({}, environ, None)  # without a server they say nothing
+
+
 def test_the_longest_prefix_makes_topic_names_that_kafka_takes():
     prefix = load({}, {"FRESHET_PREFIX": "x" * 200}, None).settings.prefix
     assert max(len(topic.full(prefix)) for topic in TOPICS) <= 249

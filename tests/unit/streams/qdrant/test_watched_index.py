@@ -143,6 +143,24 @@ async def test_an_index_that_is_emptied_is_not_used_until_it_is_full_again(ranke
     assert await ranker.is_usable()
 
 
+async def test_an_index_put_back_from_an_older_copy_is_not_used_until_it_has_caught_up(ranker: Ranker) -> None:
+    await ranker.fill(0, 30)
+    older = await ranker.stub.snapshot("videos")
+    await ranker.fill(30, COUNT)
+    assert await ranker.is_usable()
+    await ranker.stub.restore("videos", older)  # of the same generation
+    assert not await ranker.is_usable()
+    assert ranker.watched.coverage.rows == 0
+    await ranker.fill(30, COUNT)
+    assert await ranker.is_usable()
+
+
+async def test_an_index_whose_graph_is_still_built_is_used(ranker: Ranker) -> None:
+    await ranker.fill(0, COUNT)
+    ranker.stub.yellow = 1_000  # its searches are slower, and exact
+    assert await ranker.is_usable()
+
+
 async def test_a_silent_server_costs_one_slate_a_fraction_of_a_second_and_is_probed_beside(
     ranker: Ranker, caplog: pytest.LogCaptureFixture
 ) -> None:

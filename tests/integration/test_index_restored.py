@@ -1,0 +1,131 @@
+"""Qdrant put back from an older snapshot, and a rebuild that is killed: both read on from where the collection is."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of
+from encoders.fusion.fusion import version_of
+from schemas.messages.vectors import encode_vector
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
+from streams.local.broker import LocalBroker
+from streams.operations.rebuild import BATCH_SIZE
+from streams.qdrant.mapping import point_id
+from streams.worker import supervise
+from tests.integration.test_indexer import held, put, version_alias
+from tests.support.command import freshet
+from tests.support.events import NOON, withdrawn
+from tests.support.forked import forked, freshet_command
+from tests.support.indexed_videos import vectors
+from tests.support.qdrant_stub import QdrantStub, QueryBatch, aside, indexed
+from tests.support.system import agents, own_topics, wait_until
+from tests.unit.streams.qdrant.test_named_vectors import described
+
+pytestmark = pytest.mark.connected
+
+COUNT = 40
+
+
+class Forgetful(QdrantStub):
+    """A server that loses a collection after its videos were written, and before that is noted."""
+
+    loses_at_the_next_note = False
+
+    async def _upsert(self, name: str, body: Any) -> Any:
+        if self.loses_at_the_next_note and "progress" in body["points"][0]["payload"]:
+            self.loses_at_the_next_note = False
+            await self.delete(name)
+        return await super()._upsert(name, body)
+
+
+@pytest.fixture
+def stub() -> Iterator[Forgetful]:
+    with aside(Forgetful()) as server:
+        yield server  # type: ignore[misc]  # it is what was given
+
+
+@pytest.fixture
+def settings(broker: LocalBroker, stub: QdrantStub, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    made = own_topics(broker.bootstrap, tmp_path, request.node.nodeid)
+    return made.model_copy(update={"qdrant_url": stub.url})
+
+
+def test_a_collection_put_back_from_an_older_copy_is_read_on_from_where_that_is(
+    settings: Settings, stub: QdrantStub, tmp_path: Path
+) -> None:
+    put(settings, *(described(n) for n in range(COUNT)))
+    alias, later = version_alias(settings), ["v3", *(f"v{n}" for n in range(COUNT, COUNT + 5))]
+
+    def restore() -> None:
+        stub.asked.clear()
+        asyncio.run(stub.restore(alias, older))
+
+    def caught_up() -> bool:
+        return held(settings, stub) == (COUNT + 4, True) and sorted(changed(stub.asked)) == sorted(later)
+
+    with agents(settings, tmp_path, "indexer") as running:
+        wait_until("it is complete", lambda: held(settings, stub) == (COUNT, True))
+        older = asyncio.run(stub.snapshot(alias))
+        stub.asked.clear()
+        put(settings, withdrawn("v3", NOON + 99), *(described(n) for n in range(COUNT, COUNT + 5)))
+        wait_until("it has what came later", caught_up)
+        restore()  # under a running indexer
+        wait_until("it has that again", caught_up)
+        assert running.alive()
+    restore()  # while none runs: what the group has committed is ahead
+    assert held(settings, stub)[0] == COUNT
+    with agents(settings, tmp_path, "indexer"):
+        wait_until("it has that once more", caught_up)
+
+
+def test_a_collection_that_is_lost_between_the_videos_and_the_note_of_them_is_filled_again(
+    settings: Settings, stub: Forgetful, tmp_path: Path
+) -> None:
+    put(settings, *(described(n) for n in range(COUNT)))
+    with agents(settings, tmp_path, "indexer") as running:
+        wait_until("it is complete", lambda: held(settings, stub) == (COUNT, True))
+        stub.loses_at_the_next_note = True
+        put(settings, described(COUNT))
+        wait_until("it is complete again", lambda: held(settings, stub) == (COUNT + 1, True))
+        assert not stub.loses_at_the_next_note
+        assert running.alive()
+
+
+def changed(asked: Sequence[QueryBatch]) -> set[str]:
+    """Videos that were written or withdrawn: of a withdrawn one there is its point id alone."""
+    upserts = [one.body["points"] for one in asked if one.method == "PUT" and one.path.endswith("/points")]
+    names = {point_id(f"v{n}"): f"v{n}" for n in range(COUNT + 5)}
+    return {names[one["id"]] for points in upserts for one in points if one["id"] in names}
+
+
+def small(settings: Settings, count: int) -> Iterator[Encoded]:
+    """Videos with a retrieval vector of the present version alone."""
+    encoder, rows = version_of(fusion_of(settings).version), vectors(count, 3).repeat(DIM // 16, axis=1)
+    for n, row in enumerate(rows):
+        vector = encode_vector(encoder, row)
+        assert vector is not None
+        yield replace(Encoded(video_id=f"v{n}", at_ms=NOON + n), vectors={RETRIEVAL: vector})
+
+
+def test_a_rebuild_that_is_killed_goes_on_where_it_was(settings: Settings, stub: QdrantStub, tmp_path: Path) -> None:
+    count = 4000
+    put(settings, *small(settings, count))
+    log = tmp_path / "rebuild.log"
+    running = forked(freshet_command, ["rebuild"], supervise.environment(settings), log)
+    wait_until("it has noted some", lambda: len(indexed(stub)) > 2 * BATCH_SIZE)
+    running.kill()
+    running.wait()
+    assert held(settings, stub)[1] is False  # the alias names nothing yet
+    done = len(indexed(stub))
+    stub.asked.clear()
+    again = freshet(settings, "rebuild")
+    assert again.returncode == 0, again.stderr
+    assert f"{count} videos are in the index" in again.stderr
+    not_noted = 2 * BATCH_SIZE  # at most so much is written again
+    assert count - done <= len(indexed(stub)) <= count - done + not_noted < count
+    assert list(asyncio.run(stub.aliases()).values()) == [f"{version_alias(settings)}-1"] * 2

@@ -12,7 +12,7 @@ from streams.indexing.step import IndexStep
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.poll import Poll, Raw
-from streams.metrics.measures import Measures, one
+from streams.metrics.measures import Measures, Readings, one
 from streams.metrics.polls import observe_poll
 
 INDEX_BATCH_SIZE = 256  # records that are decoded before other tasks run
@@ -33,7 +33,7 @@ def declare(
     features = app.topic(FEATURES.full(settings.prefix), schema=Raw())
     dead = DeadLetterPublisher(settings, out, "indexer", measures)
     measures.gauge("freshet_index_up", one(lambda: keeper.is_up))
-    measures.gauge("freshet_index_complete", one(lambda: keeper.is_complete))
+    measures.gauge("freshet_index_complete", lambda: _known(keeper.is_complete))
 
     async def store(poll: Poll) -> None:
         for records in poll.batches(INDEX_BATCH_SIZE):
@@ -51,3 +51,8 @@ def declare(
                 poll.done({} if keeper.is_another else None)  # then all is read again
 
     return index
+
+
+def _known(value: bool | None) -> Readings:
+    """A gauge that says nothing while nothing is known: a worker that stands by has nothing to complete."""
+    return [] if value is None else [((), float(value))]

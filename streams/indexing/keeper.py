@@ -47,7 +47,7 @@ class IndexKeeper:
         self._noted: dict[int, Progress] = {}  # by owned partition
         self._is_doubtful = False  # what it was that did not answer is asked before anything else
         self.is_another = False  # the collection is not the one that reading began for
-        self._was_behind = False
+        self._was_behind = self._was_complete = False
         self._named = ""  # generation that the alias names
         self._trouble = ""
         self._looked_s = self._told_s = 0.0
@@ -61,9 +61,9 @@ class IndexKeeper:
         return not self._trouble
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the collection that is written was found complete."""
-        return bool(self._generation) and self._named == self._generation
+    def is_complete(self) -> bool | None:
+        """Whether the collection was complete when it was looked at last; None where others write it."""
+        return self._was_complete if self._noted else None
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """Return when the server has applied them; False where the collection is another one, or the worker stops."""
@@ -97,7 +97,7 @@ class IndexKeeper:
 
     async def _opened(self, partitions: Sequence[int]) -> dict[int, Progress]:
         self._generation = await self._index.start()
-        self.is_another = self._is_doubtful = self._was_behind = False
+        self.is_another = self._is_doubtful = self._was_behind = self._was_complete = False
         return await self._index.collection.progress(self._generation, partitions)
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
@@ -160,7 +160,8 @@ class IndexKeeper:
 
     async def _report_progress(self, stored: Mapping[int, Progress]) -> None:
         count = self._settings.partitions
-        if is_complete(stored, count):
+        self._was_complete = is_complete(stored, count)
+        if self._was_complete:
             if self._named != self._generation and await self._index.count():
                 await self._index.collection.take_alias(alias_of(self._settings))
                 self._named = self._generation

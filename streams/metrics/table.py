@@ -94,7 +94,12 @@ TABLE = (
     Metric("freshet_model_info", "gauge", ("part", "version"), "1: which version of a part slates are made by"),
     Metric("freshet_parameters_number", "gauge", (), "number of the learned parameters that are in use"),
     Metric("freshet_index_up", "gauge", (), "1 while slates may ask the vector index of a Qdrant server, else 0"),
-    Metric("freshet_index_complete", "gauge", (), "1 while the collection has all that this worker has read, else 0"),
+    Metric(
+        "freshet_index_complete",
+        "gauge",
+        (),
+        "1 while the collection is known to have the catalogue, else 0; absent of an indexer without partitions",
+    ),
     Metric(
         "freshet_encode_seconds",
         "histogram",

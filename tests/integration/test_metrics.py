@@ -11,6 +11,7 @@ from schemas.topics import FEEDBACK, UPLOADS
 from streams.worker.health import statuses
 from tests.support.events import skipped, uploaded, watched
 from tests.support.metrics import described, documented, get, sum_of
+from tests.support.qdrant_stub import LOCAL_MODE, SILENCE, QdrantStub, aside
 from tests.support.system import agents, publish, slates, wait_until
 
 ONLY_THEN = {  # and with a Qdrant server
@@ -22,7 +23,9 @@ ONLY_THEN = {  # and with a Qdrant server
 }
 
 
-@pytest.mark.connected
+pytestmark = [pytest.mark.connected, *LOCAL_MODE]
+
+
 def test_workers_serve_what_the_page_says_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
     settings = settings.model_copy(update={"metrics_port": "19700-19799"})
     names = ("profiles", "encoder", "ranker", "learner")
@@ -59,3 +62,22 @@ def test_workers_serve_what_the_page_says_and_nothing_else(settings: Settings, t
     assert sum_of(pages["encoder"], "freshet_encoded_videos_total", modality="text") == 4
     assert sum_of(pages["learner"], "freshet_learning_observed_total", outcome="finish") == 2
     assert sum_of(pages["profiles"], "freshet_lag_records") == 0
+
+
+def test_an_index_that_is_complete_and_then_falls_silent_shows(settings: Settings, tmp_path: Path) -> None:
+    with aside(QdrantStub()) as stub:
+        settings = settings.model_copy(update={"metrics_port": "19700-19799", "qdrant_url": stub.url})
+        with agents(settings, tmp_path, "encoder", "indexer", "ranker") as running:
+            publish(settings, UPLOADS, [("v1", videos.encode(uploaded("v1")))])
+
+            def index(agent: str, what: str) -> float | None:
+                assert running.alive(), running.said(agent)
+                urls = {one.agent: one.metrics for one in statuses(settings)}
+                page = get(urls[agent])[1] if urls.get(agent) else ""
+                return sum_of(page, what) if what in page else None
+
+            for agent in ("indexer", "ranker"):
+                for what in ("freshet_index_up", "freshet_index_complete"):
+                    wait_until(f"{agent}: {what}", lambda a=agent, w=what: index(a, w) == 1)  # type: ignore[misc]
+            stub.always = SILENCE
+            wait_until("slates do without it", lambda: index("ranker", "freshet_index_up") == 0)

@@ -1,8 +1,9 @@
 """What the routes work with: opened when the application starts, closed when it ends, and handed in by tests."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -21,6 +22,7 @@ from streams.api.operations.watch import OperationsWatch, watched
 from streams.api.rocksdb_store import RocksdbStore
 from streams.api.slate_feed import SlateFeed, Waiters
 from streams.api.slate_store import SlateStore
+from streams.kafka.client import KafkaException
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.request_producer import NotConfirmedError, RequestProducer, Written
 from streams.kafka.security import librdkafka_options
@@ -107,6 +109,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     feed, producer = SlateFeed(store, waiters), RequestProducer(settings, watch)
     follower = TopicFollower(settings, RECOMMENDATIONS.full(settings.prefix), watch, feed)
     encoder = QueryEncoder(settings)
+    with suppress(KafkaException):  # away: then requests that publish are answered 503 until it comes
+        await asyncio.to_thread(watch.ask)  # or the first of them would find no topic
     watch.start()
     producer.start()
     follower.start()

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.paths import ROOT
-from tests.support.qdrant_stub import QdrantStub, QueryBatch, running
+from tests.support.qdrant_stub import QdrantStub, running
+from tests.support.qdrant_wire import QueryBatch
 
 UPSERT_S = 0.0002  # CPU of Qdrant 1.19.0 for a point of a conditional upsert: decision 0061
 VIDEO_ID = re.compile(rb'"video_id":"([^"]+)"')

@@ -55,6 +55,7 @@ def data_of(lines: Iterator[str]) -> dict[str, Any]:
 
 def test_a_kill_under_load_loses_no_acknowledged_event(settings: Settings, tmp_path: Path) -> None:
     acknowledged: list[tuple[int, int, str]] = []
+    loaded: set[str] = set()
     stopped = threading.Event()
 
     def load(name: str) -> None:
@@ -65,10 +66,11 @@ def test_a_kill_under_load_loses_no_acknowledged_event(settings: Settings, tmp_p
                 number += 20
                 try:
                     sent = [event(f"u{n % 7}", "v1", event_id=one) for n, one in enumerate(ids)]
-                    results = client.post("/v1/feedback", json=sent).json()["results"]
-                except (httpx.TransportError, ValueError):
+                    results = client.post("/v1/feedback", json=sent).raise_for_status().json()["results"]
+                except (httpx.TransportError, httpx.HTTPStatusError):
                     time.sleep(0.05)
                     continue
+                loaded.add(name)
                 acknowledged.extend((one["partition"], one["offset"], i) for one, i in zip(results, ids, strict=True))
 
     with served(settings, tmp_path) as api:
@@ -76,7 +78,8 @@ def test_a_kill_under_load_loses_no_acknowledged_event(settings: Settings, tmp_p
         for thread in threads:
             thread.start()
         for _ in range(3):
-            time.sleep(1.5)
+            loaded.clear()
+            wait_until("all are acknowledged something", lambda: loaded == set("abc"))
             api.kill()
             api.start()
         stopped.set()

@@ -22,7 +22,8 @@ from tests.support.command import freshet
 from tests.support.events import NOON, withdrawn
 from tests.support.forked import forked, freshet_command
 from tests.support.indexed_videos import vectors
-from tests.support.qdrant_stub import QdrantStub, QueryBatch, aside, indexed
+from tests.support.qdrant_stub import QdrantStub, aside, indexed
+from tests.support.qdrant_wire import QueryBatch
 from tests.support.system import agents, own_topics, wait_until
 from tests.unit.streams.qdrant.test_named_vectors import described
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ranker.testing.indexes import DIM, START_MS, shelf, vectors, video
 from tests.support.paths import DATA
 from tests.support.qdrant_api import Published
-from tests.support.qdrant_stub import QueryBatch
+from tests.support.qdrant_wire import QueryBatch
 
 __all__ = ["DIM", "ENCODER", "OPENAPI", "T0", "assert_published", "judge", "shelf", "vectors", "video"]
 

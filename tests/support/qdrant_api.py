@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.support.qdrant_stub import QueryBatch
+from tests.support.qdrant_wire import QueryBatch
 
 
 class Published:

@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
 from streams.qdrant.client import Patience
 from tests.support.certificates import Signed
+from tests.support.qdrant_wire import QueryBatch, read_request, response
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
 HASTY = Patience(attempt_s=0.15, deadline_s=0.45)
@@ -27,17 +27,6 @@ LOCAL_MODE = [  # marks of tests that meet it: what it does otherwise than a ser
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
-
-
-@dataclass(frozen=True)
-class QueryBatch:
-    """One request as it came over the wire."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any  # the JSON; None without a body
 
 
 @dataclass(frozen=True)
@@ -251,30 +240,6 @@ class QdrantStub:
     async def _count(self, name: str, body: Any) -> Any:
         wanted = models.CountRequest.model_validate(body)
         return {"count": (await self._store.count(name, wanted.filter)).count}
-
-
-async def read_request(reader: asyncio.StreamReader, parse: Callable[[bytes], Any]) -> QueryBatch | None:
-    """One HTTP/1.1 request, or None at the end of the connection."""
-    line = (await reader.readline()).decode().split()
-    if not line:
-        return None
-    headers = {}
-    while header := (await reader.readline()).decode().strip():
-        name, _, value = header.partition(":")
-        headers[name.lower()] = value.strip()
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    target = urlsplit(line[1])
-    query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return QueryBatch(line[0], unquote(target.path), query, headers, parse(body) if body else None)
-
-
-def response(status: int, headers: Mapping[str, str], result: Any) -> bytes:
-    """An HTTP/1.1 response with a JSON body."""
-    spoilt = {"status": {"error": f"told to say {status}"}, "time": 0.0}
-    body = json.dumps(spoilt if result is None else result)
-    all_headers = {"content-type": "application/json", "content-length": str(len(body.encode())), **headers}
-    head = "\r\n".join(f"{name}: {value}" for name, value in all_headers.items())
-    return f"HTTP/1.1 {status} X\r\n{head}\r\n\r\n{body}".encode()
 
 
 @asynccontextmanager

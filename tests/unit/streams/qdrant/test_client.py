@@ -15,7 +15,8 @@ from streams.qdrant.index import QdrantIndex, open_index
 from streams.qdrant.mapping import collection_name, point_id
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import DIM, ENCODER, OPENAPI, judge, shelf, vectors, video
-from tests.support.qdrant_stub import HASTY, LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, QueryBatch, running
+from tests.support.qdrant_stub import HASTY, LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, running
+from tests.support.qdrant_wire import QueryBatch
 
 pytestmark = LOCAL_MODE
 

@@ -21,7 +21,7 @@ from streams.operations.doctor.kafka import KafkaChecks
 from streams.operations.doctor.qdrant import check_qdrant
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
-from tests.support.qdrant_stub import HASTY, Answer, QdrantStub, aside
+from tests.support.qdrant_stub import Answer, QdrantStub, aside
 
 NOWHERE = "127.0.0.1:1"
 
@@ -56,8 +56,7 @@ def test_a_java_that_is_too_old_is_named(tmp_path: Path) -> None:
     assert "Java 8" in failed(machine.check_java(Settings(bootstrap=NOWHERE), lambda _: str(java))).found
 
 
-def test_a_qdrant_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.operations.doctor.qdrant.PATIENCE", HASTY)
+def test_a_qdrant_that_is_away_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     found = failed(check_qdrant(Settings(qdrant_url=f"http://127.0.0.1:{port}")))

@@ -105,12 +105,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """What the routes work with, on the broker and the data folder of the settings."""
     watch = TopicWatch(librdkafka_options(settings))
     watch.follow(topic.full(settings.prefix) for topic in (FEEDBACK, UPLOADS, ERASURES, RECOMMENDATIONS))
+    with suppress(KafkaException):  # away: then requests that publish are answered 503 until it comes
+        await asyncio.to_thread(watch.ask)  # or the first of them would find no topic
     store, waiters = open_store(settings), Waiters()
     feed, producer = SlateFeed(store, waiters), RequestProducer(settings, watch)
     follower = TopicFollower(settings, RECOMMENDATIONS.full(settings.prefix), watch, feed)
     encoder = QueryEncoder(settings)
-    with suppress(KafkaException):  # away: then requests that publish are answered 503 until it comes
-        await asyncio.to_thread(watch.ask)  # or the first of them would find no topic
     watch.start()
     producer.start()
     follower.start()

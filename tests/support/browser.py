@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CONSOLE = re.compile(r":(?:INFO|WARNING|ERROR):CONSOLE[:(]\S+ (.*)")
-FLAGS = (
+HEADLESS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -17,10 +17,8 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
     "--hide-scrollbars",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=2000",
-    "--dump-dom",
 )
+FLAGS = (*HEADLESS, "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom")
 
 
 class Opened(NamedTuple):

@@ -12,18 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.support.browser import chromium
+from tests.support.browser import HEADLESS, chromium
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-)
 PATIENCE_S = 20.0
 OWN_SCHEMES = ("about", "blob", "chrome", "data")  # that ask no host
 
@@ -41,7 +31,7 @@ def start() -> webdriver.Chrome:
     """A browser with an empty profile."""
     options = webdriver.ChromeOptions()
     options.binary_location = chromium() or ""
-    for flag in FLAGS:
+    for flag in HEADLESS:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))

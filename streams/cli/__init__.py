@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import metadata
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -35,16 +36,34 @@ from streams.cli import (
     train,
 )
 from streams.cli.errors import print_error
+from streams.cli.help import ByPurpose
 
 app = typer.Typer(
     name="freshet",
+    cls=ByPurpose,
     help="Recommends videos to people while they watch: events in on Kafka, fresh slates out on Kafka.",
     epilog="Settings: flags, then FRESHET_* variables, freshet.toml, defaults; see `freshet config show`.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: drawing it with rich takes longer than the rest of `--help` together
+    rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("freshet"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 app.command()(setup.broker)
 app.command()(demo.demo)
 app.add_typer(topics.app, name="topics")

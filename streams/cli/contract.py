@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.help import WholeSentences
 from streams.cli.options import Json, configured, wait_for_broker, write_json
 from streams.errors import OperatorError
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.operations.contract.verify import Verified
 
-app = typer.Typer(help="Check the messages on the topics against the contract.", no_args_is_help=True)
+app = typer.Typer(
+    cls=WholeSentences, help="Check the messages on the topics against the contract.", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -7,12 +7,15 @@ from typing import Annotated
 import msgspec
 import typer
 
+from streams.cli.help import WholeSentences
 from streams.cli.options import Json, echo_err
 from streams.logs.convert.kuairand import convert_kuairand
 from streams.logs.convert.movielens import convert_movielens
 from streams.logs.convert.writer import Counts
 
-app = typer.Typer(name="convert", no_args_is_help=True, help="Turn a recorded log of others into Freshet's JSONL.")
+app = typer.Typer(
+    cls=WholeSentences, name="convert", no_args_is_help=True, help="Turn a recorded log of others into Freshet's JSONL."
+)
 
 Source = Annotated[Path, typer.Argument(help="Folder of the data set.")]
 Out = Annotated[Path, typer.Argument(help="JSONL file to write.")]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.messages.dead_letters import Reason
+from streams.cli.help import WholeSentences
 from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.dead_letters.store import Replayed, StoredDeadLetter
 
-app = typer.Typer(help="Look at dead letters, and send them again.", no_args_is_help=True)
+app = typer.Typer(cls=WholeSentences, help="Look at dead letters, and send them again.", no_args_is_help=True)
 SHOWN_BYTES = 300  # of a key or value
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.help import WholeSentences
 from streams.cli.options import Json, configured, echo_err, write_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
 PROGRESS_INTERVAL_S = 5.0
-app = typer.Typer(help="The vector index in a Qdrant server.", no_args_is_help=True)
+app = typer.Typer(cls=WholeSentences, help="The vector index in a Qdrant server.", no_args_is_help=True)
 
 
 @configured

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.help import WholeSentences
 from streams.cli.options import (
     Json,
     configured,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.local.broker import LocalBroker
 
-config = typer.Typer(help="Show the settings.", no_args_is_help=True)
+config = typer.Typer(cls=WholeSentences, help="Show the settings.", no_args_is_help=True)
 POLL_INTERVAL_S = 0.2
 
 

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from streams.cli.help import WholeSentences
 from streams.cli.options import Json, configured, echo_err, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.kafka.topic_admin import Difference
 
-app = typer.Typer(help="Compare, create and alter Freshet's topics; nothing is ever deleted.", no_args_is_help=True)
+app = typer.Typer(
+    cls=WholeSentences,
+    help="Compare, create and alter Freshet's topics; nothing is ever deleted.",
+    no_args_is_help=True,
+)
 
 
 @app.command()

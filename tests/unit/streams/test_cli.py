@@ -5,15 +5,19 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 
 from schemas.settings.model import Settings
 from streams import cli
+from streams.cli.help import GROUPS
 from streams.cli.logs import speed_of
 from streams.kafka import probe, topic_admin
 from streams.local import broker
@@ -31,6 +35,17 @@ def test_help_lists_every_command(freshet: Freshet):
     assert ran.code == 0
     for command in ("api", "broker", "config", "export", "send", "topics", "up", "validate", "watch", "worker"):
         assert f"\n  {command} " in ran.out
+    assert "..." not in ran.out.removeprefix("Usage: freshet [OPTIONS] COMMAND [ARGS]...")  # no sentence is cut
+
+
+def test_each_command_is_in_one_group_of_the_help():
+    grouped = Counter(name for names in GROUPS.values() for name in names)
+    assert grouped == Counter([*typer.main.get_command(cli.app).commands])  # type: ignore[attr-defined]
+
+
+def test_it_says_its_version_and_completes_in_a_shell(freshet: Freshet):
+    assert freshet("--version").out == f"{metadata.version('freshet')}\n"
+    assert "_FRESHET_COMPLETE" in freshet("--show-completion", "bash").out
 
 
 def test_help_imports_nothing_heavy():

@@ -2,22 +2,16 @@
 
 import json
 import socket
-import subprocess
-import sys
 import threading
-from collections import Counter
 from contextlib import nullcontext
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import typer
 
 from schemas.settings.model import Settings
 from streams import cli
-from streams.cli.help import GROUPS
 from streams.cli.logs import speed_of
 from streams.kafka import probe, topic_admin
 from streams.local import broker
@@ -27,32 +21,6 @@ from streams.worker import supervise
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
-from tests.support.paths import ROOT
-
-
-def test_help_lists_every_command(freshet: Freshet):
-    ran = freshet("--help")
-    assert ran.code == 0
-    for command in ("api", "broker", "config", "export", "send", "topics", "up", "validate", "watch", "worker"):
-        assert f"\n  {command} " in ran.out
-    assert "..." not in ran.out.removeprefix("Usage: freshet [OPTIONS] COMMAND [ARGS]...")  # no sentence is cut
-
-
-def test_each_command_is_in_one_group_of_the_help():
-    grouped = Counter(name for names in GROUPS.values() for name in names)
-    assert grouped == Counter([*typer.main.get_command(cli.app).commands])  # type: ignore[attr-defined]
-
-
-def test_it_says_its_version_and_completes_in_a_shell(freshet: Freshet):
-    assert freshet("--version").out == f"{metadata.version('freshet')}\n"
-    assert "_FRESHET_COMPLETE" in freshet("--show-completion", "bash").out
-
-
-def test_help_imports_nothing_heavy():
-    heavy = "aiokafka faust kafka numpy pydantic qdrant_client rich.console"
-    script = f"import sys, streams.cli; print([m for m in {heavy.split()} if m in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ran.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

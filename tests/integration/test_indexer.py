@@ -20,11 +20,11 @@ from streams.qdrant.mapping import alias_of, collection_name
 from streams.qdrant.progress import Progress, is_complete
 from tests.support.command import freshet
 from tests.support.events import NOON, liked, withdrawn
-from tests.support.qdrant_stub import SILENCE, Answer, QdrantStub, aside
+from tests.support.qdrant_stub import LOCAL_MODE, SILENCE, Answer, QdrantStub, aside
 from tests.support.system import agents, everything, own_topics, publish, wait_until
 from tests.unit.streams.qdrant.test_named_vectors import described
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, *LOCAL_MODE]
 
 COUNT = 40
 

@@ -19,6 +19,9 @@ from streams.operations.snapshot import outdated_notice, with_current_vectors
 from streams.qdrant.index import QdrantIndex
 from tests.support.events import NOON, encoded, withdrawn
 from tests.support.models import built_in, real_models
+from tests.support.qdrant_stub import LOCAL_MODE
+
+pytestmark = LOCAL_MODE
 
 DIMS = {"text": 6, "image": 4, "audio": 3}
 INT8, FP32 = built_in(), built_in(precision="fp32")

@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
+.PHONY: help setup tools models demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ models: tools $(STAMP)
 CLIPS ?= $(wildcard ../shared/data)
 demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
 	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
+
+playground: setup  ## Run everything with made-up people and a page in the browser until Ctrl-C; ARGS=--check tries it and ends.
+	@$(BIN)/freshet playground $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
 # Four processes: each has its own Kafka and its own models, and while one waits for a broker the others compute.
 # A file's tests stay together, for they share what is costly to make; JOBS=0 runs all in one process.

@@ -27,6 +27,7 @@ from streams.cli import (
     health,
     index,
     logs,
+    playground,
     record,
     replay,
     run,
@@ -66,6 +67,7 @@ def options(
 
 app.command()(setup.broker)
 app.command()(demo.demo)
+app.command()(playground.playground)
 app.add_typer(topics.app, name="topics")
 app.add_typer(setup.config, name="config")
 app.add_typer(contract.app, name="contract")

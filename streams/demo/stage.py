@@ -122,7 +122,7 @@ class Stage:
 @contextmanager
 def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen: Screen) -> Iterator[Stage]:
     """Start everything in the folder, and stop it all again, whatever happens."""
-    _refuse_missing_models(settings)
+    refuse_missing_models(settings)
     with ExitStack() as running:
         if own_broker:
             broker = running.enter_context(local_broker(folder, settings.cache_dir, report=screen.report))
@@ -156,9 +156,9 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
 
 
 @contextmanager
-def run_folder(data_dir: Path, keep: bool) -> Iterator[Path]:
-    """A fresh folder below `demo`, removed afterwards unless it is kept."""
-    above = data_dir.absolute() / "demo"
+def run_folder(data_dir: Path, keep: bool, name: str = "demo") -> Iterator[Path]:
+    """A fresh folder below the named one, removed afterwards unless it is kept."""
+    above = data_dir.absolute() / name
     above.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=above, prefix="run-"))
     try:
@@ -168,7 +168,8 @@ def run_folder(data_dir: Path, keep: bool) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_missing_models(settings: Settings) -> None:
+def refuse_missing_models(settings: Settings) -> None:
+    """Raise OperatorError where the models are not there, or not the right ones."""
     try:
         verify(folder_of(settings.cache_dir))
     except ModelError as error:

@@ -176,7 +176,7 @@ def show(screen: Screen, report: Report) -> None:
 
 def closing_words(settings: Settings, folder: Path, own_broker: bool, keep: bool, seconds: float) -> Iterator[str]:
     """How long it took, and what it leaves behind."""
-    yield f"all stopped after {seconds:.0f} s"
+    yield f"all stopped after {seconds:.0f} s; `freshet playground` stays up, with a page in the browser"
     if not own_broker:
         yield f"the topics {settings.prefix}* stay at {settings.bootstrap}"
     if not keep:

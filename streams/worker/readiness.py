@@ -29,9 +29,11 @@ class Readiness:
         now_s: Callable[[], float] = time.monotonic,
         read: Callable[[Settings], Sequence[Status]] = statuses,
         is_api_ready: Callable[[Settings], bool] | None = None,
+        next_steps: str = NEXT,
     ) -> None:
         self._settings, self._report, self._now_s, self._read = settings, report, now_s, read
         self._is_api_ready = is_api_ready or api_is_ready
+        self._next_steps = next_steps
         self._began_s = now_s()
         self._looked_s = float("-inf")
         self._ready: dict[str, int] = {}  # process by name, of those that were found ready
@@ -63,7 +65,8 @@ class Readiness:
                 self._report(f"  {one.agent:<10}{said}")
         if has_api:
             self._report(f"  {'page':<10}http://{self._settings.api_host}:{self._settings.api_port}/")
-        self._report(NEXT)
+        if self._next_steps:
+            self._report(self._next_steps)
 
 
 def _is_up(status: Status) -> bool:

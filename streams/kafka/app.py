@@ -1,5 +1,6 @@
 """A Faust app on this folder's transport; Faust's own types know nothing of what transport.py adds."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import faust
@@ -11,7 +12,12 @@ if TYPE_CHECKING:
 
 
 class BatchApp(faust.App):
-    """A Faust app whose events are polls (poll.py)."""
+    """A Faust app whose events are polls (poll.py).
+
+    quality  says how good the agent's predictions are, by figure, from any thread; nothing where it predicts nothing
+    """
+
+    quality: Callable[[], Mapping[str, float]] = dict
 
     if TYPE_CHECKING:  # what Faust has under these names, of narrower types
         transport: Transport

@@ -39,6 +39,7 @@ def declare(
     examples = app.topic(name, schema=Raw())
     dead = DeadLetterPublisher(settings, out, "learner", measures)
     quality = ProgressiveQuality(measures)
+    app.quality = quality.figures
 
     @app.agent(examples, name="learner")
     async def learn(polls: StreamT[Poll]) -> None:

@@ -8,7 +8,7 @@ from ranker.profile.outcomes import HEADS
 from streams.learning.step import LearnOutcome
 from streams.metrics.measures import Measures, Readings
 
-WINDOW = 10_000  # exposures that the AUC is of
+WINDOW = 10_000  # exposures that the figures are of
 LEAST_CHANCE = 1e-7
 HEAD_BITS = np.arange(len(HEADS))
 
@@ -18,7 +18,8 @@ class ProgressiveQuality:
 
     def __init__(self, measures: Measures) -> None:
         self._measures = measures
-        self._newest: list[tuple[Floats, Floats]] = []  # probabilities and labels [n, H]
+        self._newest: list[tuple[Floats, Floats]] = []  # probabilities and labels [n, H]; replaced, never changed
+        self._figures: tuple[object, dict[str, float]] = (self._newest, {})  # and what they are of
         measures.gauge("freshet_learning_auc", self._auc)
 
     def observe(self, outcome: LearnOutcome) -> None:
@@ -32,8 +33,7 @@ class ProgressiveQuality:
     def _observe(self, chance: Floats, labels: Floats) -> None:
         measures = self._measures
         measures.count("freshet_learned_exposures_total", len(chance))
-        kept = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
-        loss = -np.log(np.where(labels > 0, kept, 1 - kept)).sum(axis=0)
+        loss = _log_loss(chance, labels).sum(axis=0)
         for head, name in enumerate(HEADS):
             measures.count("freshet_learning_log_loss_total", float(loss[head]), outcome=name)
             measures.count("freshet_learning_expected_total", float(chance[:, head].sum()), outcome=name)
@@ -43,10 +43,30 @@ class ProgressiveQuality:
             del newest[0]
         self._newest = newest
 
+    def figures(self) -> dict[str, float]:
+        """Of the newest exposures, by outcome: `auc_…`, `log_loss_…` in nats, `calibration_…`, observed by expected.
+
+        Another thread may ask. An AUC is absent while all came out the same.
+        """
+        newest, (known, figures) = self._newest, self._figures
+        if newest is not known:
+            figures = _figures(*(np.concatenate([pair[side] for pair in newest]) for side in (0, 1)))
+            self._figures = newest, figures
+        return figures
+
     def _auc(self) -> Readings:
-        newest = self._newest
-        if not newest:
-            return []
-        chance, labels = (np.concatenate([pair[side] for pair in newest]) for side in (0, 1))
-        found = {name: auc(chance[:, head], labels[:, head] > 0) for head, name in enumerate(HEADS)}
-        return [((name,), value) for name, value in found.items() if np.isfinite(value)]
+        figures = self.figures()
+        return [((name,), figures[f"auc_{name}"]) for name in HEADS if f"auc_{name}" in figures]
+
+
+def _figures(chance: Floats, labels: Floats) -> dict[str, float]:
+    loss, calibration = _log_loss(chance, labels).mean(axis=0), labels.sum(axis=0) / chance.sum(axis=0)
+    found = {f"auc_{name}": auc(chance[:, head], labels[:, head] > 0) for head, name in enumerate(HEADS)}
+    found |= {f"log_loss_{name}": float(loss[head]) for head, name in enumerate(HEADS)}
+    found |= {f"calibration_{name}": float(calibration[head]) for head, name in enumerate(HEADS)}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _log_loss(chance: Floats, labels: Floats) -> Floats:
+    kept = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    return np.asarray(-np.log(np.where(labels > 0, kept, 1 - kept)))

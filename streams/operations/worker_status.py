@@ -8,16 +8,18 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
 from streams.worker.health import Status, statuses
 
 SILENT_MS = 10_000  # after which a worker is silent: it writes its status every second
 SCRAPE_LIMIT_S = 1.0
 READ, SLATES, LATENCY = "freshet_records_read_total", "freshet_slates_total", "freshet_event_to_slate_seconds_bucket"
+SHOWN = f"auc_{HEADS[0]}"  # of the learner; `--json` has its other figures too
 
 HEADINGS = (
     *("agent", "process", "state", "waits for", "lag", "in flight"),
-    *("read/s", "slates", "p50 ms", "p99 ms", "metrics"),
+    *("read/s", "slates", "p50 ms", "p99 ms", "AUC", "metrics"),
 )
 
 Buckets = dict[float, float]  # how many observations were at most so much, by upper bound
@@ -141,6 +143,7 @@ def cells(rows: Iterable[Row]) -> list[tuple[str, ...]]:
             _number(row.slates),
             _number(row.p50_ms),
             _number(row.p99_ms),
+            f"{row.status.quality[SHOWN]:.3f}" if SHOWN in row.status.quality else "",
             row.status.metrics,
         )
         for row in rows

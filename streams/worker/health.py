@@ -3,10 +3,12 @@
 import asyncio
 import faulthandler
 import logging
+import math
 import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +28,7 @@ log = logging.getLogger("freshet.health")
 STATUS_INTERVAL_S = 1.0
 LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
 HEARTBEAT_INTERVAL_S = 0.5
+QUALITY_INTERVAL_S = 5.0  # the AUC of 10,000 exposures takes some milliseconds
 TRIM_INTERVAL_S = 30.0  # a recovery, or a backlog, needs memory once
 ABANDONED_S = 10.0  # without being written; another container's process, which is not seen here, writes each second
 MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
@@ -50,6 +53,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     boot: str = ""  # id of that boot
     open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
     metrics: str = ""  # where it serves its metrics, if it does
+    quality: Mapping[str, float] = {}  # how good the learner's predictions of the newest exposures are
 
 
 class Health:
@@ -66,6 +70,8 @@ class Health:
         self._progress = (-1, -1)  # polls done, and flushes of a long one
         self._generation = -1
         self._assignment = AssignmentWatch(app.transport.options, app.conf.id, settings.stuck_s)
+        self._quality: Mapping[str, float] = {}
+        self._judged_s = -math.inf  # when that was asked for last
         self._reachable = True
         self._write_failed = False
         self.metrics_url = ""
@@ -128,7 +134,13 @@ class Health:
             boot=self._identity.boot,
             open_transactions=consumer.positions.open_transactions(),
             metrics=self.metrics_url,
+            quality=self._newest_quality(),
         )
+
+    def _newest_quality(self) -> Mapping[str, float]:
+        if time.monotonic() - self._judged_s > QUALITY_INTERVAL_S:
+            self._quality, self._judged_s = self._app.quality(), time.monotonic()
+        return self._quality
 
     def _time_recovery(self) -> None:
         now, generation = time.monotonic(), self._app.consumer_generation_id

@@ -21,6 +21,7 @@ from schemas.topics import DEAD_LETTERS, EXAMPLES, FEATURES, FEEDBACK, PROFILES,
 from streams.kafka.records import Record
 from streams.learning.facts import VideoFactsState
 from streams.ranking.published_parameters import TAKEOVER
+from streams.worker.health import statuses
 from tests.integration.test_forget import newest, say, watch
 from tests.support.events import encoded, minute, uploaded, watched
 from tests.support.learning import content, read_back
@@ -100,6 +101,9 @@ def test_what_people_do_is_learned_and_ranked_by(settings: Settings, tmp_path: P
         put_uploads(settings)
         put(settings, 0, EVENTS)
         wait_until("all is learned", lambda: learned(settings) == EVENTS)
+        wait_until(
+            "its status tells how good it is", lambda: any("auc_finish" in one.quality for one in statuses(settings))
+        )
         number = manifests(settings)[-1].number
         sent = put(settings, EVENTS, EVENTS + 40)
         wait_until("all is answered", lambda: not unanswered(sent, slates(settings)))

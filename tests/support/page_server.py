@@ -274,7 +274,12 @@ def add_operations(app: FastAPI, world: World) -> None:
                 "p99": 180.0,
                 "histogram": [*zip(bounds, (0, 0, 4, 44, 364, 1264, 1524, 1584, 1596, 1598, 1598), strict=True)],
             },
-            "model": {"ranker": "home@1", "policy": "home@7", "encoder": "minilm@3"},
+            "model": {
+                "ranker": "home@1",
+                "policy": "home@7",
+                "encoder": "minilm@3",
+                "quality": {"auc_finish": 0.70 + time.time() % 40 / 1000, "calibration_finish": 1.02},
+            },
         }
 
     @app.get("/v1/dead-letters")

@@ -56,14 +56,16 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     workers       status files of this machine's workers
     dead_letters  of the last 24 hours by reason
     rates         records a second by topic over the last half minute
-    model         versions of what makes slates; empty before the catalogue is read
+    model         versions of what makes slates, once the catalogue is read; `quality` has how good the predictions of
+                  the newest exposures are, where a learner of this machine has met some: `auc_finish`,
+                  `log_loss_finish` (nats), `calibration_finish` (observed by expected), and so of each outcome
     """
 
     workers: list[dict[str, Any]]
     dead_letters: dict[str, int]
     rates: dict[str, float]
     latency_ms: LatencyAnswer
-    model: dict[str, str]
+    model: dict[str, str | dict[str, float]]
     catalogue: CatalogueAnswer
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -18,7 +18,7 @@ from streams.api.operations.rates import Rates
 from streams.kafka.client import KafkaException
 from streams.kafka.log_ends import LogEnds, Place
 from streams.kafka.records import Record
-from streams.worker.health import statuses
+from streams.worker.health import Status, statuses
 
 log = logging.getLogger("freshet.api")
 
@@ -67,7 +67,7 @@ class OperationsWatch:
 
         return observe
 
-    async def status(self, model: dict[str, str], catalogue: CatalogueAnswer) -> StatusAnswer:
+    async def status(self, model: Mapping[str, str], catalogue: CatalogueAnswer) -> StatusAnswer:
         """What is kept current here, with what the catalogue says of itself and the files of this machine's workers."""
         workers = await asyncio.to_thread(statuses, self._settings)
         prefix = self._settings.prefix
@@ -76,7 +76,7 @@ class OperationsWatch:
             dead_letters=self._recent.by_reason(int(time.time() * 1000)),
             rates={topic.removeprefix(prefix): rate for topic, rate in self._rates.by_topic().items()},
             latency_ms=self.latencies.summary(),
-            model=model,
+            model={**model, **_quality(workers)},
             catalogue=catalogue,
         )
 
@@ -92,6 +92,12 @@ class OperationsWatch:
         await count_up_to(
             self._settings, self._recent, _by_partition({place: ends[place] for place in of_dead_letters})
         )
+
+
+def _quality(workers: Iterable[Status]) -> dict[str, dict[str, float]]:
+    """How good predictions are, by the learner that learns: one that lost its partition still says its last figures."""
+    found = max((one for one in workers if one.quality), key=lambda one: (bool(one.lag), one.at_ms), default=None)
+    return {"quality": dict(found.quality)} if found else {}
 
 
 def _by_partition(offsets: dict[Place, int]) -> dict[int, int]:

@@ -176,6 +176,6 @@ function noteModels(models, model) {
 function modelsOf(models, quality) {
   if (!models.size) return empty("No slate has named its model yet.");
   const rows = [...models].map(([part, { version, sinceMs, changes }]) => [h("b", {}, part), h("code", {}, String(version)), sinceMs ? `${ago(sinceMs)}, ${changes} since you look` : "since before you look"]);
-  const lines = [...quality].map(([name, values]) => h("li", {}, h("span", {}, name), sparkline(values, `${name}: ${values.at(-1)}`), h("b", {}, values.at(-1).toFixed(4))));
+  const lines = [...quality].map(([name, values]) => h("li", {}, h("span", {}, name.replaceAll("_", " ")), sparkline(values, `${name}: ${values.at(-1)}`), h("b", {}, values.at(-1).toFixed(4))));
   return [table(["part", "version", "changed"], rows), lines.length ? h("ul", { class: "rates" }, lines) : null];
 }

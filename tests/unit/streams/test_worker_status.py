@@ -12,7 +12,7 @@ import pytest
 from schemas.settings.model import Settings
 from streams.metrics.exposition import exposition, registry_of
 from streams.metrics.measures import Measures
-from streams.operations.worker_status import Row, Watcher, cells, counts_of, quantile
+from streams.operations.worker_status import HEADINGS, Row, Watcher, cells, counts_of, quantile
 from streams.worker.health import Status, status_folder
 from tests.support.command import Freshet
 
@@ -56,6 +56,15 @@ def test_a_worker_without_metrics_or_without_an_answer_still_has_its_row() -> No
         (8, None, None, False),
     ]
     assert cells(rows)[1][:4] == ("ranker", "8", "ready", "the broker")
+
+
+def test_the_learner_has_its_auc_beside_and_others_none() -> None:
+    found = [
+        Status(**COMMON),
+        Status(**{**COMMON, "agent": "learner"}, quality={"auc_finish": 0.71263, "auc_like": 1.0}),
+    ]
+    rows = cells(Watcher(Settings(), lambda _: "", lambda _: found, lambda: 1000.0).look())
+    assert [row[HEADINGS.index("AUC")] for row in rows] == ["", "0.713"]
 
 
 def test_a_status_that_is_old_is_silent() -> None:

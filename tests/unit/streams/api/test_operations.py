@@ -1,7 +1,10 @@
 """What operators are told: latency, rates, dead letters of the last day."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
 from streams.api.clock import now_ms
@@ -11,6 +14,7 @@ from streams.api.operations.latency import BOUNDS_MS, KEPT, Latencies
 from streams.api.operations.rates import WINDOW_S, Rates
 from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.records import Record
+from streams.worker.health import Status, status_folder
 from tests.support.api import Api, record, slate
 from tests.support.events import NOON
 
@@ -76,10 +80,27 @@ async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> 
     told = (await api.http.get("/v1/status")).json()
     assert told["latency_ms"]["histogram"][-1] == [None, 1]
     assert told["model"]["policy"].startswith("home@") and told["catalogue"] == {"is_read": True, "videos": 0}
+    assert "quality" not in told["model"]  # no learner of this machine has met anything
     assert told["workers"] == [] and told["dead_letters"] == {} and told["rates"] == {}
     api.catalogue.is_read = False
     told = (await api.http.get("/v1/status")).json()
     assert told["model"] == {} and not told["catalogue"]["is_read"]
+
+
+async def test_the_status_tells_how_good_predictions_are_by_the_learner_that_learns(api: Api) -> None:
+    folder = status_folder(api.settings)
+    folder.mkdir(parents=True)
+    common: dict[str, Any] = {"agent": "learner", "pid": os.getpid(), "state": "ready"}
+    found = (
+        Status(**common, at_ms=3, quality={"auc_finish": 0.5}),  # its partition was taken away
+        Status(**common, at_ms=2, quality={"auc_finish": 0.75}, lag={"freshet.examples.v1[0]": 0}),
+        Status(**common, at_ms=4, lag={"freshet.examples.v1[0]": 0}),  # it has met nothing yet
+    )
+    for number, one in enumerate(found):
+        (folder / f"learner-{number}.json").write_bytes(msgspec.json.encode(one))
+    told = (await api.http.get("/v1/status")).json()
+    assert told["model"]["quality"] == {"auc_finish": 0.75} and told["model"]["policy"].startswith("home@")
+    assert [one["quality"] for one in told["workers"]] == [one.quality for one in found]
 
 
 async def test_dead_letters_are_told_newest_first_and_by_reason(api: Api) -> None:

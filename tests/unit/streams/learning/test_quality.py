@@ -40,6 +40,16 @@ def test_log_loss_calibration_and_auc_are_those_of_the_predictions() -> None:
     assert sum_of(page, "freshet_learning_auc", outcome="finish") == pytest.approx(0.75)  # 3 of 4 pairs are right
     assert sum_of(page, "freshet_learning_auc", outcome="like") == 0.0
     assert 'freshet_learning_auc{outcome="skip"}' not in page  # nobody skipped
+    figures = quality.figures()
+    assert figures["auc_finish"] == pytest.approx(0.75) and "auc_skip" not in figures
+    assert figures["log_loss_finish"] == pytest.approx(_loss(chance, finished).mean())
+    assert figures["calibration_finish"] == pytest.approx(2 / chance.sum()) and figures["calibration_skip"] == 0.0
+
+
+def test_there_are_no_figures_before_the_first_exposure() -> None:
+    quality = ProgressiveQuality(Measures())
+    quality.observe(LearnOutcome())
+    assert quality.figures() == {}
 
 
 def test_the_auc_is_of_the_newest_exposures() -> None:
@@ -51,6 +61,7 @@ def test_the_auc_is_of_the_newest_exposures() -> None:
     assert sum_of(page_of(measures), "freshet_learning_auc", outcome="finish") == 0.0
     quality.observe(right)
     assert sum_of(page_of(measures), "freshet_learning_auc", outcome="finish") == 1.0
+    assert quality.figures()["auc_finish"] == 1.0
 
 
 def test_what_the_step_learns_of_is_counted_once() -> None:

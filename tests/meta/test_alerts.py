@@ -124,8 +124,9 @@ def promtool(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=False)
 
 
-def test_prometheus_takes_rules_and_configuration() -> None:
-    checked = promtool("check", "config", DEPLOY / "prometheus/prometheus.yml")
+@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+def test_prometheus_takes_rules_and_configuration(name: str) -> None:
+    checked = promtool("check", "config", DEPLOY / "prometheus" / name)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "FAILED" not in checked.stdout
 

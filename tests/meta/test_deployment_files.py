@@ -19,6 +19,8 @@ from tests.support.paths import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+WORKERS = sorted(name for name, service in SERVICES.items() if "worker" in service.get("command", ()))
+TOOLS = sorted(name for name, service in SERVICES.items() if "tools" in service.get("profiles", ()))
 FRESHET = sorted(name for name, service in SERVICES.items() if str(service["image"]).startswith("freshet:"))
 KAFKA: dict[str, Any] = SERVICES["kafka"]["environment"]
 OF_ITS_PLACE = {
@@ -116,14 +118,70 @@ def test_each_listener_is_advertised_by_a_name_that_its_clients_reach() -> None:
     assert SERVICES["kafka"]["ports"] == [f"127.0.0.1{listening['OUTER']}{listening['OUTER']}"]
 
 
-@pytest.mark.parametrize("service", FRESHET)
+@pytest.mark.parametrize("service", [*FRESHET, *TOOLS])
 def test_nothing_starts_before_what_it_needs_is_healthy(service: str) -> None:
-    for needed, how in SERVICES[service]["depends_on"].items():
+    for needed, how in SERVICES[service].get("depends_on", {}).items():
         if how["condition"] == "service_healthy":
             assert SERVICES[needed]["healthcheck"]["test"][0] == "CMD"
         else:
             assert how["condition"] == "service_completed_successfully"
             assert SERVICES[needed]["restart"] == "no"
+
+
+SCRAPES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/compose.yml").read_text("utf-8"))
+GRAFANA = ROOT / "deploy/grafana"
+
+
+def mounts(service: str) -> dict[str, Path]:
+    """What of the tree a service finds, by the path where it does."""
+    pairs = (str(one).split(":")[:2] for one in SERVICES[service]["volumes"] if one.startswith("./"))
+    return {inside: ROOT / outside for outside, inside in pairs}
+
+
+def test_every_worker_serves_metrics_to_the_other_containers_alone_where_prometheus_asks() -> None:
+    (job,) = SCRAPES["scrape_configs"]
+    (asked,) = job["dns_sd_configs"]
+    assert sorted(asked["names"]) == WORKERS and len(WORKERS) == len(set(asked["names"])) >= 6
+    for service in WORKERS:
+        settings = load({}, environment(service), None).settings
+        assert (settings.metrics_host, settings.metrics_port) == ("0.0.0.0", str(asked["port"]))  # noqa: S104
+        assert not SERVICES[service].get("ports")
+    assert not any("FRESHET_METRICS_PORT" in environment(name) for name in {*FRESHET} - {*WORKERS})
+
+
+def test_prometheus_of_the_containers_takes_the_job_and_the_rules_of_the_other_one() -> None:
+    other = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    assert [one["job_name"] for one in SCRAPES["scrape_configs"]] == [
+        one["job_name"] for one in other["scrape_configs"]
+    ]
+    assert {name: one for name, one in SCRAPES.items() if name != "scrape_configs"} == {
+        name: one for name, one in other.items() if name != "scrape_configs"
+    }
+
+
+def test_the_tools_find_their_files_and_are_looked_after() -> None:
+    assert TOOLS == ["grafana", "prometheus"]
+    assert all(SERVICES[name]["healthcheck"]["test"][0] == "CMD" for name in TOOLS)
+    for name in TOOLS:
+        assert all(path.exists() for path in mounts(name).values())
+        assert all(one.endswith(":ro") for one in SERVICES[name]["volumes"] if one.startswith("./"))
+    (config,) = (word for word in SERVICES["prometheus"]["command"] if word.startswith("--config.file="))
+    folder, file = config.removeprefix("--config.file=").rsplit("/", 1)
+    assert (mounts("prometheus")[folder] / file).is_file()
+
+
+def test_grafana_has_the_board_and_its_source_from_the_start_and_asks_no_other_host() -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text("utf-8"))["datasources"]
+    assert [one["isDefault"] for one in source] == [True]
+    assert source[0]["url"] == f"http://prometheus:{SERVICES['prometheus']['ports'][0].split(':')[-1]}"
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/freshet.yml").read_text("utf-8"))["providers"]
+    boards = {path: file for path, file in mounts("grafana").items() if path.endswith(".json")}
+    assert [*boards.values()] == [GRAFANA / "dashboard.json"]
+    assert {path.rsplit("/", 1)[0] for path in boards} == {provider["options"]["path"]}
+    assert mounts("grafana")["/etc/grafana/provisioning"] == GRAFANA / "provisioning"
+    told = SERVICES["grafana"]["environment"]
+    assert told["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in boards
+    assert told["GF_ANALYTICS_REPORTING_ENABLED"] == told["GF_ANALYTICS_CHECK_FOR_UPDATES"] == "false"
 
 
 def test_every_foreign_image_is_pinned_and_ports_are_open_to_this_machine_alone() -> None:

@@ -258,13 +258,7 @@ def add_operations(app: FastAPI, world: World) -> None:
         bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]
         return {
             "workers": [
-                {
-                    "agent": agent,
-                    "pid": 100 + at,
-                    "state": "ready",
-                    "at_ms": now_ms(),
-                    "lag": {"feedback.v1[0]": 3 * at},
-                }
+                {"agent": agent, "pid": 100 + at, "state": "ready", "at_ms": now_ms(), "lag": {"t[0]": 3 * at}}
                 for at, agent in enumerate(agents)
             ],
             "dead_letters": {"schema": 12, "unknown_video": 5, "late": 2},

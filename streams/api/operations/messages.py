@@ -36,11 +36,13 @@ class LatencyAnswer(msgspec.Struct, frozen=True):
     """From an event to its slate, ms, of the newest 10,000 slates; null where there was none.
 
     histogram  pairs: how many took so many ms at most; the last bound is null and has all
+    late       slates of events that were published more than ten minutes late, which are in none of the others
     """
 
     p50: int | None
     p99: int | None
     histogram: list[tuple[int | None, int]]
+    late: int
 
 
 class CatalogueAnswer(msgspec.Struct, frozen=True):

@@ -97,7 +97,7 @@ function healthOf(notReady, workers) {
 function latencyOf(latency, width) {
   const bins = (latency?.histogram ?? []).map(([bound, n], at, all) => [bound, n - (at ? all[at - 1][1] : 0)]); // it is cumulative
   if (!bins.some(([, n]) => n > 0)) return empty("No slate has been seen yet. A like in the feed brings one.");
-  return [histogram(bins, { p50: latency.p50, p99: latency.p99 }, width), empty("From the event's own time: what is published late counts as slow.")];
+  return [histogram(bins, { p50: latency.p50, p99: latency.p99 }, width), empty(`From the event's own time. ${latency.late ?? 0} slates of events published more than ten minutes late are left out.`)];
 }
 
 function workersOf(workers) {

@@ -10,7 +10,7 @@ import pytest
 from streams.api.clock import now_ms
 from streams.api.operations import dead_letters
 from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, count_up_to, shown
-from streams.api.operations.latency import BOUNDS_MS, KEPT, Latencies
+from streams.api.operations.latency import BOUNDS_MS, KEPT, LATE_MS, Latencies
 from streams.api.operations.rates import WINDOW_S, Rates
 from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.records import Record
@@ -40,6 +40,11 @@ def test_latency_is_told_by_quantiles_and_a_cumulative_histogram() -> None:
 def test_latency_of_nothing_is_none_and_a_clock_ahead_counts_as_no_time() -> None:
     assert latencies_of([]).summary().p50 is None and latencies_of([]).summary().histogram[-1] == (None, 0)
     assert latencies_of([-50]).summary().p99 == 0
+
+
+def test_events_that_were_published_late_are_only_counted() -> None:
+    told = latencies_of([30, LATE_MS, LATE_MS + 1, 86_400_000]).summary()
+    assert (told.p50, told.p99, told.late, told.histogram[-1]) == (30, LATE_MS, 2, (None, 2))
 
 
 def test_latency_goes_by_the_newest_slates() -> None:

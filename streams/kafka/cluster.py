@@ -1,7 +1,10 @@
 """What a command asks about the cluster itself: at which addresses its brokers are, and what time it has."""
 
+import re
 import socket
 from collections.abc import Iterable
+
+from confluent_kafka import KafkaError
 
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -11,14 +14,19 @@ from streams.kafka.topic_admin import connected
 
 ANSWER_LIMIT_S = 5.0
 CONNECT_LIMIT_S = 2.0
+DIALLED = re.compile(r"^(?:\w+://)?(\S+):(\d+)/\d+: ")  # how librdkafka names a broker by its advertised address
 
 
 def advertised(settings: Settings) -> list[tuple[str, int]]:
     """The address of each broker as the cluster gives it to its clients, which then dial that one."""
-    with groupless(settings, {"log_level": 0}) as consumer:
+    errors: list[KafkaError] = []
+    with groupless(settings, {"log_level": 0, "error_cb": errors.append}) as consumer:
         try:
             found = consumer.list_topics(None, ANSWER_LIMIT_S).brokers.values()
         except KafkaException as error:
+            consumer.consume(1, 0.1)  # which brings the errors
+            if dialled := {(m[1], int(m[2])) for one in errors if (m := DIALLED.match(one.str()))}:
+                return sorted(dialled)  # none of them answers, or the question would have gone there
             cause = f"Kafka at {settings.bootstrap} did not say where its brokers are: {error.args[0].str()}."
             raise OperatorError(cause, "Check the broker's log.") from None
     return sorted((broker.host, broker.port) for broker in found)

@@ -1,0 +1,170 @@
+"""The playground's parts: its settings, its client of the API, its people, and checks that do not always hold."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from ranker.simulation.world import Person
+from schemas.messages.feedback import Like
+from schemas.settings.model import Settings
+from streams.api.routers.page import FILES
+from streams.demo.clips import Clip
+from streams.demo.playground.check import page, subject_grows, trending
+from streams.demo.playground.client import ApiClient, StoppedError
+from streams.demo.playground.people import World, look, now_ms
+from streams.demo.playground.run import apart, invitation, port
+from streams.errors import OperatorError
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(Settings(), [Clip("01.mp4", "A red square")])
+
+
+def client(answer: Answer, stopped: Event | None = None) -> ApiClient:
+    return ApiClient("http://playground", stopped or Event(), httpx.MockTransport(answer))
+
+
+def slate(*video_ids: str, cold: bool = False) -> httpx.Response:
+    items = [
+        {"rank": rank, "video_id": one, "score": 0.5, "p": {}, "propensity": 1.0, "sources": [], "reasons": []}
+        for rank, one in enumerate(video_ids, 1)
+    ]
+    message = {
+        "schema_version": "1.0",
+        "recommendation_id": "slate-1",
+        "user_id": "check",
+        "version": 1,
+        "generated_at_ms": now_ms(),
+        "expires_at_ms": now_ms() + 1000,
+        "trigger": {
+            "event_id": "like-1",
+            "kind": "like",
+            "topic": "feedback.v1",
+            "partition": 0,
+            "offset": 1,
+            "at_ms": now_ms(),
+        },
+        "models": {},
+        "timings_ms": {},
+        "degraded": [],
+        "exhausted": False,
+        "items": items,
+    }
+    return httpx.Response(200, json={"slate": message, "reflects": True, "cold": cold, "age_ms": 1})
+
+
+def accepted(request: httpx.Request) -> httpx.Response:
+    results = [{"status": "accepted", "partition": 0, "offset": at} for at, _ in enumerate(json.loads(request.content))]
+    return httpx.Response(200, json={"results": results})
+
+
+def of_kind(world: World, kind: str) -> list[str]:
+    return [video_id for video_id, video in world.videos.items() if video.category == kind]
+
+
+def test_the_playground_shares_nothing_with_other_data_and_is_for_this_machine_alone(tmp_path: Path):
+    given = Settings(
+        prefix="mine.",
+        api_host="0.0.0.0",  # noqa: S104
+        api_write_token=SecretStr("secret"),
+        slates_url="redis://elsewhere",
+        qdrant_url="http://elsewhere",
+        media_root=str(tmp_path),
+    )
+    own = apart(given, tmp_path / "run-abc")
+    assert own.prefix == "mine.playground-abc."
+    assert (own.data_dir, own.media_root) == (tmp_path / "run-abc", str(tmp_path / "run-abc" / "media"))
+    assert (own.api_host, own.slates_url, own.qdrant_url) == ("127.0.0.1", "", "")
+    assert own.api_write_token.get_secret_value() == ""
+
+
+def test_where_the_port_is_taken_the_playground_has_another():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        assert port(number) not in (0, number)
+    assert port(number) == number
+
+
+def test_the_client_asks_again_while_the_api_starts():
+    answers: Iterator[Any] = iter(
+        [httpx.ConnectError("refused"), httpx.Response(503), httpx.Response(200, json={"catalogue": {"videos": 7}})]
+    )
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        if isinstance(found := next(answers), Exception):
+            raise found
+        return httpx.Response(found.status_code, content=found.content)
+
+    assert client(answer).videos() == 7
+
+
+def test_the_client_goes_on_no_longer_than_the_playground():
+    stopped = Event()
+    stopped.set()
+    with pytest.raises(StoppedError):
+        client(lambda _: httpx.Response(503), stopped).videos()
+
+
+def test_what_the_api_rejects_is_an_error():
+    verdict = {"status": "rejected", "reason": "schema", "detail": "no"}
+    api = client(lambda _: httpx.Response(200, json={"results": [verdict]}))
+    with pytest.raises(OperatorError, match="rejected an event"):
+        api.publish([Like(user_id="a", video_id="v1", at_ms=now_ms())])
+
+
+def test_people_answer_the_first_video_that_they_know_by_slate_and_rank(world: World):
+    person, known = Person("p001", ("cats",), 1.0), of_kind(world, "cats")[0]
+    events = look(person, client(lambda _: slate("of-somebody", known)), world.videos, np.random.default_rng(0))
+    assert events
+    assert {(event.video_id, event.recommendation_id, event.rank) for event in events} == {(known, "slate-1", 2)}
+    assert look(person, client(lambda _: slate("of-somebody")), world.videos, np.random.default_rng(0)) == []
+
+
+@pytest.mark.parametrize(("grows", "cold", "holds"), [(True, True, True), (False, True, False), (True, False, False)])
+def test_the_check_holds_only_where_likes_move_a_first_slate(world: World, grows: bool, cold: bool, holds: bool):
+    first, liked = of_kind(world, "piano")[:2], list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            liked.extend(event["video_id"] for event in json.loads(request.content))
+            return accepted(request)
+        if not liked or not grows:
+            return slate(*first, cold=cold and not liked)
+        return slate(*of_kind(world, str(world.videos[liked[0]].category))[3:5])
+
+    assert subject_grows(client(answer), world, "check").holds == holds
+    assert len(liked) == 3 * cold
+
+
+def test_the_page_is_there_with_every_module_or_the_check_says_so():
+    def answer(request: httpx.Request) -> httpx.Response:
+        file = FILES[request.url.path.removeprefix("/static/").removeprefix("/") or "index.html"]
+        return httpx.Response(200, content=file.body)
+
+    found = page(client(answer))
+    assert found.holds
+    assert found.seen.startswith(f"{sum(name.endswith('.js') for name in FILES)} modules")
+    assert not page(client(lambda _: httpx.Response(200, text="<p>nothing"))).holds
+
+
+def test_nothing_trending_fails_the_check():
+    assert not trending(client(lambda _: httpx.Response(200, json={"items": []}))).holds
+
+
+def test_the_invitation_says_where_the_page_is_and_three_things_to_try(world: World):
+    lines = list(invitation("http://127.0.0.1:8090", world))
+    assert "open http://127.0.0.1:8090/  (Ctrl-C stops all)" in lines
+    assert [line.strip()[:2] for line in lines[-3:]] == ["1.", "2.", "3."]

@@ -54,6 +54,20 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalBroker"]:
 
 
 @pytest.fixture
+def all_there() -> None:
+    """What a whole Freshet needs of the machine; the test is skipped where it is missing."""
+    from encoders.base import ModelError
+    from encoders.models.manifest import folder_of, verify
+    from tests.support.brokers import CACHE, needs_java_and_maven
+
+    needs_java_and_maven()
+    try:
+        verify(folder_of(CACHE.settings.cache_dir))
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
 def settings(broker: "LocalBroker", tmp_path: Path, request: pytest.FixtureRequest) -> "Settings":
     """Settings with topics of the test's own, made on the session's broker."""
     from tests.support.system import own_topics

@@ -8,27 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from encoders.base import ModelError
-from encoders.models.manifest import folder_of, verify
 from streams.demo.checks import replay_state
 from streams.demo.clips import MADE
-from tests.support.brokers import CACHE, needs_java_and_maven
+from tests.support.brokers import CACHE
 from tests.support.command import demo
 from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there"), *LOCAL_MODE]
 
 STOPS_WITHIN_S = 150  # 15 on two cores that have nothing else to do
-
-
-@pytest.fixture
-def all_there() -> None:
-    """What a demo needs of the machine; the test is skipped where it is missing."""
-    needs_java_and_maven()
-    try:
-        verify(folder_of(CACHE.settings.cache_dir))
-    except ModelError as error:
-        pytest.skip(str(error))
 
 
 def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):

@@ -11,28 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from encoders.base import ModelError
-from encoders.models.manifest import folder_of, verify
 from schemas.settings.model import Settings
 from streams.kafka import topic_admin
 from streams.local.broker import free_port
-from tests.support.brokers import CACHE, needs_java_and_maven
+from tests.support.brokers import CACHE
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there")]
 
 LIMIT_S = 600  # 45 on two cores that have nothing else to do
 STOPS_WITHIN_S = 150
-
-
-@pytest.fixture
-def all_there() -> None:
-    """What a playground needs of the machine; the test is skipped where it is missing."""
-    needs_java_and_maven()
-    try:
-        verify(folder_of(CACHE.settings.cache_dir))
-    except ModelError as error:
-        pytest.skip(str(error))
 
 
 def playground(folder: Path, bootstrap: str, api_port: int, *arguments: str) -> subprocess.Popen[str]:

@@ -54,10 +54,11 @@ def _move(catalogue: Catalogue, kept: NDArray[np.intp]) -> None:
     ids, tags, facts = catalogue.ids, catalogue.tags, catalogue.facts
     catalogue.forget_names()
     for number, row in enumerate(kept.tolist()):
-        catalogue.ids.append(ids[row])
+        video_id = ids[row]
+        catalogue.ids.append(video_id)
         catalogue.tags.append(tags[row])
         catalogue.facts.append(facts[row])
-        catalogue.row_of[ids[row]] = number
+        catalogue.row_of[video_id] = number
     catalogue.creators = _renamed(catalogue.creators, catalogue.creator)
     catalogue.categories = _renamed(catalogue.categories, catalogue.category)
     catalogue.languages = _renamed(catalogue.languages, catalogue.language)

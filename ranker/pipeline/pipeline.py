@@ -1,4 +1,4 @@
-"""The pipeline: sources → filters → features → scorer → selector → explain, over a batch of queries."""
+"""The pipeline: sources → hydration → filters → features → scorer → selector → explain, over a batch of queries."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

@@ -15,7 +15,7 @@ class VectorCache:
 
     def __init__(self, index: RemoteIndex, catalogue: Catalogue, capacity: int) -> None:
         self.index, self.catalogue, self.capacity = index, catalogue, capacity
-        self.compactions, self.turn = catalogue.compactions, 0
+        self.of, self.turn = (catalogue.compactions, ""), 0
         self._clear()
 
     def _clear(self) -> None:
@@ -31,8 +31,9 @@ class VectorCache:
 
     async def fetch(self, rows: Rows) -> Rows:
         """Have the vectors of these rows, of which -1 stands for none; returns those that the index did not answer."""
-        if self.compactions != self.catalogue.compactions:
-            self.compactions = self.catalogue.compactions
+        of = self.catalogue.compactions, self.index.coverage.generation
+        if self.of != of:  # rows have other numbers, or what was not in the index may be in this one
+            self.of = of
             self._clear()
         self.slot_of = grown(self.slot_of, self.catalogue.size)
         self.turn += 1
@@ -42,10 +43,11 @@ class VectorCache:
         absent = wanted[slots < 0]
         if not len(absent):
             return absent
-        found = await self.index.vectors([self.catalogue.ids[row] for row in absent.tolist()])
-        answered = np.array([self.catalogue.ids[row] in found for row in absent.tolist()], np.bool_)
-        fitting = absent[answered][: self.capacity - int((slots >= 0).sum())]
-        self._store(fitting, [found[self.catalogue.ids[row]] for row in fitting.tolist()])
+        ids = [self.catalogue.ids[row] for row in absent.tolist()]
+        found = await self.index.vectors(ids)
+        answered = np.array([video_id in found for video_id in ids], np.bool_)
+        room = self.capacity - int((slots >= 0).sum())
+        self._store(absent[answered][:room], [found[video_id] for video_id in ids if video_id in found][:room])
         return absent[~answered]
 
     def _held_there(self, rows: Rows) -> Rows:

@@ -7,6 +7,15 @@ _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 MAX_PORT = 65535
 
 
+def http_url(host: str, port: int) -> str:
+    """The address of a server.
+
+    >>> http_url("127.0.0.1", 80), http_url("::1", 80)
+    ('http://127.0.0.1:80', 'http://[::1]:80')
+    """
+    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{port}"
+
+
 def ports(text: str) -> Ports:
     """The ports that a setting names; ValueError where it names none that there are.
 

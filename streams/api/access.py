@@ -1,12 +1,12 @@
 """Who may ask what: tokens, the names by which the server is called, the origin of what writes, the size of bodies."""
 
 import hmac
-import ipaddress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from schemas.settings.kafka_security import is_loopback
 from schemas.settings.model import Settings
 from streams.api.errors import ProblemError, problem
 from streams.errors import OperatorError
@@ -22,22 +22,10 @@ KNOWN_HOSTS = 100  # Host headers that need not be taken apart again
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "example.org")]
-    [True, True, True, False, False]
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def require_tokens(settings: Settings) -> None:
     """Refuse to start where whoever reaches the address could read or write; OperatorError."""
     read, write = settings.api_read_token.get_secret_value(), settings.api_write_token.get_secret_value()
-    if not is_loopback(settings.api_host) and not (read and write):
+    if not is_loopback(settings.api_host.strip("[]")) and not (read and write):
         raise OperatorError(
             f"The HTTP API would be open to everybody who reaches {settings.api_host}.",
             "Set FRESHET_API_READ_TOKEN and FRESHET_API_WRITE_TOKEN, or leave FRESHET_API_HOST at 127.0.0.1.",

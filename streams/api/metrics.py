@@ -1,10 +1,12 @@
-"""What Prometheus asks of the API: requests by route and status, how long they took, and how far the slates are."""
+"""What Prometheus asks of the API: requests by route and status, and how long they took."""
 
 import time
-from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streams.metrics.exposition import registry_of
+from streams.metrics.measures import Measures
 
 BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -13,7 +15,7 @@ class Metrics:
     """The metrics of one application."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry_of(Measures())  # what there is of every process
         self._requests = Counter(
             "freshet_api_requests", "Requests answered", ["route", "status"], registry=self.registry
         )
@@ -36,10 +38,6 @@ class Metrics:
         series[0].inc()
         series[1].observe(seconds)
 
-    def gauge(self, name: str, text: str, ask: Callable[[], float]) -> None:
-        """Add a figure that is asked for at each scrape."""
-        Gauge(name, text, registry=self.registry).set_function(ask)
-
 
 class Measured:
     """Counts every answer by the route that gave it."""
@@ -52,12 +50,22 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started, has_begun = time.perf_counter(), False
+
+        def count(status: int) -> None:
+            route = getattr(scope.get("route"), "path_format", "none")  # a path alone could be anything
+            self._metrics.count(route, status, time.perf_counter() - started)
 
         async def counted(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path_format", "none")  # a path alone could be anything
-                self._metrics.count(route, message["status"], time.perf_counter() - started)
+                has_begun = True
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            if not has_begun:
+                count(500)  # by the outermost middleware, whose answer does not come by here
+            raise

@@ -70,10 +70,10 @@ class RedisStore:
     def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         """Where each partition is read on; what is of a topic of another id is under other keys, and expires."""
         self._topic = topic
-        kept = {p: int(self._writer.get(self._place(topic, p) + b"position") or 0) for p in range(topic.partitions)}
+        kept = {p: int(self._writer.get(self._place(topic, p)) or 0) for p in range(topic.partitions)}
         for p, at in kept.items():
             if at > ends.get(p, at):  # the log was cut
-                self._writer.delete(self._place(topic, p) + b"position")
+                self._writer.delete(self._place(topic, p))
                 kept[p] = 0
         self._at = dict(kept)
         return kept
@@ -88,7 +88,7 @@ class RedisStore:
             behind = rest[0].offset if rest else position
             newest = newest_of(part, lambda _: 0)
             offsets = {record.key: record.offset for record in part}
-            keys, values = [place + b"position"], [b"%d" % self._at[partition], b"%d" % behind, b"%d" % KEEP_MS]
+            keys, values = [place], [b"%d" % self._at[partition], b"%d" % behind, b"%d" % KEEP_MS]
             for key, slate in newest.items():
                 keys.append(place + key)
                 values += [b"%d" % offsets[key], b"" if slate is None else slate.pack()]

@@ -6,10 +6,12 @@ import socket
 import uvicorn
 
 from schemas.settings.model import Settings
+from schemas.settings.ports import http_url
 from streams.api.access import require_tokens
 from streams.api.app import build
 from streams.errors import OperatorError
 from streams.kafka.probe import Report
+from streams.worker.log_format import set_format
 
 STOP_TIMEOUT_S = 3  # for answers that are being given; streams never end by themselves
 MAX_CONNECTIONS = 4096  # then 503
@@ -20,9 +22,9 @@ def serve(settings: Settings, report: Report) -> None:
     """Serve until a signal ends it."""
     require_tokens(settings)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_format(logging.getLogger(), settings.log_format, "api")
     with _bound(settings) as bound:
-        host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-        report(f"HTTP API on http://{host}:{bound.getsockname()[1]}")
+        report(f"HTTP API on {http_url(settings.api_host, bound.getsockname()[1])}")
         config = uvicorn.Config(
             build(settings),
             log_config=None,

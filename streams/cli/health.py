@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, write_json
+from streams.cli.options import NO_WORKER, Json, configured, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.worker.health import Status
-
-SILENT_MS = 10_000  # after which a worker is silent: it writes its status every second
 
 
 @configured
@@ -26,10 +24,10 @@ def health(
     as_json: Json = False,
 ) -> None:
     """Show this machine's workers; the exit status is 0 where every one named is ready, and 1 otherwise."""
-    from streams.worker.health import statuses
+    from streams.worker.health import is_silent, statuses
 
     found = [one for one in statuses(settings) if not names or one.agent in names]
-    silent = {one.pid for one in found if time.time() * 1000 - one.at_ms > SILENT_MS}
+    silent = {one.pid for one in found if is_silent(one, time.time() * 1000)}
     if as_json:
         write_json([_as_json(one, one.pid in silent) for one in found])
     else:
@@ -42,7 +40,7 @@ def health(
             if one.trouble:
                 typer.echo(f"  -> {one.trouble}")
         if not found:
-            typer.echo("no worker of this prefix runs on this machine")
+            typer.echo(NO_WORKER)
     missing = set(names or ()) - {one.agent for one in found}
     unready = [one for one in found if one.state != "ready" or one.pid in silent]
     raise typer.Exit(int(bool(unready or missing) or not found))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Load = Callable[[Mapping[str, object]], Loaded]
 
 MS = 1000
+NO_WORKER = "no worker of this prefix runs on this machine"
 SHORT_MS = 10_000_000_000  # a number below is no time in ms of this century
 
 

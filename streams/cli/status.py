@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, print_columns, write_json
+from streams.cli.options import NO_WORKER, Json, configured, print_columns, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from streams.operations.worker_status import Row
 
 INTERVAL_S = 2.0
-NOBODY = "no worker of this prefix runs on this machine"
 CAPTION = "rates and times since the look before; Ctrl-C ends"
 TEXTS = ("agent", "state", "waits for")  # the other columns hold numbers
 LEFT_OUT = ("in flight", "metrics")  # a terminal is 80 columns wide; `--once` prints all
@@ -41,7 +40,7 @@ def status(
         write_json([json_of(row) for row in watcher.look()])
     elif once or not sys.stdout.isatty():
         rows = cells(watcher.look())
-        print_columns([HEADINGS, *rows]) if rows else typer.echo(NOBODY)
+        print_columns([HEADINGS, *rows]) if rows else typer.echo(NO_WORKER)
     else:
         with suppress(KeyboardInterrupt):
             _show(watcher.look)
@@ -61,7 +60,7 @@ def _table(rows: "Sequence[Row]") -> "Table":
 
     from streams.operations.worker_status import HEADINGS, cells
 
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION if rows else NOBODY)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION if rows else NO_WORKER)
     shown = [number for number, heading in enumerate(HEADINGS) if heading not in LEFT_OUT]
     for number in shown:
         heading = HEADINGS[number]

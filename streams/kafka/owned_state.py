@@ -4,7 +4,6 @@ Faust's tables record one change at a time and recover 10,000 records a second; 
 whole batches (confirmed_producer.py) and recovery reads them in whole batches, before Faust resumes the flow.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,12 +18,10 @@ from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
 from streams.kafka.records import Message, Record
-from streams.kafka.topic_watch import INTERVAL_S
 
 log = logging.getLogger("freshet.state")
 
 PROGRESS_INTERVAL_S = 5.0
-OTHERS_FIND_OUT_S = 2 * INTERVAL_S  # that a topic was made again
 
 V = TypeVar("V")
 Version = Any  # whatever orders the values of one state: an int, or a tuple
@@ -78,17 +75,13 @@ class OwnedState(Generic[V]):
         # A recovery that a rebalance overtakes still ends, so nothing that is there is taken for granted.
         await self.recover({tp.partition for tp in assigned if tp.topic == self._source})
 
-    async def _on_made_again(self, topics: Sequence[str]) -> None:
-        """The changelog was deleted and made again: what it held is here still, and is published again.
-
-        Partitions move when this worker joins again, and what they held only their owner has: so all publish first.
-        """
-        if self.changelog not in topics:
-            return
-        for partition in self._values:
-            self._out.put(self.changelog, partition, self._outgoing(partition))
+    async def _on_made_again(self, topics: Sequence[str]) -> bool:
+        """The changelog was deleted and made again: what it held is here still, and is published again."""
+        held = {p: [*self._outgoing(p)] for p in self._values} if self.changelog in topics else {}
+        for partition, records in held.items():
+            self._out.put(self.changelog, partition, records)
         await self._out.confirmed()
-        await asyncio.sleep(OTHERS_FIND_OUT_S)
+        return any(held.values())
 
     def _outgoing(self, partition: int) -> Iterable[Outgoing]:
         """All that is held of a partition, as records; nothing where only a part of each value is kept."""

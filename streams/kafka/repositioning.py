@@ -1,5 +1,6 @@
 """The part of the consumer that knows where to read: at the start, and when the topics are other ones than before."""
 
+import asyncio
 import logging
 import time
 from abc import abstractmethod
@@ -11,10 +12,11 @@ from faust.types import TP
 from streams.kafka.positions import Positions
 from streams.kafka.records import Record
 from streams.kafka.tableless import TablelessConsumer
-from streams.kafka.topic_watch import made_again
+from streams.kafka.topic_watch import INTERVAL_S, made_again
 
 log = logging.getLogger("freshet.consumer")
 
+OTHERS_FIND_OUT_S = 2 * INTERVAL_S  # that a topic was made again
 LOOK_AFTER_S = 0.5  # without a record: long enough for a topic to have been made again, so its id is asked
 
 
@@ -68,8 +70,8 @@ class RepositioningConsumer(TablelessConsumer):
         if not (again := made_again(self.positions.topics, self._watch.current)):
             return False
         log.warning("deleted and made again: %s; joining the group again", ", ".join(again))
-        for handler in self._on_made_again:
-            await handler(again)
+        if any([await handler(again) for handler in self._on_made_again]):
+            await asyncio.sleep(OTHERS_FIND_OUT_S)  # partitions move, and what they hold only their owners can publish
         await self._join_again()
         return True
 

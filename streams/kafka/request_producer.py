@@ -48,6 +48,7 @@ class _Batch:
         self.written: list[Written | None] = [None] * count
         self.error: KafkaError | None = None
         self._left = count
+        self._counting = threading.Lock()  # the thread that polls, and the loop's where the client refuses a record
 
     def take(self, at: int, error: KafkaError | None, message: Message | None) -> None:
         """Take the report of one record; called by whichever thread polls."""
@@ -55,8 +56,10 @@ class _Batch:
             self.written[at] = Written(message.partition() or 0, message.offset() or 0)
         else:
             self.error = self.error or error
-        self._left -= 1
-        if not self._left and not self._loop.is_closed():
+        with self._counting:
+            self._left -= 1
+            is_last = not self._left
+        if is_last and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._finish)
 
     def _finish(self) -> None:

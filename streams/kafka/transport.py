@@ -33,4 +33,5 @@ class Transport(base.Transport):
         self.watch = TopicWatch(self.options)
         self.depends_on: dict[str, Sequence[str]] = {}  # see positions.py
         self.kept_offsets: KeptOffsets | None = None  # None: those that are committed
-        self.on_made_again: list[Callable[[Sequence[str]], Awaitable[None]]] = []  # before partitions are given back
+        # called before partitions are given back; whether what a topic held was published again
+        self.on_made_again: list[Callable[[Sequence[str]], Awaitable[bool]]] = []

@@ -93,11 +93,12 @@ class OwnedLearner(Mapping[int, LearnerState]):
         log.info("%s: %d keys recovered at manifest %d", self._weights, len(parameters), current.number)
         return LearnerState(parameters, found.publication(), dict(current.learned), writer)
 
-    async def _on_made_again(self, topics: Sequence[str]) -> None:
-        if self._weights in topics:
-            for state in self._states.values():
-                await deliver(self._out, [takeover(self._weights, state.writer)])
-                await self._publish_all(state)
+    async def _on_made_again(self, topics: Sequence[str]) -> bool:
+        states = [*self._states.values()] if self._weights in topics else []
+        for state in states:
+            await deliver(self._out, [takeover(self._weights, state.writer)])
+            await self._publish_all(state)
+        return bool(states)
 
     async def _repair(self, partition: int, start: int, end: int) -> None:
         """What a worker that was cut off wrote late is covered; where another one took over, this one is cut off."""

@@ -59,7 +59,7 @@ class Distribution:
 class Measures:
     """What a process counts, by the names of table.py; a name or a label that is not there raises KeyError.
 
-    Agents count in the event loop, and another thread reads: values are replaced and never changed in place.
+    Each label set has one writer, and another thread reads: values are replaced and never changed in place.
     """
 
     def __init__(self, table: Sequence[Metric] = TABLE) -> None:

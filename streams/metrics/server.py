@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from schemas.settings.ports import Ports
+from schemas.settings.ports import Ports, http_url
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class MetricsServer:
         routes = {"/livez": livez, "/readyz": readyz}
         self._server = _bound(host, ports, type("Handler", (_Handler,), {"registry": registry, "health": routes}))
         self.port: int = self._server.server_address[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+        self.url = f"{http_url(host, self.port)}/metrics"
 
     def start(self) -> None:
         """Begin to answer."""

@@ -68,9 +68,11 @@ async def _rebuild(settings: Settings, report: Report, on_progress: OnProgress) 
 async def until_optimised(collection: Collection, report: Report, limit_s: float = OPTIMISING_LIMIT_S) -> None:
     """Return when the server has built its graph, or takes too long for it: slates would wait for every search."""
     end_s = time.monotonic() + limit_s
-    if await collection.is_optimising():
-        report("All is written; the alias waits until Qdrant has built its graph.")
+    is_told = False
     while await collection.is_optimising():
+        if not is_told:
+            report("All is written; the alias waits until Qdrant has built its graph.")
+            is_told = True
         if time.monotonic() > end_s:
             report(f"Qdrant still builds its graph after {limit_s:g} s; the alias does not wait any longer.")
             return

@@ -56,7 +56,9 @@ async def _recall(settings: Settings, sample: int, many: int, ef: int | None, re
         exact, exact_ms = await _near(index.searching(PATIENT, exact=True), ids, vectors, many)
         shares = [shared(*pair) for pair in zip(near, exact, strict=True)]
         mean = sum(shares) / len(shares)
-        return Recall(await index.count(), len(ids), many, index.width(many + 1), mean, min(shares), ms, exact_ms)
+        return Recall(
+            await index.count(), len(ids), many, index.width(index.limit(many + 1)), mean, min(shares), ms, exact_ms
+        )
     finally:
         await made.close()
 

@@ -10,9 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
-from streams.worker.health import Status, statuses
+from streams.worker.health import Status, is_silent, statuses
 
-SILENT_MS = 10_000  # after which a worker is silent: it writes its status every second
 SCRAPE_LIMIT_S = 1.0
 READ, SLATES, LATENCY = "freshet_records_read_total", "freshet_slates_total", "freshet_event_to_slate_seconds_bucket"
 SHOWN = f"auc_{HEADS[0]}"  # of the learner; `--json` has its other figures too
@@ -70,17 +69,17 @@ class Watcher:
 
     def _row(self, status: Status) -> Row:
         now_s = self._now_s()
-        is_silent = 1000 * now_s - status.at_ms > SILENT_MS
+        silent = is_silent(status, 1000 * now_s)
         text = self._fetch(status.metrics) if status.metrics else ""
         if not text:
-            return Row(status, is_silent)
+            return Row(status, silent)
         counts, before = counts_of(text, now_s), self._before.get(status.pid)
         self._before[status.pid] = counts
         buckets = since(before.latency_s if before else {}, counts.latency_s)
         p50_s, p99_s = quantile(buckets, 0.5), quantile(buckets, 0.99)
         return Row(
             status,
-            is_silent,
+            silent,
             read_per_s=(counts.read - before.read) / (now_s - before.at_s) if before and now_s > before.at_s else None,
             slates=counts.slates,
             p50_ms=None if p50_s is None else 1000 * p50_s,

@@ -129,7 +129,8 @@ class ProfileStore(OwnedState[bytes]):
                 partition, user_id = message.partition(), text_of(message.key())
                 self.unconfirmed[partition].note(user_id, headers, self._since[partition])
         except (SystemError, ValueError, RecursionError) as error:  # the first: of a name that is not UTF-8
-            log.error("%s@%d: examples beside a profile are damaged: %s", self.changelog, message.offset(), error)
+            place = f"{self.changelog}[{message.partition()}]@{message.offset()}"
+            log.error("%s: examples beside a profile are damaged: %s", place, error)
 
     def _replaces(self, value: bytes, known: bytes) -> bool:
         """A cut profile has its whole one's version: of two that differ the later counts if it can be opened."""

@@ -29,6 +29,7 @@ from streams.qdrant.mapping import (
     Withdrawal,
     alias_of,
     collection_name,
+    newest,
     not_older,
     point_id,
     to_filter,
@@ -76,7 +77,7 @@ class QdrantIndex:
     ) -> None:
         self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
-        self._hnsw_ef, self.is_exact = hnsw_ef, exact
+        self._hnsw_ef, self._exact = hnsw_ef, exact
         self._reading, self._writing, self._storage = reading, writing, storage
         self.collection = Collection(client, collection, self._dims, encoder, writing, storage)
 
@@ -93,9 +94,20 @@ class QdrantIndex:
     def searching(self, patience: Patience, hnsw_ef: int | None = None, exact: bool = False) -> "QdrantIndex":
         """The same index, asked in another way; None: as wide as before."""
         made = copy(self)
-        made._reading, made.is_exact = patience, exact
+        made._reading, made._exact = patience, exact
         made._hnsw_ef = self._hnsw_ef if hnsw_ef is None else hnsw_ef
         return made
+
+    def limit(self, k: int) -> int:
+        """How many hits it asks for to give the best `k`."""
+        return min(k + TIE_MARGIN, self.collection.limits.results)
+
+    def params(self, limit: int) -> models.SearchParams:
+        """How it searches to find so many."""
+        most = self.collection.limits.oversampling
+        return models.SearchParams(
+            hnsw_ef=self.width(limit), exact=self._exact, quantization=self._storage.quantization(most)
+        )
 
     def width(self, limit: int) -> int:
         """How many neighbours its search keeps in view to find so many."""
@@ -111,12 +123,7 @@ class QdrantIndex:
 
         Returns the ids of those that the server refuses however often it is asked, and that are left out.
         """
-        latest: dict[str, Change] = {}
-        for change in changes:
-            known = latest.get(change.video_id)
-            if known is None or change.at_ms >= known.at_ms:
-                latest[change.video_id] = change
-        ordered = [*latest.values()]
+        ordered = newest(changes)
         size = min(UPSERT_POINTS, self.collection.limits.points)
         parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         left_out: list[str] = []
@@ -238,11 +245,8 @@ class QdrantIndex:
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limits = self.collection.limits
-        limit = min(k + TIE_MARGIN, limits.results)
-        params = models.SearchParams(
-            hnsw_ef=self.width(limit), exact=self.is_exact, quantization=self._storage.quantization(limits.oversampling)
-        )
+        limit = self.limit(k)
+        params = self.params(limit)
         wanted = to_filter(where)
         return [
             models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)

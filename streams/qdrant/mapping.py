@@ -109,6 +109,16 @@ def to_withdrawn_point(one: Withdrawal) -> models.PointStruct:
     return models.PointStruct(id=point_id(one.video_id), vector={}, payload={"at_ms": one.at_ms + 1})
 
 
+def newest(changes: Iterable[Change]) -> list[Change]:
+    """Of each video its newest change, the later one of two of the same time."""
+    latest: dict[str, Change] = {}
+    for change in changes:
+        known = latest.get(change.video_id)
+        if known is None or change.at_ms >= known.at_ms:
+            latest[change.video_id] = change
+    return [*latest.values()]
+
+
 def not_older(points: Sequence[models.PointStruct]) -> models.Filter:
     """Which of the stored points these may replace: each the one of its id, unless that is newer."""
     timed = sorted((one.payload["at_ms"], str(one.id)) for one in points if one.payload)

@@ -33,7 +33,7 @@ def _request(index: QdrantIndex, taste: Taste, k: int) -> models.QueryRequest:
     """A search for each interest inside one query; the server hands the filter down to each."""
     results = index.collection.limits.results
     near = min(k, results)
-    params = models.SearchParams(hnsw_ef=index.width(near), exact=index.is_exact)
+    params = index.params(near)
     return models.QueryRequest(
         prefetch=[
             models.Prefetch(query=point_id(video_id), using=RETRIEVAL, params=params, limit=near)

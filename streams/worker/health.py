@@ -30,6 +30,7 @@ LONG_WAIT_S = 2.0  # a wait that takes longer makes a worker not ready
 HEARTBEAT_INTERVAL_S = 0.5
 QUALITY_INTERVAL_S = 5.0  # the AUC of 10,000 exposures takes some milliseconds
 TRIM_INTERVAL_S = 30.0  # a recovery, or a backlog, needs memory once
+SILENT_MS = 10_000  # after which a worker is silent: it writes its status every second
 ABANDONED_S = 10.0  # without being written; another container's process, which is not seen here, writes each second
 MAX_RECOVERY_S = 900.0  # of one recovery, with a broker that answers; a million profiles take 10 s
 DIFFERENT = 1  # exit status of a worker whose topics got other partitions, as at its start
@@ -54,6 +55,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
     metrics: str = ""  # where it serves its metrics, if it does
     quality: Mapping[str, float] = {}  # how good the learner's predictions of the newest exposures are
+
+
+def is_silent(status: Status, now_ms: float) -> bool:
+    """Whether a worker has not written its status for too long."""
+    return now_ms - status.at_ms > SILENT_MS
 
 
 class Health:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.kafka.app import BatchApp
     from streams.worker.health import Health, Status
 
-SILENT_S = 10.0  # after which the thread that watches over a worker is taken for dead
+SILENT_S = 30.0  # then the thread that watches over a worker is taken for dead; a slow broker may hold it for 10 s
 PLACE = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -60,12 +60,14 @@ def measure_worker(measures: Measures, app: "BatchApp", agent: str, health: "Hea
         return lambda: () if health.latest is None else read(health.latest)
 
     def waits() -> Readings:
-        return [((agent, what), 1.0) for what in app.transport.waits.now()]
+        told = () if health.latest is None else (one.partition(", for ")[0] for one in health.latest.waits_for)
+        return [((agent, what), 1.0) for what in sorted({*app.transport.waits.now(), *told})]
 
     def recovery() -> Readings:
         return () if health.recovery_s is None else [((agent,), health.recovery_s)]
 
-    measures.gauge("freshet_worker_info", lambda: [((agent, version("freshet")), 1.0)])
+    release = version("freshet")
+    measures.gauge("freshet_worker_info", lambda: [((agent, release), 1.0)])
     measures.gauge("freshet_worker_ready", lambda: [((agent,), float(readyz(health)[0]))])
     measures.gauge("freshet_waiting", waits)
     measures.gauge("freshet_recovery_seconds", recovery)

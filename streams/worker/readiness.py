@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from schemas.settings.model import Settings
+from schemas.settings.ports import http_url
 from streams.kafka.probe import Report
 from streams.worker.health import Status, statuses
 from streams.worker.supervise import Processes
@@ -63,8 +64,8 @@ class Readiness:
             waits = f"waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
             if said := ", ".join(filter(None, (one.metrics, waits))):
                 self._report(f"  {one.agent:<10}{said}")
-        if has_api:
-            self._report(f"  {'page':<10}http://{self._settings.api_host}:{self._settings.api_port}/")
+        if has_api and self._settings.api_port:
+            self._report(f"  {'page':<10}{http_url(self._settings.api_host, self._settings.api_port)}/")
         if self._next_steps:
             self._report(self._next_steps)
 
@@ -74,12 +75,14 @@ def _is_up(status: Status) -> bool:
 
 
 def api_is_ready(settings: Settings) -> bool:
-    """Whether the HTTP API says so at its own address."""
-    asked = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=ANSWER_S)
+    """Whether the HTTP API says so at its own address; where that is any free port, it is taken for ready."""
+    if not settings.api_port:
+        return True
+    asked = http.client.HTTPConnection(settings.api_host.strip("[]"), settings.api_port, timeout=ANSWER_S)
     try:
         asked.request("GET", "/readyz")
         return asked.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+    except (OSError, http.client.HTTPException):  # the second: somebody else's server, which the API itself reports
         return False
     finally:
         asked.close()

@@ -39,6 +39,7 @@ class World:
     catalogue_read: bool = True
     stream: bool = True
     closed: bool = False  # ends the streams
+    unsure: bool = False  # the next feedback is written, and answered by 503
     events: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
@@ -166,16 +167,16 @@ def add_slates(app: FastAPI, world: World) -> None:
         return StreamingResponse(events(), media_type="text/event-stream")
 
     @app.post("/v1/feedback")
-    async def feedback(events: list[dict[str, Any]]) -> dict[str, Any]:
-        results = []
+    async def feedback(events: list[dict[str, Any]]) -> Any:
+        results, unsure, world.unsure = [], world.unsure, False
         for event in events:
             world.events.append(event)
-            trigger = {"event_id": event.get("event_id"), "topic": "freshet.feedback.v1", "partition": 0}
-            trigger |= {"offset": len(world.events) - 1, "at_ms": event["at_ms"]}
-            user, version = event["user_id"], world.slate(event["user_id"])["version"] + 1
+            place, user = {"partition": 0, "offset": len(world.events) - 1}, event["user_id"]
+            trigger = {"topic": "freshet.feedback.v1", **place, **{key: event[key] for key in ("event_id", "at_ms")}}
+            version = world.slate(user)["version"] + 1
             asyncio.get_running_loop().call_later(SLOW_S, world.rank, user, version, trigger)
-            results.append({"status": "accepted", "partition": 0, "offset": len(world.events) - 1})
-        return {"results": results}
+            results.append({"status": "accepted", **place})
+        return problem(503, "The broker did not confirm it.") if unsure else {"results": results}
 
     @app.get("/v1/users/{user}/explain/{video}")
     async def explain(user: str, video: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ class ExactRemote(ExactIndex):
 
     def __init__(self, catalogue: Catalogue, rows: int | None = None) -> None:
         super().__init__(catalogue)
-        self.rows, self.is_away = rows, False
+        self.rows, self.is_away, self.generation = rows, False, "one"
         self.asked: list[list[str]] = []  # for vectors
 
     @property
     def coverage(self) -> Coverage:
-        return Coverage("one", self.catalogue.size if self.rows is None else self.rows)
+        return Coverage(self.generation, self.catalogue.size if self.rows is None else self.rows)
 
     async def near_people(self, tastes: Sequence[Taste], k: int) -> list[list[str] | None]:
         return [None if self.is_away else await self._near(taste, k) for taste in tastes]
@@ -26,7 +26,8 @@ class ExactRemote(ExactIndex):
     async def vectors(self, video_ids: Sequence[str]) -> dict[str, Vectors | None]:
         self.asked.append([*video_ids])
         row_of = self.catalogue.row_of
-        return {} if self.is_away else {one: self.catalogue.vectors[row_of[one]] for one in video_ids if one in row_of}
+        held = {one: self.catalogue.vectors[row_of[one]] if one in row_of else None for one in video_ids}
+        return {} if self.is_away else held
 
     async def _near(self, taste: Taste, k: int) -> list[str]:
         own = taste.where.exclude.union(taste.near)

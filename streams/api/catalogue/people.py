@@ -44,14 +44,20 @@ class ProfileReader:
             raise ProblemError(500, f"What is stored of this person is damaged: {error}.") from error
 
 
+def not_erased(state: CatalogueState, user_id: str, profile: Profile | None) -> Profile | None:
+    """The profile, unless the person asked to be forgotten since."""
+    origin = profile and profile.origin
+    return None if origin and state.shared.erasures.refuses(user_id, origin.at_ms) else profile
+
+
 def known_profile(state: CatalogueState, user_id: str, profile: Profile | None) -> Profile:
     """The profile; a ProblemError of 404 where there is none, or the person asked to be forgotten since."""
-    origin = profile and profile.origin
-    if profile is None or (origin and state.shared.erasures.refuses(user_id, origin.at_ms)):
+    known = not_erased(state, user_id, profile)
+    if known is None:
         raise ProblemError(
             404, f"Nothing is known of {user_id!r}: no event of theirs was accepted, or they were erased."
         )
-    return profile
+    return known
 
 
 def readable(state: CatalogueState, user_id: str, profile: Profile) -> ProfileAnswer:

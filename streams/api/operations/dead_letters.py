@@ -18,6 +18,7 @@ HOUR_MS = DAY_MS // 24
 SHOWN_BYTES = 256  # of a key or a value
 SEARCHED = 5_000  # records of each partition that are searched for a reason
 LIMIT_S = 10.0
+READINGS = 2  # at a time: each may read thousands of records of every partition
 
 
 class RecentDeadLetters:
@@ -63,12 +64,12 @@ class DeadLetterReader:
     """Reads them from the ends of their topic, within a time limit."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self._readings = settings, asyncio.Semaphore(READINGS)
 
     async def newest(self, reason: str | None, limit: int) -> DeadLettersAnswer:
         """The newest so many; a ProblemError of 503 where they could not be read in time."""
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(LIMIT_S), self._readings:
                 return await _newest(self._settings, reason, limit)
         except TimeoutError:
             raise ProblemError(503, f"The dead letters were not read within {LIMIT_S:g} s; try again.") from None

@@ -11,10 +11,12 @@ import msgspec
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, TOPICS
+from streams.api.clock import now_ms
 from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to
 from streams.api.operations.latency import Latencies
 from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
+from streams.api.slate_store import StoredSlate
 from streams.kafka.client import KafkaException
 from streams.kafka.log_ends import LogEnds, Place
 from streams.kafka.records import Record
@@ -23,19 +25,6 @@ from streams.worker.health import Status, statuses
 log = logging.getLogger("freshet.api")
 
 INTERVAL_S = 5.0
-
-
-class _Trigger(msgspec.Struct, frozen=True, gc=False):
-    at_ms: int
-
-
-class _Triggered(msgspec.Struct, frozen=True, gc=False):
-    """Of a slate what its latency needs."""
-
-    trigger: _Trigger
-
-
-_decode = msgspec.json.Decoder(_Triggered).decode
 
 
 class OperationsWatch:
@@ -63,7 +52,7 @@ class OperationsWatch:
             for record in records:
                 if record.value and record.timestamp >= since_ms:
                     with suppress(msgspec.DecodeError):
-                        self.latencies.add(record.timestamp, _decode(record.value).trigger.at_ms)
+                        self.latencies.add(record.timestamp, StoredSlate.of(record.value).trigger_at_ms)
 
         return observe
 
@@ -73,7 +62,7 @@ class OperationsWatch:
         prefix = self._settings.prefix
         return StatusAnswer(
             workers=[msgspec.to_builtins(one) for one in workers],
-            dead_letters=self._recent.by_reason(int(time.time() * 1000)),
+            dead_letters=self._recent.by_reason(now_ms()),
             rates={topic.removeprefix(prefix): rate for topic, rate in self._rates.by_topic().items()},
             latency_ms=self.latencies.summary(),
             model={**model, **_quality(workers)},
@@ -87,7 +76,7 @@ class OperationsWatch:
         self._rates.add(time.monotonic(), ends)
         of_dead_letters = [place for place in places if place[0] == DEAD_LETTERS.full(prefix)]
         if not self._recent.read:
-            since = await asyncio.to_thread(self._log_ends.since, of_dead_letters, int(time.time() * 1000) - DAY_MS)
+            since = await asyncio.to_thread(self._log_ends.since, of_dead_letters, now_ms() - DAY_MS)
             self._recent.read.update(_by_partition(since))
         await count_up_to(
             self._settings, self._recent, _by_partition({place: ends[place] for place in of_dead_letters})

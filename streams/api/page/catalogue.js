@@ -32,7 +32,8 @@ export function lookUp(ids) {
 async function fetchBatch(ids) {
   try {
     const { videos } = await post("/v1/videos/lookup", { video_ids: ids });
-    learn(Object.values(videos).filter(Boolean));
+    learn(Object.values(videos));
+    ids.forEach((id) => known.has(id) || asked.delete(id)); // it may come: an upload that is being embedded
   } catch {
     ids.forEach((id) => asked.delete(id));
   }

@@ -25,17 +25,15 @@ export function showFeed(root, { user, notify, opened }) {
   let now = null;
   let wanted = opened;
 
-  const stage = makeStage(
-    {
-      like: () => now && like(now),
-      skip: () => now && leave("skip"),
-      hide: () => now && leave("hide"),
-      similar: () => now && (stage.pause(), showSimilar(now.item.video_id, open)),
-      why: () => now && showWhy(user, now.item, did),
-      end: () => now && watched(now),
-    },
-    (id) => did.get(id),
-  );
+  const act = {
+    like: () => now && like(now),
+    skip: () => now && leave("skip"),
+    hide: () => now && leave("hide"),
+    similar: () => now && (stage.pause(), showSimilar(now.item.video_id, open)),
+    why: () => now && showWhy(user, now.item, did),
+    end: () => now && watched(now),
+  };
+  const stage = makeStage(act, (id) => did.get(id));
   const queue = makeQueue(
     {
       open: (item) => (settle(), enter(cardOf(item), 1), refresh()),
@@ -74,7 +72,7 @@ export function showFeed(root, { user, notify, opened }) {
     }
     if (slate && !answer.cold && fresh.version < slate.version) return; // written late by a worker that was frozen
     slate = fresh;
-    const ids = fresh.items.flatMap((item) => [item.video_id, ...(item.reasons ?? []).map((because) => because.video_id)]);
+    const ids = [wanted, ...fresh.items.flatMap((item) => [item.video_id, ...(item.reasons ?? []).map((because) => because.video_id)])];
     learn(fresh.items.filter((item) => item.title).map(({ video_id, title }) => ({ video_id, title })));
     const missing = ids.some((id) => id && titleOf(id) === id);
     if (!now) {
@@ -222,14 +220,11 @@ export function showFeed(root, { user, notify, opened }) {
       gone.delete(card.item.video_id);
       if (now === card) stage.describe(now);
       refresh();
-      notify(error, () => send(card, kind, more));
+      notify(error, () => send(card, kind, { ...more, event_id: event.event_id, at_ms: event.at_ms })); // the same event
     }
   }
 
-  const KEYS = { j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1), " ": stage.toggle, ...letters() };
-  function letters() {
-    return { l: () => now && like(now), s: () => now && leave("skip"), h: () => now && leave("hide"), m: () => now && showSimilar(now.item.video_id, open), w: () => now && showWhy(user, now.item, did) };
-  }
+  const KEYS = { j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1), " ": stage.toggle, l: act.like, s: act.skip, h: act.hide, m: act.similar, w: act.why };
 
   return {
     key: (name) => KEYS[name]?.() ?? name in KEYS,

@@ -3,22 +3,42 @@
 import { isPassing, keepToken, retryAfter, token } from "./api.js";
 import { dialog, h, show } from "./dom.js";
 
-/** Makes the notifier: `notify(error, again)` shows an error and tries again where that may help; null takes it back. */
+/**
+ * Makes the notifier: `notify(error, again)` shows an error and tries again where that may help. Null says that it is over:
+ * what waits to be tried is tried at once. `notify.forget()` drops it.
+ */
 export function notifier(restart) {
   const bar = document.getElementById("notice");
   let tries = 0;
   let timer = 0;
   let asking = null;
+  let waiting = []; // what is to be tried again
 
   function clear() {
     clearTimeout(timer);
+    waiting = [];
     tries = 0;
     bar.hidden = true;
     show(bar);
   }
 
-  return function notify(error, again = null) {
-    if (!error) return clear();
+  function tryAll() {
+    const due = waiting;
+    clear();
+    due.forEach((again) => again());
+  }
+
+  function tryLater() {
+    const due = waiting;
+    waiting = [];
+    due.forEach((again) => again());
+  }
+
+  notify.forget = clear;
+  return notify;
+
+  function notify(error, again = null) {
+    if (!error) return tryAll();
     clearTimeout(timer);
     bar.hidden = false;
     if (error.status === 401 || (error.status === 403 && token())) {
@@ -27,12 +47,13 @@ export function notifier(restart) {
     }
     const what = error.status === 503 ? `Not ready yet: ${error.message}` : error.message;
     const passing = isPassing(error);
-    const now = again && h("button", { type: "button", onclick: () => (clear(), again()) }, "Try now");
+    if (again) waiting.push(again);
+    const now = waiting.length > 0 && h("button", { type: "button", onclick: tryAll }, "Try now");
     const away = !passing && h("button", { type: "button", onclick: clear }, "Close");
     show(bar, h("span", {}, `${what}${passing ? " Trying again." : ""}`), now, away);
-    if (again && passing) timer = setTimeout(again, retryAfter(tries++));
+    if (waiting.length && passing) timer = setTimeout(tryLater, retryAfter(tries++));
     return undefined;
-  };
+  }
 
   function ask() {
     if (asking?.open) return;

@@ -155,12 +155,11 @@ async function showLetters(reason) {
 }
 
 function letterOf(letter) {
-  const time = letter.written_ms ?? letter.at_ms;
   return h(
     "li",
     {},
-    h("p", {}, h("b", {}, letter.detail ?? letter.reason), h("small", {}, [letter.topic, letter.place, time && ago(time), letter.attempts > 1 && `${letter.attempts} attempts`].filter(Boolean).join(" · "))),
-    h("pre", { tabindex: "0" }, typeof letter.value === "string" ? letter.value : JSON.stringify(letter.value, null, 1)),
+    h("p", {}, h("b", {}, letter.detail), h("small", {}, [letter.topic, letter.place, ago(letter.written_ms), letter.attempts > 1 && `${letter.attempts} attempts`].filter(Boolean).join(" · "))),
+    h("pre", { tabindex: "0" }, letter.value),
   );
 }
 

@@ -104,10 +104,10 @@ async function tellProfile(user, element) {
   }
 }
 
-/** The newest interactions of a profile, however it groups them. */
+/** The newest interactions of a profile, which groups them by kind. */
 function newest(profile) {
-  const groups = Object.entries(profile).flatMap(([name, value]) => (Array.isArray(value) ? value.filter((one) => one?.video_id).map((one) => ({ kind: name, ...one })) : []));
-  const nested = profile.interactions && !Array.isArray(profile.interactions) ? newest(profile.interactions) : [];
-  return [...groups, ...nested].sort((one, other) => (other.at_ms ?? 0) - (one.at_ms ?? 0)).slice(0, 8);
+  return Object.entries(profile).flatMap(([name, value]) => (Array.isArray(value) ? value.filter((one) => one?.video_id).map((one) => ({ kind: name, ...one })) : []))
+    .sort((one, other) => (other.at_ms ?? 0) - (one.at_ms ?? 0))
+    .slice(0, 8);
 }
 

@@ -1,6 +1,7 @@
 // Upload a clip, and watch where it arrives: the catalogue, the search, somebody's slate.
 
 import { get, path, post, request } from "./api.js";
+import { learn } from "./catalogue.js";
 import { announce, h, icon, show } from "./dom.js";
 import { duration } from "./words.js";
 
@@ -129,8 +130,9 @@ function followUpload(videoId, title, user, way) {
     known: async () => {
       const found = (await post("/v1/videos/lookup", { video_ids: [videoId] })).videos[videoId];
       if (!found) return;
+      learn([found]);
       const labels = Object.keys(found.labels ?? {}).slice(0, 3).join(", ");
-      way.reached("known", [[].concat(found.modalities ?? []).join(" + "), labels].filter(Boolean).join(": "));
+      way.reached("known", [(found.modalities ?? []).join(" + "), labels].filter(Boolean).join(": "));
     },
     found: async () => {
       const { items } = await get(path`/v1/search?q=${title}&k=20`);

@@ -32,7 +32,7 @@ function part(title, content) {
 }
 
 /** A line of words with a bar for its share. */
-export function shareLine(words, share) {
+function shareLine(words, share) {
   return h("li", {}, h("span", {}, words), h("meter", { min: 0, max: 1, value: share, "aria-label": words }, percent(share)), h("b", {}, percent(share)));
 }
 

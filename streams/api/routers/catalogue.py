@@ -12,8 +12,8 @@ from schemas.messages.plain_text import language_code
 from streams.api.answers import answers, json_response, problems, ref, takes
 from streams.api.catalogue import answers as catalogue_answers
 from streams.api.catalogue.answers import FUSED
-from streams.api.catalogue.messages import LookupRequest, VideosAnswer
-from streams.api.catalogue.people import known_profile, readable
+from streams.api.catalogue.messages import LookupRequest, PlaylistAnswer, VideosAnswer
+from streams.api.catalogue.people import known_profile, not_erased, readable
 from streams.api.catalogue.state import CatalogueState
 from streams.api.clock import now_ms
 from streams.api.errors import ProblemError
@@ -142,7 +142,12 @@ async def playlist_for(user_id: UserId, services: Opened, where: Where, theme: T
     """By what they like or by a theme or both, as `freshet playlist` has it."""
     vector = None if theme is None else await services.query_encoder.vector(theme)
     profile = await services.profiles.newest(user_id)
-    return await _answer(services, lambda state: catalogue_answers.playlist_for(state, profile, vector, k, where))
+
+    def made(state: CatalogueState) -> PlaylistAnswer:
+        known = not_erased(state, user_id, profile)
+        return catalogue_answers.playlist_for(state, known, vector, k, where)
+
+    return await _answer(services, made)
 
 
 @router.get(

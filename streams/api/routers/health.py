@@ -1,12 +1,12 @@
 """Whether the process lives and is of use, and the documents that describe the API."""
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.published.asyncapi import asyncapi
 from streams.api.answers import answers, json_response, problems
 from streams.api.errors import ProblemError
 from streams.api.services import Opened
+from streams.metrics.exposition import exposition
 
 router = APIRouter(tags=["health"])
 
@@ -51,8 +51,9 @@ async def messages(services: Opened) -> Response:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """In Prometheus' text format."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """In the format that the reader asks for."""
+    body, content_type = exposition(request.app.state.metrics.registry, request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
 
 
 @router.get("/docs", include_in_schema=False)

@@ -1,7 +1,7 @@
 """The playground's made-up world: filled by the HTTP API, and its people go on watching what their slates show."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from threading import Event
 
@@ -17,6 +17,7 @@ from streams.demo.clips import Clip
 from streams.demo.log import Recorded, simulated
 from streams.demo.playground.client import ApiClient, StoppedError
 from streams.errors import OperatorError
+from streams.kafka.probe import Report
 
 EVENTS = 1500  # of the day before, by 60 people; few, so that the page is soon of use
 BATCH = 500  # events a request
@@ -26,8 +27,6 @@ NEW_TITLES = 400  # then they begin again, under further ids
 WAIT_MS = 5_000
 POLL_INTERVAL_S = 0.2
 STALLED_S = 120.0  # without another video embedded; a guess
-
-Report = Callable[[str], None]
 
 
 class World:

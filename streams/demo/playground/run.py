@@ -71,7 +71,7 @@ class Playground:
             if self._visit:
                 raise StoppedError
 
-        threads = [self._thread(lambda: self._fill(is_check))]
+        filling = self._thread(lambda: self._fill(is_check))
         try:
             with log.open("w", encoding="utf-8", buffering=1) as file:
 
@@ -79,7 +79,7 @@ class Playground:
                     last.append(line)
                     file.write(line + "\n")
 
-                threads[0].start()
+                filling.start()
                 commands = supervise.workers(needed(self._settings.qdrant_url)) | supervise.api()
                 environ = supervise.environment(self._settings)
                 supervise.run(commands, environ, write, self._screen.report, look_after, Restarts())
@@ -91,7 +91,7 @@ class Playground:
             raise
         finally:
             self._stopped.set()
-            threads[0].join(JOIN_TIMEOUT_S)
+            filling.join(JOIN_TIMEOUT_S)
         return self._visit is not None and all(check.holds for check in self._visit.checks)
 
     def _fill(self, is_check: bool) -> None:

@@ -34,17 +34,20 @@ def check_python(version: Sequence[int] = sys.version_info[:3], size: int = sys.
 
 def check_packages(version_of: Version = metadata.version) -> Iterator[Finding]:
     """The packages that have to be there in one version, and onnxruntime, of which there may be one alone."""
-    found = [name for name in ONNXRUNTIMES if _installed(name, version_of)]
+    found, faults = [name for name in ONNXRUNTIMES if _installed(name, version_of)], list[Finding]()
     if len(found) > 1:
         both = " and ".join(found)
         remedy = f"pip uninstall {' '.join(found)}, then install Freshet again: it asks for the one that fits."
-        yield fail("packages", f"{both} are installed, and overwrite each other's files", remedy)
+        faults.append(fail("packages", f"{both} are installed, and overwrite each other's files", remedy))
     for name, wanted in _pins():
         there = _installed(name, version_of)
         if there != wanted:
-            yield fail("packages", f"{name} is {there or 'missing'}, wanted {wanted}", "Install from the lock again.")
+            said = f"{name} is {there or 'missing'}, wanted {wanted}"
+            faults.append(fail("packages", said, "Install from the lock again."))
         found.append(name)
-    yield ok("packages", ", ".join(f"{name} {_installed(name, version_of)}" for name in found))
+    yield from faults
+    if not faults:
+        yield ok("packages", ", ".join(f"{name} {_installed(name, version_of)}" for name in found))
 
 
 def check_models(settings: Settings) -> Iterator[Finding]:
@@ -72,12 +75,7 @@ def check_providers(settings: Settings, lack: Callable[[], str | None] = lack_of
         except ModelError as error:
             yield fail("providers", f"{modality.name}: {error}", EXPORT)
             continue
-        if (
-            provider == "cpu"
-            and settings.provider == "auto"
-            and missing is None
-            and _wants_gpu(settings, modality.name)
-        ):
+        if provider == "cpu" and missing is None and _wants_gpu(settings, modality.name):
             remedy = "Compare the CUDA of onnxruntime with that of the driver (nvidia-smi): docs/content.md."
             yield warn("providers", f"{modality.name} runs on the CPU, although there is an NVIDIA driver", remedy)
         else:

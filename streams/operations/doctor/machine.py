@@ -53,7 +53,7 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
     """Whether metrics can be served where the settings say; the port of a worker of ours is no trouble."""
     wanted = ports(settings.metrics_port)
     if not wanted:
-        yield ok("ports", "none are to be opened")
+        yield ok("ports", "no port for metrics is set")
         return
     ours = {one.metrics for one in statuses(settings)}
     faults = {port: why for port in wanted if (why := _why_taken(settings.metrics_host, port))}

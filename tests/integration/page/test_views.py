@@ -146,6 +146,14 @@ def test_a_like_while_the_api_is_away_is_said_and_sent_later(page: Page, world: 
     page.until(lambda: not page.find("#notice").is_displayed())
 
 
+def test_what_was_not_confirmed_is_sent_again_as_the_same_event(page: Page, world: World) -> None:
+    page.open_feed()
+    world.unsure = True
+    page.press("l")
+    first, again = page.until(lambda: len(world.events) == 2 and world.events)
+    assert first == again and first["kind"] == "like"
+
+
 def test_messages_are_what_the_schema_asks_for(page: Page, world: World) -> None:
     from schemas.messages import feedback
 

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -12,7 +14,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.worker import processes, restarts, supervise
 from streams.worker.health import Status
-from streams.worker.readiness import Readiness
+from streams.worker.readiness import Readiness, api_is_ready
 from streams.worker.restarts import Restarts
 from tests.support.brokers import CACHE
 from tests.support.command import LIMIT_S
@@ -156,6 +158,21 @@ def test_once_all_are_ready_it_says_so_and_what_to_do_next():
         assert said[5:] == ["ranker is ready again"]
     finally:
         supervise.stop_all(running, print)
+
+
+def test_an_api_on_any_free_port_is_taken_for_ready_and_who_speaks_no_http_for_none():
+    assert api_is_ready(Settings(api_port=0))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.sendall(b"no HTTP at all\r\n")
+
+        speaking = Thread(target=answer)
+        speaking.start()
+        assert not api_is_ready(Settings(api_port=other.getsockname()[1]))
+        speaking.join()
 
 
 @pytest.mark.parametrize(

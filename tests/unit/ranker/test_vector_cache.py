@@ -86,6 +86,14 @@ def test_what_the_index_has_not_yet_is_not_asked_for() -> None:
     assert made.fetch(9, 10) == [] and made.remote.asked == [["v9"]]
 
 
+def test_what_was_not_in_one_collection_is_asked_of_the_next() -> None:
+    made = Cached(20, capacity=8, rows=20)
+    whole, made.remote.catalogue = made.remote.catalogue, Catalogue(DIM)
+    assert made.fetch(1) == [] and made.has_none(1)
+    made.remote.catalogue, made.remote.generation = whole, "two"
+    assert made.fetch(1) == [] and made.has(1)
+
+
 def test_a_compaction_numbers_the_rows_again() -> None:
     made = Cached(5000, capacity=8)
     made.fetch(4999)

@@ -57,6 +57,14 @@ def test_another_width_and_more_videos_than_there_are(stub: QdrantStub) -> None:
     assert (found.sample, found.ef, found.recall) == (COUNT, 64, 1.0)
 
 
+def test_the_width_is_that_of_the_search(stub: QdrantStub) -> None:
+    settings = asyncio.run(fill(stub))
+    found = recall(settings, 5, COUNT, 64, said)
+    bodies = [asked.body for asked in stub.asked if asked.path.endswith("points/query/batch")]
+    widths = {search["params"]["hnsw_ef"] for body in bodies for search in body["searches"] if "params" in search}
+    assert found.ef == max(widths) > 64
+
+
 def test_without_a_server_it_says_so() -> None:
     with pytest.raises(OperatorError, match="the embedded index is exact"):
         recall(Settings(), 5, MANY, None, said)

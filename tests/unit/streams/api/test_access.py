@@ -117,6 +117,8 @@ async def test_a_fault_of_ours_shows_no_trace(api: Api, monkeypatch: pytest.Monk
     answer = await api.http.get("/v1/users/ana/slate")
     assert (answer.status_code, answer.json()["title"]) == (500, "Internal Server Error")
     assert "7f3" not in answer.text and "Traceback" not in answer.text
+    metrics = (await api.http.get("/metrics")).text
+    assert 'freshet_api_requests_total{route="/v1/users/{user_id}/slate",status="500"} 1.0' in metrics
 
 
 async def test_whoever_is_not_ready_says_what_is_missing(api: Api) -> None:

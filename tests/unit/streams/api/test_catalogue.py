@@ -234,6 +234,7 @@ async def test_who_asked_to_be_forgotten_is_nobody(shop: Api) -> None:
     shop.catalogue.state.shared.erasures.add("ana", NOON + 10, NOON + 10)
     await got(shop, "/v1/users/ana/profile", 404)
     await got(shop, "/v1/users/ana/explain/cat", 404)
+    await got(shop, "/v1/users/ana/playlist", 404)
 
 
 async def test_an_explanation_says_what_became_of_a_video(shop: Api) -> None:

@@ -130,8 +130,9 @@ def test_a_package_of_another_version_is_named() -> None:
             raise PackageNotFoundError(name)
         return {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}.get(name, "1.31.1")
 
-    found = [one.found for one in installation.check_packages(version_of) if one.level == "fail"]
-    assert "mode-streaming is missing, wanted 0.7.1" in found
+    found = [*installation.check_packages(version_of)]
+    assert "mode-streaming is missing, wanted 0.7.1" in [one.found for one in found]
+    assert {one.level for one in found} == {"fail"}
 
 
 def test_this_installation_is_sound() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ranker.retrieval.index import IndexRefused
+from ranker.retrieval.index import IndexRefused, Taste
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.qdrant.client import connect
 from streams.qdrant.index import QdrantIndex, index_of, open_index, reader_of
+from streams.qdrant.people import near_people
 from streams.qdrant.storage import Storage
 from tests.support.certificates import Authority
 from tests.support.indexed_videos import DIM, ENCODER, shelf, vectors
@@ -92,6 +93,8 @@ async def test_hits_of_quantised_vectors_are_ordered_by_the_whole_ones(stub: Qdr
     await index.near(vectors(1, seed=1), 3)
     params = stub.asked[-1].body["searches"][0]["params"]
     assert params["quantization"] == {"rescore": True, "oversampling": 3.0}
+    await near_people(index, [Taste(("v1",))], 3)
+    assert stub.asked[-1].body["searches"][0]["prefetch"][0]["params"] == params
     await index.close()
     assert Storage(is_quantized=True, oversampling=3.0).quantization(1.5).oversampling == 1.5  # type: ignore[union-attr]  # strict mode's limit
 

@@ -106,6 +106,10 @@ class Consumer(RejoiningConsumer):
         if await self._is_of_former_topics(found):
             return False
         unreadable = await self._stalls.passed_over(self._client, refused, self.positions.starts(), records)
+        if self._stalls.deaf_to is not None and not records:
+            deaf_to, self._stalls.deaf_to = self._stalls.deaf_to, None
+            await self._rejoin("the client fetches nothing of {}[{}], which holds records".format(*deaf_to))
+            return False
         if records or unreadable:
             await self._hand_over(Poll(found, self.suspend_flow, self.positions.finish, unreadable))
         return bool(records or unreadable)

@@ -8,6 +8,7 @@ client stopped were read, and are not passed over.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -23,6 +24,9 @@ from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
 SILENT_S = 5.0  # of a partition that holds more
 SILENT_FETCHES = 100  # as well: time that the agent took for a batch does not count
 CHECK_INTERVAL_S = 2.5
+DEAF_CHECKS = (
+    3  # in a row that find records in a partition of which the client has fetched nothing since it was assigned
+)
 SECOND_TRY_S = 3.0  # for another client to get the same batch,
 LEAST_BYTES_S = 500_000  # and as much longer as it takes where the broker delivers so little a second
 ANSWER_S = 5.0  # in which the broker tells the other client a partition's end; else why it is silent is not known
@@ -35,7 +39,9 @@ class Positioned(Protocol):
     """What is asked of a client that may have stopped."""
 
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
-    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]: ...
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = ..., *, cached: bool = ...
+    ) -> tuple[int, int]: ...
     def seek(self, partition: TopicPartition) -> None: ...
 
 
@@ -47,6 +53,8 @@ class StallWatch:
         self._fetches = 0
         self._heard: dict[Place, tuple[float, int]] = {}  # when something came last, in seconds and in fetches
         self._next_check_s = time.monotonic() + CHECK_INTERVAL_S
+        self._deaf: Counter[Place] = Counter()  # checks in a row
+        self.deaf_to: Place | None = None  # a partition that this client does not fetch at all: another one would
 
     async def passed_over(
         self, client: Positioned, refused: Sequence[Message], starts: Mapping[Place, int], heard: Iterable[Place]
@@ -63,6 +71,7 @@ class StallWatch:
         now_s = time.monotonic()
         for place in heard:
             self._heard[place] = now_s, self._fetches
+            self._deaf.pop(place, None)
         if now_s < self._next_check_s:
             return []
         self._next_check_s = now_s + CHECK_INTERVAL_S
@@ -76,7 +85,20 @@ class StallWatch:
             return None
         self._heard[place] = now_s, self._fetches
         _, end = client.get_watermark_offsets(TopicPartition(*place), cached=True)
+        if end < 0:
+            await self._count_deaf(client, place, start)
         return await asyncio.to_thread(pass_stalled, self._settings, client, place, end, start)
+
+    async def _count_deaf(self, client: Positioned, place: Place, start: int) -> None:
+        """Nothing was fetched of a partition so far: is there something?"""
+        try:
+            _, end = await asyncio.to_thread(client.get_watermark_offsets, TopicPartition(*place), ANSWER_S)
+        except KafkaException:  # the broker is away
+            end = start
+        self._deaf[place] = self._deaf[place] + 1 if end > start else 0
+        if self._deaf[place] >= DEAF_CHECKS:
+            self._deaf.clear()
+            self.deaf_to = place
 
 
 def pass_stalled(settings: Settings, client: Positioned, place: Place, end: int, start: int) -> UnreadableBatch | None:

@@ -78,3 +78,42 @@ def test_of_a_broker_that_does_not_answer_nothing_is_known(monkeypatch: pytest.M
         settings = Settings(bootstrap=f"127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(KafkaException):
             stalled._is_readable(settings, ("t", 0), 0, 100)
+
+
+class Deaf:
+    """A client that never fetches a partition, which holds so many records."""
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0, *, cached: bool = False) -> Any:
+        return (-1001, -1001) if cached else (0, self.end)
+
+    def position(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition("t", 0, -1001)]
+
+    def seek(self, place: TopicPartition) -> None:
+        raise AssertionError("there is nothing to pass over")
+
+
+@pytest.mark.parametrize(("end", "deaf_to"), [(7, ("t", 0)), (3, None)])
+async def test_a_partition_of_which_nothing_is_fetched_is_named_where_it_holds_something(
+    monkeypatch: pytest.MonkeyPatch, end: int, deaf_to: tuple[str, int] | None
+) -> None:
+    for name in ("SILENT_S", "SILENT_FETCHES", "CHECK_INTERVAL_S"):
+        monkeypatch.setattr(stalled, name, 0)
+    watch, client = stalled.StallWatch(Settings()), Deaf(end)
+    for _ in range(stalled.DEAF_CHECKS):
+        assert watch.deaf_to is None
+        await watch.passed_over(client, [], {("t", 0): 3}, [])
+    assert watch.deaf_to == deaf_to
+
+
+async def test_who_hears_something_in_between_is_not_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SILENT_S", "SILENT_FETCHES", "CHECK_INTERVAL_S"):
+        monkeypatch.setattr(stalled, name, 0)
+    watch, client = stalled.StallWatch(Settings()), Deaf(7)
+    for _ in range(2 * stalled.DEAF_CHECKS):
+        await watch.passed_over(client, [], {("t", 0): 3}, [])
+        await watch.passed_over(client, [], {("t", 0): 3}, [("t", 0)])
+    assert watch.deaf_to is None

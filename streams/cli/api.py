@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 @configured
 def api(settings: "Settings") -> None:
     """Serve the HTTP API: slates, feedback and what the catalogue answers, until Ctrl-C."""
+    from encoders.fusion.embeddings import fusion_of
     from schemas.topics import TOPICS
     from streams.api.access import require_tokens
     from streams.api.server import serve
@@ -18,6 +19,7 @@ def api(settings: "Settings") -> None:
     from streams.kafka.probe import wait_for_authenticated_broker
 
     require_tokens(settings)
+    fusion_of(settings)  # missing or damaged models are told in one sentence, before anything is opened
     treat_sigterm_as_ctrl_c()  # uvicorn takes both while it serves, and gives them on once all is closed
     try:
         wait_for_authenticated_broker(settings, echo_err)

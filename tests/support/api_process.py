@@ -34,6 +34,7 @@ class Served:
         wait_until("the API is ready", self.is_ready)
 
     def is_ready(self) -> bool:
+        assert self.process is None or self.process.poll() is None, self.said()
         try:
             return self.http.get("/readyz").status_code == 200
         except httpx.TransportError:

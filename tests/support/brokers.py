@@ -31,5 +31,6 @@ def broker_in(folder: Path, port: int = 0, reset: bool = False) -> Iterator[Loca
 
 
 def settings_for(broker: LocalBroker, **changes: object) -> Settings:
-    """Settings that point to the broker."""
-    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 300, **changes}, {}, None).settings
+    """Settings that point to the broker, with the models and jars that all tests share."""
+    folders = {"cache_dir": CACHE.settings.cache_dir}
+    return load({"bootstrap": broker.bootstrap, "broker_wait_s": 300, **folders, **changes}, {}, None).settings

@@ -47,8 +47,6 @@ GROUP = {
     "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long
     "heartbeat.interval.ms": 2_000,
     "max.poll.interval.ms": int(1000 * MAX_POLL_INTERVAL_S),
-    "queued.min.messages": 1,  # with the next line: no fetch request while the last one's records are unread
-    "fetch.queue.backoff.ms": 5,
 }
 
 

@@ -19,6 +19,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
+from streams.kafka.gather import Gather
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.positions import STATISTICS_INTERVAL_MS
 from streams.kafka.reader import bounds
@@ -29,7 +30,6 @@ from streams.kafka.stalled import StallWatch
 log = logging.getLogger("freshet.consumer")
 
 POLL_SLICE_S = 0.02  # of the event loop that a fetch takes at a time; what else runs there waits as long
-MIN_FETCH_INTERVAL_S = 0.005  # a poll costs about 1 ms, however little it brings
 GC_THRESHOLD = 50_000  # objects between two collections; with Python's 700 they took a fifth of a backlog's time
 STOP_TIMEOUT_S = 5.0  # for a last commit, for giving the partitions back, and for leaving the group
 Partitions = Sequence[kafka.TopicPartition]
@@ -44,6 +44,7 @@ class Consumer(RejoiningConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # whatever Faust hands its consumers
         super().__init__(*args, **kwargs)
         self._fetched_s = 0.0
+        self._gather = Gather()
         self._stalls = StallWatch(self.transport.settings)  # type: ignore[attr-defined]
         self.polls = 0  # done so far
 
@@ -84,7 +85,7 @@ class Consumer(RejoiningConsumer):
         if self._assigned and not self.flow_active:  # recovering; without partitions only a fetch can bring some
             await self.wait_first(self.can_resume_flow.wait(), timeout=1.0)
         elif await self._fetch_and_hand_over():
-            await asyncio.sleep(max(0.0, self._fetched_s + MIN_FETCH_INTERVAL_S - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._fetched_s + self._gather.interval_s - time.monotonic()))
         else:
             await asyncio.sleep(0)
         if self.flowing and not self._is_stopping:
@@ -96,7 +97,7 @@ class Consumer(RejoiningConsumer):
     async def _fetch_and_hand_over(self) -> bool:
         first = self._client.poll(POLL_SLICE_S)
         messages = [] if first is None else [first, *self._client.consume(self.app.conf.broker_max_poll_records, 0)]
-        self._fetched_s = time.monotonic()
+        self._fetched_s, self._before_s = time.monotonic(), self._fetched_s
         if self._rebalances:
             await self._notify_faust()  # these messages are redelivered to whoever owns their partitions now
             return False
@@ -105,7 +106,7 @@ class Consumer(RejoiningConsumer):
         found = {TP(*place): batch for place, batch in records.items()}
         if await self._is_of_former_topics(found):
             return False
-        unreadable = await self._stalls.passed_over(self._client, refused, self.positions.starts(), records)
+        unreadable = await self._stalls.passed_over(self._client, refused, self.positions.starts, records)
         if self._stalls.deaf_to is not None and not records:
             deaf_to, self._stalls.deaf_to = self._stalls.deaf_to, None
             await self._rejoin("the client fetches nothing of {}[{}], which holds records".format(*deaf_to))
@@ -189,6 +190,7 @@ class Consumer(RejoiningConsumer):
         self._in_flight = None
         if poll.finished:
             self.polls += 1
+            self._gather.observe(len(poll), time.monotonic() - self._fetched_s, self._fetched_s - self._before_s)
             self.positions.read.update(poll.next_offsets())
             return
         self.positions.distrust()

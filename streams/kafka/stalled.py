@@ -9,7 +9,7 @@ client stopped were read, and are not passed over.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from confluent_kafka import Consumer
@@ -33,6 +33,7 @@ ANSWER_S = 5.0  # in which the broker tells the other client a partition's end; 
 HOPS = 100  # batches of transactions that are looked behind
 
 Place = tuple[str, int]
+Starts = Callable[[], Mapping[Place, int]]
 
 
 class Positioned(Protocol):
@@ -57,12 +58,12 @@ class StallWatch:
         self.deaf_to: Place | None = None  # a partition that this client does not fetch at all: another one would
 
     async def passed_over(
-        self, client: Positioned, refused: Sequence[Message], starts: Mapping[Place, int], heard: Iterable[Place]
+        self, client: Positioned, refused: Sequence[Message], starts: Starts, heard: Iterable[Place]
     ) -> list[UnreadableBatch]:
         """Called after each fetch: what the client refused, and what stopped it; nearly always an empty list.
 
         refused  reports of the client
-        starts   the owned partitions, and where each is read on
+        starts   gives the owned partitions, and where each is read on
         heard    the partitions that the fetch brought something from
         """
         if refused:
@@ -75,8 +76,9 @@ class StallWatch:
         if now_s < self._next_check_s:
             return []
         self._next_check_s = now_s + CHECK_INTERVAL_S
-        self._heard = {place: since for place, since in self._heard.items() if place in starts}
-        found = [await self._passed_over(client, place, start, now_s) for place, start in starts.items()]
+        owned = starts()
+        self._heard = {place: since for place, since in self._heard.items() if place in owned}
+        found = [await self._passed_over(client, place, start, now_s) for place, start in owned.items()]
         return [batch for batch in found if batch is not None]
 
     async def _passed_over(self, client: Positioned, place: Place, start: int, now_s: float) -> UnreadableBatch | None:

@@ -105,7 +105,7 @@ async def test_a_partition_of_which_nothing_is_fetched_is_named_where_it_holds_s
     watch, client = stalled.StallWatch(Settings()), Deaf(end)
     for _ in range(stalled.DEAF_CHECKS):
         assert watch.deaf_to is None
-        await watch.passed_over(client, [], {("t", 0): 3}, [])
+        await watch.passed_over(client, [], lambda: {("t", 0): 3}, [])
     assert watch.deaf_to == deaf_to
 
 
@@ -114,6 +114,6 @@ async def test_who_hears_something_in_between_is_not_deaf(monkeypatch: pytest.Mo
         monkeypatch.setattr(stalled, name, 0)
     watch, client = stalled.StallWatch(Settings()), Deaf(7)
     for _ in range(2 * stalled.DEAF_CHECKS):
-        await watch.passed_over(client, [], {("t", 0): 3}, [])
-        await watch.passed_over(client, [], {("t", 0): 3}, [("t", 0)])
+        await watch.passed_over(client, [], lambda: {("t", 0): 3}, [])
+        await watch.passed_over(client, [], lambda: {("t", 0): 3}, [("t", 0)])
     assert watch.deaf_to is None

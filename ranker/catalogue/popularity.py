@@ -51,6 +51,8 @@ class TrendCounts:
         self.topic_ids: list[str] = []  # of the input topic and those of its name before it, newest last
         self.touched: set[str] = set()  # videos counted since somebody cleared it
         self.published_tick = 0  # second of event time of the last record that went out
+        self._highest: list[str] = []  # the videos of the last record that was cut, highest first; empty: not known
+        self._since: set[str] = set()  # videos counted since that record
 
     def add(self, video_id: str, at_ms: int) -> None:
         """Count one more person for a video; what is older than the period before counts as `ever` alone."""
@@ -64,6 +66,7 @@ class TrendCounts:
             before += increment(second)
         self.counts[video_id] = (this, before, ever + 1)
         self.touched.add(video_id)
+        self._since.add(video_id)
 
     @property
     def base(self) -> int:
@@ -86,6 +89,7 @@ class TrendCounts:
             gap = period - self.period
             self.counts = {video_id: _shift(slots, gap) for video_id, slots in self.counts.items()}
             self.period = period
+            self._highest = []  # units change, and with them who is ahead of whom
 
     def is_due(self, tick: int) -> bool:
         """Whether event time has reached a second for which no record went out yet; from now on one has."""
@@ -99,26 +103,42 @@ class TrendCounts:
 
         Merging is exact for the videos that every record holds; a cut loses the least popular ones.
         """
-        kept: Iterable[tuple[str, Slots]] = self.counts.items()
-        self.touched.clear()  # whoever publishes records takes the changes from them
+        kept: Iterable[str] = self.counts
         if len(self.counts) > limit:
-            ordered = sorted(kept, key=lambda pair: (-_trend(pair[1]), -pair[1][2], pair[0]))
-            kept = ordered[:limit]
-            if len(ordered) > MOST_HELD * limit:  # names come from outside, and most of them once
-                self.counts = dict(ordered[: MOST_HELD // 2 * limit])
+            kept = self._highest = self._ordered(limit)[:limit]
+        self._since.clear()
+        self.touched.clear()  # whoever publishes records takes the changes from them
         return Trends(
             partition=self.partition,
             tick=tick,
             period=self.period,
-            counts=dict(sorted(kept)),
+            counts={video_id: self.counts[video_id] for video_id in sorted(kept)},
             applied=dict(sorted(self.applied.items())),
             topic_ids=self.topic_ids.copy(),
         )
+
+    def _ordered(self, limit: int) -> list[str]:
+        """At least the `limit` highest videos, highest first.
+
+        In one period counts only grow: beside the highest ones of the last record only who was counted since can be
+        among the highest now.
+        """
+        is_known = len(self._highest) == limit and len(self.counts) <= MOST_HELD * limit
+        among = dict.fromkeys((*self._highest, *self._since)) if is_known else self.counts
+        ordered = sorted(among, key=self._place)  # quick where most are in order
+        if len(ordered) > MOST_HELD * limit:  # names come from outside, and most of them once
+            self.counts = {video_id: self.counts[video_id] for video_id in ordered[: MOST_HELD // 2 * limit]}
+        return ordered
+
+    def _place(self, video_id: str) -> tuple[float, int, str]:
+        this, before, ever = self.counts[video_id]
+        return -(this + before * BEFORE), -ever, video_id
 
     def restore(self, record: Trends) -> None:
         """Go back to what a record says."""
         self.partition, self.period = record.partition, record.period
         self.counts, self.applied = dict(record.counts), dict(record.applied)
+        self._highest = []
         if len(record.topic_ids) >= len(self.topic_ids):  # a worker that woke up late may know fewer
             self.topic_ids = record.topic_ids.copy()
 

@@ -142,6 +142,22 @@ def test_a_record_keeps_the_highest_trends_then_most_people_then_the_first_id():
     assert list(counts.record(START_S, limit=2).counts) == ["a", "hot"]
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 60), seconds), max_size=30), min_size=2, max_size=8), st.booleans())
+def test_a_record_after_others_names_the_same_videos_as_a_first_one(rounds, is_restored):
+    """What is cut is found from the record before: so quick that a second's first events need not wait for it."""
+    limit, counts = 5, TrendCounts()
+    for number, people in enumerate(rounds):
+        for video, second in people:
+            counts.add(f"v{video}", second * 1000)
+        fresh = TrendCounts()
+        fresh.period, fresh.counts = counts.period, dict(counts.counts)
+        if is_restored and number == 1:
+            counts.restore(decode_trends(encode(fresh.record(START_S, limit=1000))))
+        assert counts.record(START_S, limit).counts == fresh.record(START_S, limit).counts
+        assert counts.counts == fresh.counts
+
+
 def test_a_record_is_a_copy():
     counts = counted(("v1", START_S))
     record = counts.record(START_S, limit=10)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from streams.local.broker import LocalBroker
-from tests.bench import backlog, live
-from tests.bench.answers import Sent, VideoEvent, answered
+from tests.bench import backlog, live, slates
+from tests.bench.answers import Sent, Traffic, VideoEvent, answered
 from tests.bench.backlog import Drained
 from tests.bench.engines import AIOKAFKA, CONFLUENT, FRESHET
 from tests.bench.ground import START_MS, Ground
@@ -64,6 +64,15 @@ def test_freshet_and_a_bare_loop_come_to_the_states_of_the_fold(ground: Ground) 
 def test_live_every_event_is_found_in_a_state(ground: Ground) -> None:
     rows = live.live(ground, (AIOKAFKA,))
     assert rows and all(row.value > 0 and row.more["ms_p99"] >= row.more["ms_p50"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.connected
+def test_two_bare_loops_answer_every_event(ground: Ground) -> None:
+    with slates.relays(ground, "relayed.") as (settings, world, loops):
+        found = slates.measured(settings, Traffic(world, 200, 1, 1, "few"), loops)
+    assert found.unanswered == 0
+    assert 0 < found.answers <= 200
 
 
 def test_a_state_that_differs_from_the_folds_is_a_fault() -> None:

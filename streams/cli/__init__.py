@@ -14,6 +14,7 @@ import typer
 
 from streams.cli import (
     api,
+    backup,
     catalogue,
     compare,
     contract,
@@ -101,6 +102,8 @@ app.command("train-sequence")(train.train_sequence)
 app.command()(replay.replay)
 app.command()(replay.digest)
 app.command()(forget.forget)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 READER_GONE = 141  # what a shell shows for `… | head`: 128 and SIGPIPE

@@ -15,7 +15,7 @@ GROUPS = {
     "Ask": ("search", "similar", "playlist", "explain", "reuploads", "review"),
     "Logs": ("validate", "send", "record", "convert", "replay", "digest", "compare", "evaluate"),
     "Learn": ("train", "train-fusion", "train-sequence"),
-    "Look after": ("forget", "backfill", "rebuild", "index"),
+    "Look after": ("backup", "restore", "forget", "backfill", "rebuild", "index"),
 }
 SENTENCE = 500  # longer than any first sentence, which click would cut
 

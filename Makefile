@@ -113,6 +113,11 @@ $(BASELINES)/.installed: requirements/baselines.txt | $(STAMP)
 
 baselines: $(BASELINES)/.installed  ## Make the environment of `freshet evaluate --baselines heavy`: 2 GB to fetch, 6 GB of disk.
 
+# What judges the manifests in deploy/kubernetes; the test leaves that out where it is not there.
+KUBERNETES := $(VENV)/kubernetes
+$(KUBERNETES)/.installed: requirements/kubernetes.txt | $(STAMP)
+	$(ENVIRONMENT)
+
 bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -134,10 +139,12 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	@[ -n "$(UV)" ] || { echo "missing: uv, which makes the locks. Install it with: pip install uv"; exit 1; }
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra gpu -c requirements/runtime.txt -o requirements/gpu.txt
+	$(COMPILE) pyproject.toml requirements/cpu.in --no-emit-package onnxruntime-gpu -c requirements/runtime.txt -o requirements/cpu.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/baselines.in -o requirements/baselines.txt
+	$(COMPILE) requirements/kubernetes.in -o requirements/kubernetes.txt
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 
 schemas: setup  ## Remake JSON Schemas, docs/asyncapi.json and the tables of the pages on messages, from the message types.

@@ -182,7 +182,7 @@ def test_no_text_names_a_path_of_somebodys_machine() -> None:
 
 
 def test_the_locks_carry_hashes_and_name_no_host() -> None:
-    for lock in ("runtime", "dev", "gpu", "build", "bench", "baselines"):
+    for lock in ("runtime", "dev", "gpu", "build", "bench", "baselines", "kubernetes", "cpu"):
         text = (ROOT / f"requirements/{lock}.txt").read_text("utf-8")
         pins = re.findall(r"^[a-z0-9].*", text, re.MULTILINE)
         assert pins and all("==" in pin and pin.endswith("\\") for pin in pins), lock

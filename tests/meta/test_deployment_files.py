@@ -32,6 +32,11 @@ OF_ITS_PLACE = {
     "log.dirs",
 }
 SETTINGS = {name.upper() for name in Settings.model_fields}
+OF_THE_CONTAINERS = {
+    *("bootstrap", "qdrant_url", "provider", "data_dir"),
+    *("metrics_host", "metrics_port", "api_host", "api_port", "api_hosts"),
+}
+TOKENS = {"FRESHET_API_READ_TOKEN": "r", "FRESHET_API_WRITE_TOKEN": "w"}
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:
@@ -76,9 +81,30 @@ def test_settings_take_every_variable_of_the_compose_file(service: str) -> None:
     assert settings.provider == ("cuda" if service == "encoder-gpu" else "cpu")
 
 
-def test_all_agents_take_the_precision_of_pictures_from_one_variable() -> None:
-    told = {SERVICES[name]["environment"]["FRESHET_IMAGE_PRECISION"] for name in FRESHET}
-    assert told == {"${FRESHET_IMAGE_PRECISION:-int8}"}
+@pytest.mark.parametrize("service", FRESHET)
+def test_what_is_not_of_the_place_is_left_to_the_environment_file(service: str) -> None:
+    """What a service sets counts more than the file, so that it may set no more than what the containers make of it."""
+    assert SERVICES[service]["env_file"] == [{"path": "freshet.env", "required": False}]
+    told = {name.removeprefix("FRESHET_").lower() for name in environment(service)}
+    assert told <= OF_THE_CONTAINERS
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_every_service_has_limits_and_keeps_a_bounded_log(service: str) -> None:
+    one = SERVICES[service]
+    assert re.fullmatch(r"\d+[mg]", one["mem_limit"]) and one["pids_limit"] <= 1024
+    assert one["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+
+
+def test_prometheus_asks_the_api_by_a_name_that_it_goes_by() -> None:
+    job = next(one for one in SCRAPES["scrape_configs"] if one["job_name"] == "freshet-api")
+    (rename,) = job["relabel_configs"]
+    name, port = rename["replacement"].split(":")
+    settings = load({}, environment("api") | TOKENS, None).settings
+    assert rename["target_label"] == "__address__" and int(port) == settings.api_port
+    assert job["dns_sd_configs"] == [{"names": [name], "type": "A", "port": int(port)}] and name in SERVICES
+    assert name in settings.api_hosts.split(",")
+    assert f"/deploy/prometheus/{job['authorization']['credentials_file']}" in (ROOT / ".gitignore").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
@@ -139,7 +165,7 @@ def mounts(service: str) -> dict[str, Path]:
 
 
 def test_every_worker_serves_metrics_to_the_other_containers_alone_where_prometheus_asks() -> None:
-    (job,) = SCRAPES["scrape_configs"]
+    job = next(one for one in SCRAPES["scrape_configs"] if one["job_name"] == "freshet")
     (asked,) = job["dns_sd_configs"]
     assert sorted(asked["names"]) == WORKERS and len(WORKERS) == len(set(asked["names"])) >= 6
     for service in WORKERS:
@@ -189,17 +215,6 @@ def test_every_foreign_image_is_pinned_and_ports_are_open_to_this_machine_alone(
         if name not in FRESHET:
             assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-
-
-def test_the_image_copies_what_exists_and_does_not_run_as_root() -> None:
-    locks = {SERVICES[name]["build"]["args"]["LOCK"] for name in FRESHET}
-    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-    copies = [line.split() for line in lines if line.startswith("COPY ") and "--from" not in line]
-    copied = {path for words in copies for path in words[1:-1]}
-    paths = {path.replace("${LOCK}", lock) for path in copied for lock in locks}
-    assert {path for path in paths if not (ROOT / path).exists()} == set()
-    assert {"schemas", "encoders", "ranker", "streams"} <= paths
-    assert [line for line in lines if line.startswith("USER ")] == ["USER freshet"]
 
 
 def test_the_example_of_an_environment_file_names_every_setting_and_no_other() -> None:

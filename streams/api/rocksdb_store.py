@@ -11,9 +11,8 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdic
 
 from schemas.messages.fields import DAY_MS
 from streams.api.clock import now_ms
-from streams.api.slate_store import StoredSlate, newest_of
+from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
 from streams.errors import OperatorError
-from streams.kafka.records import Record
 from streams.kafka.topic_watch import TopicIdentity
 
 log = logging.getLogger("freshet.api")
@@ -61,7 +60,7 @@ class RocksdbStore:
         kept = {p: int(self._db.get(_position_key(p)) or 0) for p in range(topic.partitions)}
         return {p: at if at <= ends.get(p, at) else 0 for p, at in kept.items()}  # beyond the end: the log was cut
 
-    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+    def apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         """Take one partition's records in; returns whose slate is another now."""
         before = _Rows(self._db)
         newest = newest_of(records, lambda key: StoredSlate.version_of(row) if (row := before[key]) else 0)

@@ -16,10 +16,9 @@ from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to
 from streams.api.operations.latency import Latencies
 from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
-from streams.api.slate_store import StoredSlate
+from streams.api.slate_store import SlateRecord
 from streams.kafka.client import KafkaException
 from streams.kafka.log_ends import LogEnds, Place
-from streams.kafka.records import Record
 from streams.worker.health import Status, statuses
 
 log = logging.getLogger("freshet.api")
@@ -45,14 +44,13 @@ class OperationsWatch:
                 log.error("the figures of /v1/status are not current, trying again", exc_info=error)
             await asyncio.sleep(INTERVAL_S)
 
-    def observer(self, since_ms: int) -> Callable[[Sequence[Record]], None]:
-        """What is to be called with the records of slates; those from before this time say nothing of the present."""
+    def observer(self, since_ms: int) -> Callable[[Sequence[SlateRecord]], None]:
+        """What is to be called with slates as they come; those from before this time say nothing of the present."""
 
-        def observe(records: Sequence[Record]) -> None:
+        def observe(records: Sequence[SlateRecord]) -> None:
             for record in records:
-                if record.value and record.timestamp >= since_ms:
-                    with suppress(msgspec.DecodeError):
-                        self.latencies.add(record.timestamp, StoredSlate.of(record.value).trigger_at_ms)
+                if record.slate and record.written_ms >= since_ms:
+                    self.latencies.add(record.written_ms, record.slate.trigger_at_ms)
 
         return observe
 

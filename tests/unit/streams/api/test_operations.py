@@ -12,6 +12,7 @@ from streams.api.operations import dead_letters
 from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, count_up_to, shown
 from streams.api.operations.latency import BOUNDS_MS, KEPT, LATE_MS, Latencies
 from streams.api.operations.rates import WINDOW_S, Rates
+from streams.api.slate_store import slates_in
 from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.records import Record
 from streams.worker.health import Status, status_folder
@@ -80,8 +81,8 @@ def test_a_dead_letter_is_shown_by_its_first_bytes() -> None:
 async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> None:
     began = now_ms()
     observe = api.operations.observer(began)
-    observe([record("ana", slate("ana")), record("ben", None), record("eve", b"garbage")])
-    observe([record("old", slate("old"))._replace(timestamp=began - 1)])
+    observe(slates_in([record("ana", slate("ana")), record("ben", None), record("eve", b"garbage")]))
+    observe(slates_in([record("old", slate("old"))._replace(timestamp=began - 1)]))
     told = (await api.http.get("/v1/status")).json()
     assert told["latency_ms"]["histogram"][-1] == [None, 1]
     assert told["model"]["policy"].startswith("home@") and told["catalogue"] == {"is_read": True, "videos": 0}

@@ -15,7 +15,7 @@ from streams.api import rocksdb_store
 from streams.api.clock import now_ms
 from streams.api.redis_store import RedisStore
 from streams.api.rocksdb_store import RocksdbStore
-from streams.api.slate_store import SlateStore
+from streams.api.slate_store import SlateStore, slates_in
 from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from streams.kafka.topic_follower import StartAgain
@@ -60,7 +60,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
 
 def put(store: SlateStore, user_id: str, value: bytes | None, offset: int) -> list[str]:
     partition = partition_of(user_id.encode(), 4)
-    return store.apply(partition, [record(user_id, value, offset, partition)], offset + 1)
+    return store.apply(partition, slates_in([record(user_id, value, offset, partition)]), offset + 1)
 
 
 async def version(store: SlateStore, user_id: str) -> int | None:
@@ -136,7 +136,7 @@ async def test_what_is_no_slate_is_left_out_and_stops_nothing(make: Make) -> Non
     records: list[Any] = [record("x", value, n, partition) for n, value in enumerate((b"{}", b"[", b"\xff", huge))]
     records += [record("ana", slate("ana", 3), 4, partition)._replace(key=None)]
     records += [record("ana", slate("ana", 3), 5, partition)._replace(key=b"\xff"), record("ana", slate("ana"), 6)]
-    assert store.apply(partition, records, 7) == ["ana"]
+    assert store.apply(partition, slates_in(records), 7) == ["ana"]
     assert store.begin(FIRST, {})[partition] == 7
     store.close()
 

@@ -4,6 +4,7 @@ import http.client
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from schemas.agents import FOR_DATA
 from schemas.settings.model import Settings
 from schemas.settings.ports import http_url
 from streams.kafka.probe import Report
@@ -13,7 +14,6 @@ from streams.worker.supervise import Processes
 LOOK_INTERVAL_S = 1.0
 ANSWER_S = 0.5  # in which the HTTP API says whether it is ready
 API = "api"  # its process, which writes no status file
-FOR_DATA = ("the first video", "the videos")  # what is waited for where nothing was published yet
 NEXT = (
     "next: open the page, or `freshet send FILE` to publish uploads and events, `freshet watch` to see slates, "
     "`freshet status` to see the workers; Ctrl-C stops all"

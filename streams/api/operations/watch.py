@@ -10,9 +10,9 @@ import msgspec
 
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, TOPICS
+from schemas.topics import DEAD_LETTERS, HANDLED, TOPICS
 from streams.api.clock import now_ms
-from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to
+from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to, settle_up_to
 from streams.api.operations.latency import Latencies
 from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
@@ -73,12 +73,16 @@ class OperationsWatch:
         ends = await asyncio.to_thread(self._log_ends.ends, places)
         self._rates.add(time.monotonic(), ends)
         of_dead_letters = [place for place in places if place[0] == DEAD_LETTERS.full(prefix)]
+        marks = (HANDLED.full(prefix), 0)
         if not self._recent.read:
-            since = await asyncio.to_thread(self._log_ends.since, of_dead_letters, now_ms() - DAY_MS)
+            since = await asyncio.to_thread(self._log_ends.since, [*of_dead_letters, marks], now_ms() - DAY_MS)
+            self._recent.read_marks = since.pop(marks, 0)
             self._recent.read.update(_by_partition(since))
         await count_up_to(
             self._settings, self._recent, _by_partition({place: ends[place] for place in of_dead_letters})
         )
+        if marks in ends:
+            await settle_up_to(self._settings, self._recent, ends[marks])
 
 
 def _quality(workers: Iterable[Status]) -> dict[str, dict[str, float]]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.messages.dead_letters import Handled
 from streams.api.clock import now_ms
 from streams.api.operations import dead_letters
 from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, count_up_to, shown
@@ -71,6 +72,28 @@ def test_dead_letters_are_counted_for_a_day() -> None:
     assert recent.by_reason(NOON) == {"schema": 2, "late": 1} and recent.read == {0: 3}
     assert recent.by_reason(NOON + 25 * HOUR_MS) == {"late": 1}
     assert recent.by_reason(NOON + 48 * HOUR_MS) == {}
+
+
+def mark(reason: str, written_ms: int, offset: int) -> Handled:
+    return Handled(partition=0, offset=offset, written_ms=written_ms, reason=reason, done="discarded")
+
+
+def test_dead_letters_that_were_dealt_with_are_not_counted() -> None:
+    recent, marks = RecentDeadLetters(), [mark("schema", NOON, 0), mark("late", NOON, 2)]
+    recent.add([dead_letter("schema", NOON), dead_letter("schema", NOON, 1)])
+    recent.settle([*marks, *marks])  # a mark twice, and one of a letter that is read later
+    assert recent.by_reason(NOON) == {"schema": 1}
+    recent.add([dead_letter("late", NOON, 2), dead_letter("late", NOON, 3)])
+    assert recent.by_reason(NOON) == {"schema": 1, "late": 1}
+
+
+def test_a_mark_of_a_letter_that_was_never_counted_takes_nothing_away() -> None:
+    recent = RecentDeadLetters()
+    recent.add([dead_letter("schema", NOON, 5)])
+    recent.settle([mark("schema", NOON, 4)])
+    assert recent.by_reason(NOON) == {"schema": 1}
+    recent.settle([mark("schema", NOON, 5)])
+    assert recent.by_reason(NOON) == {}
 
 
 def test_a_dead_letter_is_shown_by_its_first_bytes() -> None:

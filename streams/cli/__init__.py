@@ -35,6 +35,7 @@ from streams.cli import (
     status,
     topics,
     train,
+    watch,
 )
 from streams.cli.errors import print_error
 from streams.cli.help import ByPurpose
@@ -82,7 +83,7 @@ app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(logs.validate)
 app.command()(logs.send)
-app.command()(logs.watch)
+app.command()(watch.watch)
 app.command()(record.record)
 app.command()(catalogue.search)
 app.command()(catalogue.similar)

@@ -1,5 +1,6 @@
 """What both stores of slates keep to, and what each has of its own."""
 
+import resource
 import shutil
 import subprocess
 import time
@@ -220,3 +221,22 @@ def test_a_redis_that_does_not_answer_is_an_error_in_a_sentence() -> None:
     pytest.importorskip("redis")
     with pytest.raises(OperatorError, match=r"127\.0\.0\.1 does not answer"):
         RedisStore(f"redis://:s3cret@127.0.0.1:{free_port()}/0", "x")
+
+
+async def test_a_store_that_met_a_full_disk_answers_meanwhile_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    store = RocksdbStore(tmp_path / "slates")
+    assert put(store, "ana", slate("ana", 1), 0) == ["ana"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        for offset in (1, 2):
+            with pytest.raises(Exception, match="IO error"):
+                put(store, "ana", slate("ana", 1 + offset), offset)
+            assert await version(store, "ana") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(StartAgain, match="opened again after"):
+        put(store, "ana", slate("ana", 2), 1)
+    assert await version(store, "ana") == 1
+    assert put(store, "ana", slate("ana", 2), 1) == ["ana"] and await version(store, "ana") == 2
+    store.close()

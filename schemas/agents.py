@@ -1,6 +1,9 @@
-"""The consumer groups: one for each agent, in the order of the data."""
+"""The consumer groups: one for each agent, in the order of the data; and what agents wait for before there are data."""
 
 from enum import StrEnum
+
+FIRST_VIDEO, VIDEOS = "the first video", "the videos"
+FOR_DATA = (FIRST_VIDEO, VIDEOS)  # what agents wait for where nothing was published yet; the alert rules name them too
 
 
 class Agent(StrEnum):

@@ -72,6 +72,10 @@ ERASED = Topic("erased.v1", "keyed hash of user_id", "compact", "until when an e
 DEAD_LETTERS = Topic(
     "dead-letters.v1", "key of the original", "delete", "what could not be used, and why", False, 30 * DAY_MS
 )
+HANDLED = Topic(  # a mark outlives its dead letter, which Kafka keeps for up to a day longer than asked
+    "handled-dead-letters.v1", "place of the dead letter", "delete", "which dead letters were dealt with",
+    retention_ms=32 * DAY_MS, partitions=1,
+)  # fmt: skip
 
 TOPICS = (
     FEEDBACK,
@@ -86,6 +90,7 @@ TOPICS = (
     ERASURES,
     ERASED,
     DEAD_LETTERS,
+    HANDLED,
 )
 # What a backup holds, in the order in which it is read: nobody then lacks a marker, an event id or a topic's id that
 # belongs to their profile. All else is either what others wrote, or made again from these.

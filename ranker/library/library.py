@@ -80,6 +80,12 @@ class VideoLibrary:
         found = self._current(name)
         return found.videos, found.rows
 
+    def place(self, video_id: str, name: str) -> int | None:
+        """The row of a video among the vectors of this name; None where it has none."""
+        ids = self._current(name).ids
+        place = bisect_left(ids, video_id)
+        return place if ids[place : place + 1] == [video_id] else None
+
     def _current(self, name: str) -> Column:
         known, changed = self._columns.get(name), self._changed.get(name, set())
         if known is None or changed:
@@ -142,11 +148,10 @@ class VideoLibrary:
 
     def similar(self, video_id: str, name: str, k: int, where: SearchFilter | None = None) -> list[Hit]:
         """The k videos nearest to one of them; raises KeyError if it has no such vector."""
-        column = self._current(name)
-        place = bisect_left(column.ids, video_id)
-        if column.ids[place : place + 1] != [video_id]:
+        place = self.place(video_id, name)
+        if place is None:
             raise KeyError(video_id)
-        hits = self.near(column.rows[place], name, k + 1, where)
+        hits = self.near(self.column(name)[1][place], name, k + 1, where)
         return [hit for hit in hits if hit.video.video_id != video_id][:k]
 
 

@@ -16,10 +16,12 @@ def vectors_by(cache: VectorCache) -> Hydrate:
         query = np.concatenate([result.query for result in results.values()])
         videos, following = batch.query_features.videos, batch.query_features.next_interest
         lacking = await cache.fetch(np.concatenate([rows, videos.ravel(), following]))
-        if not len(lacking):
-            return {}
-        of_people = np.flatnonzero(np.isin(videos, lacking).any(axis=1))
-        places = np.unique(np.concatenate([query[np.isin(rows, lacking)], of_people]))
-        return dict.fromkeys(places.tolist(), "vector_index")
+        missing: dict[int, str] = {}
+        for name, absent in (("vector_cache", lacking.crowded_out), ("vector_index", lacking.unanswered)):
+            if len(absent):
+                of_people = np.flatnonzero(np.isin(videos, absent).any(axis=1))
+                places = np.unique(np.concatenate([query[np.isin(rows, absent)], of_people]))
+                missing |= dict.fromkeys(places.tolist(), name)
+        return missing
 
     return vectors

@@ -1,10 +1,19 @@
 """The vectors of a process that does not hold those of all videos: those of late, from an index elsewhere."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
 from ranker.retrieval.index import RemoteIndex
 from ranker.retrieval.neighbour_cache import grown
+
+
+class Lacking(NamedTuple):
+    """Rows whose vectors count as zero for now, although the index has them."""
+
+    unanswered: Rows  # by the index
+    crowded_out: Rows  # more were asked for together than there is room for
 
 
 class VectorCache:
@@ -29,8 +38,8 @@ class VectorCache:
         self.slot_of = grown(self.slot_of, self.catalogue.size)
         return self.vectors.take(self.slot_of[rows], axis=0, out=out, mode="wrap")
 
-    async def fetch(self, rows: Rows) -> Rows:
-        """Have the vectors of these rows, of which -1 stands for none; returns those that the index did not answer."""
+    async def fetch(self, rows: Rows) -> Lacking:
+        """Have the vectors of these rows, of which -1 stands for none; returns those that could not be had."""
         of = self.catalogue.compactions, self.index.coverage.generation
         if self.of != of:  # rows have other numbers, or what was not in the index may be in this one
             self.of = of
@@ -42,13 +51,13 @@ class VectorCache:
         self.used[slots[slots >= 0]] = self.turn
         absent = wanted[slots < 0]
         if not len(absent):
-            return absent
+            return Lacking(absent, absent)
         ids = [self.catalogue.ids[row] for row in absent.tolist()]
         found = await self.index.vectors(ids)
         answered = np.array([video_id in found for video_id in ids], np.bool_)
         room = self.capacity - int((slots >= 0).sum())
         self._store(absent[answered][:room], [found[video_id] for video_id in ids if video_id in found][:room])
-        return absent[~answered]
+        return Lacking(absent[~answered], absent[answered][room:])
 
     def _held_there(self, rows: Rows) -> Rows:
         """Those that are in the index for certain: what is newer has its vector a moment later."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -103,6 +103,25 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None
     value: bytes
     headers: Sequence[tuple[str, bytes | None]] = ()  # of the original
+
+
+class Handled(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter that was dealt with: where it lies, when it was written there and why, and what was done."""
+
+    partition: Annotated[int, msgspec.Meta(ge=0)]
+    offset: Annotated[int, msgspec.Meta(ge=0)]
+    written_ms: int  # tells it from one at the same place of a topic that was made again
+    reason: str
+    done: Literal["discarded", "replayed"]
+
+    @property
+    def key(self) -> str:
+        """The key of its record."""
+        return f"{self.partition}@{self.offset}"
+
+
+decode_handled = msgspec.json.Decoder(Handled).decode
+encode_handled = msgspec.json.Encoder(order="deterministic").encode
 
 
 def letter_headers(letter: DeadLetter, freshet_version: str) -> list[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas import topics
-from schemas.messages.dead_letters import Reason
+from schemas.messages.dead_letters import Handled, Reason
 from schemas.messages.erasures import Erasure, ErasureMarker
 from schemas.messages.feedback import (
     Comment,
@@ -131,6 +131,7 @@ EXAMPLES: tuple[msgspec.Struct, ...] = (
     ANSWER,
     Erasure(user_id=USER, at_ms=AT_MS),
     ErasureMarker(at_ms=AT_MS, version=1_001_843),
+    Handled(partition=3, offset=17, written_ms=AT_MS + 40, reason="range", done="discarded"),
 )
 # Values that are not JSON: MessagePack as base64, and the original bytes of a dead letter as text.
 VALUE_EXAMPLES: dict[Topic, Any] = {

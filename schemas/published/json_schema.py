@@ -29,6 +29,7 @@ VALUES: dict[Topic, Any] = {
     topics.RECOMMENDATIONS: recommendations.Recommendation,
     topics.ERASURES: erasures.Erasure,
     topics.ERASED: erasures.ErasureMarker,
+    topics.HANDLED: dead_letters.Handled,
 }
 HEADERS: dict[Topic, Json] = {
     topics.DEAD_LETTERS: {

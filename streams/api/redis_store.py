@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from streams.api.slate_store import StoredSlate, newest_of
+from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
 from streams.errors import OperatorError
-from streams.kafka.records import Record, partition_of
+from streams.kafka.records import partition_of
 from streams.kafka.topic_follower import StartAgain
 from streams.kafka.topic_watch import TopicIdentity
 
@@ -78,7 +78,7 @@ class RedisStore:
         self._at = dict(kept)
         return kept
 
-    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+    def apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         """Take one partition's records in; returns whose slate may be another now."""
         if self._topic is None:
             raise StartAgain("the topic is not known yet")

@@ -3,17 +3,19 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
 
 from schemas.messages.fields import DAY_MS
 from streams.api.clock import now_ms
-from streams.api.slate_store import StoredSlate, newest_of
+from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
 from streams.errors import OperatorError
-from streams.kafka.records import Record
+from streams.kafka.topic_follower import StartAgain
 from streams.kafka.topic_watch import TopicIdentity
 
 log = logging.getLogger("freshet.api")
@@ -38,19 +40,18 @@ class RocksdbStore:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = Rdict(str(folder), _options())
-        except Exception as error:  # the library has no class of its own for it
-            raise OperatorError(
-                f"The slates in {folder} cannot be opened: {error}.",
-                "Another `freshet api` may run on this data folder; a damaged folder may be deleted, it is made again.",
-            ) from None
+        self._folder, self._opening = folder, Lock()
+        self._db = _opened(folder)
         self._to_purge: set[bytes] = set()
         self._next_purge_s = time.monotonic() + PURGE_INTERVAL_S
         self._next_sweep_s = 0.0
 
     def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         """Where each partition is read on; what is of a topic of another id is deleted first."""
+        with self._opened_again_after_trouble():
+            return self._begin(topic, ends)
+
+    def _begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         label = topic.id.encode()
         if self._db.get(_TOPIC) != label:
             log.info("slates are read from the beginning of their topic")
@@ -61,8 +62,12 @@ class RocksdbStore:
         kept = {p: int(self._db.get(_position_key(p)) or 0) for p in range(topic.partitions)}
         return {p: at if at <= ends.get(p, at) else 0 for p, at in kept.items()}  # beyond the end: the log was cut
 
-    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+    def apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         """Take one partition's records in; returns whose slate is another now."""
+        with self._opened_again_after_trouble():
+            return self._apply(partition, records, position)
+
+    def _apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         before = _Rows(self._db)
         newest = newest_of(records, lambda key: StoredSlate.version_of(row) if (row := before[key]) else 0)
         batch = WriteBatch(raw_mode=True)
@@ -86,12 +91,30 @@ class RocksdbStore:
 
     async def get(self, user_id: str) -> StoredSlate | None:
         """A person's slate; from the cache or one read of the disk, so without a thread."""
-        row = self._db.get(_PERSON + user_id.encode())
+        with self._opening:
+            row = self._db.get(_PERSON + user_id.encode())
         return None if row is None else StoredSlate.unpack(row)
 
     def close(self) -> None:
         """Write what is in memory, and let go of the files."""
         self._db.close()
+
+    @contextmanager
+    def _opened_again_after_trouble(self) -> Iterator[None]:
+        """Open the store again once a write that failed could succeed: after a full disk it takes nothing more.
+
+        Until then it goes on answering what it has. StartAgain, since what was in memory is read from the topic again.
+        """
+        try:
+            yield
+        except Exception as error:  # the library has no class of its own for it
+            if not _has_room(self._folder):
+                raise
+            with self._opening:
+                with suppress(Exception):  # an earlier try may have closed it
+                    self._db.close()
+                self._db = _opened(self._folder)
+            raise StartAgain(f"the store was opened again after {error}") from None
 
     def sweep(self, at_ms: int) -> None:
         """Delete what expired more than a week ago: of people who have not come back."""
@@ -111,6 +134,29 @@ class RocksdbStore:
             self._db.compact_range(key, key + b"\0")
             self._to_purge.discard(key)
         self._next_purge_s = time.monotonic() + PURGE_INTERVAL_S
+
+
+def _opened(folder: Path) -> Rdict:
+    try:
+        return Rdict(str(folder), _options())
+    except Exception as error:  # the library has no class of its own for it
+        raise OperatorError(
+            f"The slates in {folder} cannot be opened: {error}.",
+            "Another `freshet api` may run on this data folder; a damaged folder may be deleted, it is made again.",
+        ) from None
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether the disk takes what a store writes when it is opened again."""
+    probe = folder.with_name(f"{folder.name}.probe")
+    try:
+        probe.write_bytes(bytes(2 * WRITE_BUFFER_BYTES))
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return True
 
 
 class _Rows(dict[bytes, bytes | None]):

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from streams.api.slate_store import SlateStore
+from streams.api.slate_store import SlateRecord, SlateStore, slates_in
 from streams.kafka.records import Record
 from streams.kafka.topic_watch import TopicIdentity
 
-Observer = Callable[[Sequence[Record]], None]
+Observer = Callable[[Sequence[SlateRecord]], None]
 
 
 class Waiters:
@@ -48,7 +48,7 @@ class Waiters:
 class SlateFeed:
     """What the follower of recommendations.v1 hands records to.
 
-    observers  are called with the records after the store has them, by the follower's thread
+    observers  are called with the slates after the store has them, by the follower's thread
     """
 
     def __init__(self, store: SlateStore, waiters: Waiters) -> None:
@@ -61,6 +61,7 @@ class SlateFeed:
 
     def apply(self, partition: int, records: Sequence[Record], position: int) -> None:
         """Store slates, then tell whoever waits for them."""
-        self._waiters.changed(self._store.apply(partition, records, position))
+        slates = slates_in(records)
+        self._waiters.changed(self._store.apply(partition, slates, position))
         for observe in self.observers:
-            observe(records)
+            observe(slates)

@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple, Protocol, Self
 
 import msgspec
@@ -77,23 +77,40 @@ class StoredSlate(NamedTuple):
         return self.partition == partition and self.offset >= offset
 
 
-def newest_of(records: Sequence[Record], version_of: Callable[[bytes], int]) -> dict[bytes, StoredSlate | None]:
+class SlateRecord(NamedTuple):
+    """A record of recommendations.v1 as it was read, once, for all who take it in."""
+
+    key: bytes  # the person's id as UTF-8
+    offset: int
+    written_ms: int
+    slate: StoredSlate | None  # None: the person was erased
+
+
+def slates_in(records: Iterable[Record]) -> list[SlateRecord]:
+    """Records as slates and erasures, in their order; what is neither is left out with a warning."""
+    found = []
+    for record in records:
+        if (key := record.key) is None:
+            continue
+        try:
+            key.decode()
+            slate = StoredSlate.of(record.value) if record.value else None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("%s[%d]@%d is no slate: %s", record.topic, record.partition, record.offset, error)
+            continue
+        found.append(SlateRecord(key, record.offset, record.timestamp, slate))
+    return found
+
+
+def newest_of(records: Iterable[SlateRecord], version_of: Callable[[bytes], int]) -> dict[bytes, StoredSlate | None]:
     """Of each person in a batch what counts after it, None after an erasure; without those where nothing changes.
 
     version_of  the version that is kept under a key, 0 where none is
     """
     newest: dict[bytes, StoredSlate | None] = {}
-    for record in records:
-        if (key := record.key) is None:
-            continue
-        if not record.value:
+    for key, _, _, slate in records:
+        if slate is None:
             newest[key] = None
-            continue
-        try:
-            slate = StoredSlate.of(record.value)
-            key.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("%s[%d]@%d is no slate: %s", record.topic, record.partition, record.offset, error)
             continue
         before = newest.get(key)
         kept = before.version if before else 0 if key in newest else version_of(key)
@@ -111,7 +128,7 @@ class SlateStore(Protocol):
     def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         """Where each partition is to be read on; everything of a topic with another id is dropped first."""
 
-    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+    def apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         """Take one partition's records in, with the offset after them, at once; returns whose slate is another now."""
 
     async def get(self, user_id: str) -> StoredSlate | None:

@@ -36,6 +36,7 @@ from streams.cli import (
     status,
     topics,
     train,
+    watch,
 )
 from streams.cli.errors import print_error
 from streams.cli.help import ByPurpose
@@ -83,7 +84,7 @@ app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(logs.validate)
 app.command()(logs.send)
-app.command()(logs.watch)
+app.command()(watch.watch)
 app.command()(record.record)
 app.command()(catalogue.search)
 app.command()(catalogue.similar)

@@ -1,34 +1,49 @@
-"""`freshet dlq`: what could not be used and why, and publishing it again.
+"""`freshet dlq`: what could not be used and why; exporting, sending again and discarding it.
 
 What is heavy is imported when a command runs, so that `freshet --help` is quick.
 """
 
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.messages.dead_letters import Reason
+from streams.cli.dlq_options import All, DryRun, choosing
 from streams.cli.help import WholeSentences
+from streams.cli.log_files import readable_file
 from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
+from streams.errors import OperatorError
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
-    from streams.dead_letters.store import Replayed, StoredDeadLetter
+    from streams.dead_letters.store import Choice, StoredDeadLetter
+    from streams.operations.dead_letters.handling import Replayed, Verdict
 
-app = typer.Typer(cls=WholeSentences, help="Look at dead letters, and send them again.", no_args_is_help=True)
+app = typer.Typer(
+    cls=WholeSentences, help="Look at dead letters, send them again, and discard them.", no_args_is_help=True
+)
 SHOWN_BYTES = 300  # of a key or value
+LEFT_OUT_SHOWN = 20
+Lines = Annotated[
+    Path | None,
+    typer.Argument(callback=readable_file, help="Lines of `freshet dlq export`; -: standard input."),
+]
 
 
 @app.command()
 @configured
-def ls(settings: "Settings", as_json: Json = False) -> None:
-    """Count the dead letters by reason and topic."""
+@choosing
+def ls(settings: "Settings", choice: "Choice", with_handled: All = False, as_json: Json = False) -> None:
+    """Count the dead letters by reason and topic, without those that were discarded or sent again."""
     from streams.dead_letters.store import groups, stored_dead_letters
 
     wait_for_broker(settings)
-    found = groups(stored_dead_letters(settings))
+    found = groups(stored_dead_letters(settings, choice, with_handled=with_handled))
     if as_json:
         rows = [{"reason": reason, "topic": topic} | asdict(group) for (reason, topic), group in found.items()]
         total = sum(group.count for group in found.values())
@@ -47,17 +62,19 @@ def ls(settings: "Settings", as_json: Json = False) -> None:
 
 @app.command()
 @configured
+@choosing
 def show(
     settings: "Settings",
-    reason: Annotated[Reason | None, typer.Option(metavar="REASON", help="Only these.")] = None,
+    choice: "Choice",
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 20,
+    with_handled: All = False,
     as_json: Json = False,
 ) -> None:
     """Print the newest dead letters, oldest first: where each came from, the reason, and how its value begins."""
     from streams.dead_letters.store import newest, stored_dead_letters
 
     wait_for_broker(settings)
-    for dead_letter in newest(stored_dead_letters(settings, reason.value if reason else None), limit):
+    for dead_letter in newest(stored_dead_letters(settings, choice, with_handled=with_handled), limit):
         if as_json:
             write_json(_as_json(dead_letter))
         else:
@@ -66,36 +83,116 @@ def show(
 
 @app.command()
 @configured
-def replay(
-    settings: "Settings",
-    reason: Annotated[
-        Reason,
-        typer.Option(metavar="REASON", help="Which ones: decode, schema, range …; `freshet dlq ls` has them."),
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be sent, and send nothing.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Send the dead letters of a reason to their topics again, each once.
+@choosing
+def export(settings: "Settings", choice: "Choice", with_handled: All = False) -> None:
+    """Write dead letters in whole, one JSON object a line, to be corrected and sent again by `replay FILE`.
 
-    One that still cannot be used becomes a dead letter again, with one attempt more. One that was cut is left out.
+    `refusal` says why one cannot succeed as it is.
     """
-    from streams.dead_letters import store
+    from streams.dead_letters.store import stored_dead_letters
+    from streams.operations.dead_letters.exchange import exported
+    from streams.operations.dead_letters.verdict import now_ms, why_not_again
 
     wait_for_broker(settings)
-    done = store.replay(settings, reason.value, dry_run)
+    for one in stored_dead_letters(settings, choice, with_handled=with_handled):
+        write_json(exported(one, why_not_again(one, settings, now_ms())))
+
+
+@app.command()
+@configured
+@choosing
+def replay(
+    settings: "Settings", choice: "Choice", file: Lines = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Send dead letters to their topics again, each once: those of a reason, or the corrected ones of a file.
+
+    One that would be refused again, and one that was cut, is left out and named with the reason.
+    """
+    from streams.dead_letters.store import EVERY
+    from streams.operations.dead_letters import handling
+
+    if (file is None) == (choice == EVERY):
+        remedy = "Give a file of `freshet dlq export`, or --reason, --topic, --agent, --from, --until."
+        raise OperatorError("Either a file or options say which dead letters are sent again.", remedy, 2)
+    wait_for_broker(settings)
+    if file:
+        with _lines_of(file) as lines:
+            _print_verdicts(handling.replay_lines(settings, lines, dry_run), dry_run, as_json)
+        return
+    done = handling.replay(settings, choice, dry_run)
     if as_json:
         write_json({"sent": dict(done.sent), "left_out": dict(done.left_out), "dry_run": dry_run})
     else:
         _print_replayed(done, dry_run)
 
 
+@app.command()
+@configured
+@choosing
+def discard(
+    settings: "Settings", choice: "Choice", file: Lines = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Mark dead letters as dealt with, so that lists and counts leave them out; they stay until they expire."""
+    from streams.dead_letters.store import EVERY
+    from streams.operations.dead_letters import handling
+
+    if file is None and choice == EVERY:
+        remedy = "Give --reason, --topic, --agent, --from, --until, or a file of `freshet dlq export`."
+        raise OperatorError("Nothing says which dead letters are to be discarded.", remedy, 2)
+    wait_for_broker(settings)
+    if file:
+        with _lines_of(file) as lines:
+            choice = replace(choice, places=handling.places_in(lines))
+    found = handling.discard(settings, choice, dry_run)
+    if as_json:
+        rows = [{"reason": reason, "topic": topic, "count": count} for (reason, topic), count in sorted(found.items())]
+        write_json({"discarded": found.total(), "groups": rows, "dry_run": dry_run})
+    else:
+        _print_discarded(found, dry_run)
+
+
+@contextmanager
+def _lines_of(file: Path) -> Iterator[Iterator[bytes]]:
+    from streams.logs.source import open_log
+
+    with open_log(file) as source:
+        yield source.lines()
+
+
+def _print_verdicts(verdicts: "Iterator[Verdict]", dry_run: bool, as_json: bool) -> None:
+    """One line for each that is refused, as JSON one for each; ends with status 1 where any is."""
+    sent = refused = 0
+    for one in verdicts:
+        sent, refused = sent + (one.why is None), refused + (one.why is not None)
+        if as_json:
+            place = {"partition": one.place[0], "offset": one.place[1]} if one.place else {}
+            verdict = "refused" if one.why else "would be sent" if dry_run else "sent"
+            write_json({"line": one.line, **place, "verdict": verdict, "why": one.why})
+        elif one.why:
+            where = f" ([{one.place[0]}]@{one.place[1]})" if one.place else ""
+            typer.echo(f"line {one.line}{where}: refused: {readable(one.why)}")
+    if not as_json:
+        typer.echo(f"{sent} {'would be sent' if dry_run else 'sent'} again, {refused} refused")
+    raise typer.Exit(1 if refused else 0)
+
+
+def _print_discarded(found: "Counter[tuple[str, str]]", dry_run: bool) -> None:
+    for (reason, topic), count in sorted(found.items()):
+        what = "would be discarded" if dry_run else "discarded"
+        typer.echo(f"{readable(reason)} {readable(topic)}: {count} {what}")
+    if not found:
+        echo_err("there is no such dead letter that was not dealt with")
+
+
 def _print_replayed(done: "Replayed", dry_run: bool) -> None:
     for topic, count in sorted(done.sent.items()):
         typer.echo(f"{topic}: {count} {'would be sent' if dry_run else 'sent'} again")
-    for why, count in sorted(done.left_out.items()):
-        echo_err(f"{count} left out: {why}")
+    for why, count in done.left_out.most_common(LEFT_OUT_SHOWN):
+        echo_err(f"{count} left out: {readable(why)}")
+    if (more := len(done.left_out) - LEFT_OUT_SHOWN) > 0:
+        echo_err(f"and some for {more} other reasons; `freshet dlq export` has the refusal of each")
     if not done.sent and not done.left_out:
-        echo_err("no dead letter of this reason is left to be sent")
+        echo_err("no such dead letter is left to be sent")
 
 
 def _as_json(one: "StoredDeadLetter") -> dict[str, object]:

@@ -22,19 +22,22 @@ app = typer.Typer(cls=WholeSentences, help="The vector index in a Qdrant server.
 
 
 @configured
-def rebuild(settings: "Settings") -> None:
+def rebuild(settings: "Settings", as_json: Json = False) -> None:
     """Fill a Qdrant collection from features.v1 for the present encoders and fusion, then switch the alias to it."""
     from streams.operations import rebuild as operation
     from streams.qdrant.mapping import alias_of
 
     count = operation.rebuild(settings, echo_err, progress("records"))
     echo_err(f"{count} videos are in the index; the alias is {alias_of(settings)}")
+    if as_json:
+        write_json({"videos": count, "alias": alias_of(settings)})
 
 
 @configured
 def backfill(
     settings: "Settings",
     log: Annotated[Path, typer.Argument(help="A JSONL log of uploads.")],
+    as_json: Json = False,
 ) -> None:
     """Embed a log's videos that the catalogue lacks or that other models embedded, while the agents run."""
     from streams.kafka.probe import wait_for_authenticated_broker
@@ -43,7 +46,10 @@ def backfill(
 
     uploads = uploads_in(log)
     wait_for_authenticated_broker(settings, echo_err)
-    echo_err(f"{operation.backfill(settings, uploads, progress())} videos were embedded")
+    count = operation.backfill(settings, uploads, progress())
+    echo_err(f"{count} videos were embedded")
+    if as_json:
+        write_json({"embedded": count})
 
 
 @app.command()

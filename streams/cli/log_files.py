@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def _readable(file: Path) -> Path:
-    """The file, if it can be a log; a usage error otherwise."""
-    if str(file) == "-":
+def readable_file(file: Path | None) -> Path | None:
+    """The file, if it can be read, or none where none is named; a usage error otherwise."""
+    if file is None or str(file) == "-":
         return file
     if file.is_dir():
         raise typer.BadParameter(f"{file} is a folder.")
@@ -39,7 +39,7 @@ def _readable(file: Path) -> Path:
 LogFile = Annotated[
     Path,
     typer.Argument(
-        callback=_readable, help="JSON Lines, one message a line, also .gz, .zst, .bz2, .xz; -: standard input."
+        callback=readable_file, help="JSON Lines, one message a line, also .gz, .zst, .bz2, .xz; -: standard input."
     ),
 ]
 

@@ -1,18 +1,17 @@
-"""Commands around messages: check a recorded log, send it, watch the slates.
+"""Commands around messages: check a recorded log, send it.
 
 What is heavy is imported when a command runs, so that `freshet --help` is quick.
 """
 
 from collections import Counter
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.log_files import LogFile, progressing, report_faults, show_fault, usable
-from streams.cli.options import Json, configured, echo_err, is_reader_gone, print_columns, wait_for_broker, write_json
+from streams.cli.options import Json, configured, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
@@ -103,50 +102,3 @@ def speed_of(text: str) -> float | None:
         if text.endswith("x") and 0 < (speed := float(text[:-1])) < float("inf"):
             return speed
     raise typer.BadParameter(f"{text!r} is none of 1x, 60x, max", param_hint="--speed")
-
-
-@configured
-def watch(
-    settings: "Settings",
-    user: Annotated[str | None, typer.Argument(help="Only this person's slates.")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest slate kept.")] = False,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many slates.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show slates as they come out, until Ctrl-C."""
-    from streams.logs.tail import tail_recommendations
-
-    wait_for_broker(settings)
-    echo_err(f"watching slates of {user or 'everybody'} at {settings.bootstrap}; Ctrl-C ends")
-    with suppress(KeyboardInterrupt):
-        for record in islice(tail_recommendations(settings, user, from_start, is_reader_gone), count):
-            if not as_json:
-                _show_slate(record.user_id, record.value)
-            elif record.value is not None:
-                typer.echo(record.value)
-            else:
-                write_json({"user_id": record.user_id, "erased": True})
-        if is_reader_gone():
-            raise BrokenPipeError
-
-
-def _show_slate(user_id: str, value: bytes | None) -> None:
-    import msgspec
-
-    from schemas.messages.recommendations import decode_recommendation
-    from streams.logs.tail import heading, reasons_of
-
-    if value is None:
-        typer.echo(f"{user_id}: erased")
-        return
-    try:
-        slate = decode_recommendation(value)
-    except msgspec.DecodeError as error:
-        echo_err(f"{user_id}: a slate that cannot be decoded: {error}")
-        return
-    typer.echo(heading(slate))
-    rows = [
-        (str(item.rank), item.video_id, f"{item.score:.4f}", ", ".join(item.sources), reasons_of(item))
-        for item in slate.items
-    ]
-    print_columns([("rank", "video", "score", "sources", "because"), *rows])

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.agents import Agent, needed
-from streams.cli.options import configured, echo_err, echo_out, treat_sigterm_as_ctrl_c
+from streams.cli.options import Json, configured, echo_err, echo_out, treat_sigterm_as_ctrl_c, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.settings.model import Settings
+    from streams.worker.health import Status
 
 
 @configured
@@ -33,10 +36,12 @@ def up(
     settings: "Settings",
     with_broker: Annotated[bool, typer.Option("--broker", help="Also start a local Kafka where none answers.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop all when one ends.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Apply the topics and run every agent and the HTTP API on this machine, a process each, until Ctrl-C.
 
-    What ends is started again, more and more slowly.
+    What ends is started again, more and more slowly. With --json what they write goes to stderr, and one line with the
+    workers and the page to stdout, once all are ready.
     """
     from schemas.topics import TOPICS
     from streams.api.access import require_tokens
@@ -63,7 +68,13 @@ def up(
             topic_admin.check(settings, TOPICS)
             commands = supervise.workers(needed(settings.qdrant_url)) | supervise.api()
             environ = supervise.environment(supervise.with_metrics(settings))
-            readiness, restarts = Readiness(settings, echo_err), None if fail_fast else Restarts()
-            supervise.run(commands, environ, echo_out, echo_err, look_after, restarts)
+            readiness = Readiness(settings, echo_err, on_ready=_write_ready if as_json else lambda *_: None)
+            write, restarts = echo_err if as_json else echo_out, None if fail_fast else Restarts()
+            supervise.run(commands, environ, write, echo_err, look_after, restarts)
     except KeyboardInterrupt:
         echo_err("all stopped")
+
+
+def _write_ready(ready: "Sequence[Status]", page: str | None) -> None:
+    workers = [{"agent": one.agent, "pid": one.pid, "metrics": one.metrics or None} for one in ready]
+    write_json({"workers": workers, "page": page})

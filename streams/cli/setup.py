@@ -124,8 +124,12 @@ def _mark(entry: "Mapping[str, object]") -> str:
 
 
 @configured
-def export(settings: "Settings") -> None:
+def export(settings: "Settings", as_json: Json = False) -> None:
     """Make the ONNX models from pretrained weights, once, into the cache."""
+    from encoders.models.manifest import read
     from encoders.models.provision import provision
 
-    provision(settings.cache_dir, echo_err)
+    folder = provision(settings.cache_dir, echo_err)
+    if as_json:
+        files = read(folder).files
+        write_json({"folder": str(folder), "files": len(files), "bytes": sum(one.bytes for one in files)})

@@ -92,15 +92,16 @@ def train_fusion(
     settings: "Settings",
     log: Annotated[Path | None, typer.Argument(help="A JSONL log of what people did; none: what Kafka holds.")] = None,
     every: Annotated[float | None, typer.Option(min=0.001, help="Learn again every so many hours.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Learn from what people watched how text, picture and sound become one vector (FRESHET_FUSION=attention)."""
     if every is None:
-        if _train_once(settings, log).replaced:
+        if _train_once(settings, log, as_json).replaced:
             echo_err(ROLLOUT)
         return
     treat_sigterm_as_ctrl_c()
     try:
-        train_repeatedly(lambda: _train_once(settings, log), every)
+        train_repeatedly(lambda: _train_once(settings, log, as_json), every)
     except KeyboardInterrupt:
         echo_err("stopped")
 
@@ -124,8 +125,8 @@ def train_repeatedly(train: "Callable[[], Outcome]", every: float) -> None:
         time.sleep(max(0.0, began + every * HOUR_S - time.monotonic()))
 
 
-def _train_once(settings: "Settings", log: Path | None) -> "Outcome":
-    """Train once; nothing of it stays in memory."""
+def _train_once(settings: "Settings", log: Path | None, as_json: bool) -> "Outcome":
+    """Train once, and print what came of it; nothing of it stays in memory."""
     from streams.logs.jsonl import feedback_in
     from streams.operations import train_fusion as operation
     from streams.operations.snapshot import read_stored_library
@@ -138,4 +139,6 @@ def _train_once(settings: "Settings", log: Path | None) -> "Outcome":
         watches = [watched for event in feedback_in(log) if (watched := operation.to_watched(event))]
     outcome = operation.train_fusion(settings, library, watches, echo_err)
     echo_err(str(outcome))
+    if as_json:
+        write_json(outcome._asdict())
     return outcome

@@ -1,23 +1,16 @@
-"""The dead letters on their topic: read, counted, shown, and published again to the topics they came from."""
+"""The dead letters on their topic: read, chosen, counted, and told apart from those that were dealt with."""
 
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.messages.dead_letters import ATTEMPTS, KEPT, LETTER_BYTES, attempts_of
+from schemas.messages.dead_letters import KEPT, attempts_of
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, TOPICS
-from streams.kafka.command_publisher import CommandPublisher, command_publisher
+from schemas.topics import DEAD_LETTERS
+from streams.dead_letters.handled import Place, handled_places
 from streams.kafka.command_reader import CommandReader, command_reader
-from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
-
-REPLAY_BATCH_SIZE = 500  # dead letters between two commits
-DELIVERY_TIMEOUT_S = 120.0
-READ_BY_US = frozenset(topic.name for topic in TOPICS if topic is not DEAD_LETTERS)
 
 
 class StoredDeadLetter(NamedTuple):
@@ -34,6 +27,35 @@ class StoredDeadLetter(NamedTuple):
     key: bytes | None
     value: bytes
     kept: tuple[tuple[str, bytes], ...]  # headers of the original without which the value reads differently
+
+    @property
+    def at(self) -> Place:
+        """What no other dead letter has, whatever became of the topic."""
+        return self.partition, self.offset, self.written_ms
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which dead letters: of a reason, from topics, written from a time on and before another, at places; None: all."""
+
+    reason: str | None = None
+    topics: frozenset[str] | None = None  # names on the broker
+    from_ms: int | None = None
+    until_ms: int | None = None
+    places: frozenset[Place] | None = None
+
+    def takes(self, one: StoredDeadLetter) -> bool:
+        """Whether a dead letter is among them."""
+        return (
+            self.reason in (None, one.reason)
+            and (self.topics is None or one.topic in self.topics)
+            and (self.places is None or one.at in self.places)
+            and (self.from_ms is None or one.written_ms >= self.from_ms)
+            and (self.until_ms is None or one.written_ms < self.until_ms)
+        )
+
+
+EVERY = Choice()
 
 
 @dataclass
@@ -53,14 +75,6 @@ class DeadLetterGroup:
         self.count += 1
 
 
-@dataclass
-class Replayed:
-    """How many dead letters a replay published by topic, and why it left others out."""
-
-    sent: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-
 def groups(dead_letters: Iterable[StoredDeadLetter]) -> dict[tuple[str, str], DeadLetterGroup]:
     """Count dead letters by reason and topic, the most first."""
     found: dict[tuple[str, str], DeadLetterGroup] = {}
@@ -77,71 +91,22 @@ def newest(dead_letters: Iterable[StoredDeadLetter], limit: int) -> list[StoredD
     return sorted((one for some in last.values() for one in some), key=lambda one: one.written_ms)[-limit:]
 
 
-def stored_dead_letters(settings: Settings, reason: str | None = None) -> Iterator[StoredDeadLetter]:
-    """Every dead letter up to the present end, of one reason or of all."""
+def stored_dead_letters(
+    settings: Settings, choice: Choice = EVERY, *, with_handled: bool = False
+) -> Iterator[StoredDeadLetter]:
+    """The dead letters of a choice up to the present end, without those that were dealt with unless they are wanted."""
     with command_reader(settings) as reader:
-        for dead_letter in _read(reader, settings):
-            if reason in (None, dead_letter.reason):
+        done = frozenset[Place]() if with_handled else handled_places(reader, settings.prefix)
+        for dead_letter in read_all(reader, settings.prefix):
+            if choice.takes(dead_letter) and dead_letter.at not in done:
                 yield dead_letter
 
 
-def replay(settings: Settings, reason: str, dry_run: bool) -> Replayed:
-    """Publish the dead letters of a reason to their topics again, each once: a consumer group's offsets keep how far.
-
-    With `dry_run` nothing is published and nothing committed. Raises OperatorError where the broker refuses one.
-    """
-    done = Replayed()
-    with ExitStack() as opened:
-        group = {"group.id": f"{settings.prefix}dlq-replay-{reason}"}
-        reader = opened.enter_context(command_reader(settings, group))
-        dead_letters = (one for one in _read(reader, settings, from_committed=True) if one.reason == reason)
-        if dry_run:
-            publisher = None
-        else:
-            remedy = "Nothing is lost: run the replay again."
-            publisher = opened.enter_context(command_publisher(settings, limit_s=DELIVERY_TIMEOUT_S, remedy=remedy))
-        while batch := list(islice(dead_letters, REPLAY_BATCH_SIZE)):
-            _replay_batch(batch, settings, reader, publisher, done)
-    return done
-
-
-def why_not_replayable(dead_letter: StoredDeadLetter, prefix: str) -> str | None:
-    """Why a dead letter cannot be published again, or None."""
-    if len(dead_letter.value) >= LETTER_BYTES or len(dead_letter.key or b"") >= LETTER_BYTES:
-        return f"cut at {LETTER_BYTES} bytes"
-    if not dead_letter.value:
-        return "nothing was kept of it"
-    if dead_letter.topic.removeprefix(prefix) not in READ_BY_US or not dead_letter.topic.startswith(prefix):
-        return "its topic is not one of ours"
-    return None
-
-
-def _replay_batch(
-    batch: list[StoredDeadLetter],
-    settings: Settings,
-    reader: CommandReader,
-    publisher: CommandPublisher | None,
-    done: Replayed,
-) -> None:
-    originals: dict[str, list[Outgoing]] = defaultdict(list)
-    for one in batch:
-        if why := why_not_replayable(one, settings.prefix):
-            done.left_out[why] += 1
-            continue
-        headers = [*one.kept, (ATTEMPTS, str(one.attempts + 1).encode())]
-        originals[one.topic].append(Outgoing(one.key, one.value, headers))
-        done.sent[one.topic] += 1
-    if publisher:
-        for topic, records in originals.items():
-            publisher.publish(topic, records)
-        reader.commit(DEAD_LETTERS.full(settings.prefix), {one.partition: one.offset + 1 for one in batch})
-
-
-def _read(reader: CommandReader, settings: Settings, from_committed: bool = False) -> Iterator[StoredDeadLetter]:
-    topic = DEAD_LETTERS.full(settings.prefix)
-    committed = {p: reader.committed(topic, p) if from_committed else None for p in reader.require_partitions(topic)}
-    starts = {partition: offset for partition, offset in committed.items() if offset is not None}
-    return map(from_record, reader.records(topic, starts))
+def read_all(reader: CommandReader, prefix: str) -> Iterator[StoredDeadLetter]:
+    """Every dead letter up to the present end; OperatorError where their topic is missing."""
+    topic = DEAD_LETTERS.full(prefix)
+    reader.require_partitions(topic)
+    return map(from_record, reader.records(topic))
 
 
 def from_record(record: Record) -> StoredDeadLetter:

@@ -126,12 +126,12 @@ def read_uploads(records: Iterable[Record], partitions: int) -> ValidatedUploads
     return batch
 
 
-def late_dead_letters(records: Iterable[Record], late: Iterable[Arrival]) -> list[DeadLetter]:
+def late_dead_letters(records: Iterable[Record], late: Iterable[Arrival], late_ms: int) -> list[DeadLetter]:
     """Dead letters for events that came too late for their person."""
     offsets = {arrival.offset for arrival in late}
     if not offsets:
         return []
-    detail = "$.at_ms is older than this person's newest event by more than late_ms"
+    detail = f"$.at_ms is older than this person's newest event by more than late_ms, {late_ms}"
     return [dead_letter(record, Reason.LATE, detail) for record in records if record.offset in offsets]
 
 

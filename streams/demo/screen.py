@@ -1,5 +1,6 @@
 """What the demo shows: live bars and tables on a terminal, plain lines everywhere else."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Screen:
     def __init__(self, as_json: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=as_json, highlight=False)
         if not self._console.is_terminal:
-            self._console.width = PLAIN_WIDTH
+            self._console.width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns  # COLUMNS, where it is set
 
     def report(self, line: str) -> None:
         """One line."""

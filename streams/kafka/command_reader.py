@@ -19,8 +19,16 @@ T = TypeVar("T")
 
 Options = Mapping[str, object] | None  # of librdkafka, over the usual ones
 
-UNSETTLED = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)  # of a topic that was just made
+UNSETTLED = (  # a topic that was just made, or a broker that has just begun to keep groups
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._WAIT_COORD,
+)
 UNSETTLED_S = 0.2
+GROUP_TIMEOUT_S = 30.0  # for what a group has committed: the first question makes a broker begin to keep groups
 SILENCE_S = 30.0  # without a record short of the end: then the broker does not deliver
 
 
@@ -90,7 +98,7 @@ class CommandReader:
     def committed(self, topic: str, partition: int) -> int | None:
         """The offset that the reader's group has committed, or None."""
         place = TopicPartition(topic, partition)
-        (found,) = _ask(topic, self._consumer.committed, [place], METADATA_TIMEOUT_S)
+        (found,) = _ask(topic, self._consumer.committed, [place], GROUP_TIMEOUT_S)
         return None if found.offset == OFFSET_INVALID else found.offset
 
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:

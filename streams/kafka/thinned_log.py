@@ -10,6 +10,9 @@ INTERVAL_S = 60.0  # between two lines of a kind
 KINDS = 200  # that are remembered; the one that came longest ago is forgotten first
 
 _NUMBERS = re.compile(r"\d+")  # ports, milliseconds, counters, numbers of clients
+_CLIENT = re.compile(
+    r"\[\S+#(?:consumer|producer)-\d+\] \[thrd:[^\]]*\]: (?:\S+/\S+: )?"
+)  # which of a process's it was
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Thinned(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line is written; it may get a remark."""
         text, now_s = record.getMessage(), time.monotonic()
-        kind = record.levelno, _NUMBERS.sub("#", text)
+        kind = record.levelno, _NUMBERS.sub("#", _CLIENT.sub("", text))
         known = self._kinds.get(kind)
         self._kinds.setdefault(kind, Repeats(now_s))
         self._kinds.move_to_end(kind)

@@ -12,10 +12,12 @@ from streams.kafka.client import ANSWER_TIMEOUT_S, PATIENCE_S, RETRY_DELAY_S, Ka
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, watermarks
 from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
+from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 from streams.kafka.unreadable import pass_over
 
 log = logging.getLogger("freshet.follower")
+log.addFilter(Thinned())
 
 POLL_S = 0.5  # the longest wait for a record; one that comes ends it
 CHECK_INTERVAL_S = 2.0  # between two questions for the ends
@@ -73,8 +75,12 @@ class TopicFollower:
                 if not is_transient(error.args[0]):
                     log.error("%s cannot be read: %s", self._name, error.args[0].str())
                 self._stopped.wait(RETRY_DELAY_S)
-            except Exception:  # a full disk, a store that is away: the position did not move, so nothing is lost
-                log.exception("%s: a batch could not be applied; trying again", self._name)
+            except (
+                Exception
+            ) as error:  # a full disk, a store that is away: the position did not move, so nothing is lost
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                log.error("%s: a batch could not be applied, and is tried again (%s)", self._name, cause)
+                log.debug("where that happened", exc_info=error)
                 self._stopped.wait(RETRY_DELAY_S)
 
     def _follow(self) -> None:

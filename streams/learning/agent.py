@@ -6,6 +6,7 @@ from typing import Any
 
 from faust.types import AgentT, StreamT
 
+from schemas.agents import VIDEOS
 from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES
 from streams.dead_letters.publisher import DeadLetterPublisher
@@ -46,7 +47,7 @@ def declare(
         """Learn from every poll, and commit it once the broker has confirmed the parameters that come of it."""
         async for poll in polls:
             began_s = time.monotonic()
-            with out.waits.waiting("the videos"):
+            with out.waits.waiting(VIDEOS):
                 if not await poll.unless_stopped(videos.ready.wait()):
                     continue  # it is redelivered to whoever learns then
             observe_poll(measures, "learner", poll)

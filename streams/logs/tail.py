@@ -61,13 +61,30 @@ def _seek(consumer: KafkaConsumer, topic: str, user_id: str | None, from_start: 
         consumer.position(place)  # a seek is lazy: without this, what comes before the first poll is missed
 
 
-def heading(slate: Recommendation) -> str:
-    """One line above a slate: whose it is, its version, its trigger and the time since."""
+def heading(slate: Recommendation, now_ms: int) -> str:
+    """One line above a slate: whose it is, its version, how long after its event it was made, and how old it is.
+
+    now_ms  by this machine's clock
+    """
     trigger = slate.trigger
     place = f"{trigger.topic}[{trigger.partition}]@{trigger.offset}"
     degraded = f", without {', '.join(slate.degraded)}" if slate.degraded else ""
-    after_ms = slate.generated_at_ms - trigger.at_ms
-    return f"{slate.user_id} version {slate.version}, {after_ms} ms after {place}{degraded}"
+    after, age = slate.generated_at_ms - trigger.at_ms, now_ms - slate.generated_at_ms
+    return (
+        f"{slate.user_id} version {slate.version}, {age_text(age)} old, made {age_text(after)} after {place}{degraded}"
+    )
+
+
+def age_text(ms: int) -> str:
+    """A span of time in the unit that tells most; below nothing, where two clocks differ, it has its sign.
+
+    >>> [age_text(ms) for ms in (210, 1500, 90_000, 7_300_000, 200_000_000, -40)]
+    ['210 ms', '1.5 s', '1.5 min', '2.0 h', '2.3 d', '-40 ms']
+    """
+    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if abs(ms) >= size_ms:
+            return f"{ms / size_ms:.1f} {unit}"
+    return f"{ms} ms"
 
 
 def reasons_of(item: Item) -> str:

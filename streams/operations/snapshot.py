@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -101,11 +102,10 @@ def wish_by(library: VideoLibrary, profile: Profile | None, theme: Vectors | Non
     """What a profile asks for: more of what it likes most lately, nothing that it knows and nothing limited."""
     liked = [] if profile is None else [*profile.likes, *(one for one in profile.watches if one.weight >= POSITIVE)]
     newest = sorted(liked, key=lambda one: (-one.at_ms, one.video_id))
-    videos, column = library.column(RETRIEVAL)
-    row_of = {video.video_id: row for row, video in enumerate(videos)}
-    rows = [row_of[one.video_id] for one in newest if one.video_id in row_of][:INTERESTS]
+    places = (library.place(one.video_id, RETRIEVAL) for one in newest)
+    rows = [*islice((place for place in places if place is not None), INTERESTS)]
     exclude = _restricted(library, profile).union(_seen(library.videos, profile))
-    return Wish(column[rows], theme, frozenset(exclude))
+    return Wish(library.column(RETRIEVAL)[1][rows], theme, frozenset(exclude))
 
 
 def _restricted(library: VideoLibrary, profile: Profile | None) -> set[str]:

@@ -147,7 +147,9 @@ class ProfilesStep:
         state.profiles.packed.update(batch.changed)
         state.trends.count(batch)
         outcome.dead_letters += validated.dead_letters
-        outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(records, batch.late)
+        outcome.dead_letters += erased_dead_letters(records, erased) + late_dead_letters(
+            records, batch.late, self._late_ms
+        )
         outcome.repeats += len(batch.repeats)
         beside = self._teach(partition, batch.examples, records[-1].offset, outcome)
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}

@@ -4,6 +4,7 @@ from typing import Any
 
 from faust.types import AgentT, StreamT
 
+from schemas.agents import FIRST_VIDEO
 from schemas.settings.model import Settings
 from schemas.topics import PROFILES
 from streams.dead_letters.publisher import DeadLetterPublisher
@@ -36,7 +37,7 @@ def declare(
     async def rank(polls: StreamT[Poll]) -> None:
         """Rank each person once per poll, by their newest profile."""
         async for poll in polls:
-            with out.waits.waiting("the first video"):
+            with out.waits.waiting(FIRST_VIDEO):
                 if not await poll.unless_stopped(replica.ready.wait()):
                     continue  # it is redelivered to whoever gets the partition
             observe_poll(measures, "ranker", poll)

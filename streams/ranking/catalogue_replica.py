@@ -14,12 +14,14 @@ from streams.kafka.client import PATIENCE_S
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
+from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
 
 T = TypeVar("T")
 
 log = logging.getLogger("freshet.shared")
+log.addFilter(Thinned())
 
 PROGRESS_INTERVAL_S = 5.0
 POLL_INTERVAL_S = 0.1  # how long a new record may wait before it is applied

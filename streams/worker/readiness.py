@@ -4,6 +4,7 @@ import http.client
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from schemas.agents import FOR_DATA
 from schemas.settings.model import Settings
 from schemas.settings.ports import http_url
 from streams.kafka.probe import Report
@@ -13,15 +14,20 @@ from streams.worker.supervise import Processes
 LOOK_INTERVAL_S = 1.0
 ANSWER_S = 0.5  # in which the HTTP API says whether it is ready
 API = "api"  # its process, which writes no status file
-FOR_DATA = ("the first video", "the videos")  # what is waited for where nothing was published yet
 NEXT = (
     "next: open the page, or `freshet send FILE` to publish uploads and events, `freshet watch` to see slates, "
     "`freshet status` to see the workers; Ctrl-C stops all"
 )
 
 
+OnReady = Callable[[Sequence[Status], str | None], None]
+
+
 class Readiness:
-    """Looks at the status files of processes: once all are ready it says so, with where each serves its metrics."""
+    """Looks at the status files of processes: once all are ready it says so, with where each serves its metrics.
+
+    on_ready  is then called with their statuses and the address of the page, where one is served
+    """
 
     def __init__(
         self,
@@ -31,10 +37,11 @@ class Readiness:
         read: Callable[[Settings], Sequence[Status]] = statuses,
         is_api_ready: Callable[[Settings], bool] | None = None,
         next_steps: str = NEXT,
+        on_ready: OnReady = lambda *_: None,
     ) -> None:
         self._settings, self._report, self._now_s, self._read = settings, report, now_s, read
         self._is_api_ready = is_api_ready or api_is_ready
-        self._next_steps = next_steps
+        self._next_steps, self._on_ready = next_steps, on_ready
         self._began_s = now_s()
         self._looked_s = float("-inf")
         self._ready: dict[str, int] = {}  # process by name, of those that were found ready
@@ -64,10 +71,13 @@ class Readiness:
             waits = f"waits for {' and '.join(one.waits_for)}" if one.waits_for else ""
             if said := ", ".join(filter(None, (one.metrics, waits))):
                 self._report(f"  {one.agent:<10}{said}")
-        if has_api and self._settings.api_port:
-            self._report(f"  {'page':<10}{http_url(self._settings.api_host, self._settings.api_port)}/")
+        served = has_api and self._settings.api_port
+        page = f"{http_url(self._settings.api_host, self._settings.api_port)}/" if served else None
+        if page:
+            self._report(f"  {'page':<10}{page}")
         if self._next_steps:
             self._report(self._next_steps)
+        self._on_ready(ready, page)
 
 
 def _is_up(status: Status) -> bool:

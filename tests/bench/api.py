@@ -18,6 +18,7 @@ from schemas.published.examples import ANSWER
 from schemas.settings.model import Settings
 from schemas.topics import RECOMMENDATIONS
 from streams.api.rocksdb_store import RocksdbStore
+from streams.api.slate_store import slates_in
 from streams.kafka.records import Record, partition_of
 from streams.kafka.topic_watch import TopicIdentity, topic_id
 from streams.local.broker import free_port
@@ -122,7 +123,7 @@ def filled(settings: Settings, people: int) -> None:
                 for n, key in enumerate(keys)
                 if partition_of(key, settings.partitions) == partition
             ]
-            store.apply(partition, records, 0)
+            store.apply(partition, slates_in(records), 0)
     store.close()
 
 

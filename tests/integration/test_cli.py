@@ -2,23 +2,27 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
 
+from schemas.messages import videos
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEEDBACK, TOPICS, UPLOADS, Topic
+from schemas.topics import DEAD_LETTERS, FEATURES, FEEDBACK, TOPICS, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.local.broker import HOST, LocalBroker, free_port
 from tests.support.brokers import CACHE, needs_java_and_maven, settings_for
 from tests.support.command import LIMIT_S, Freshet
+from tests.support.events import encoded
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
 from tests.support.paths import ROOT
-from tests.support.system import everything
+from tests.support.system import everything, publish
 
 pytestmark = pytest.mark.connected
 
@@ -91,9 +95,11 @@ def test_watch_shows_one_persons_slates(freshet: Freshet, broker: LocalBroker):
     first, second = map(json.loads, freshet(*options, "--json").out.splitlines())
     assert first == slate
     assert second == {"user_id": "u42", "erased": True}
+    two_hours_ago = int(1000 * time.time()) - 7_300_000
+    publish(settings, FEATURES, [("v9", videos.encode(encoded("v9", two_hours_ago, title="The harbour")))])
     text = freshet(*options).out
-    assert "u42 version 7, 210 ms after t[3]@991, without profile" in text
-    assert "v9" in text
+    assert re.search(r"^u42 version 7, [\d.]+ d old, made 210 ms after t\[3\]@991, without profile$", text, re.M)
+    assert re.search(r"v9 +The harbour +2\.0 h +0\.8312", text)
     assert "similar_to v3" in text
     assert text.endswith("u42: erased\n")
 

@@ -2,10 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.messages import feedback
@@ -13,42 +12,17 @@ from schemas.messages.dead_letters import ATTEMPTS, LETTER_BYTES, DeadLetter, Re
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, FEEDBACK, MAX_RECORD_BYTES, PROFILES
 from streams.cli.dlq import readable
-from streams.dead_letters import store
 from streams.dead_letters.publisher import ALARM_INTERVAL_S, WINDOW_S, Alarm, to_record
-from streams.dead_letters.store import StoredDeadLetter, groups, newest, why_not_replayable
+from streams.dead_letters.store import groups, newest
 from streams.kafka import topic_admin
 from tests.support.command import freshet
+from tests.support.dead_letters import BAD, TOPIC, dead_letter, letter, ours, put
 from tests.support.events import NOON, watched
 from tests.support.system import agents, everything, publish, wait_until
-
-BAD = b'{"kind":"watch"'
-TOPIC = "f.feedback.v1"
-
-
-def dead_letter(reason: Reason = Reason.DECODE, **changes: Any) -> DeadLetter:
-    fields = {"topic": TOPIC, "partition": 1, "offset": 7, "at_ms": NOON, "key": b"ana", "value": BAD}
-    return DeadLetter(reason=reason, detail="because", **{**fields, **changes})
 
 
 def headers_of(letter: DeadLetter) -> dict[str, bytes]:
     return dict(letter_headers(letter, "0.1.0"))
-
-
-def letter(written_ms: int = NOON, **changes: Any) -> StoredDeadLetter:
-    fields: dict[str, Any] = {
-        "partition": 0,
-        "offset": 0,
-        "written_ms": written_ms,
-        "reason": "decode",
-        "detail": "because",
-        "topic": TOPIC,
-        "place": "[1]@7",
-        "attempts": 1,
-        "key": b"ana",
-        "value": BAD,
-        "kept": (),
-    }
-    return StoredDeadLetter(**(fields | changes))
 
 
 # ---- what a letter carries ----
@@ -134,40 +108,12 @@ def test_the_newest_letters_of_all_partitions_are_shown_oldest_first() -> None:
     assert [one.written_ms - NOON for one in newest(read, 3)] == [3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({}, None),
-        ({"value": b"x" * LETTER_BYTES}, "cut at 65536 bytes"),
-        ({"key": b"k" * LETTER_BYTES}, "cut at 65536 bytes"),
-        ({"value": b""}, "nothing was kept of it"),
-        ({"topic": "other.feedback.v1"}, "its topic is not one of ours"),
-        ({"topic": "f.payroll"}, "its topic is not one of ours"),
-        ({"topic": "f.dead-letters.v1"}, "its topic is not one of ours"),
-    ],
-)
-def test_what_is_not_whole_or_not_ours_is_not_sent_again(changes: dict[str, Any], why: str | None) -> None:
-    assert why_not_replayable(letter(**changes), "f.") == why
-
-
 def test_what_somebody_wrote_cannot_command_a_terminal() -> None:
     assert readable(b"\x1b]0;owned\x07\r\n\xe2\x80\xae") == "\\x1b]0;owned\\x07\\r\\n\\u202e"
     assert readable(b"x" * 301) == "x" * 300 + "…"
 
 
 # ---- on a broker ----
-
-
-def put(settings: Settings, *letters: DeadLetter) -> None:
-    producer = KafkaProducer(bootstrap_servers=settings.bootstrap)
-    for record in map(to_record, letters):
-        name = DEAD_LETTERS.full(settings.prefix)
-        producer.send(name, record.value, record.key, headers=list(record.headers)).get(30)
-    producer.close()
-
-
-def ours(settings: Settings, reason: Reason = Reason.DECODE, **changes: Any) -> DeadLetter:
-    return dead_letter(reason, **{"topic": FEEDBACK.full(settings.prefix), **changes})
 
 
 def committed(settings: Settings) -> int:
@@ -192,36 +138,6 @@ def test_letters_are_listed_and_shown_by_the_command(settings: Settings) -> None
     assert f"late {FEEDBACK.full(settings.prefix)}[1]@7" in shown.stdout
     assert f"because\n  key ana, {len(BAD)} bytes: {BAD.decode()}" in shown.stdout
     assert len(freshet(settings, "dlq", "show", "--limit", "1", "--json").stdout.splitlines()) == 1
-
-
-@pytest.mark.connected
-def test_a_replay_sends_the_original_once_with_one_attempt_more(settings: Settings) -> None:
-    like = feedback.encode(watched("ana", "v1", NOON))
-    typed = [("ce_specversion", b"1.0"), ("ce_type", b"freshet.watch.v1"), (ATTEMPTS, b"2")]
-    put(settings, ours(settings, value=like, headers=typed), ours(settings, value=b"x" * LETTER_BYTES))
-    put(settings, ours(settings, Reason.LATE))
-    tried = freshet(settings, "dlq", "replay", "--reason", "decode", "--dry-run")
-    assert tried.stdout == f"{FEEDBACK.full(settings.prefix)}: 1 would be sent again\n"
-    assert "1 left out: cut at 65536 bytes" in tried.stderr
-    assert everything(settings, FEEDBACK) == []
-    assert store.replay(settings, "decode", dry_run=False).sent.total() == 1
-    (again,) = everything(settings, FEEDBACK)
-    assert (again.key, again.value) == (b"ana", like)
-    assert dict(again.headers) == {**dict(typed), ATTEMPTS: b"3"}
-    repeated = freshet(settings, "dlq", "replay", "--reason", "decode", "--json")
-    assert json.loads(repeated.stdout) == {"sent": {}, "left_out": {}, "dry_run": False}
-    assert len(everything(settings, FEEDBACK)) == 1
-
-
-@pytest.mark.connected
-def test_a_record_that_is_still_bad_comes_back_with_one_attempt_more(settings: Settings, tmp_path: Path) -> None:
-    publish(settings, FEEDBACK, [("ana", BAD)])
-    with agents(settings, tmp_path, "profiles"):
-        wait_until("the dead letter is there", lambda: len(everything(settings, DEAD_LETTERS)) == 1)
-        assert store.replay(settings, "decode", dry_run=False).sent.total() == 1
-        wait_until("the second one is there", lambda: len(everything(settings, DEAD_LETTERS)) == 2)
-    found = sorted(store.stored_dead_letters(settings), key=lambda one: one.offset)
-    assert [(one.attempts, one.key, one.value) for one in found] == [(1, b"ana", BAD), (2, b"ana", BAD)]
 
 
 @pytest.mark.connected

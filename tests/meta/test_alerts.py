@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from schemas.agents import FOR_DATA
 from tests.support.metrics import documented
 from tests.support.paths import ROOT
 
@@ -29,6 +30,8 @@ tests:
       - {{series: 'freshet_lag_records{{agent="ranker", topic="t", partition="0"}}', values: '5+0x30'}}
       - {{series: 'freshet_records_read_total{{agent="ranker", topic="t"}}', values: '9+0x30'}}
       - {{series: 'freshet_worker_ready{{agent="ranker", instance="a:1"}}', values: '0+0x30'}}
+      - {{series: 'freshet_worker_ready{{agent="ranker", instance="new:1"}}', values: '0+0x30'}}
+      - {{series: 'freshet_waiting{{agent="ranker", instance="new:1", what="the first video"}}', values: '1+0x30'}}
       - {{series: 'freshet_dead_letters_total{{agent="profiles", reason="decode"}}', values: '0+2x30'}}
       - {{series: 'freshet_records_read_total{{agent="profiles", topic="f"}}', values: '0+100x30'}}
       - {{series: 'freshet_degraded_slates_total{{source="near_recent"}}', values: '0+10x30'}}
@@ -114,6 +117,12 @@ def test_every_alert_has_its_section_that_says_how_soon_and_for_whom() -> None:
     )
     told = [(rule["alert"], rule["labels"]["severity"], WAITS.get(rule.get("for", ""))) for rule in rules()]
     assert sections == [(name, f"{who}, after {wait}" if wait else who) for name, who, wait in told]
+
+
+def test_workers_that_wait_for_data_alone_are_named_as_they_name_it() -> None:
+    (rule,) = [one for one in rules() if one["alert"] == "FreshetWorkerNotReady"]
+    (named,) = re.findall(r'what=~"([^"]*)"', rule["expr"])
+    assert named.split("|") == [*FOR_DATA]
 
 
 def test_every_metric_of_a_worker_is_on_the_board() -> None:

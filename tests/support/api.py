@@ -26,7 +26,7 @@ from streams.api.operations.messages import DeadLettersAnswer
 from streams.api.operations.watch import OperationsWatch
 from streams.api.services import Services
 from streams.api.slate_feed import SlateFeed, Waiters
-from streams.api.slate_store import StoredSlate, newest_of
+from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
 from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
@@ -63,7 +63,7 @@ class MemoryStore:
     def begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
         return {}
 
-    def apply(self, partition: int, records: Sequence[Record], position: int) -> list[str]:
+    def apply(self, partition: int, records: Sequence[SlateRecord], position: int) -> list[str]:
         newest = newest_of(records, lambda key: self.rows[key].version if key in self.rows else 0)
         for key, found in newest.items():
             self.rows.pop(key, None)

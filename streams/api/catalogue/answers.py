@@ -133,11 +133,10 @@ def playlist_for(
 def playlist_from(state: CatalogueState, video_id: str, k: int, where: SearchFilter, now_ms: int) -> PlaylistAnswer:
     """A sequence that goes on from a video."""
     required(state, video_id)
-    videos, rows = state.library.column(RETRIEVAL)
-    here = [place for place, one in enumerate(videos) if one.video_id == video_id]
-    if not here:
+    here = state.library.place(video_id, RETRIEVAL)
+    if here is None:
         raise ProblemError(409, f"{video_id!r} has no {FUSED} vector of the present models.")
-    wish = Wish(rows[here], exclude=state.limited(now_ms) | {video_id})
+    wish = Wish(state.library.column(RETRIEVAL)[1][[here]], exclude=state.limited(now_ms) | {video_id})
     return _steps(walk(state.library, wish, k, where))
 
 

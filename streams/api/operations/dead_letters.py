@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from schemas.messages.dead_letters import Handled
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, HANDLED
 from streams.api.errors import ProblemError
 from streams.api.operations.messages import DeadLetterAnswer, DeadLettersAnswer
+from streams.dead_letters.handled import Place, marks_in, place_of
 from streams.dead_letters.store import StoredDeadLetter, from_record
 from streams.errors import OperatorError
 from streams.kafka.reader import all_bounds, read_from, required_partitions
@@ -22,24 +24,41 @@ READINGS = 2  # at a time: each may read thousands of records of every partition
 
 
 class RecentDeadLetters:
-    """Counts by reason, in buckets of an hour."""
+    """Counts by reason, in buckets of an hour, without those that were dealt with."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, Counter[str]] = {}
+        self._first: dict[int, int] = {}  # by partition, the offset of the first one counted
+        self._handled: set[Place] = set()
         self.read: dict[int, int] = {}  # by partition, the offset after the last one counted
+        self.read_marks = 0  # the offset after the last mark that was taken in
 
     def add(self, dead_letters: Iterable[StoredDeadLetter]) -> None:
         """Count some more."""
         for one in dead_letters:
-            self._buckets.setdefault(one.written_ms // HOUR_MS, Counter())[one.reason] += 1
+            if one.at not in self._handled:
+                self._buckets.setdefault(one.written_ms // HOUR_MS, Counter())[one.reason] += 1
+            self._first.setdefault(one.partition, one.offset)
             self.read[one.partition] = one.offset + 1
+
+    def settle(self, marks: Iterable[Handled]) -> None:
+        """Count no longer what was dealt with, whether it was counted before or will be read later."""
+        for mark in marks:
+            if place_of(mark) in self._handled:
+                continue
+            self._handled.add(place_of(mark))
+            first = self._first.get(mark.partition)
+            if first is not None and first <= mark.offset < self.read[mark.partition]:
+                bucket = self._buckets.get(mark.written_ms // HOUR_MS, Counter[str]())
+                bucket[mark.reason] -= bucket[mark.reason] > 0
 
     def by_reason(self, now_ms: int) -> dict[str, int]:
         """How many of each reason were written in this hour and the 23 before it, the most first."""
         oldest = now_ms // HOUR_MS - 23
         self._buckets = {hour: counts for hour, counts in self._buckets.items() if hour >= oldest}
+        self._handled = {place for place in self._handled if place[2] >= oldest * HOUR_MS}
         total = sum(self._buckets.values(), Counter[str]())
-        return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+        return dict(sorted((+total).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mapping[int, int]) -> None:
@@ -51,6 +70,16 @@ async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mappi
         async for records in read_from(settings, topic, starts, {p: ends[p] for p in starts}):
             recent.add(map(from_record, records))
         recent.read.update({p: ends[p] for p in starts})
+
+
+async def settle_up_to(settings: Settings, recent: RecentDeadLetters, end: int) -> None:
+    """Take in which dead letters were dealt with since the last time, up to this end of the marks."""
+    start = recent.read_marks if recent.read_marks <= end else 0  # 0: made again
+    if start != end:
+        topic = HANDLED.full(settings.prefix)
+        async for records in read_from(settings, topic, {0: start}, {0: end}):
+            recent.settle(marks_in(records))
+    recent.read_marks = end
 
 
 class DeadLetters(Protocol):

@@ -10,16 +10,15 @@ import msgspec
 
 from schemas.messages.fields import DAY_MS
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, TOPICS
+from schemas.topics import DEAD_LETTERS, HANDLED, TOPICS
 from streams.api.clock import now_ms
-from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to
+from streams.api.operations.dead_letters import RecentDeadLetters, count_up_to, settle_up_to
 from streams.api.operations.latency import Latencies
 from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
-from streams.api.slate_store import StoredSlate
+from streams.api.slate_store import SlateRecord
 from streams.kafka.client import KafkaException
 from streams.kafka.log_ends import LogEnds, Place
-from streams.kafka.records import Record
 from streams.worker.health import Status, statuses
 
 log = logging.getLogger("freshet.api")
@@ -45,14 +44,13 @@ class OperationsWatch:
                 log.error("the figures of /v1/status are not current, trying again", exc_info=error)
             await asyncio.sleep(INTERVAL_S)
 
-    def observer(self, since_ms: int) -> Callable[[Sequence[Record]], None]:
-        """What is to be called with the records of slates; those from before this time say nothing of the present."""
+    def observer(self, since_ms: int) -> Callable[[Sequence[SlateRecord]], None]:
+        """What is to be called with slates as they come; those from before this time say nothing of the present."""
 
-        def observe(records: Sequence[Record]) -> None:
+        def observe(records: Sequence[SlateRecord]) -> None:
             for record in records:
-                if record.value and record.timestamp >= since_ms:
-                    with suppress(msgspec.DecodeError):
-                        self.latencies.add(record.timestamp, StoredSlate.of(record.value).trigger_at_ms)
+                if record.slate and record.written_ms >= since_ms:
+                    self.latencies.add(record.written_ms, record.slate.trigger_at_ms)
 
         return observe
 
@@ -75,12 +73,16 @@ class OperationsWatch:
         ends = await asyncio.to_thread(self._log_ends.ends, places)
         self._rates.add(time.monotonic(), ends)
         of_dead_letters = [place for place in places if place[0] == DEAD_LETTERS.full(prefix)]
+        marks = (HANDLED.full(prefix), 0)
         if not self._recent.read:
-            since = await asyncio.to_thread(self._log_ends.since, of_dead_letters, now_ms() - DAY_MS)
+            since = await asyncio.to_thread(self._log_ends.since, [*of_dead_letters, marks], now_ms() - DAY_MS)
+            self._recent.read_marks = since.pop(marks, 0)
             self._recent.read.update(_by_partition(since))
         await count_up_to(
             self._settings, self._recent, _by_partition({place: ends[place] for place in of_dead_letters})
         )
+        if marks in ends:
+            await settle_up_to(self._settings, self._recent, ends[marks])
 
 
 def _quality(workers: Iterable[Status]) -> dict[str, dict[str, float]]:

@@ -16,7 +16,7 @@ from ranker.profile.fold import Arrival
 from ranker.profile.model import EMPTY
 from schemas import topics
 from schemas.messages import videos
-from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason
+from schemas.messages.dead_letters import LETTER_BYTES, DeadLetter, Reason, decode_handled
 from schemas.messages.erasures import decode_marker
 from schemas.messages.trends import decode_trends
 from schemas.topics import Topic
@@ -69,6 +69,18 @@ def dead_letter_faults(headers: dict[str, str], value: bytes | None) -> Iterator
         yield f"reason {headers['reason']!r} is not in the closed list"
     if value is None or len(value) > LETTER_BYTES:
         yield f"the value is {'null' if value is None else f'{len(value)} bytes'}, not up to {LETTER_BYTES} bytes"
+
+
+def handled(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
+    """Decoded, and keyed by the place that it names."""
+    for record in records:
+        try:
+            one = decode_handled(record.value or b"")
+        except UNREADABLE as error:
+            yield breach(record, f"does not decode: {error}")
+            continue
+        if record.key != one.key.encode():
+            yield breach(record, f"its key is not {one.key}")
 
 
 def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -268,6 +280,7 @@ def batches(records: Iterable[Record]) -> Iterator[Sequence[Record]]:
 
 RULES: dict[Topic, Callable[[Iterable[Record], Facts], Iterator[Breach]]] = {
     topics.DEAD_LETTERS: dead_letters,
+    topics.HANDLED: handled,
     topics.ERASURES: erasures,
     topics.ERASED: markers,
     topics.UPLOADS: uploads,

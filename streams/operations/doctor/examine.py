@@ -7,7 +7,8 @@ from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Check, Finding, run_checks
 from streams.operations.doctor.installation import check_models, check_packages, check_providers, check_python
 from streams.operations.doctor.kafka import KafkaChecks
-from streams.operations.doctor.machine import check_disk, check_java, check_ports
+from streams.operations.doctor.machine import check_disk, check_java
+from streams.operations.doctor.ports import check_ports
 from streams.operations.doctor.qdrant import check_qdrant
 
 

@@ -1,19 +1,16 @@
-"""This machine: room on its disks, ports that are to be opened, and Java where a local broker is wanted."""
+"""This machine: room on its disks, and Java where a local broker is wanted."""
 
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from schemas.settings.kafka_security import is_loopback
 from schemas.settings.model import Settings
-from schemas.settings.ports import ports
 from streams.kafka.probe import addresses, is_broker_ready
 from streams.operations.doctor.finding import Finding, fail, ok, warn
-from streams.worker.health import statuses
 
 FULL_BYTES, SHORT_BYTES = 200_000_000, 2_000_000_000
 OLDEST_JAVA = 17
@@ -49,21 +46,6 @@ def check_disk(settings: Settings, free: FreeBytes = free_bytes) -> Iterator[Fin
             yield ok("disk", f"{where} has {room / 1e9:.0f} GB left")
 
 
-def check_ports(settings: Settings) -> Iterator[Finding]:
-    """Whether metrics can be served where the settings say; the port of a worker of ours is no trouble."""
-    wanted = ports(settings.metrics_port)
-    if not wanted:
-        yield ok("ports", "no port for metrics is set")
-        return
-    ours = {one.metrics for one in statuses(settings)}
-    faults = {port: why for port in wanted if (why := _why_taken(settings.metrics_host, port))}
-    if len(faults) < len(wanted) or any(f":{port}/" in url for port in wanted for url in ours):
-        yield ok("ports", f"metrics can be served at {settings.metrics_host}:{settings.metrics_port}")
-    else:
-        found = f"metrics cannot be served at {settings.metrics_host}:{settings.metrics_port}: {faults[wanted[0]]}"
-        yield fail("ports", found, "Stop what listens there, or set FRESHET_METRICS_PORT to another port, or a range.")
-
-
 def check_java(settings: Settings, find: Find = shutil.which) -> Iterator[Finding]:
     """Java and Maven, which a local broker needs; not looked for where the broker is elsewhere, or runs already."""
     if not all(is_loopback(host) for host, _ in addresses(settings.bootstrap)):
@@ -82,17 +64,6 @@ def check_java(settings: Settings, find: Find = shutil.which) -> Iterator[Findin
         yield fail("java", f"this is Java {version}, and Kafka needs {OLDEST_JAVA} or newer", INSTALL_JAVA)
     else:
         yield ok("java", f"Java {version} and Maven, for a local broker")
-
-
-def _why_taken(host: str, port: int) -> str:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return ""
 
 
 def _java_version(java: str) -> int:

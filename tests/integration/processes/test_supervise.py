@@ -131,7 +131,11 @@ def test_once_all_are_ready_it_says_so_and_what_to_do_next():
     found: list[Status] = []
     clock = iter(range(100))
     is_up = False
-    readiness = Readiness(Settings(), said.append, lambda: float(next(clock)), lambda _: found, lambda _: is_up)
+    told: list[tuple[int, str | None]] = []
+    readiness = Readiness(
+        Settings(), said.append, lambda: float(next(clock)), lambda _: found, lambda _: is_up,
+        on_ready=lambda ready, page: told.append((len(ready), page)),
+    )  # fmt: skip
     running = {name: processes.start(SLEEPER, subprocess.DEVNULL) for name in ("profiles", "ranker", "api")}
     try:
         common = {"at_ms": 0, "agent": "ranker", "state": "ready"}
@@ -156,6 +160,7 @@ def test_once_all_are_ready_it_says_so_and_what_to_do_next():
         found[-1] = Status(**common, pid=running["ranker"].pid)
         readiness.look(running)
         assert said[5:] == ["ranker is ready again"]
+        assert told == [(2, "http://127.0.0.1:8090/")]
     finally:
         supervise.stop_all(running, print)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,9 @@ class Cached:
         self.cache = VectorCache(self.remote, self.bare, capacity)
 
     def fetch(self, *rows: int) -> list[int]:
-        return asyncio.run(self.cache.fetch(np.array(rows, np.int32))).tolist()
+        """Those that the index did not answer, and those that there was no room for."""
+        lacking = asyncio.run(self.cache.fetch(np.array(rows, np.int32)))
+        return [*lacking.unanswered.tolist(), *lacking.crowded_out.tolist()]
 
     def has(self, *rows: int) -> bool:
         wanted = np.array(rows, np.int32)
@@ -66,10 +69,10 @@ def test_nothing_is_asked_for_twice_and_what_was_used_longest_ago_goes_first() -
     assert made.has(0, 1, 4, 5) and made.has_none(2, 3)
 
 
-def test_more_than_there_is_room_for_leaves_some_out_and_breaks_nothing() -> None:
+def test_more_than_there_is_room_for_leaves_some_out_and_says_which() -> None:
     made = Cached(20, capacity=4)
     made.fetch(0, 1)
-    assert made.fetch(*range(20)) == []
+    assert made.fetch(*range(20)) == [*range(4, 20)]
     assert made.has(0, 1, 2, 3) and made.has_none(*range(4, 20))
 
 
@@ -135,6 +138,14 @@ def test_a_slate_for_which_vectors_are_missing_says_so() -> None:
     made = slates(example_context(remote, example_catalogue(False)))
     assert all(slate.items for slate in made)
     assert {slate.degraded for slate in made} == {("vector_index",)}
+
+
+def test_a_slate_for_which_the_cache_has_no_room_says_so() -> None:
+    context = example_context(ExactRemote(example_catalogue()), example_catalogue(False))
+    crowded = replace(context, settings=context.settings.model_copy(update={"vector_cache": 5}))
+    made = slates(crowded)
+    assert all(slate.items for slate in made)
+    assert {slate.degraded for slate in made} == {("vector_cache",)}
 
 
 @pytest.mark.parametrize("rows", [0, 100])

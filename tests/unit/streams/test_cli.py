@@ -83,6 +83,12 @@ def test_config_show_tells_value_and_source_and_masks_secrets(
     assert "swordfish" not in ran.out + text.out
 
 
+@pytest.mark.parametrize("level", ["debug", "Debug", "DEBUG"])
+def test_a_log_level_is_read_in_any_case(freshet: Freshet, monkeypatch: pytest.MonkeyPatch, level: str):
+    monkeypatch.setenv("FRESHET_LOG_LEVEL", level)
+    assert json.loads(freshet("config", "show", "--json").out)["log_level"]["value"] == "DEBUG"
+
+
 def test_a_bad_setting_is_two_lines_and_no_traceback(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FRESHET_PARTITIONS", "many")
     ran = freshet("topics", "plan")

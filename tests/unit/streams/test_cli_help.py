@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 import typer
 
@@ -24,6 +26,29 @@ def test_help_lists_every_command(freshet: Freshet):
 def test_each_command_is_in_one_group_of_the_help():
     grouped = Counter(name for names in GROUPS.values() for name in names)
     assert grouped == Counter([*typer.main.get_command(cli.app).commands])  # type: ignore[attr-defined]
+
+
+WITHOUT_JSON = {
+    "worker": "writes a log alone; FRESHET_LOG_FORMAT=json makes each of its lines a JSON object",
+    "api": "the same",
+    "playground": "what it has to show is a page; with --check its exit status says whether it works",
+    "dlq export": "writes JSON Lines always",
+}
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    return commands(typer.main.get_command(cli.app))
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    for name, one in group.commands.items():
+        yield from commands(one, *path, name) if hasattr(one, "commands") else [(" ".join((*path, name)), one)]
+
+
+def test_every_command_that_prints_data_prints_it_as_json_too():
+    options = {name: {option for each in one.params for option in each.opts} for name, one in all_commands()}
+    assert len(options) > 40
+    assert {name for name, found in options.items() if "--json" not in found} == WITHOUT_JSON.keys()
 
 
 def test_it_says_its_version_and_completes_in_a_shell(freshet: Freshet):

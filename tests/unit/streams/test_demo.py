@@ -128,3 +128,11 @@ def test_the_screen_shows_titles_kinds_and_reasons_in_words():
     assert "like “cats-0” [near_recent]" in text
     assert re.search(r"all is well +NO +1 = 2", text)
     assert "\x1b[" not in text  # no colour where there is no terminal
+
+
+@pytest.mark.parametrize(("columns", "width"), [("70", 70), ("", 150)])
+def test_what_is_piped_is_as_wide_as_the_terminal_says(columns: str, width: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = StringIO()
+    Screen(console=Console(file=shown, highlight=False)).checks([Check("well " * 20, True, "seen " * 20)])
+    assert width - 20 < max(map(len, shown.getvalue().splitlines())) <= width

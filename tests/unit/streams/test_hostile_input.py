@@ -60,7 +60,7 @@ def test_what_is_older_than_the_persons_newest_by_more_than_the_bound_is_late() 
     events_ = [watched("ana", "v1", minute(100)), watched("ana", "v2", minute(0)), watched("ben", "v1", minute(0))]
     records = [replaced._replace(timestamp=minute(100)) for replaced in map(good, events_, range(3))]
     folded = fold_all({}, read_feedback(records, partitions=1).arrivals, late_ms=60 * 60_000)
-    (letter,) = late_dead_letters(records, folded.late)
+    (letter,) = late_dead_letters(records, folded.late, late_ms=0)
     assert (letter.reason, letter.offset) == (Reason.LATE, 1)
     assert set(folded.changed) == {"ana", "ben"}
 

@@ -39,6 +39,14 @@ def test_of_lines_that_differ_in_numbers_alone_the_first_is_written_and_then_the
     assert written(thinned, lines[0]) is None
 
 
+def test_of_a_broker_that_is_away_all_clients_of_a_process_say_one_line(clock: Clock) -> None:
+    thinned, why = Thinned(), "Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)"
+    clients = ("faust-0.15.3#consumer-2", "rdkafka#producer-1", "rdkafka#consumer-12")
+    lines = [f"FAIL [{one}] [thrd:127.0.0.1:9092/bootstrap]: 127.0.0.1:9092/bootstrap: {why}" for one in clients]
+    assert [line for line in lines if written(thinned, line)] == lines[:1]
+    assert written(thinned, "FAIL [rdkafka#consumer-3] [thrd:h:1/2]: h:1/2: Disconnected (after 9ms in state UP)")
+
+
 def test_another_kind_of_line_is_written_at_once(clock: Clock) -> None:
     thinned = Thinned()
     assert written(thinned, "Connect failed") and written(thinned, "Disconnected")

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.messages.dead_letters import Handled
 from streams.api.clock import now_ms
 from streams.api.operations import dead_letters
 from streams.api.operations.dead_letters import HOUR_MS, RecentDeadLetters, count_up_to, shown
 from streams.api.operations.latency import BOUNDS_MS, KEPT, LATE_MS, Latencies
 from streams.api.operations.rates import WINDOW_S, Rates
+from streams.api.slate_store import slates_in
 from streams.dead_letters.store import StoredDeadLetter
 from streams.kafka.records import Record
 from streams.worker.health import Status, status_folder
@@ -72,6 +74,28 @@ def test_dead_letters_are_counted_for_a_day() -> None:
     assert recent.by_reason(NOON + 48 * HOUR_MS) == {}
 
 
+def mark(reason: str, written_ms: int, offset: int) -> Handled:
+    return Handled(partition=0, offset=offset, written_ms=written_ms, reason=reason, done="discarded")
+
+
+def test_dead_letters_that_were_dealt_with_are_not_counted() -> None:
+    recent, marks = RecentDeadLetters(), [mark("schema", NOON, 0), mark("late", NOON, 2)]
+    recent.add([dead_letter("schema", NOON), dead_letter("schema", NOON, 1)])
+    recent.settle([*marks, *marks])  # a mark twice, and one of a letter that is read later
+    assert recent.by_reason(NOON) == {"schema": 1}
+    recent.add([dead_letter("late", NOON, 2), dead_letter("late", NOON, 3)])
+    assert recent.by_reason(NOON) == {"schema": 1, "late": 1}
+
+
+def test_a_mark_of_a_letter_that_was_never_counted_takes_nothing_away() -> None:
+    recent = RecentDeadLetters()
+    recent.add([dead_letter("schema", NOON, 5)])
+    recent.settle([mark("schema", NOON, 4)])
+    assert recent.by_reason(NOON) == {"schema": 1}
+    recent.settle([mark("schema", NOON, 5)])
+    assert recent.by_reason(NOON) == {}
+
+
 def test_a_dead_letter_is_shown_by_its_first_bytes() -> None:
     told = shown(dead_letter("schema", NOON, value=b"\xc3\x28" + b"x" * 1000))
     assert told.value.startswith("�(xxx") and len(told.value) == 256 and told.bytes == 1002 and told.key == "�"
@@ -80,8 +104,8 @@ def test_a_dead_letter_is_shown_by_its_first_bytes() -> None:
 async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> None:
     began = now_ms()
     observe = api.operations.observer(began)
-    observe([record("ana", slate("ana")), record("ben", None), record("eve", b"garbage")])
-    observe([record("old", slate("old"))._replace(timestamp=began - 1)])
+    observe(slates_in([record("ana", slate("ana")), record("ben", None), record("eve", b"garbage")]))
+    observe(slates_in([record("old", slate("old"))._replace(timestamp=began - 1)]))
     told = (await api.http.get("/v1/status")).json()
     assert told["latency_ms"]["histogram"][-1] == [None, 1]
     assert told["model"]["policy"].startswith("home@") and told["catalogue"] == {"is_read": True, "videos": 0}

@@ -1,5 +1,6 @@
 """What both stores of slates keep to, and what each has of its own."""
 
+import resource
 import shutil
 import subprocess
 import time
@@ -15,7 +16,7 @@ from streams.api import rocksdb_store
 from streams.api.clock import now_ms
 from streams.api.redis_store import RedisStore
 from streams.api.rocksdb_store import RocksdbStore
-from streams.api.slate_store import SlateStore
+from streams.api.slate_store import SlateStore, slates_in
 from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from streams.kafka.topic_follower import StartAgain
@@ -60,7 +61,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
 
 def put(store: SlateStore, user_id: str, value: bytes | None, offset: int) -> list[str]:
     partition = partition_of(user_id.encode(), 4)
-    return store.apply(partition, [record(user_id, value, offset, partition)], offset + 1)
+    return store.apply(partition, slates_in([record(user_id, value, offset, partition)]), offset + 1)
 
 
 async def version(store: SlateStore, user_id: str) -> int | None:
@@ -136,7 +137,7 @@ async def test_what_is_no_slate_is_left_out_and_stops_nothing(make: Make) -> Non
     records: list[Any] = [record("x", value, n, partition) for n, value in enumerate((b"{}", b"[", b"\xff", huge))]
     records += [record("ana", slate("ana", 3), 4, partition)._replace(key=None)]
     records += [record("ana", slate("ana", 3), 5, partition)._replace(key=b"\xff"), record("ana", slate("ana"), 6)]
-    assert store.apply(partition, records, 7) == ["ana"]
+    assert store.apply(partition, slates_in(records), 7) == ["ana"]
     assert store.begin(FIRST, {})[partition] == 7
     store.close()
 
@@ -220,3 +221,22 @@ def test_a_redis_that_does_not_answer_is_an_error_in_a_sentence() -> None:
     pytest.importorskip("redis")
     with pytest.raises(OperatorError, match=r"127\.0\.0\.1 does not answer"):
         RedisStore(f"redis://:s3cret@127.0.0.1:{free_port()}/0", "x")
+
+
+async def test_a_store_that_met_a_full_disk_answers_meanwhile_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    store = RocksdbStore(tmp_path / "slates")
+    assert put(store, "ana", slate("ana", 1), 0) == ["ana"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        for offset in (1, 2):
+            with pytest.raises(Exception, match="IO error"):
+                put(store, "ana", slate("ana", 1 + offset), offset)
+            assert await version(store, "ana") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(StartAgain, match="opened again after"):
+        put(store, "ana", slate("ana", 2), 1)
+    assert await version(store, "ana") == 1
+    assert put(store, "ana", slate("ana", 2), 1) == ["ana"] and await version(store, "ana") == 2
+    store.close()

@@ -141,14 +141,6 @@ def test_this_installation_is_sound() -> None:
     assert failed(installation.check_python((3, 10, 2))).found == "this is Python 3.10.2"
 
 
-def test_a_port_that_is_taken_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        found = failed(machine.check_ports(Settings(metrics_port=str(port))))
-    assert f"127.0.0.1:{port}: address already in use" in found.found and "FRESHET_METRICS_PORT" in found.remedy
-    assert [one.level for one in machine.check_ports(Settings(metrics_port=str(port)))] == ["ok"]
-
-
 def test_a_check_that_hangs_or_breaks_does_not_keep_the_next_one() -> None:
     released = threading.Event()
 

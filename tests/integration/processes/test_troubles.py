@@ -1,0 +1,151 @@
+"""What goes wrong while `freshet up` runs: one line each that says what and what now, and all comes back by itself."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from schemas.messages import feedback, videos
+from schemas.settings.model import Settings
+from schemas.topics import FEEDBACK, RECOMMENDATIONS, TOPICS, UPLOADS
+from streams.kafka import topic_admin
+from streams.local.broker import LocalBroker, free_port
+from streams.worker import supervise
+from streams.worker.health import Status, statuses
+from tests.support.brokers import broker_in, settings_for
+from tests.support.events import liked, uploaded
+from tests.support.paths import ROOT
+from tests.support.qdrant_stub import SILENCE, QdrantStub, aside
+from tests.support.system import everything, publish, wait_until
+
+pytestmark = [pytest.mark.connected, pytest.mark.slow]
+MOST_LINES = 3  # of one sentence from one process, whatever its figures: said, said again within a minute, and over
+NUMBER = re.compile(r"\d[\d.:,-]*")
+
+
+class Up:
+    """`freshet up` on a broker and an index of its own, and what it has said."""
+
+    def __init__(self, settings: Settings, broker: LocalBroker, index: QdrantStub, folder: Path) -> None:
+        self.settings, self.broker, self.index = settings, broker, index
+        self.log, self.events = folder / "up.log", 0
+        command = [sys.executable, "-m", "streams.cli", "up"]
+        with self.log.open("wb") as output:
+            environ = supervise.environment(settings)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def lines(self) -> list[str]:
+        return self.log.read_text("utf-8").splitlines()
+
+    def worker(self, agent: str) -> Status | None:
+        return next((one for one in statuses(self.settings) if one.agent == agent), None)
+
+    def answers(self) -> bool:
+        """Whether a new person's like comes to a slate over HTTP, in a quarter of a minute."""
+        self.events += 1
+        user = f"person-{self.events}"
+        try:
+            publish(self.settings, FEEDBACK, [(user, feedback.encode(liked(user, "v1", int(time.time() * 1000))))])
+        except Exception:  # whatever kafka-python raises while a broker comes back
+            return False
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            try:
+                url = f"http://127.0.0.1:{self.settings.api_port}/v1/users/{user}/slate"
+                if httpx.get(url).json().get("cold") is False:
+                    return True
+            except (httpx.HTTPError, ValueError):
+                pass
+            time.sleep(0.2)
+        return False
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("up")
+    with broker_in(folder / "broker") as broker, aside(QdrantStub()) as index:
+        given = {"prefix": "troubles.", "data_dir": folder / "data", "qdrant_url": index.url, "api_port": free_port()}
+        running = Up(settings_for(broker, **given), broker, index, folder)
+        try:
+            wait_until("the topics are there", lambda: not topic_admin.plan(running.settings, TOPICS))
+            publish(running.settings, UPLOADS, [(f"v{n}", videos.encode(uploaded(f"v{n}"))) for n in range(30)])
+            wait_until("all are ready", lambda: any("workers are ready after" in one for one in running.lines()))
+            wait_until("it answers", running.answers)
+            yield running
+        finally:
+            running.process.terminate()
+            running.process.wait(60)
+        assert running.lines()[-1] == "all stopped"
+
+
+def said(up: Up, before: int, besides: str | None = None) -> list[str]:
+    """What was said since: no traceback, and no sentence again and again, besides those that are told apart."""
+    lines = up.lines()[before:]
+    print(*lines, sep="\n")
+    assert not [one for one in lines if "Traceback" in one]
+    counts = Counter(NUMBER.sub("#", one) for one in lines if besides is None or besides not in one)
+    assert {text: count for text, count in counts.items() if count > MOST_LINES} == {}
+    return lines
+
+
+def test_an_agent_that_is_killed_is_named_and_started_again(up: Up) -> None:
+    before, ranker = len(up.lines()), up.worker("ranker")
+    assert ranker
+    os.kill(ranker.pid, signal.SIGKILL)
+    wait_until("it is ready again", lambda: "ranker is ready again" in up.lines()[before:])
+    assert up.answers()
+    assert "ranker ended by SIGKILL; it is started again in 1 s" in said(up, before)
+
+
+def test_a_broker_that_is_gone_is_named_and_found_again(up: Up) -> None:
+    before = len(up.lines())
+    up.broker.kill()
+    time.sleep(30)
+    up.broker.start()
+    wait_until("it answers", up.answers)
+    # A ranker that replaces its clients stands still for some seconds, and takes that for an index that is late.
+    lines = said(up, before, besides="the vector index")
+    assert [one for one in lines if "the broker does not answer, asking again" in one]
+
+
+def test_an_index_that_is_gone_is_named_and_used_again(up: Up) -> None:
+    before = len(up.lines())
+    up.index.always = SILENCE
+    assert up.answers()
+    publish(up.settings, UPLOADS, [("late", videos.encode(uploaded("late")))])
+    wait_until("it is named", lambda: any("videos wait for the index" in one for one in up.lines()[before:]))
+    up.index.always = None
+    wait_until("it takes videos", lambda: any("takes videos again" in one for one in up.lines()[before:]))
+    said(up, before)
+
+
+def test_a_disk_that_is_full_is_named_and_written_to_again(up: Up) -> None:
+    before, pids = len(up.lines()), descendants(up.process.pid)
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    time.sleep(5)
+    for _ in range(3):
+        up.answers()
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    wait_until("it answers", up.answers)
+    lines = said(up, before)
+    assert [one for one in lines if "cannot be written" in one]
+    assert everything(up.settings, RECOMMENDATIONS)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(one) for one in found] + [each for one in found for each in descendants(int(one))]

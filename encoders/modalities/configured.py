@@ -12,6 +12,7 @@ from schemas.settings.model import Settings
 from schemas.settings.plugins import call_function
 
 VARIABLE = "FRESHET_MODALITIES"
+CACHE = "texts"  # folder of what replays have encoded
 
 
 def modalities_of(settings: Settings, *, replaying: bool = False) -> ModalitySet:
@@ -24,6 +25,7 @@ def modalities_of(settings: Settings, *, replaying: bool = False) -> ModalitySet
         provider="cpu" if replaying else settings.provider,
         exact=replaying,
         image_precision=settings.image_precision,
+        cache=settings.cache_dir / CACHE if replaying else None,
     )
     return modalities_in(context, settings.modalities)
 

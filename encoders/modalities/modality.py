@@ -31,6 +31,7 @@ class ModalityContext:
     threads          of one call of a model
     exact            whether not a bit of a vector may depend on its batch, as a replay needs it
     image_precision  the setting of this name
+    cache            folder in which what was encoded may be kept between runs; None: nothing is kept
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class ModalityContext:
     threads: int = 1
     exact: bool = False
     image_precision: Precision = "int8"
+    cache: Path | None = None
 
 
 class LabelRule(NamedTuple):

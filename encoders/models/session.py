@@ -133,6 +133,11 @@ def quantise_nodes(
     )
 
 
+def runtime_version() -> str:
+    """The version of what runs the models."""
+    return str(_onnxruntime().__version__)
+
+
 def _onnxruntime() -> Any:
     import onnxruntime
 

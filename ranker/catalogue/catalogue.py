@@ -7,7 +7,6 @@ compaction (compaction.py) may number all rows again.
 
 from array import array
 from collections.abc import Iterable, MutableMapping, Sequence
-from dataclasses import dataclass
 from math import log2
 from typing import Any
 from zlib import crc32
@@ -16,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
+from ranker.catalogue.moments import Moments
 from ranker.catalogue.packed import Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
 from ranker.catalogue.popularity import Popularity, people_per_unit
+from ranker.catalogue.top_lists import SharedLists, TopLists, best
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
@@ -26,22 +27,12 @@ Vectors = NDArray[np.float32]
 
 DIM = 256
 GROWTH = 2048  # capacity is a multiple of this many rows
-TOP_LENGTH = 64  # of each shared list: trending, newest, popular; a guess
 UNNAMED = -1  # code of a creator, category or language that was not named
 
 COLUMNS = (
     "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
     "order", "trend", "total_popularity", "decayed_units", "restricted_until_ms",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TopLists:
-    """The shared lists of one tick, best first, ties by id: rows, at most TOP_LENGTH each."""
-
-    trending: Rows
-    newest: Rows
-    popular: Rows
 
 
 class Catalogue:
@@ -70,7 +61,8 @@ class Catalogue:
         self.language: NDArray[np.int32] = np.zeros(GROWTH, np.int32)
         self.code: NDArray[np.uint32] = np.zeros(GROWTH, np.uint32)  # as in Profile.seen
         self.order: NDArray[np.int32] = np.zeros(GROWTH, np.int32)  # place among the sorted ids: breaks ties
-        self.trend: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + decayed people) at the last tick
+        self._trend: Vectors = np.zeros(GROWTH, np.float32)
+        self._is_trend_behind = False
         self.total_popularity: Vectors = np.zeros(GROWTH, np.float32)  # log2(1 + people)
         self.decayed_units: NDArray[np.float64] = np.zeros(GROWTH, np.float64)  # trend in the units of its period
         self.period = 0
@@ -82,8 +74,8 @@ class Catalogue:
         self.by_creator: dict[int, array[int]] = {}
         self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: the inverse of `order`
-        self._tops: TopLists | None = None
-        self._newest_of: dict[tuple[int, int], Rows] = {}
+        self._lists = SharedLists()
+        self.moments = Moments()
 
     def forget_names(self) -> None:
         """Begin again with what is known by row and name."""
@@ -132,44 +124,57 @@ class Catalogue:
         """Remove videos without remembering when, so that any upload brings them back."""
         for video_id in video_ids:
             self._retire(video_id)
-        self._invalidate_lists()
+        self._lists.forget()
 
     def advance(self, now_ms: int, popular: Popularity | None = None) -> None:
         """Advance to a tick: the shared lists become those of `now_ms`; `popular` is what was counted meanwhile."""
         self.now_ms = now_ms
-        self._invalidate_lists()
         if popular is not None:
             self._count(popular)
-        people = self.decayed_units[: self.size] * people_per_unit(self.period, now_ms // 1000)
-        self.trend[: self.size] = np.log2(1.0 + people)
+        self._is_trend_behind = True
+        self._lists.tick()
+        self.moments.tick()
+
+    @property
+    def people_per_unit(self) -> float:
+        """What one of `decayed_units` is worth at the last tick, in people."""
+        return people_per_unit(self.period, self.now_ms // 1000)
+
+    @property
+    def trend(self) -> Vectors:
+        """log2(1 + decayed people) at the last tick, by row; computed where it is asked for."""
+        if self._is_trend_behind:
+            self._is_trend_behind = False
+            self._trend[: self.size] = self.trend_of(self.decayed_units[: self.size])
+        return self._trend
+
+    @trend.setter
+    def trend(self, trend: Vectors) -> None:
+        self._trend, self._is_trend_behind = trend, False
+
+    def trend_of(self, units: NDArray[np.float64]) -> Vectors:
+        """The trend of so many units at the last tick."""
+        return np.log2(1.0 + units * self.people_per_unit).astype(np.float32)
 
     def _count(self, popular: Popularity) -> None:
+        if popular.period != self.period:
+            self._lists.forget()
         self.period = popular.period
         for video_id, trend, total in zip(popular.video_ids, popular.trend, popular.total_popularity, strict=True):
             counted = self.popularity_by_id[video_id] = (float(trend), log2(1.0 + total))  # kept for a later upload too
             if (row := self.row_of.get(video_id)) is not None:
+                self.moments.note(row, self.decayed_units, self.total_popularity)
                 self.decayed_units[row], self.total_popularity[row] = counted
+                self._lists.count(row, counted[0], float(self.total_popularity[row]))  # as float32 has it
 
     @property
     def tops(self) -> TopLists:
         """The shared lists, computed once for each state of the catalogue and each tick."""
-        if self._tops is None:
-            rows = np.flatnonzero(self.is_active).astype(np.int32)
-            uploaded = rows[self.at_ms[rows] <= self.now_ms] if self.now_ms else rows
-            self._tops = TopLists(
-                trending=self.best(rows[self.trend[rows] > 0], self.trend, TOP_LENGTH),
-                newest=self.best(uploaded, self.at_ms, TOP_LENGTH),
-                popular=self.best(rows[self.total_popularity[rows] > 0], self.total_popularity, TOP_LENGTH),
-            )
-        return self._tops
+        return self._lists.of(self)
 
     def best(self, rows: Rows, values: NDArray[Any], k: int) -> Rows:
         """The k rows of the highest `values` [capacity], best first, ties by id."""
-        of_rows = values[rows]
-        if len(rows) > k:
-            kept = of_rows >= np.partition(of_rows, len(rows) - k)[len(rows) - k]
-            rows, of_rows = rows[kept], of_rows[kept]
-        return rows[np.lexsort((self.order[rows], -of_rows))][:k]
+        return best(rows, values[rows], self.order, k)
 
     def rows(self, video_ids: Sequence[str]) -> Rows:
         """The rows of those of the videos that may be shown, in the given order."""
@@ -177,15 +182,12 @@ class Catalogue:
 
     def newest_of(self, creator: int, k: int) -> Rows:
         """The newest videos of one creator, computed once until the catalogue changes."""
-        found = self._newest_of.get((creator, k))
-        if found is None:
-            rows = np.array(self.by_creator.get(creator, ()), np.int32)
-            found = self._newest_of[creator, k] = self.best(rows[self.is_active[rows]], self.at_ms, k)
-        return found
+        return self._lists.newest_of(creator, k, self)
 
     def _append(self, entry: Entry) -> bool:
         if self._is_old(entry) or self._is_repeat(entry):
             return False
+        _ = self.trend  # of the rows before, at the last tick
         if self.size == len(self.is_active):
             self._grow()
         row, self.size = self.size, self.size + 1
@@ -260,10 +262,6 @@ class Catalogue:
             self.is_active[row] = False
             self.retirements += 1
 
-    def _invalidate_lists(self) -> None:
-        self._tops = None
-        self._newest_of.clear()
-
     def _grow(self) -> None:
         more = max(1, self.size // (4 * GROWTH)) * GROWTH
         for name in self.columns:
@@ -272,7 +270,7 @@ class Catalogue:
 
     def _reindex(self, before: int) -> None:
         """Bring the order of the ids and the shared lists up to date with the rows from `before` on."""
-        self._invalidate_lists()
+        self._lists.forget()
         if before == self.size:
             return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)

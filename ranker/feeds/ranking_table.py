@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ranker.catalogue.catalogue import TOP_LENGTH
+from ranker.catalogue.top_lists import TOP_LENGTH
 from ranker.pipeline.features import NAMES
 from ranker.pipeline.learned import Worth
 from ranker.pipeline.reranking import Mix

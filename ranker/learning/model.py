@@ -94,6 +94,15 @@ def predict(parameters: Parameters, shown: Sequence[Shown], *, grow: bool = Fals
     return Prediction(rows, found, parts[..., ~IS_PERSON].sum(axis=-1), parts[..., IS_PERSON].sum(axis=-1))
 
 
+def rank_logits(parameters: Parameters, shown: Sequence[Shown]) -> Floats:
+    """`Prediction.rank` alone, of exposures by what is known [n, H]."""
+    rows = parameters.rows((one.exposure for one in shown), grow=False)
+    rates, nothing = overall_rates(parameters.totals), np.zeros((len(shown), len(HEADS), IS_PERSON.sum()))
+    parts = parameters.weights * features(parameters.effect[rows], parameters.counts[rows], nothing, rates)
+    rank: Floats = parts[..., ~IS_PERSON].sum(axis=-1)
+    return rank
+
+
 def drift(parameters: Parameters, tick: int) -> None:
     """Let the weights become as uncertain as time makes them; `tick` is a second of event time."""
     if parameters.tick and tick > parameters.tick:

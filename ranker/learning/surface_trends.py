@@ -5,7 +5,8 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import TOP_LENGTH, Catalogue
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.top_lists import TOP_LENGTH
 from ranker.learning.fields import FIELD_NAMES, split_by_surface
 from ranker.learning.parameters import RECENT_S, Parameters
 

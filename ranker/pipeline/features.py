@@ -36,8 +36,8 @@ def featurize(catalogue: Catalogue) -> Featurize:
         cosines[:INTERESTS].max(axis=0, initial=0, out=values[0])
         values[1] = cosines[LIKES_START]
         cosines[SKIPS_START:LIKES_START].max(axis=0, initial=0, out=values[2])
-        values[3] = catalogue.trend[rows] / np.float32(10)
-        values[4] = catalogue.total_popularity[rows] / np.float32(20)
+        trend, popularity = counts(batch, candidates, catalogue)
+        values[3], values[4] = trend / np.float32(10), popularity / np.float32(20)
         now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
         values[5] = now_ms[candidates.query] - catalogue.at_ms[rows]
         values[5] = 1 / (1 + np.maximum(values[5], 0) / np.float32(DAY_MS))
@@ -54,6 +54,13 @@ def featurize(catalogue: Catalogue) -> Featurize:
         return FeatureMatrix(NAMES, values, nearness, query_features.interests, without=without)
 
     return featurize
+
+
+def counts(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue) -> tuple[Floats, Floats]:
+    """Trend and popularity of the candidates at the ticks of their queries [N]."""
+    if batch.moments is None:
+        return catalogue.trend[candidates.rows], catalogue.total_popularity[candidates.rows]
+    return catalogue.moments.counts(candidates.rows, batch.moments[candidates.query], catalogue)
 
 
 def reference_cosines(query_features: QueryFeatures, candidates: Candidates, catalogue: Catalogue) -> Floats:

@@ -86,7 +86,10 @@ def backfill(
     """The most popular, then the newest, of all videos that may be shown and are not found yet."""
     rows = all_that_pass(batch, query, filters, catalogue)
     rows = rows[~np.isin(rows, found)]
-    best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -catalogue.total_popularity[rows]))
+    popularity = catalogue.total_popularity[rows]
+    if batch.moments is not None:
+        _, popularity = catalogue.moments.counts(rows, batch.moments[[query]].repeat(len(rows)), catalogue)
+    best = np.lexsort((catalogue.order[rows], -catalogue.at_ms[rows], -popularity))
     chosen: Rows = rows[best[: size - len(found)]]
     return chosen
 

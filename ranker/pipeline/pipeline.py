@@ -14,7 +14,6 @@ from ranker.pipeline.types import (
     Filter,
     Hydrate,
     Query,
-    QueryBatch,
     Scorer,
     Scores,
     Selection,
@@ -22,6 +21,7 @@ from ranker.pipeline.types import (
     Slate,
     Source,
     SourceResult,
+    batch_of,
     name_of,
 )
 from schemas.messages.recommendations import Item
@@ -119,7 +119,7 @@ class Pipeline:
     async def run(self, queries: Sequence[Query]) -> Run:
         """What each stage makes of one batch of queries."""
         started, retirements = self.clock(), self.catalogue.retirements
-        batch = QueryBatch(queries, query_features([query.profile for query in queries], self.catalogue))
+        batch = batch_of(queries, query_features([query.profile for query in queries], self.catalogue))
         results = {name_of(source): await source(batch) for source in self.sources}  # in turn: only one ever waits
         missing = await self.hydrate(batch, results) if self.hydrate else {}
         retrieved = self.clock()

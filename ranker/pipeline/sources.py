@@ -1,8 +1,11 @@
 """Sources: candidate generation. Each answers a whole batch; only `near_recent` ever waits."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ranker.catalogue.catalogue import TOP_LENGTH, Catalogue
+from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.top_lists import TOP_LENGTH, TopLists
 from ranker.learning.parameters import Parameters
 from ranker.learning.surface_trends import SurfaceTrends
 from ranker.pipeline.tastes import Tastes, Where, anything
@@ -50,7 +53,7 @@ def trending(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """What many people watch or like at present."""
 
     async def trending(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.trending[:size], batch)
+        return listed(lambda tops: tops.trending[:size], batch, catalogue)
 
     return trending
 
@@ -70,7 +73,7 @@ def fresh(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """The newest uploads; exploration draws from these."""
 
     async def fresh(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.newest[:size], batch)
+        return listed(lambda tops: tops.newest[:size], batch, catalogue)
 
     return fresh
 
@@ -79,7 +82,7 @@ def popular(catalogue: Catalogue, size: int = TOP_LENGTH) -> Source:
     """What most people ever watched or liked: candidates for those of whom nothing is known."""
 
     async def popular(batch: QueryBatch) -> SourceResult:
-        return same_for_all(catalogue.tops.popular[:size], batch)
+        return listed(lambda tops: tops.popular[:size], batch, catalogue)
 
     return popular
 
@@ -104,6 +107,14 @@ def sequence(retrieval: SequenceRetrieval, size: int) -> Source:
         return SourceResult(np.concatenate(rows or [NO_ROWS]), np.arange(len(rows)).repeat([*map(len, rows)]))
 
     return sequence
+
+
+def listed(choose: Callable[[TopLists], Rows], batch: QueryBatch, catalogue: Catalogue) -> SourceResult:
+    """A shared list as it is at the tick of each query."""
+    if batch.moments is None:
+        return same_for_all(choose(catalogue.tops), batch)
+    rows = [choose(catalogue.moments.tops[moment]) for moment in batch.moments.tolist()]
+    return SourceResult(np.concatenate(rows), np.arange(len(rows)).repeat([*map(len, rows)]))
 
 
 def same_for_all(rows: Rows, batch: QueryBatch) -> SourceResult:

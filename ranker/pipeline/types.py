@@ -24,18 +24,23 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Heads = Mapping[str, Floats]
 
+PRESENT = -1
 NO_ROWS: Rows = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The request for one slate: a profile at one version, and the event time of the request."""
+    """The request for one slate: a profile at one version, and the event time of the request.
+
+    moment  place of its tick among the catalogue's moments; PRESENT: the last tick
+    """
 
     user_id: str
     version: int
     now_ms: int
     profile: Profile
     seed: int = 0
+    moment: int = PRESENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,14 @@ class QueryBatch:
 
     queries: Sequence[Query]
     query_features: QueryFeatures
+    moments: Places | None = None  # [B] places among the catalogue's; None: all queries are of the present
+
+
+def batch_of(queries: Sequence[Query], query_features: QueryFeatures) -> QueryBatch:
+    """A batch; its queries are of the present, or all of moments that the catalogue keeps."""
+    if not queries or queries[0].moment == PRESENT:
+        return QueryBatch(queries, query_features)
+    return QueryBatch(queries, query_features, np.array([query.moment for query in queries], np.int64))
 
 
 @dataclass(frozen=True, slots=True)

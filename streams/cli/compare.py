@@ -44,9 +44,10 @@ def compare(
     from ranker.evaluation.report.slate_page import slate_page
     from ranker.evaluation.slate_comparison import as_json as to_json
     from ranker.evaluation.slate_text import slate_report
+    from streams.logs.chosen import Chosen
     from streams.logs.jsonl import read_log
     from streams.logs.source import open_log
-    from streams.operations.compare import Chosen, LogComparison
+    from streams.operations.compare import LogComparison
 
     run = LogComparison(settings, (a, b), Chosen(from_ or 0, sample), learning=learn, clock=time.process_time)
     with open_log(file) as source, progressing(source, "compared") as lines:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streams.logs.source import Source
 
 R = TypeVar("R")
+SHOWN_LINES = 100  # lines after which the bar moves
 
 
 def readable_file(file: Path | None) -> Path | None:
@@ -59,9 +60,11 @@ def progressing(source: "Source", what: str) -> "Iterator[Iterator[bytes]]":
         bar = progress.add_task(what, total=source.size)
 
         def lines() -> Iterator[bytes]:
-            for line in source.lines():
-                progress.update(bar, completed=source.position)
+            for number, line in enumerate(source.lines()):
+                if number % SHOWN_LINES == 0:  # to show each takes longer than to read it
+                    progress.update(bar, completed=source.position)
                 yield line
+            progress.update(bar, completed=source.position)
 
         yield lines()
 

@@ -4,29 +4,61 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 """
 
 import asyncio
+import gc
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.log_files import LogFile, progressing, report_faults
 from streams.cli.logs import send_log
-from streams.cli.options import Json, configured, echo_err, print_figures, wait_for_broker, write_json
+from streams.cli.options import (
+    Json,
+    configured,
+    echo_err,
+    moment,
+    print_figures,
+    treat_sigterm_as_ctrl_c,
+    wait_for_broker,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from schemas.settings.model import Settings
     from streams.logs.jsonl import Fault, Line
-    from streams.logs.replay import Outcome
+    from streams.logs.outcome import Outcome
+    from streams.logs.parallel import Job
+    from streams.logs.slate_files import Write
+
+YOUNG_OBJECTS = 100_000  # made before garbage is looked for: what is made of a log has no cycles
 
 
 @configured
 def replay(
     settings: "Settings",
     file: LogFile,
-    out: Annotated[Path | None, typer.Option(help="Write the slates here, one JSON object a line.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the slates here: JSON Lines, by the name also .gz, .zst or .parquet.")
+    ] = None,
+    no_slates: Annotated[
+        bool, typer.Option("--no-slates", help="Fold the profiles and print their digest; rank nobody.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; changes no byte.")] = 1,
+    users: Annotated[
+        list[str] | None, typer.Option(metavar="USER", help="Slates of these people alone; repeatable.")
+    ] = None,
+    sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of people who get slates.")] = 1.0,
+    from_: Annotated[
+        int | None,
+        typer.Option("--from", parser=moment, metavar="TIME", help="Slates after events from here on: ISO or ms."),
+    ] = None,
+    to: Annotated[
+        int | None, typer.Option(parser=moment, metavar="TIME", help="Slates after events before this time.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Slates computed together; changes no byte.")] = 64,
     partitions: Annotated[int | None, typer.Option(min=1, help="Partitions of people; changes no byte.")] = None,
     restart_at: Annotated[int | None, typer.Option(min=1, help="Line at which all state is written and read.")] = None,
@@ -39,34 +71,64 @@ def replay(
     if to_kafka:
         send_log(settings, file, speed, as_json)
         return
-    from streams.logs.jsonl import read_log
-    from streams.logs.source import open_log
+    if no_slates and (out or learn or workers > 1):
+        raise typer.BadParameter("--no-slates goes with neither --out nor --learn nor --workers.")
+    if workers > 1 and not _is_file(file):
+        raise typer.BadParameter("--workers needs a log that is a file: each process reads all of it.")
+    from streams.logs.chosen import Chosen
+    from streams.logs.parallel import Job
 
     started = time.perf_counter()
-    chosen = settings.model_copy(update={"partitions": partitions}) if partitions else settings
-    with ExitStack() as opened:
-        source = opened.enter_context(open_log(file))
-        slates = opened.enter_context(out.open("wb")) if out else None
-        lines = opened.enter_context(progressing(source, "replayed"))
-        outcome = asyncio.run(_replay(chosen, read_log(lines), slates, batch, restart_at, learn))
+    gc.set_threshold(YOUNG_OBJECTS)
+    chosen = Chosen(from_ or 0, sample, to or float("inf"), frozenset(users or ()))
+    settings = settings.model_copy(update={"partitions": partitions}) if partitions else settings
+    job = Job(settings, file, chosen, batch, restart_at, learn, is_written=out is not None)
+    outcome = _fold(job) if no_slates else _replayed(job, workers, out)
     _show(outcome, time.perf_counter() - started, as_json)
 
 
-async def _replay(
-    settings: "Settings",
-    lines: "Iterator[Line | Fault]",
-    out: "BinaryIO | None",
-    batch: int,
-    restart_at: int | None,
-    learn: bool,
-) -> "Outcome":
+def _is_file(log: Path) -> bool:
+    return str(log) != "-" and stat.S_ISREG(log.stat().st_mode)
+
+
+def _fold(job: "Job") -> "Outcome":
+    from streams.logs.fold import Fold
+    from streams.logs.jsonl import read_log
+    from streams.logs.source import open_log
+
+    with open_log(job.log) as source, progressing(source, "folded") as lines:
+        return Fold(job.settings).run(read_log(lines), job.restart_at)
+
+
+def _replayed(job: "Job", workers: int, out: Path | None) -> "Outcome":
+    from streams.logs.jsonl import read_log
+    from streams.logs.parallel import replay_parts
+    from streams.logs.slate_files import slate_file
+    from streams.logs.source import open_log
+
+    with ExitStack() as opened:
+        write = opened.enter_context(slate_file(out)) if out else _drop
+        if workers > 1:
+            treat_sigterm_as_ctrl_c()  # so that no process stays behind
+            return replay_parts(job, workers, write)
+        source = opened.enter_context(open_log(job.log))
+        lines = opened.enter_context(progressing(source, "replayed"))
+        return asyncio.run(_replay(job, read_log(lines), write))
+
+
+def _drop(slate: bytes) -> None:
+    """Nobody wants the slates themselves."""
+
+
+async def _replay(job: "Job", lines: "Iterator[Line | Fault]", write: "Write") -> "Outcome":
     from schemas.messages import recommendations
     from streams.logs.replay import Replay, replay_embedder
 
-    run = Replay(settings, replay_embedder(settings), batch=batch, learning=learn)
-    async for slate in run.run(lines, restart_at):
-        if out:
-            out.write(recommendations.encode(slate) + b"\n")
+    embedder = replay_embedder(job.settings)
+    run = Replay(job.settings, embedder, batch=job.batch, learning=job.learning, has_slate=job.chosen)
+    async for slate in run.run(lines, job.restart_at):
+        if job.is_written:
+            write(recommendations.encode(slate))
     return run.outcome
 
 

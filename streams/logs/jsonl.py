@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ranker.profile.fold import KIND_OF
 from schemas.messages import cloudevents, feedback, lenient, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import Erasure
@@ -19,6 +20,7 @@ from schemas.messages.fields import YEAR_2100_MS
 from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation
 from streams.kafka.records import Headers, Record
+from streams.logs.plain_lines import plain_event
 from streams.logs.recorded import record_of
 from streams.logs.source import MAX_LINE_BYTES, open_log
 from streams.profiles.erasure import read_erasures
@@ -79,6 +81,9 @@ def read_log(lines: Iterable[bytes]) -> Iterator[Line | Fault]:
 def _read(number: int, value: bytes) -> Line | Fault:
     if len(value) > MAX_LINE_BYTES:
         return Fault(number, "$", Reason.TOO_LARGE, f"the line is longer than {MAX_LINE_BYTES} bytes")
+    if plain := plain_event(value):
+        kind = KIND_OF[type(plain)]
+        return Line(number, FEEDBACK, kind, plain.user_id.encode(), plain.at_ms, value, plain)
     found = record_of(value)
     if found is None:
         record, partitions = Record(topic_of(value).name, 0, number, YEAR_2100_MS, None, value), 1
@@ -127,7 +132,7 @@ def topic_of(value: bytes) -> Topic:
 def _line(number: int, topic: Topic, message: Message, record: Record) -> Line:
     kind = str(message.__struct_config__.tag or ERASURE)
     key = message.video_id if isinstance(message, videos.Uploads) else message.user_id
-    headers = [one for one in record.headers if one[0] != validation.ORIGIN]  # a place in another system's topic
+    headers = tuple(one for one in record.headers if one[0] != validation.ORIGIN)  # a place in another system's topic
     return Line(
         number, topic, kind, key.encode(), message.at_ms, record.value or b"", message, headers, record.timestamp
     )

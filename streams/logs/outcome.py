@@ -10,6 +10,7 @@ from streams.logs.times import Times
 NO_VIDEO = "no_video"  # none is known: not uploaded by the tick before, or withdrawn
 NOTHING_TO_SHOW = "nothing_to_show"  # every video that is known is limited, skipped or hidden
 REPEAT = "repeat"
+NOT_CHOSEN = "not_chosen"  # applied, and not asked for
 
 
 @dataclass

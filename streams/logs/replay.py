@@ -2,29 +2,22 @@
 
 Total order is the order of the lines. Each applied event gets a slate, computed from its person's profile right after
 it and the shared state at the last tick (one second of event time). `batch` says only how many slates are computed
-together, `partitions` only where a person's profile lies.
+together, also of several ticks where only counts differ between them; `partitions` only where a person's profile lies.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from hashlib import sha256
-
-import msgspec
 
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import VideoFacts, facts_of
-from ranker.catalogue.popularity import TrendCounts
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
-from ranker.learning import storage
 from ranker.learning.learner import NO_FACTS, Learner
-from ranker.learning.parameters import Learned
-from ranker.profile.codec import state_digest
 from ranker.profile.example import Example
 from ranker.profile.model import Profile
 from ranker.retrieval.exact import ExactIndex
-from schemas.messages import erasures, trends, videos
+from schemas.messages import videos
 from schemas.messages.recommendations import Recommendation
 from schemas.messages.videos import CatalogueRecord, Encoded, Uploads
 from schemas.settings.model import Settings
@@ -32,20 +25,22 @@ from schemas.topics import ERASURES, PROFILES, UPLOADS
 from streams.encoding.step import Embed, EmbedStep
 from streams.encoding.versions import StoredVersion, stored_version
 from streams.kafka.records import Record, partition_of
+from streams.logs.chosen import EVERYBODY, Part
 from streams.logs.jsonl import Fault, Line
+from streams.logs.outcome import NOT_CHOSEN
 from streams.logs.outcome import Outcome as Outcome  # the commands and tests take both from here
-from streams.profiles.state import PackedProfiles, PartitionState, empty_partition
+from streams.logs.replay_digests import SlateDigests, digest_of, partitions_digest, slates_digest
+from streams.logs.restart import reread, restored
+from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
 from streams.ranking.sequence import sequence_of
 from streams.ranking.shared_state import SharedState
-from streams.ranking.slates import models_of, placeless
+from streams.ranking.slates import models_of
 from streams.ranking.step import RankStep
 
-NO_LIMIT = 1_000_000_000  # of videos in a record of trends
+HOME = "ranker.feeds.home:build"
 
 HasSlate = Callable[[str, int], bool]
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class Replay:
@@ -53,6 +48,7 @@ class Replay:
 
     learning  whether the parameters learn: at each tick, of all exposures before it
     has_slate whether an event of a person, at an event time in ms, is answered; the others are only taken in
+    part      the people whose slates are made here; the others' are made elsewhere
     digests   whether the outcome has a digest of all slates, for which 32 bytes of each are kept
     pipeline  the feed, with the shared state by which the newest slate was ranked
     """
@@ -65,9 +61,10 @@ class Replay:
         batch: int = 64,
         learning: bool = False,
         has_slate: HasSlate = lambda *_: True,
+        part: Part = EVERYBODY,
         digests: bool = True,
     ) -> None:
-        self.outcome, self._has_slate, self._has_digests = Outcome(), has_slate, digests
+        self.outcome, self._has_slate, self._part, self._has_digests = Outcome(), has_slate, part, digests
         self._settings, self._encoder, self._batch = settings, embedder.version, batch
         self._learned, self._sequence = learned_of(settings), sequence_of(settings)
         self._states = {partition: empty_partition(partition) for partition in range(settings.partitions)}
@@ -82,8 +79,10 @@ class Replay:
         self._erasures: list[Record] = []
         self._uploads: list[Record] = []  # since the last tick
         self._changed: list[Record] = []  # profiles that have no slate yet
+        self._moments: dict[int, int] = {}  # the ticks of these, by line
+        self._spans_ticks = settings.feed == HOME  # others' stages know the last tick alone
         self._tick = 0  # second of event time
-        self._digests: dict[tuple[str, int], bytes] = {}
+        self.slate_digests: SlateDigests = {}
         self._open_shared_state()
 
     async def run(self, lines: Iterable[Line | Fault], restart_at: int | None = None) -> AsyncIterator[Recommendation]:
@@ -132,10 +131,13 @@ class Replay:
         return ((user, profile) for state in self._states.values() for user, profile in state.profiles.items())
 
     def _has_to_rank_before(self, line: Line) -> bool:
-        """A slate knows the shared state of its event's tick, and an erasure ends what it may show."""
-        if line.at_ms // 1000 > self._tick or line.topic is ERASURES:
+        """A slate knows the shared state of its event's tick, and an erasure ends what it may show.
+
+        Of an earlier tick only the counts are kept: neither the videos nor what is learned.
+        """
+        if line.topic is ERASURES or len(self._changed) >= self._batch:
             return True
-        return len(self._changed) >= self._batch
+        return line.at_ms // 1000 > self._tick and bool(self._uploads or self._examples or not self._spans_ticks)
 
     def _refuse(self, fault: Fault) -> None:
         self.outcome.dead_letters += 1
@@ -155,32 +157,42 @@ class Replay:
             self._shared.apply([record])
         else:
             self.outcome.events += 1
-        self._change_profiles(
-            record, line.topic is ERASURES or self._has_slate(line.key.decode("utf-8", "replace"), line.at_ms)
-        )
+        self._change_profiles(record, line)
 
-    def _change_profiles(self, record: Record, is_answered: bool) -> None:
+    def _change_profiles(self, record: Record, line: Line) -> None:
         found = self._profiles_step.apply([((record.topic, record.partition), [record])], self._settings.partitions)
         self.outcome.repeats += found.repeats
         self.outcome.refuse(found.repeats, [letter.reason.value for letter in found.dead_letters])
         self._examples += found.examples
-        profiles = PROFILES.full(self._settings.prefix)
-        for topic, partition, sent in found.changes:
-            if topic == profiles and partition is not None and is_answered:
+        topic = PROFILES.full(self._settings.prefix)
+        for changed, partition, sent in found.changes:
+            if changed == topic and partition is not None and sent and self._is_answered(line):
                 self._changed += [Record(topic, partition, record.offset, 0, one.key, one.value) for one in sent]
+                if self._spans_ticks:
+                    self._moments[record.offset] = self.catalogue.moments.keep(self.catalogue)
+
+    def _is_answered(self, line: Line) -> bool:
+        """Whether this person's slate, or their erasure, is for us to answer; who is not chosen is counted."""
+        user_id = line.key.decode("utf-8", "replace")
+        if line.topic is not ERASURES and not self._has_slate(user_id, line.at_ms):
+            self.outcome.without_slate[NOT_CHOSEN] += 1
+            return False
+        return user_id in self._part
 
     async def _rank(self) -> AsyncIterator[Recommendation]:
         changed, self._changed = self._changed, []
+        moments, self._moments = self._moments, {}
         for start in range(0, len(changed), self._batch):
             batch = changed[start : start + self._batch]
-            slates = [slate for _, slate in (await self._rank_step.apply(batch)).answers if slate is not None]
+            slates = [slate for _, slate in (await self._rank_step.apply(batch, moments)).answers if slate is not None]
             profiles = sum(record.value is not None for record in batch)  # the others: of erased people
             self.outcome.show_nothing(profiles - len(slates), len(self._shared.catalogue.row_of))
             for slate in slates:
                 if self._has_digests:
-                    self._digests[slate.user_id, slate.version] = sha256(_canonical(placeless(slate))).digest()
+                    self.slate_digests[slate.user_id, slate.version] = digest_of(slate)
                 self.outcome.slates += 1
                 yield slate
+        self.catalogue.moments.clear()
 
     async def _reach(self, tick: int) -> None:
         """Advance the shared state to a tick: what was uploaded and counted before it is known from now on."""
@@ -217,9 +229,9 @@ class Replay:
     def _restart(self) -> None:
         """Write all state as the agents write it to their topics, drop it, and read it back."""
         for partition, state in self._states.items():
-            self._states[partition] = _restored(partition, state, self._tick)
+            self._states[partition] = restored(partition, state, self._tick)
         self._versions = {video_id: stored_version(one) for video_id, one in self._features.items()}
-        self._learned = _reread(self._learned)
+        self._learned = reread(self._learned)
         self._open_shared_state()
         self._shared.apply(self._erasures)
         self._shared.apply_features(map(videos.decode_features, self._features.values()))
@@ -236,11 +248,8 @@ class Replay:
         self._rank_step = RankStep(self._settings, self._shared, self.pipeline.recommend, models)
 
     def _finish(self) -> None:
-        self.outcome.state_digest = state_digest(self.profiles())
-        digest = sha256()
-        for (user, version), one in sorted(self._digests.items()):
-            digest.update(f"{user}\0{version}\0".encode() + one)
-        self.outcome.slate_digest = digest.hexdigest()
+        self.outcome.state_digest = partitions_digest(self._states)
+        self.outcome.slate_digest = slates_digest(self.slate_digests)
 
 
 def _embed_by(embedder: VideoEmbedder) -> Embed:
@@ -248,21 +257,6 @@ def _embed_by(embedder: VideoEmbedder) -> Embed:
         return embedder.features(uploads, contents)
 
     return embed
-
-
-def _restored(partition: int, state: PartitionState, tick: int) -> PartitionState:
-    """A partition's state after it went through its bytes."""
-    counts = TrendCounts(partition)
-    counts.restore(trends.decode_trends(trends.encode(state.trends.record(tick, NO_LIMIT))))
-    markers = {code: erasures.decode_marker(erasures.encode(marker)) for code, marker in state.markers.items()}
-    return PartitionState(PackedProfiles({**state.profiles.packed}), markers, counts, {**state.event_ids})
-
-
-def _reread(learned: Learned) -> Learned:
-    """Learned parameters after they went through their bytes."""
-    parameters = storage.load(storage.dump(learned.parameters))
-    parameters.version = learned.version
-    return Learned(parameters)
 
 
 def replay_embedder(settings: Settings) -> VideoEmbedder:

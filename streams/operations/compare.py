@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from math import inf
 
 from ranker.evaluation.slate_comparison import Comparison, compare
@@ -13,35 +12,11 @@ from schemas.messages.recommendations import Recommendation
 from schemas.settings.model import Settings
 from schemas.topics import UPLOADS
 from streams.errors import OperatorError
+from streams.logs.chosen import Chosen
 from streams.logs.jsonl import Fault, Line
 from streams.logs.replay import Replay
 from streams.operations.compared_sides import Clock, ReplayedSide, Side, WrittenSide, new_replay, open_side
 from streams.operations.log_learner import LogExamples
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Which slates count.
-
-    from_ms  event time from which on
-    share    of the people, by a hash of their ids: the same people in every run
-    """
-
-    from_ms: int = 0
-    share: float = 1.0
-
-    def __call__(self, user_id: str, at_ms: int) -> bool:
-        """Whether the slate of a person after an event counts."""
-        return at_ms >= self.from_ms and is_sampled(user_id, self.share)
-
-
-def is_sampled(user_id: str, share: float) -> bool:
-    """Whether a person is among this share of all.
-
-    >>> is_sampled("ana", 1.0), sum(is_sampled(f"u{n}", 0.25) for n in range(1000))
-    (True, 247)
-    """
-    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest()) < share * 2**64
 
 
 @dataclass

@@ -11,7 +11,7 @@ from ranker.evaluation.served import as_served
 from ranker.learning.features import KEY_WORTH, PERSON_WORTH, Floats, overall_rates, person_numbers, smoothed
 from ranker.learning.fields import FIELD_NAMES
 from ranker.learning.learner import LearnedBatch, Open, outcomes_of
-from ranker.learning.model import Shown, drift, learn, predict, sigmoid
+from ranker.learning.model import Shown, drift, learn, predict, rank_logits, sigmoid
 from ranker.learning.parameters import Parameters
 from ranker.learning.undated_history import History, WarmCounters, warm_counters, warm_videos, warmed
 from ranker.learning.user_features import Key, UserFeatureModel
@@ -63,20 +63,20 @@ def together(parts: Sequence[Said]) -> Said:
 
 def ours(asked: Asked) -> Said:
     """The standard run's predictions."""
-    return Said(asked.batch.predicted.probability, predict(asked.parameters, asked.held).rank)
+    return Said(asked.batch.predicted.probability, rank_logits(asked.parameters, asked.held))
 
 
 def served(asked: Asked) -> Said:
     """The same parameters, of what a slate knows before an exposure: see `as_served`."""
     of_slates = predict(asked.parameters, as_served(asked.batch.shown)).probability
-    return Said(of_slates, predict(asked.parameters, as_served(asked.held)).rank)
+    return Said(of_slates, rank_logits(asked.parameters, as_served(asked.held)))
 
 
 def frozen(parameters: Parameters) -> Model:
     """A model that learns nothing any more."""
 
     def ask(asked: Asked) -> Said:
-        return Said(predict(parameters, asked.batch.shown).probability, predict(parameters, asked.held).rank)
+        return Said(predict(parameters, asked.batch.shown).probability, rank_logits(parameters, asked.held))
 
     return ask
 
@@ -142,7 +142,7 @@ class WithUserFeatures:
         keys = [self._people.get(one.user_id, ()) for one in opened]
         predicted = self._model.predict(asked.batch.predicted.logits, keys)
         self._model.learn(predicted, outcomes_of(opened))
-        return Said(sigmoid(predicted.logits), predict(asked.parameters, asked.held).rank)
+        return Said(sigmoid(predicted.logits), rank_logits(asked.parameters, asked.held))
 
 
 class WithHistories:
@@ -162,9 +162,9 @@ class WithHistories:
             self._people = self._begin(opened[0].example.at_ms, asked.facts)
         drift(self._parameters, max(one.at_ms for one in shown) // 1000)
         predicted = predict(self._parameters, warm(opened, shown, self._people), grow=True)
-        held = predict(self._parameters, warm(opened, asked.held, self._people))
+        held = rank_logits(self._parameters, warm(opened, asked.held, self._people))
         learn(self._parameters, predicted, outcomes_of(opened))
-        return Said(predicted.probability, held.rank)
+        return Said(predicted.probability, held)
 
     def _begin(self, at_ms: int, facts: Mapping[str, VideoFacts]) -> dict[str, WarmCounters]:
         usable = {user_id: one for user_id, one in self._histories.items() if one.until_ms < at_ms}

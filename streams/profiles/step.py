@@ -5,7 +5,7 @@ all call it, so each of them runs the fold that runs in production.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ranker.profile.erasure import SplitByErasure, advance_marker, coder, split_by_erasure
@@ -17,7 +17,7 @@ from schemas.messages.dead_letters import DeadLetter
 from schemas.messages.erasures import Erasure
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, EVENT_IDS, EXAMPLES, FEEDBACK, PROFILES, TRENDS
-from streams.dead_letters.validation import late_dead_letters, read_feedback
+from streams.dead_letters.validation import ValidatedBatch, late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Headers, Record
 from streams.kafka.sends import Send, Stage
@@ -31,6 +31,7 @@ TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
 EXAMPLES_LIMIT = 1000  # examples in one record; about 100 KB
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
+ReadFeedback = Callable[[Sequence[Record], int], ValidatedBatch]  # of a topic with so many partitions
 
 
 @dataclass
@@ -61,6 +62,7 @@ class ProfilesStep:
     states        what is held of each partition, by partition; changed in place
     trends_limit  videos in a record of trends; 0: no records, for who reads the counts themselves
     for_learning  whether there are examples of what is applied
+    read          validates the feedback of a partition
     """
 
     def __init__(
@@ -70,8 +72,9 @@ class ProfilesStep:
         trends_limit: int = TRENDS_LIMIT,
         *,
         for_learning: bool = False,
+        read: ReadFeedback = read_feedback,
     ) -> None:
-        self._states = states
+        self._states, self._read = states, read
         self._trends_limit, self._for_learning = trends_limit, for_learning
         self._late_ms = settings.late_ms
         self._code = coder(settings.erasure_key.get_secret_value())
@@ -139,7 +142,7 @@ class ProfilesStep:
 
     def _fold(self, partition: int, records: Sequence[Record], partitions: int, outcome: ProfilesOutcome) -> None:
         state = self._states[partition]
-        validated = read_feedback(records, partitions)
+        validated = self._read(records, partitions)
         kept, erased, restarted = self._split(state, validated.arrivals)
         batch = fold_batch(
             state.profiles, kept, self._late_ms, restarted, state.event_ids, state.trends.base, self._for_learning

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import NamedTuple, TypeVar
 
 from ranker.pipeline.post_filter import drop_unavailable
-from ranker.pipeline.types import Query, Slate
+from ranker.pipeline.types import PRESENT, Query, Slate
 from ranker.profile.codec import unpack
 from ranker.profile.model import Profile
 from schemas.messages import recommendations
@@ -30,6 +30,7 @@ from streams.ranking.slates import Times, recommendation, source_headers
 RANK_BATCH_SIZE = 64  # profiles that are ranked together; other tasks run between two batches
 
 Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
+NO_MOMENTS: Mapping[int, int] = {}
 T = TypeVar("T")
 Recommend = Callable[[Sequence[Query]], Awaitable[list[Slate]]]
 
@@ -99,15 +100,22 @@ class RankStep:
         newest = (record for record in last.values() if record.value is not None)
         return sorted((*tombstones, *newest), key=lambda record: record.offset)
 
-    async def apply(self, records: Sequence[Record]) -> RankOutcome:
-        """One slate for each readable profile that may be shown anything, in the order of the records."""
+    async def apply(self, records: Sequence[Record], moments: Mapping[int, int] = NO_MOMENTS) -> RankOutcome:
+        """One slate for each readable profile that may be shown anything, in the order of the records.
+
+        moments  places among the catalogue's moments by the offset of a record; without one it is of the last tick
+        """
         outcome, readable = RankOutcome(), []
         for record in records:
             try:
                 readable.append((record, profile_of(record)))
             except ValueError as error:
                 outcome.dead_letters.append(dead_letter(record, Reason.INTERNAL, str(error)))
-        queries = [self._query(record, profile) for record, profile in readable if profile is not None]
+        queries = [
+            self._query(record, profile, moments.get(record.offset, PRESENT))
+            for record, profile in readable
+            if profile is not None
+        ]
         slates = await self._recommend(queries)
         await self._wait_until_current()  # what is withdrawn by now is dropped
         outcome.answers = [*self._answers(readable, slates)]
@@ -132,8 +140,8 @@ class RankStep:
             by_partition.setdefault(answer.record.partition, []).append(_outgoing(answer, topic_id))
         return [Send(self._topic, partition, slates) for partition, slates in by_partition.items()]
 
-    def _query(self, record: Record, profile: Profile) -> Query:
-        return Query(text_of(record.key), profile.version, profile.newest_ms, profile, self._seed)
+    def _query(self, record: Record, profile: Profile, moment: int) -> Query:
+        return Query(text_of(record.key), profile.version, profile.newest_ms, profile, self._seed, moment)
 
     def _finished(self, record: Record, profile: Profile, slate: Slate) -> Recommendation | None:
         """A slate as it goes out; None where nothing may be shown, or the person's erasure is on its way here."""

@@ -31,6 +31,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "ranker.slates": "ranking:slates",
     "ranker.memory": "memory:per_video",
     "replay.events": "replaying:replay",
+    "replay.fold": "replaying:fold",
     "explanations": "explanations:explanations",
     "reference.backlog": "backlog:reference",
     "profiles.backlog": "backlog:profiles",

@@ -1,10 +1,11 @@
-"""replay.events: events a second of `freshet replay`, one core, from the first event on."""
+"""replay.events and replay.fold: events a second of `freshet replay`, one core, with slates and without."""
 
 import asyncio
 import time
 from collections.abc import Iterator
 
 from schemas.topics import UPLOADS
+from streams.logs.fold import Fold
 from streams.logs.jsonl import Fault, Line, read_log
 from streams.logs.replay import Replay, replay_embedder
 from tests.bench.ground import Ground
@@ -39,3 +40,13 @@ def replay(ground: Ground) -> list[Result]:
     done = run.outcome
     note = f"{done.events:,} events of {ground.log.name}, a slate each, {done.uploads:,} uploads before them"
     return [Result("replay.events", done.events / spent_s, "events/s", f"{done.events:,} events", note=note)]
+
+
+def fold(ground: Ground) -> list[Result]:
+    """All lines of a log read, folded, and digested, without slates."""
+    began_s = time.process_time()
+    with ground.log.path.open("rb") as log:
+        done = Fold(ground.settings()).run(read_log(log))
+    spent_s = time.process_time() - began_s
+    note = f"{done.events:,} events of {ground.log.name} and {done.uploads:,} uploads, by their lines"
+    return [Result("replay.fold", done.events / spent_s, "events/s", f"{done.events:,} events", note=note)]

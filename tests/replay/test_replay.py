@@ -23,26 +23,10 @@ from streams.logs.replay import Outcome, Replay, replay_embedder
 from tests.support.brokers import CACHE
 from tests.support.events import minute, uploaded, watched, withdrew
 from tests.support.paths import GOLDEN
+from tests.support.replays import BACK, GONE, HALF, LOG, golden_lines, replayed, with_erasures
 
-LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulation.world with seed 7
 SLATES = GOLDEN / "slates.jsonl"  # person, version, videos in rank order with scores, as last looked at and found right
 TOLERANCE = 1e-4  # of a score between machines
-
-
-def replayed(lines: Iterator[bytes], restart_at: int | None = None, **how: int) -> tuple[Outcome, list[Recommendation]]:
-    """Run a log; `how` is batch, partitions or seed, and whether it learns."""
-    batch, learning = how.pop("batch", 64), bool(how.pop("learning", 0))
-    settings = Settings(cache_dir=CACHE.settings.cache_dir, **how)
-    run = Replay(settings, replay_embedder(settings), batch=batch, learning=learning)
-
-    async def collect() -> list[Recommendation]:
-        return [slate async for slate in run.run(read_log(lines), restart_at)]
-
-    return run.outcome, asyncio.run(collect())
-
-
-def golden_lines() -> Iterator[bytes]:
-    return iter(LOG.read_bytes().splitlines())
 
 
 def encoded(*messages: feedback.Feedback | videos.Uploads) -> Iterator[bytes]:
@@ -234,18 +218,6 @@ def test_the_golden_log_holds_what_it_says() -> None:
         hashlib.sha256(LOG.read_bytes()).hexdigest()
         == msgspec.json.decode((GOLDEN / "log.json").read_bytes())["sha256"]
     )
-
-
-HALF, BACK, GONE = 180, "p002", "p010"  # both are active before and after line 180
-
-
-def with_erasures() -> Iterator[bytes]:
-    """The golden log, in which two people are erased halfway, and one of them once more at the end."""
-    lines = [*golden_lines()]
-    times = [json.loads(line)["at_ms"] for line in lines]
-    erased = [(BACK, times[HALF]), (GONE, times[HALF]), (GONE, times[-1])]
-    first, second, last = (b'{"kind":"erasure","user_id":"%b","at_ms":%d}' % (who.encode(), at) for who, at in erased)
-    return iter([*lines[:HALF], first, second, *lines[HALF:], last])
 
 
 def test_an_erased_person_starts_again_above_every_version_given_out(

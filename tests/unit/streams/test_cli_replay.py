@@ -1,0 +1,40 @@
+"""`freshet replay`: which options go together, and what it prints."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Freshet
+from tests.support.log_lines import LIKE, UPLOAD, log_of
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--no-slates", "--workers=2"], "--no-slates goes with neither --out nor --learn nor --workers"),
+        (["--no-slates", "--learn"], "--no-slates goes with neither --out nor --learn nor --workers"),
+    ],
+)
+def test_a_replay_without_slates_refuses_what_slates_are_for(
+    freshet: Freshet, tmp_path: Path, options: list[str], why: str
+):
+    ran = freshet("replay", log_of(tmp_path, LIKE), *options)
+    assert ran.code == 2
+    assert why in ran.err
+
+
+def test_several_workers_need_a_log_that_is_a_file(freshet: Freshet):
+    ran = freshet("replay", "-", "--workers=2")
+    assert ran.code == 2
+    assert "--workers needs a log that is a file" in ran.err
+
+
+def test_a_replay_without_slates_opens_no_model_and_prints_the_state_digest(
+    freshet: Freshet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FRESHET_CACHE_DIR", str(tmp_path))
+    ran = freshet("replay", log_of(tmp_path, UPLOAD, LIKE, "not json"), "--no-slates")
+    assert ran.code == 0, ran.err
+    assert "line 3: $: decode" in ran.err
+    assert "events" in ran.out and "not_chosen" in ran.out
+    assert not (tmp_path / "models").exists()

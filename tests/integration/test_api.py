@@ -23,7 +23,7 @@ pytestmark = pytest.mark.connected
 
 def test_an_event_by_http_is_reflected_by_the_slate_that_is_waited_for(settings: Settings, tmp_path: Path) -> None:
     now = round(1000 * time.time())
-    with agents(settings, tmp_path, "profiles", "encoder", "ranker"), served(settings, tmp_path) as api:
+    with agents(settings, tmp_path, "profiles", "encoder", "ranker"), served(settings, tmp_path, cold=True) as api:
         for n in range(30):
             upload = videos.encode(uploaded(f"v{n}", now, title=f"Lesson {n} of the violin"))
             assert api.http.post("/v1/videos", content=upload).status_code == 202

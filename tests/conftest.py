@@ -3,6 +3,7 @@
 The fixtures import what they need when they are asked for, so that tests of pure functions start at once.
 """
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -37,9 +38,24 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end: nobody looks through it for garbage, now or in the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits for a broker: of two processes, none then works alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("connected") is None)
+    """Begin with the longest file and what waits for a broker: of two processes, none then works alone at the end."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return not item.nodeid.startswith("tests/simulation/"), item.get_closest_marker("connected") is None
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

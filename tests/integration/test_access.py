@@ -145,7 +145,7 @@ def test_a_refusal_is_one_sentence_and_comes_at_once(kafka: Secured, way: str, s
 
 
 def refused_by(kafka: Secured, way: str, folder: Path) -> Settings:
-    ca = {"kafka_ca": str(kafka.authority.certificate), "broker_wait_s": 5}
+    ca = {"kafka_ca": str(kafka.authority.certificate)}
     match way:
         case "wrong password, plain":
             return kafka.as_user("root", "plain", kafka_password=PASSWORDS["admin"])
@@ -166,7 +166,7 @@ def refused_by(kafka: Secured, way: str, folder: Path) -> Settings:
         case "wrong key password":
             return kafka.by_certificate(kafka_key_password=PASSWORDS["root"])
         case _:
-            return kafka.settings("TLS", **ca, bootstrap=kafka.broker.bootstrap)
+            return kafka.settings("TLS", **ca, bootstrap=kafka.broker.bootstrap, broker_wait_s=5)
 
 
 @pytest.mark.parametrize("command", [("dlq", "ls"), ("worker", "profiles")])

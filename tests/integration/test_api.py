@@ -23,7 +23,7 @@ pytestmark = pytest.mark.connected
 
 def test_an_event_by_http_is_reflected_by_the_slate_that_is_waited_for(settings: Settings, tmp_path: Path) -> None:
     now = round(1000 * time.time())
-    with agents(settings, tmp_path, "profiles", "encoder", "ranker"), served(settings, tmp_path) as api:
+    with agents(settings, tmp_path, "profiles", "encoder", "ranker"), served(settings, tmp_path, cold=True) as api:
         for n in range(30):
             upload = videos.encode(uploaded(f"v{n}", now, title=f"Lesson {n} of the violin"))
             assert api.http.post("/v1/videos", content=upload).status_code == 202
@@ -111,14 +111,20 @@ def test_a_reader_of_a_stream_that_takes_nothing_slows_nobody(settings: Settings
     with served(settings, tmp_path) as api:
         publish(settings, RECOMMENDATIONS, [("ana", slate("ana", 1))])
         wait_until("it is there", lambda: has(api, "ana", 1))
-        with api.http.stream("GET", "/v1/users/ana/slates") as stuck:
-            assert stuck.status_code == 200  # and nothing is read of it from here on
-            large = [f"filler-{n}" for n in range(3000)]
-            slowest = 0.0
-            for version in range(2, 60):
+        large = [f"filler-{n}" for n in range(3000)]
+
+        def slowest_s(versions: range) -> float:
+            """The longest that a new slate is waited for."""
+            longest = 0.0
+            for version in versions:
                 publish(settings, RECOMMENDATIONS, [("ana", slate("ana", version, degraded=large))])
                 started = time.perf_counter()
                 wait_until("the new one is there", lambda version=version: has(api, "ana", version))
-                slowest = max(slowest, time.perf_counter() - started)
-        assert slowest < 5
+                longest = max(longest, time.perf_counter() - started)
+            return longest
+
+        usual_s = slowest_s(range(2, 12))
+        with api.http.stream("GET", "/v1/users/ana/slates") as stuck:
+            assert stuck.status_code == 200  # and nothing is read of it from here on
+            assert slowest_s(range(12, 60)) < 5 + 10 * usual_s  # on a busy machine all of them take longer
         assert api.is_ready()

@@ -55,7 +55,7 @@ def test_an_agent_that_raises_ends_its_worker_and_loses_nothing(settings: Settin
     (settings.data_dir / "raise").unlink()
     mended = copier(settings)
     wait_until("everything is copied", lambda: copied(settings).keys() == set(range(COUNT)))
-    assert processes.stop(mended, 15) == 0
+    assert processes.stop(mended, LIMIT_S) == 0
     assert committed(settings) == COUNT
 
 
@@ -63,11 +63,11 @@ def test_a_clean_stop_acknowledges_what_is_done_and_nothing_comes_twice(settings
     first = copier(settings)
     put(settings, 0)
     wait_until("the first records are copied", lambda: len(copied(settings)) == COUNT)
-    assert processes.stop(first, 15) == 0
+    assert processes.stop(first, LIMIT_S) == 0
     second = copier(settings)
     put(settings, COUNT)
     wait_until("the rest is copied", lambda: len(copied(settings)) == 2 * COUNT)
-    assert processes.stop(second, 15) == 0
+    assert processes.stop(second, LIMIT_S) == 0
     assert set(copied(settings).values()) == {1}
     assert committed(settings) == 2 * COUNT
 
@@ -81,7 +81,7 @@ def test_a_killed_worker_repeats_at_most_what_it_had_in_hand(settings: Settings)
     put(settings, COUNT)
     again = copier(settings)
     wait_until("everything is copied", lambda: copied(settings).keys() == set(range(2 * COUNT)))
-    assert processes.stop(again, 15) == 0
+    assert processes.stop(again, LIMIT_S) == 0
 
 
 def test_partitions_move_to_a_second_worker_and_back_without_loss(settings: Settings) -> None:
@@ -92,9 +92,9 @@ def test_partitions_move_to_a_second_worker_and_back_without_loss(settings: Sett
     put(settings, COUNT)
     wait_until("two workers copy", lambda: len(copied(settings)) == 2 * COUNT)
     wait_until("the second has partitions", lambda: "Worker ready" in said(settings, "second.log"))
-    assert processes.stop(first, 15) == 0
+    assert processes.stop(first, LIMIT_S) == 0
     put(settings, 2 * COUNT)
     wait_until("the second worker copies alone", lambda: copied(settings).keys() == set(range(3 * COUNT)))
-    assert processes.stop(second, 15) == 0
+    assert processes.stop(second, LIMIT_S) == 0
     assert committed(settings) == 3 * COUNT
     assert set(copied(settings).values()) == {1}

@@ -93,5 +93,5 @@ def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_pat
     try:
         wait_until(f"{name} is ready", lambda: "Worker ready" in log.read_text("utf-8"))
     finally:
-        status = processes.stop(process, 15)
+        status = processes.stop(process, LIMIT_S)
     assert status == 0

@@ -21,7 +21,7 @@ from streams.local.broker import HOST, LocalBroker, free_port, local_broker, ref
 from streams.local.jars import kafka_jars
 from tests.support.brokers import CACHE, broker_in, needs_java_and_maven
 from tests.support.paths import ROOT
-from tests.support.system import wait_until
+from tests.support.system import LIMIT_S, wait_until
 
 RECORDS = [f"record {n}".encode() for n in range(100)]
 PLACE = TopicPartition("kept", 0)
@@ -85,7 +85,7 @@ def test_a_data_folder_that_is_not_ascii_is_used_in_any_locale(tmp_path: Path, l
         write(LocalBroker(folder, tmp_path, port))
         assert read(LocalBroker(folder, tmp_path, port)) == RECORDS
         running.send_signal(signal.SIGHUP)  # the terminal was closed
-        assert running.wait(60) == 0
+        assert running.wait(LIMIT_S) == 0
     assert (folder / f"broker-{port}" / "log" / "kept-0").is_dir()
     assert (folder / f"broker-{port}" / "broker.log").exists()
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]

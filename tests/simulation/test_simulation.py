@@ -4,6 +4,7 @@ More seeds: `python -m tests.simulation --seeds 100000`.
 """
 
 import time
+import warnings
 from collections import Counter
 from itertools import chain
 
@@ -16,7 +17,8 @@ from tests.simulation.world import Outcome, command, simulate
 
 SEEDS = 800
 CHUNK = 100
-MOST = 3000  # the rarest mistake shows in about one of 300
+MOST = 3000  # the rarest mistake shows in about one of 900
+SOON = 20
 STEPS = {
     "profiles": {"joining", "recovering", "recovered", "read", "folded", "sent", "confirmed", "committed"},
     "encoder": {"joining", "recovering", "recovered", "read", "encoded", "sent", "confirmed", "committed"},
@@ -32,10 +34,16 @@ TROUBLED = {
     Flaw.MANIFEST_FIRST: "learner",
 }
 NOTICED = {  # where a rare mistake showed when somebody looked: that seed is tried first
-    Flaw.SLATES_OUT_OF_ORDER: 1473,
-    Flaw.PAGES_AHEAD: 346,
-    Flaw.JOINS_EARLY: 200,
-    Flaw.TRUSTS_TAIL: 186,
+    Flaw.LAST_OFFSET_WINS: 67,
+    Flaw.POSITION_LAST: 48,
+    Flaw.NO_PAGES: 47,
+    Flaw.PAGES_AHEAD: 180,
+    Flaw.LEAVES_OVERWRITTEN: 32,
+    Flaw.TRUSTS_TAIL: 108,
+    Flaw.LETTERS_TOGETHER: 36,
+    Flaw.SLATES_OUT_OF_ORDER: 288,
+    Flaw.EXAMPLES_AHEAD: 562,
+    Flaw.JOINS_EARLY: 927,
 }
 killed: Counter[str] = Counter()
 
@@ -71,8 +79,13 @@ def test_a_seed_always_runs_the_same_way(seed: int) -> None:
 @pytest.mark.parametrize("flaw", Flaw, ids=lambda flaw: flaw.name)
 def test_the_simulation_notices_a_worker_that(flaw: Flaw) -> None:
     seeds = chain([NOTICED.get(flaw, 0)], range(MOST))
-    noticed = (seed for seed in seeds if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches)
-    assert next(noticed, None) is not None, f"{MOST} seeds notice no worker that {flaw}"
+    noticed = (
+        tries for tries, seed in enumerate(seeds) if simulate(seed, flaw, TROUBLED.get(flaw, "profiles")).breaches
+    )
+    tries = next(noticed, None)
+    assert tries is not None, f"{MOST} seeds notice no worker that {flaw}"
+    if tries > SOON:
+        warnings.warn(f"NOTICED: Flaw.{flaw.name} shows at seed {tries - 1} now: name it there", stacklevel=1)
 
 
 def test_a_withdrawn_video_stays_hidden_although_publishers_use_no_keys() -> None:

@@ -32,6 +32,7 @@ from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.records import Record
 from streams.kafka.request_producer import Written
 from streams.kafka.topic_watch import TopicIdentity
+from tests.support.brokers import CACHE
 
 T = TypeVar("T")
 
@@ -149,7 +150,7 @@ class Api:
     """An application that runs in this process, and what is behind it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings = settings = settings.model_copy(update={"cache_dir": CACHE.settings.cache_dir})
         self.store, self.publisher, self.cold, self.ready = MemoryStore(), KeptPublisher(), ColdFor(), Ready()
         self.catalogue, self.profiles, self.dead_letters = HeldCatalogue(settings), KnownProfiles(), KeptDeadLetters()
         self.query_encoder, self.operations = WordsAsVectors(settings), OperationsWatch(settings)

@@ -15,22 +15,27 @@ from schemas.settings.model import Settings
 from streams.local.broker import free_port
 from streams.worker import processes, supervise
 from tests.support.events import watched
+from tests.support.forked import forked, freshet_command
 from tests.support.system import wait_until
 
 
 class Served:
     """A process of `freshet api`, and a client of it."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder, self.port = settings, folder, free_port()
+    def __init__(self, settings: Settings, folder: Path, cold: bool = False) -> None:
+        self.settings, self.port, self.cold = settings, free_port(), cold
         self.base = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=self.base, timeout=30)
+        self.log = folder / "api.log"
 
     def start(self) -> None:
         environ = supervise.environment(self.settings) | {"FRESHET_API_PORT": str(self.port)}
-        with (self.folder / "api.log").open("ab") as log:
-            self.process = processes.start(supervise.api()["api"], log, environ)
+        if self.cold:
+            with self.log.open("ab") as log:
+                self.process = processes.start(supervise.api()["api"], log, environ)
+        else:
+            self.process = forked(freshet_command, ["api"], environ, self.log)
         wait_until("the API is ready", self.is_ready)
 
     def is_ready(self) -> bool:
@@ -46,12 +51,13 @@ class Served:
             self.process.wait()
 
     def said(self) -> str:
-        return (self.folder / "api.log").read_text("utf-8")
+        return self.log.read_text("utf-8")
 
 
 @contextmanager
-def served(settings: Settings, folder: Path) -> Iterator[Served]:
-    api = Served(settings, folder)
+def served(settings: Settings, folder: Path, cold: bool = False) -> Iterator[Served]:
+    """Run it for the time of a `with`; a cold one imports everything itself."""
+    api = Served(settings, folder, cold)
     try:
         api.start()
         yield api

@@ -9,6 +9,7 @@ MODULES = (
     *("streams.cli", "streams.kafka.topic_admin", "streams.worker.run"),
     *(f"streams.profiles.{name}" for name in ("agent", "store", "trends")),
     "streams.indexing.agent",
+    "streams.api.server",
     *("encoders.embedder", "streams.encoding.agent", "streams.encoding.media_loader", "streams.kafka.owned_state"),
     *("streams.encoding.timed_encoders", "streams.metrics.exposition"),
     *("ranker.feeds.home", "ranker.retrieval.exact", "streams.qdrant.index"),

@@ -71,10 +71,10 @@ def known(catalogue: Catalogue) -> Sequence[object]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_catalogue_without_vectors_knows_the_same_also_after_a_compaction(seed: int) -> None:
-    held, bare = Catalogue(4), Catalogue(4, holds_vectors=False)
+    held, bare, made = Catalogue(4), Catalogue(4, holds_vectors=False), entries(4000, seed)
     for catalogue in (held, bare):
         for start in range(0, 8000, 700):
-            catalogue.add(entries(4000, seed)[start : start + 700])
+            catalogue.add(made[start : start + 700])
     assert known(bare) == known(held)
     for catalogue in (held, bare):
         catalogue.drop(f"v{n}" for n in range(3000))

@@ -13,6 +13,7 @@ from streams.errors import OperatorError
 from streams.operations.recall import recall
 from streams.qdrant.index import open_index
 from streams.qdrant.progress import Progress
+from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.indexed_videos import vectors
 from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
@@ -29,7 +30,7 @@ def stub() -> Iterator[QdrantStub]:
 
 
 async def fill(stub: QdrantStub) -> Settings:
-    settings = Settings(qdrant_url=stub.url, partitions=1)
+    settings = Settings(qdrant_url=stub.url, partitions=1, cache_dir=CACHE.settings.cache_dir)
     index = await open_index(settings, DIM, version_of(fusion_of(settings).version))
     rows = vectors(COUNT, seed=3).repeat(DIM // 16, axis=1) / 4
     await index.upsert([IndexedVideo(f"v{n}", row, n) for n, row in enumerate(rows)])

@@ -99,6 +99,8 @@ def test_weights_are_never_loaded_as_pickles() -> None:
 
 
 def is_unsafe_load(node: ast.AST) -> bool:
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"):
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "load"):
+        return False
+    if ast.unparse(node.func) != "torch.load":
         return False
     return not any(word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in node.keywords)

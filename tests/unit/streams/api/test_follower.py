@@ -9,6 +9,7 @@ from schemas.settings.model import Settings
 from streams.api.catalogue.follower import CatalogueFollower, followed
 from streams.api.catalogue.state import CatalogueState
 from streams.api.errors import ProblemError
+from tests.support.brokers import CACHE
 
 
 async def videos(state: CatalogueState) -> int:
@@ -18,7 +19,7 @@ async def videos(state: CatalogueState) -> int:
 @pytest.fixture
 def away(tmp_path: Path) -> Settings:
     """A broker that nobody reaches."""
-    return Settings(bootstrap="127.0.0.1:1", data_dir=tmp_path)
+    return Settings(bootstrap="127.0.0.1:1", data_dir=tmp_path, cache_dir=CACHE.settings.cache_dir)
 
 
 async def test_without_a_broker_it_says_at_once_that_it_is_being_read_and_ends_when_told_to(away: Settings) -> None:

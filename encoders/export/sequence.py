@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from encoders.export.checks import Report, accepted
-from encoders.export.onnx_file import difference, save_onnx
+from encoders.export.source.onnx_file import answered, save_onnx
 from encoders.fusion.projection import RETRIEVAL_DIM as CONTENT_DIM
 from encoders.models.sequence import DIM, FORMAT, INPUTS, LENGTH, OUTPUTS, REMEDY
 from encoders.models.session import open_content
@@ -229,5 +229,6 @@ def _largest_difference(net: Network, path: Path, videos: int) -> float:
         drawn = rng.standard_normal((LENGTH, CONTENT_DIM)).astype(np.float32)
         content[0] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * (numbers[0] == 0)[:, None]
         content[0, :-count] = 0
-        largest = max(largest, difference(net, model, numbers, content))
+        pairs = zip(model(numbers, content), answered(net, numbers, content), strict=True)
+        largest = max(largest, *(float(np.abs(served - trained).max()) for served, trained in pairs))
     return largest

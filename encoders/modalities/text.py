@@ -8,7 +8,7 @@ from platform import machine
 import numpy as np
 
 from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINE, TOPICS, Topics
-from encoders.base import Classified, Precision, Vectors
+from encoders.base import Classified, Vectors
 from encoders.fusion.projection import PROJECTION, read_directions
 from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext
 from encoders.modalities.text_cache import TextCache
@@ -19,7 +19,7 @@ from schemas.messages.plain_text import plain_text
 DIM = 384
 INPUTS = (Port("input_ids", "int64", (None, None)), Port("attention_mask", "int64", (None, None)))
 OUTPUTS = (Port("text_vec", "float32", (None, DIM)),)  # the name `embedding` clashes with a node of the graph
-FILES: dict[Precision, str] = {"fp32": "text-minilm.onnx", "int8": "text-minilm.int8.onnx"}
+FILE = "text-minilm.onnx"
 TOKENIZER = "tokenizer.json"
 
 TOKENS = 128  # the model was trained on texts of at most 128 tokens
@@ -72,23 +72,19 @@ class TextEncoder:
         provider: Provider = "auto",
         threads: int = 1,
         exact: bool = False,
-        precision: Precision = "fp32",
         topics: Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
         from tokenizers import Tokenizer  # here, since processes that only read the description do without its 6 MB
 
-        self._model = open_model(
-            folder / FILES[precision], provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS
-        )
+        self._model = open_model(folder / FILE, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS)
         self._tokenizer = Tokenizer.from_buffer(checked_bytes(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS)
         self._silent = {self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[UNK]", "[PAD]")}
-        # int8 scales are taken over the whole call, so the other texts would change a vector (cosine 0.985 to 0.991)
-        self._exact = exact or precision == "int8"
+        self._exact = exact
         self._recent: dict[str, Vectors] = {}
-        self.version = f"{precision}-{read(folder).key}"
+        self.version = f"fp32-{read(folder).key}"
         self.provider = self._model.provider
         made_by = f"{self.name}-{self.version}-onnxruntime-{runtime_version()}-{machine()}"
         self._kept = TextCache(cache / f"{made_by}.sqlite") if cache and self._exact else None

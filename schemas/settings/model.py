@@ -72,6 +72,7 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".local/share/freshet", description="broker log, run files"
     )
     cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache/freshet", description="models, Kafka's jars")
+    models: str = Field("", description="bundle of models to take, a path or an address; empty: make them")
     partitions: PositiveInt = Field(4, description="partitions of each topic")
     replication: PositiveInt = Field(1, description="copies of each partition")
     feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")

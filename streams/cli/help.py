@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from typer.core import TyperGroup
 
 GROUPS = {
-    "Run": ("playground", "demo", "broker", "up", "worker", "api", "export", "topics", "config"),
+    "Run": ("playground", "demo", "broker", "up", "worker", "api", "export", "models", "topics", "config"),
     "See how it does": ("status", "health", "doctor", "watch", "dlq", "contract"),
     "Ask": ("search", "similar", "playlist", "explain", "reuploads", "review"),
     "Logs": ("validate", "send", "record", "convert", "replay", "digest", "compare", "evaluate"),

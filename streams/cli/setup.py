@@ -4,6 +4,7 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 """
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from streams.local.broker import LocalBroker
 
 config = typer.Typer(cls=WholeSentences, help="Show the settings.", no_args_is_help=True)
+models = typer.Typer(cls=WholeSentences, help="The models in one archive.", no_args_is_help=True)
 POLL_INTERVAL_S = 0.2
 
 
@@ -37,9 +39,15 @@ def broker(
     settings: "Settings",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 9092,
     reset: Annotated[bool, typer.Option("--reset", help="Begin with an empty log.")] = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Only fetch Kafka's jars, once.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a real Kafka broker on this machine, without Docker, until Ctrl-C."""
+    if fetch:
+        from streams.local.jars import kafka_jars
+
+        kafka_jars(settings.cache_dir, echo_err)
+        return
     from streams.local.broker import local_broker
 
     treat_sigterm_as_ctrl_c()
@@ -124,12 +132,36 @@ def _mark(entry: "Mapping[str, object]") -> str:
 
 
 @configured
-def export(settings: "Settings", as_json: Json = False) -> None:
-    """Make the ONNX models from pretrained weights, once, into the cache."""
+def export(
+    settings: "Settings",
+    from_source: Annotated[
+        bool, typer.Option("--from-source", help="Make them with torch, into a folder beside: 2 GB more to fetch.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the ONNX models from pretrained weights, once, into the cache, or take them from FRESHET_MODELS."""
     from encoders.models.manifest import read
-    from encoders.models.provision import provision
+    from streams.operations.models import provide
 
-    folder = provision(settings.cache_dir, echo_err)
+    folder = provide(settings, echo_err, from_source=from_source)
     if as_json:
         files = read(folder).files
         write_json({"folder": str(folder), "files": len(files), "bytes": sum(one.bytes for one in files)})
+
+
+@models.command("pack")
+@configured
+def pack(
+    settings: "Settings",
+    to: Annotated[Path | None, typer.Option(help="File or folder that the archive goes to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the models as one archive, which other machines take by FRESHET_MODELS."""
+    from streams.operations.models import packed
+
+    path, sha256 = packed(settings, to)
+    if as_json:
+        write_json({"path": str(path), "sha256": sha256})
+    echo_err(
+        f"{path} has the sha256 {sha256}; publish it, and set FRESHET_MODELS=https://…/{path.name}#sha256={sha256}"
+    )

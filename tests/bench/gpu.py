@@ -37,7 +37,7 @@ from tests.bench.videos import GFLOP, Videos, made
 BATCHES = (1, 4, 16, 64)
 TIMES = 5
 SIDE, CHAIN = 8192, 4  # of the matrices, and how many products follow one another
-HALVED = (text.FILES["fp32"], image.FILES["fp32"])
+HALVED = (text.FILE, image.FILES["fp32"])
 
 
 def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda") -> list[str]:

@@ -127,7 +127,7 @@ def test_the_rule_for_int8_asks_for_its_recall_and_for_enough_titles() -> None:
 
 
 def test_a_variant_is_opened_by_the_encoder_as_in_service(models: Path, tmp_path: Path) -> None:
-    path, encoder = compression.opened(models, tmp_path / "half", "fp32", compression.halved)
+    path, encoder = compression.opened(models, tmp_path / "half", compression.halved)
     exact = TextEncoder(models, provider="cpu").encode(["a cat", "the last train"])
     assert path.stat().st_size < 0.51 * (models / path.name).stat().st_size
     assert (encoder.encode(["a cat", "the last train"]) * exact).sum(axis=1).min() > 0.999

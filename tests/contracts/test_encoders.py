@@ -21,11 +21,6 @@ def exact(models: Path) -> TextEncoder:
     return TextEncoder(models, provider="cpu", exact=True)
 
 
-@pytest.fixture(scope="module")
-def int8(models: Path) -> TextEncoder:
-    return TextEncoder(models, provider="cpu", precision="int8")
-
-
 WORDS = Examples(
     telling=TITLES[:32],
     silent=["", "  \n", "\u2063"],
@@ -41,7 +36,7 @@ SOUNDS = Examples(
     silent=[np.zeros(0, np.float32), np.zeros(5 * RATE, np.float32), np.full(RATE, 1e-6, np.float32)],
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
-EXAMPLES = {"text": WORDS, "exact": WORDS, "int8": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
+EXAMPLES = {"text": WORDS, "exact": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
 
 
 @pytest.fixture(params=list(EXAMPLES))
@@ -91,7 +86,7 @@ def test_every_modality_describes_its_encoder_and_its_directions(models: Path, m
     assert encoder.version == described.version and described.labels is not None
 
 
-@pytest.mark.parametrize("encoders", [("text", "int8", "exact"), ("image", "image_int8")])
+@pytest.mark.parametrize("encoders", [("text", "exact"), ("image", "image_int8")])
 def test_encoders_of_two_precisions_have_two_versions(encoders: Sequence[str], request: pytest.FixtureRequest) -> None:
     has_a_version_for_each_answer([request.getfixturevalue(one) for one in encoders], EXAMPLES[encoders[0]])
 
@@ -124,10 +119,6 @@ def test_in_exact_mode_not_a_bit_depends_on_the_batch(exact: TextEncoder) -> Non
     shuffled = np.random.default_rng(3).permutation(len(titles))
     assert (forgetful(exact).encode([titles[i] for i in shuffled]) == whole[shuffled]).all()
     assert (alone(exact, titles) == whole).all()
-
-
-def test_int8_is_one_text_a_call_so_not_a_bit_depends_on_the_batch(int8: TextEncoder) -> None:
-    assert (alone(int8, TITLES[:60]) == forgetful(int8).encode(TITLES[:60])).all()
 
 
 def test_exact_and_fast_agree(exact: TextEncoder, together: Vectors) -> None:
@@ -164,13 +155,12 @@ def test_several_threads_change_no_vector(models: Path, exact: TextEncoder) -> N
     assert np.abs(two.encode(TITLES[:20]) - exact.encode(TITLES[:20])).max() < 1e-5
 
 
-@pytest.mark.parametrize("precision", ["text", "int8"])
-def test_what_means_the_same_is_near(precision: str, request: pytest.FixtureRequest) -> None:
-    pasta, noodles, football = request.getfixturevalue(precision).encode(
+def test_what_means_the_same_is_near(text: TextEncoder) -> None:
+    pasta, noodles, football = text.encode(
         ["cooking pasta at home", "quick spaghetti recipe", "football match highlights"]
     )
     assert pasta @ noodles > 0.5 > 0.3 > pasta @ football
 
 
-def test_the_version_names_model_and_precision(text: TextEncoder, int8: TextEncoder, models: Path) -> None:
-    assert (text.version, int8.version) == (f"fp32-{models.name}", f"int8-{models.name}")
+def test_the_version_names_model_and_precision(text: TextEncoder, models: Path) -> None:
+    assert text.version == f"fp32-{models.name}"

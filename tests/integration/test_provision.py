@@ -1,4 +1,4 @@
-"""An export that fails, with the environment that it really makes."""
+"""An export that fails, as it really runs."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """The compose file, the image and the examples in deploy/ agree with the code that they start."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,3 +258,24 @@ def test_the_cluster_outlives_a_node_and_who_makes_the_collection_says_so() -> N
     assert settings.qdrant_write_consistency < settings.qdrant_replicas  # else a node that is away ends all writes
     waits = {*SERVICES["indexer"]["depends_on"], *CLUSTER["services"]["indexer"]["depends_on"]}
     assert {*NODES} <= waits
+
+
+def copied(stage: str) -> Iterator[tuple[str, str]]:
+    """What a stage of the Dockerfile copies from the source, and where to."""
+    [lines] = re.findall(rf"^FROM \S+ AS {stage}$(.*?)^FROM ", (ROOT / "Dockerfile").read_text("utf-8"), re.M | re.S)
+    for sources, target in re.findall(r"^COPY (?!--from)(.+) (\S+)$", lines, re.MULTILINE):
+        yield from ((source, target) for source in sources.split())
+
+
+def test_the_images_models_are_made_of_what_their_stage_copies(tmp_path: Path) -> None:
+    """And of nothing else, so that they are made again only where one of these changes."""
+    for source, target in copied("models"):
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, tmp_path / target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (tmp_path / target).mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, tmp_path / target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "requirements", "schemas"]
+    script = "import encoders.models.provision as p, encoders.export.__main__ as e; print(p.REQUIREMENTS, *e.makers())"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and ran.stdout.startswith(f"{tmp_path / 'requirements'} <function make"), ran.stderr

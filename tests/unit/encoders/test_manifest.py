@@ -10,7 +10,7 @@ import pytest
 from encoders.annotate.labels import LABELS, labels_of
 from encoders.base import ModelError
 from encoders.fusion.fusion import load_fusion
-from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
+from encoders.modalities.text import FILE, TOKENIZER, TextEncoder
 from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
 from encoders.models.session import CUDA, Port, open_model
 from tests.support.models import built_in, doubling, real_models, with_one_file_changed
@@ -31,7 +31,7 @@ def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path) -> bool
     )
 
 
-@pytest.mark.parametrize("name", [FILES["int8"], TOKENIZER, MANIFEST])
+@pytest.mark.parametrize("name", [FILE, TOKENIZER, MANIFEST])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "changed"])
 def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, damage: str) -> None:
     content = (models / name).read_bytes()
@@ -44,7 +44,7 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
     }[damage]
     folder = with_one_file_changed(models, tmp_path / "models", name, damaged)
     with pytest.raises(ModelError) as refused:
-        TextEncoder(folder, provider="cpu", precision="int8")  # the smaller file
+        TextEncoder(folder, provider="cpu")
     assert is_one_sentence_with_place_and_remedy(refused.value, folder)
 
 

@@ -8,10 +8,8 @@ import torch
 from torch.nn import functional
 
 from encoders.base import Vectors
+from encoders.export.audio import EPSILON, FRAMES
 from encoders.export.mel import HOP, WINDOW, mel_bands, waves
-
-FRAMES = 187  # of a patch; 3 s give 188, the training took 187
-EPSILON = 1e-3  # of TensorFlow's batch normalisation
 
 Weights = Mapping[str, Vectors]
 

@@ -1,0 +1,149 @@
+"""Writes ONNX graphs node by node, without the package onnx: the file format is a small protocol buffer.
+
+The numbers of the fields are those of onnx.proto (github.com/onnx/onnx). A test reads what is written by onnx itself.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.models.session import Port
+
+OPSET = 18
+IR_VERSION = 9  # of the file format; onnxruntime reads it since 1.17
+TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
+
+Array = NDArray[np.generic]
+Attribute = int | float | str | Sequence[int] | Sequence[float]
+
+
+class Graph:
+    """A graph under construction: `constant` and `node` return the name of the value that they add.
+
+    >>> graph = Graph([Port("x", "float32", (None, 2))])
+    >>> graph.output(graph.node("Mul", "x", graph.constant(np.float32(2))), Port("y", "float32", (None, 2)))
+    >>> len(graph.encoded())
+    149
+    """
+
+    def __init__(self, inputs: Sequence[Port], *, opset: int = OPSET) -> None:
+        self._inputs, self._opset = inputs, opset
+        self._outputs: list[Port] = []
+        self._nodes: list[bytes] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._tensors: list[bytes] = []
+        self._metadata: dict[str, str] = {}
+
+    def constant(self, value: Array | np.generic, name: str | None = None) -> str:
+        """A value that is part of the file; the same value is written once."""
+        array = np.asarray(value, order="C")
+        raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        key = (array.dtype.name, array.shape, raw)
+        if key not in self._constants:
+            self._constants[key] = name or f"c{len(self._tensors)}"
+            self._tensors.append(_tensor(self._constants[key], array, raw))
+        return self._constants[key]
+
+    def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Attribute) -> str:
+        """Add an operator of ONNX with one output."""
+        return self.nodes(kind, *inputs, outputs=1, name=name, **attributes)[0]
+
+    def nodes(
+        self, kind: str, *inputs: str, outputs: int, name: str | None = None, **attributes: Attribute
+    ) -> list[str]:
+        """Add an operator with so many outputs."""
+        own = name or f"n{len(self._nodes)}_{kind}"
+        values = [own] if outputs == 1 else [f"{own}.{place}" for place in range(outputs)]
+        fields = [_text(1, one) for one in inputs] + [_text(2, one) for one in values] + [_text(3, own), _text(4, kind)]
+        self._nodes.append(b"".join([*fields, *(_bytes(5, _attribute(*one)) for one in attributes.items())]))
+        return values
+
+    def output(self, value: str, port: Port) -> None:
+        """Make a value an output of the graph, under the name of the port."""
+        self._nodes.append(_text(1, value) + _text(2, port.name) + _text(3, f"{port.name}_out") + _text(4, "Identity"))
+        self._outputs.append(port)
+
+    def describe(self, metadata: Mapping[str, str]) -> None:
+        """Put texts beside the graph, which `Model.metadata` reads."""
+        self._metadata |= metadata
+
+    def encoded(self) -> bytes:
+        """The file's bytes; the same graph gives the same bytes."""
+        graph = [_bytes(1, node) for node in self._nodes] + [_text(2, "freshet")]
+        graph += [_bytes(5, tensor) for tensor in self._tensors]
+        ports = [(11, port) for port in self._inputs] + [(12, port) for port in self._outputs]
+        graph += [_bytes(field, _port(port)) for field, port in ports]
+        texts = [_bytes(14, _text(1, key) + _text(2, value)) for key, value in self._metadata.items()]
+        opset = _bytes(8, _int(2, self._opset))
+        return b"".join([_int(1, IR_VERSION), _text(2, "freshet"), _bytes(7, b"".join(graph)), opset, *texts])
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self.encoded())
+
+
+def unit(graph: Graph, rows: str) -> str:
+    """Rows [N, D] scaled to norm 1."""
+    norms = graph.node("ReduceL2", rows, graph.constant(np.array([-1])), keepdims=1)
+    return graph.node("Div", rows, graph.node("Clip", norms, graph.constant(np.float32(1e-12))))
+
+
+def _tensor(name: str, array: Array, raw: bytes) -> bytes:
+    dims = b"".join(_int(1, length) for length in array.shape)
+    return dims + _int(2, TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    match value:
+        case bool() | int():
+            told, kind = _int(3, int(value)), 2
+        case float():
+            told, kind = _float(2, value), 1
+        case str():
+            told, kind = _text(4, value), 3
+        case [float(), *_]:
+            told, kind = b"".join(_float(7, float(one)) for one in value), 6
+        case _:
+            told, kind = b"".join(_int(8, int(one)) for one in value), 7
+    return _text(1, name) + told + _int(20, kind)
+
+
+def _port(port: Port) -> bytes:
+    """A ValueInfoProto: name, type, and the lengths of the axes, which have names where they are free."""
+    axes = [
+        _text(2, f"{port.name}_{axis}") if length is None else _int(1, length) for axis, length in enumerate(port.shape)
+    ]
+    shape = b"".join(_bytes(1, axis) for axis in axes)
+    return _text(1, port.name) + _bytes(2, _bytes(1, _int(1, TYPES[port.dtype]) + _bytes(2, shape)))
+
+
+def _int(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value & (1 << 64) - 1)
+
+
+def _float(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 5) + struct.pack("<f", value)
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode())
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """A number in groups of seven bits, the least first.
+
+    >>> _varint(300).hex()
+    'ac02'
+    """
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)

@@ -1,0 +1,99 @@
+"""The models of one version in one archive, to be published once and taken by many machines without the weights.
+
+It is an uncompressed tar: manifest.json first, then the files that it lists, and LICENCES.txt. The same models give the
+same bytes.
+"""
+
+import io
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from encoders.base import ModelError
+from encoders.models.manifest import MANIFEST, MODELS, Manifest, publish, read, sha256_of, verify
+
+LICENCES = "LICENCES.txt"
+REMEDY = "fetch it again, or make one with `freshet models pack`"
+
+
+def name_of(key: str = MODELS) -> str:
+    """The usual name of a bundle."""
+    return f"freshet-models-{key}.tar"
+
+
+def pack(folder: Path, target: Path) -> str:
+    """Write the models of a folder as one archive, after checking each; returns the archive's sha256."""
+    manifest = verify(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
+        made = Path(beside) / target.name
+        with tarfile.open(made, "w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, content in _members(folder, manifest):
+                entry = tarfile.TarInfo(name)  # without owner and time, which would differ
+                entry.size, entry.mode = len(content), 0o644
+                archive.addfile(entry, io.BytesIO(content))
+        made.rename(target)
+    return sha256_of(target)
+
+
+def _members(folder: Path, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
+    yield MANIFEST, (folder / MANIFEST).read_bytes()
+    yield LICENCES, licences(manifest).encode()
+    for file in manifest.files:
+        yield file.name, (folder / file.name).read_bytes()
+
+
+def licences(manifest: Manifest) -> str:
+    """Which file is whose, under which licence."""
+    lines = [f"{file.name}\n    {file.source}\n    licence: {file.licence}\n" for file in manifest.files]
+    return "".join(["What these models were made from. Whoever passes them on keeps to each licence.\n\n", *lines])
+
+
+def take(bundle: Path, folder: Path, sha256: str | None = None) -> None:
+    """Publish the models of a bundle, or of a folder like it, as `folder`; a ModelError says what is wrong with it.
+
+    sha256  of the whole archive, where somebody who is trusted has told it
+    """
+    if sha256 is not None and sha256_of(bundle) != sha256:
+        raise ModelError(f"{bundle} has another sha256 than the one that was given: {REMEDY}.")
+    (folder.parents[1] / "tmp").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parents[1] / "tmp", prefix="export-") as aside:
+        made = Path(aside) / "models"
+        try:
+            _copy(bundle, made) if bundle.is_dir() else _unpack(bundle, made)
+            found = verify(made)
+        except (OSError, tarfile.TarError, KeyError, ModelError) as error:
+            why = str(error).replace(str(made), str(bundle)).partition(": ")[0]
+            raise ModelError(f"{bundle} is not a whole bundle of models ({why}): {REMEDY}.") from error
+        if found.key != MODELS:
+            raise ModelError(
+                f"{bundle} holds the models {found.key}, and this version of Freshet has {MODELS}: take the bundle "
+                "that belongs to it."
+            )
+        publish(made, folder)
+
+
+def _copy(bundle: Path, made: Path) -> None:
+    made.mkdir()
+    for name in (MANIFEST, *(file.name for file in read(bundle).files)):
+        shutil.copyfile(bundle / name, made / name)
+
+
+def _unpack(bundle: Path, made: Path) -> None:
+    """Take out what the manifest lists, by plain names and no other way."""
+    made.mkdir()
+    with tarfile.open(bundle, "r:") as archive:
+        (made / MANIFEST).write_bytes(_content(archive, MANIFEST))
+        for file in read(made).files:
+            if Path(file.name).name != file.name:
+                raise ModelError(f"it names the file {file.name!r}, which is no plain name")
+            (made / file.name).write_bytes(_content(archive, file.name))
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(name)
+    if stream is None:
+        raise ModelError(f"{name} in it is no file")
+    return stream.read()

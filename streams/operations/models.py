@@ -1,0 +1,97 @@
+"""Gets the models: made of pretrained weights, or taken from a bundle at a path or an address."""
+
+import tempfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from encoders.base import ModelError
+from encoders.models.bundle import name_of, pack, take
+from encoders.models.manifest import folder_of, verify
+from encoders.models.provision import export_lock, provision
+from schemas.settings.model import Settings
+from streams.errors import OperatorError
+
+Report = Callable[[str], None]
+MEGABYTE = 1_000_000
+REPORT_BYTES = 20 * MEGABYTE
+LIMIT_S = 60.0  # for a connection, and for each piece
+MARK = "sha256="
+REMEDY = "Set FRESHET_MODELS to a path, or to an https address that ends with #sha256= and the archive's hash."
+
+
+def provide(settings: Settings, report: Report, *, from_source: bool = False) -> Path:
+    """The folder of the models, which are made or taken where they are missing; an OperatorError says why not."""
+    if from_source or not settings.models:
+        return provision(settings.cache_dir, report, from_source=from_source)
+    folder = folder_of(settings.cache_dir)
+    if _whole(folder):
+        report(f"models: {folder} is complete and unchanged")
+        return folder
+    with export_lock(settings.cache_dir, report):
+        _take(settings.models, settings.cache_dir / "tmp", folder, report)
+    report(f"models: {folder} is ready")
+    return folder
+
+
+def _take(models: str, aside_dir: Path, folder: Path, report: Report) -> None:
+    path, _, told = models.partition("#")
+    expected = told.removeprefix(MARK) or None
+    aside_dir.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=aside_dir, prefix="export-") as aside:
+        bundle = Path(path).expanduser()
+        if "://" in path:
+            bundle = _fetched(path, expected, Path(aside) / name_of(), report)
+        report(f"models: taking them from {bundle}")
+        take(bundle, folder, expected)
+
+
+def packed(settings: Settings, target: Path | None) -> tuple[Path, str]:
+    """Write the models as one archive; returns it and its sha256."""
+    path = target or Path(name_of())
+    if path.is_dir():
+        path /= name_of()
+    return path, pack(folder_of(settings.cache_dir), path)
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except ModelError:
+        return False
+    return True
+
+
+def _fetched(url: str, expected: str | None, path: Path, report: Report) -> Path:
+    """Fetch an archive whose hash is known before; reports how far it is."""
+    if urlsplit(url).scheme != "https" or expected is None:
+        raise OperatorError(f"Models are not fetched from {url}: its bytes could be anybody's.", REMEDY)
+    try:
+        digest = download(url, path, report)
+    except httpx.HTTPError as error:
+        raise OperatorError(
+            f"The models cannot be fetched from {url} ({error}).", "Check the address and the network."
+        ) from error
+    if digest != expected:
+        raise OperatorError(f"What {url} holds has the sha256 {digest}, and not {expected}.", "Ask who published it.")
+    return path
+
+
+def download(url: str, path: Path, report: Report) -> str:
+    """Fetch a file; returns its sha256, and reports how far it is. An httpx.HTTPError where it does not come."""
+    digest, had, told = sha256(), 0, 0
+    with httpx.stream("GET", url, timeout=LIMIT_S, follow_redirects=True) as answer, path.open("wb") as file:
+        answer.raise_for_status()
+        whole = int(answer.headers.get("content-length", 0)) // MEGABYTE
+        report(f"models: fetching {url} ({whole} MB)")
+        for piece in answer.iter_bytes():
+            file.write(piece)
+            digest.update(piece)
+            had += len(piece)
+            if had - told >= REPORT_BYTES:
+                told = had
+                report(f"models: {had // MEGABYTE} of {whole} MB fetched")
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""The models in one archive: the same bytes everywhere, and one sentence where it is damaged or of another version."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from encoders.base import ModelError
+from encoders.models.bundle import LICENCES, name_of, pack, take
+from encoders.models.manifest import MANIFEST, MODELS, Manifest, describe, folder_of, sha256_of, verify, write
+from tests.support.models import small_folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    path = tmp_path / "published" / name_of()
+    pack(small_folder(tmp_path / "made"), path)
+    return path
+
+
+def test_the_same_models_give_the_same_bytes_and_say_whose_they_are(tmp_path: Path, bundle: Path) -> None:
+    again = tmp_path / "again.tar"
+    assert pack(tmp_path / "made", again) == sha256_of(bundle) == sha256_of(again)
+    with tarfile.open(bundle) as archive:
+        assert archive.getnames() == [MANIFEST, LICENCES, "a.txt"]
+        stream = archive.extractfile(LICENCES)
+        assert stream is not None and "a.txt\n    a test\n    licence: Apache-2.0\n" in stream.read().decode()
+    assert [path.name for path in bundle.parent.iterdir()] == [name_of()]  # nothing half-made beside it
+
+
+def test_models_that_are_damaged_are_not_packed(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "made")
+    (folder / "a.txt").write_text("b")
+    with pytest.raises(ModelError, match=r"a\.txt differs from its sha256"):
+        pack(folder, tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize("of", ["archive", "folder"])
+def test_a_bundle_becomes_the_models_of_this_version(tmp_path: Path, bundle: Path, of: str) -> None:
+    folder = folder_of(tmp_path / "cache")
+    take(bundle if of == "archive" else tmp_path / "made", folder, sha256_of(bundle) if of == "archive" else None)
+    assert [file.name for file in verify(folder).files] == ["a.txt"]
+    assert list((tmp_path / "cache/tmp").iterdir()) == []
+
+
+def archive_of(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def refused(bundle: Path, cache: Path, sha256: str | None = None) -> str:
+    with pytest.raises(ModelError) as error:
+        take(bundle, folder_of(cache), sha256)
+    said = str(error.value)
+    assert str(bundle) in said and said.endswith(".") and "\n" not in said and not folder_of(cache).exists()
+    return said
+
+
+def test_a_damaged_bundle_is_refused_in_one_sentence(tmp_path: Path, bundle: Path) -> None:
+    manifest, cache = (tmp_path / "made" / MANIFEST).read_bytes(), tmp_path / "cache"
+    damaged = tmp_path / "damaged.tar"
+    content = bundle.read_bytes()
+    for broken in (b"", b"no archive", content[:700], content[:-11000]):
+        damaged.write_bytes(broken)
+        assert "is not a whole bundle of models" in refused(damaged, cache)
+    for members in ({}, {MANIFEST: manifest}, {MANIFEST: manifest, "a.txt": b"b"}, {MANIFEST: b"{}", "a.txt": b"a"}):
+        assert "`freshet models pack`" in refused(archive_of(damaged, members), cache)
+    assert "another sha256" in refused(bundle, cache, "0" * 64)
+    assert "No such file" in refused(tmp_path / "absent.tar", cache)
+
+
+def test_a_bundle_of_another_version_names_both(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "made")
+    other = Manifest({"a": "1"}, "0", (describe(folder / "a.txt", source="a test", licence="MIT"),))
+    write(folder, other)
+    pack(folder, tmp_path / "other.tar")
+    said = refused(tmp_path / "other.tar", tmp_path / "cache")
+    assert other.key in said and MODELS in said
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "made")
+    file = describe(folder / "a.txt", source="a test", licence="MIT")
+    (tmp_path / "a.txt").write_text("a")
+    out = Manifest({}, "0", (file.__class__(**{**vars(file), "name": "../a.txt"}),))
+    write(folder, out)
+    bundle = archive_of(tmp_path / "out.tar", {MANIFEST: (folder / MANIFEST).read_bytes(), "../a.txt": b"a"})
+    assert "no plain name" in refused(bundle, tmp_path / "cache")
+    assert json.loads((folder / MANIFEST).read_text())["files"][0]["name"] == "../a.txt"

@@ -94,6 +94,6 @@ TOPICS = (
 )
 # What a backup holds, in the order in which it is read: nobody then lacks a marker, an event id or a topic's id that
 # belongs to their profile. All else is either what others wrote, or made again from these.
-STATE = (PROFILES, EVENT_IDS, ERASED, TRENDS, FEATURES, WEIGHTS)
+STATE = (PROFILES, EVENT_IDS, ERASED, TRENDS, WEIGHTS, FEATURES)
 # Names that are spoken for; nothing creates these topics until something writes them.
 RESERVED = (PEOPLE,)

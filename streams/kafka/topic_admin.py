@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.settings.model import Settings
 from schemas.topics import Topic
@@ -116,6 +116,16 @@ def is_group_assigned(admin: KafkaAdminClient, group: str) -> bool:
     except KafkaError:  # not there yet, or its coordinator is not
         return False
     return bool(described.get("group_state") == "Stable" and described.get("members"))
+
+
+def has_members(admin: KafkaAdminClient, group: str) -> bool:
+    """Whether somebody is in a consumer group, also while it assigns partitions; KafkaError where that is not told."""
+    try:
+        return bool(admin.describe_groups([group])[group].get("members"))
+    except GroupAuthorizationFailedError:
+        raise
+    except KafkaError:  # there is no such group yet, or nobody who coordinates it
+        return False
 
 
 def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Iterator[Difference]:

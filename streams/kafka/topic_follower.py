@@ -69,6 +69,7 @@ class TopicFollower:
                 self._follow()
             except StartAgain as why:
                 log.warning("%s is read on from what is kept by now: %s", self._name, why)
+                self._stopped.wait(RETRY_DELAY_S)
             except TimeoutError as why:
                 log.warning("%s: %s; reading on with another client", self._name, why)
             except KafkaException as error:

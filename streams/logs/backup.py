@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -61,7 +62,7 @@ def back_up(settings: Settings, folder: Path, on_progress: OnProgress = lambda *
         parts = tuple(_copy(settings, reader, topic.name, folder, on_progress) for topic in STATE)
     manifest = Manifest(FORMAT, version("freshet"), settings.prefix, began_at, parts)
     unfinished = folder / f"{MANIFEST}.part"
-    with unfinished.open("wb") as file:
+    with _owners_own(unfinished) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         _to_disk(file.fileno())
     unfinished.rename(folder / MANIFEST)
@@ -109,7 +110,7 @@ def records_of(folder: Path, part: Part) -> Iterator[Record]:
 def _copy(settings: Settings, reader: CommandReader, name: str, folder: Path, on_progress: OnProgress) -> Part:
     topic, digest, count = settings.prefix + name, hashlib.sha256(), 0
     partitions = len(reader.require_partitions(topic))
-    with (folder / f"{name}.jsonl").open("xb") as file:
+    with _owners_own(folder / f"{name}.jsonl") as file:
         for record in reader.records(topic):
             line = line_of(record, partitions)
             file.write(line)
@@ -127,6 +128,11 @@ def _require_empty(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds what people did
     if any(folder.iterdir()):
         raise OperatorError(f"{folder} is not empty.", "Name another folder: each backup has its own.")
+
+
+def _owners_own(path: Path) -> BinaryIO:
+    """A new file that its owner alone may read, whatever the folder's rights are."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _to_disk(descriptor: int) -> None:

@@ -36,7 +36,7 @@ def restore(settings: Settings, folder: Path, on_progress: OnProgress = lambda *
 
 def _require_no_agent(settings: Settings) -> None:
     with topic_admin.connected(settings) as admin:
-        running = [agent for agent in Agent if topic_admin.is_group_assigned(admin, settings.prefix + agent)]
+        running = [agent for agent in Agent if topic_admin.has_members(admin, settings.prefix + agent)]
     if running:
         cause = f"Agents run under the prefix {settings.prefix}: {', '.join(running)}."
         raise OperatorError(cause, "Stop them: what they hold in memory would count, and not what is restored.")

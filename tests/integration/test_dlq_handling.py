@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from ranker.profile.fold import Arrival
 from schemas.messages import feedback, videos
 from schemas.messages.dead_letters import ATTEMPTS, LETTER_BYTES, Handled, Reason, encode_handled
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, ERASURES, FEEDBACK, HANDLED, UPLOADS, Topic
 from streams.dead_letters.store import Choice, StoredDeadLetter, stored_dead_letters
+from streams.dead_letters.validation import late_dead_letters
 from streams.kafka import topic_admin
 from streams.kafka.command_reader import command_reader
+from streams.kafka.records import Record
 from streams.operations.dead_letters import handling
 from streams.operations.dead_letters.exchange import NotALine, corrected, edited, exported
 from streams.operations.dead_letters.verdict import why_not_again, why_not_valid
@@ -72,8 +75,12 @@ def test_uploads_and_erasures_are_judged_as_their_agents_do() -> None:
 
 def test_what_came_too_late_does_so_again_unless_more_is_allowed_now() -> None:
     late: dict[str, Any] = {"reason": "late", "value": LIKE % NOON}
-    detail = "$.at_ms is older than this person's newest event by more than late_ms, {}"
-    again = [why_not_again(letter(**late, detail=detail.format(ms)), SETTINGS, NOON) for ms in (60_000, 59_999)]
+    record = Record("feedback.v1", 0, 7, NOON, b"ana", b"{}")
+    details = [
+        late_dead_letters([record], [Arrival(watched("ana", "v1", NOON), "feedback.v1", 0, 7)], ms)[0].detail
+        for ms in (60_000, 59_999)
+    ]
+    again = [why_not_again(letter(**late, detail=detail), SETTINGS, NOON) for detail in details]
     assert (again[0] or "").startswith("late: its person has newer events") and again[1] is None
     assert why_not_again(letter(**late, detail="of an earlier release"), SETTINGS, NOON) is None
     upload = of(UPLOADS, value=videos.encode(uploaded("v1")), key=b"v1", reason="late")
@@ -164,7 +171,11 @@ def test_what_a_former_release_has_replayed_is_not_sent_again(settings: Settings
     put(settings, ours(settings, value=LIKE % NOON))
     with command_reader(settings, {"group.id": f"{settings.prefix}dlq-replay-decode"}) as reader:
         reader.commit(DEAD_LETTERS.full(settings.prefix), dict.fromkeys(range(settings.partitions), 1))
-    assert handling.replay(settings, Choice("decode"), dry_run=False).sent.total() == 0
+    for choice in (Choice("decode"), Choice(), Choice(topics=frozenset([FEEDBACK.full(settings.prefix)]))):
+        assert handling.replay(settings, choice, dry_run=False).sent.total() == 0
+    lines = [json.dumps(exported(one, None)).encode() for one in stored_dead_letters(settings, Choice())]
+    assert [one.why for one in handling.replay_lines(settings, lines, dry_run=False)] == ["it was dealt with already"]
+    assert everything(settings, FEEDBACK) == []
 
 
 @pytest.mark.connected

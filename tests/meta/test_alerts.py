@@ -121,8 +121,8 @@ def test_every_alert_has_its_section_that_says_how_soon_and_for_whom() -> None:
 
 def test_workers_that_wait_for_data_alone_are_named_as_they_name_it() -> None:
     (rule,) = [one for one in rules() if one["alert"] == "FreshetWorkerNotReady"]
-    (named,) = re.findall(r'what=~"([^"]*)"', rule["expr"])
-    assert named.split("|") == [*FOR_DATA]
+    named = re.findall(r'what[=!]~"([^"]*)"', rule["expr"])
+    assert [one.split("|") for one in named] == [[*FOR_DATA]] * 2
 
 
 def test_every_metric_of_a_worker_is_on_the_board() -> None:

@@ -1,13 +1,13 @@
 """Dealing with dead letters: sending them to their topics again, as they are or corrected, and discarding them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from schemas.messages.dead_letters import ATTEMPTS, Handled
+from schemas.messages.dead_letters import ATTEMPTS, Handled, Reason
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, HANDLED
 from streams.dead_letters.handled import Place, handled_places, to_outgoing
@@ -47,11 +47,11 @@ def replay(settings: Settings, choice: Choice, dry_run: bool) -> Replayed:
     With `dry_run` nothing is sent. Raises OperatorError where the broker refuses a record.
     """
     done, at_ms = Replayed(), now_ms()
-    sent_before = {} if choice.reason is None else _sent_by_former_release(settings, choice.reason)
+    is_sent = _sent_by_former_release(settings)
 
     def usable() -> Iterator[StoredDeadLetter]:
         for one in stored_dead_letters(settings, choice):
-            if one.offset < sent_before.get(one.partition, 0):
+            if is_sent(one):
                 continue
             if why := why_not_again(one, settings, at_ms):
                 done.left_out[why] += 1
@@ -75,6 +75,8 @@ def replay_lines(settings: Settings, lines: Iterable[bytes], dry_run: bool) -> I
     read, at_ms = [*_read(lines)], now_ms()
     wanted = {one.at for one in read if isinstance(one, Edited)}
     stored, handled = _stored(settings, wanted)
+    is_sent = _sent_by_former_release(settings)
+    handled.update(at for at, letter in stored.items() if is_sent(letter))
     with _publishing(settings, dry_run) as publisher:
         for begin in range(0, len(read), BATCH_SIZE):
             verdicts, batch = list[Verdict](), list[StoredDeadLetter]()
@@ -149,15 +151,23 @@ def _stored(settings: Settings, wanted: set[Place]) -> tuple[dict[Place, StoredD
 
 
 def _send(settings: Settings, publisher: CommandPublisher | None, batch: Sequence[StoredDeadLetter]) -> None:
-    """Send the originals, and mark them once all are confirmed: a crash between sends some of them twice."""
-    originals: dict[str, list[Outgoing]] = defaultdict(list)
+    """Send the originals topic by topic, and mark those of a topic once all are confirmed.
+
+    A crash between the two sends some of them twice; a topic that refuses takes nothing from the others.
+    """
+    if publisher is None:
+        return
+    by_topic: dict[str, list[StoredDeadLetter]] = defaultdict(list)
     for one in batch:
-        headers = [*one.kept, (ATTEMPTS, str(one.attempts + 1).encode())]
-        originals[one.topic].append(Outgoing(one.key, one.value, headers))
-    if publisher:
-        for topic, records in originals.items():
-            publisher.publish(topic, records)
-    _mark(settings, publisher, batch, "replayed")
+        by_topic[one.topic].append(one)
+    for topic, letters in by_topic.items():
+        publisher.publish(topic, [*map(_original, letters)])
+        _mark(settings, publisher, letters, "replayed")
+
+
+def _original(letter: StoredDeadLetter) -> Outgoing:
+    headers = [*letter.kept, (ATTEMPTS, str(letter.attempts + 1).encode())]
+    return Outgoing(letter.key, letter.value, headers)
 
 
 def _mark(
@@ -177,12 +187,15 @@ def _publishing(settings: Settings, dry_run: bool) -> AbstractContextManager[Com
         return nullcontext()
     with command_reader(settings) as reader:
         reader.require_partitions(HANDLED.full(settings.prefix))
-    remedy = "Nothing is lost: run the command again."
+    remedy = "Nothing is lost: run the command again. What a topic had taken just before may be sent twice."
     return command_publisher(settings, limit_s=DELIVERY_TIMEOUT_S, remedy=remedy)
 
 
-def _sent_by_former_release(settings: Settings, reason: str) -> dict[int, int]:
-    """Up to where releases before 0.3 have replayed, which kept it as a group's offsets; read for one release."""
-    topic = DEAD_LETTERS.full(settings.prefix)
-    with command_reader(settings, {"group.id": f"{settings.prefix}dlq-replay-{reason}"}) as reader:
-        return {p: offset for p in reader.partitions(topic) if (offset := reader.committed(topic, p)) is not None}
+def _sent_by_former_release(settings: Settings) -> Callable[[StoredDeadLetter], bool]:
+    """What releases before 0.3 have replayed, which kept that as a group's offsets for each reason; for one release."""
+    topic, sent = DEAD_LETTERS.full(settings.prefix), dict[tuple[str, int], int]()
+    for reason in Reason:
+        with command_reader(settings, {"group.id": f"{settings.prefix}dlq-replay-{reason}"}) as reader:
+            for partition in reader.partitions(topic):
+                sent[reason, partition] = reader.committed(topic, partition) or 0
+    return lambda letter: letter.offset < sent.get((letter.reason, letter.partition), 0)

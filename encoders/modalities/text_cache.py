@@ -39,7 +39,7 @@ class TextCache:
     def find(self, texts: Iterable[str]) -> dict[str, Vectors]:
         """The vectors of those texts that are known."""
         wanted, rows = {code_of(text): text for text in texts}, list[tuple[str, bytes]]()
-        if not wanted or not self._path.exists():
+        if not wanted or not self._is_usable or not self._path.exists():
             return {}
         try:
             with closing(self._open()) as base:
@@ -56,14 +56,19 @@ class TextCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(self._open()) as base, base:
-                base.execute(SCHEMA)
                 base.executemany("INSERT OR REPLACE INTO vectors (text, vector) VALUES (?, ?)", rows)
                 base.execute("DELETE FROM vectors WHERE number <= (SELECT max(number) FROM vectors) - ?", (self._most,))
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=WAIT_S)
+        base = sqlite3.connect(self._path, timeout=WAIT_S)
+        try:
+            base.execute(SCHEMA)  # of a file that another process has just begun, or left before it wrote
+        except sqlite3.Error:
+            base.close()
+            raise
+        return base
 
     def _give_up(self, error: Exception) -> None:
         if self._is_usable:

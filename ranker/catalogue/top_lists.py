@@ -34,7 +34,7 @@ class TopLists:
 class Pool:
     """The rows of the highest positive counts; `below` is the highest count outside.
 
-    counts  of all videos by row; none that is outside becomes less
+    counts  of all videos by row
     """
 
     def __init__(self, active: Rows, counts: NDArray[Any]) -> None:
@@ -87,6 +87,7 @@ class SharedLists:
         self._popular: Pool | None = None
         self._of_popular: Rows | None = None
         self._lowest = inf  # count in `_of_popular`
+        self._listed: frozenset[int] = frozenset()  # the rows of `_of_popular`
         self._newest: Rows | None = None
         self._since_ms, self._until_ms = 0, 0  # the event times at which `_newest` is right
         self._newest_of: dict[tuple[int, int], Rows] = {}  # by creator and how many
@@ -102,7 +103,8 @@ class SharedLists:
             self._trending.count(row, units)
         if self._popular is not None:
             self._popular.count(row, total)
-            if self._of_popular is not None and (len(self._of_popular) < TOP_LENGTH or total >= self._lowest):
+            is_short = len(self._listed) < TOP_LENGTH
+            if is_short or total >= self._lowest or row in self._listed:  # whose count may have fallen, too
                 self._of_popular = None
 
     def of(self, catalogue: "Catalogue") -> TopLists:
@@ -161,12 +163,12 @@ class SharedLists:
         if self._popular is None or self._popular.is_too_large:
             self._popular = Pool(self._rows(catalogue), catalogue.total_popularity)
         pool, total = self._popular, catalogue.total_popularity
-        found = catalogue.best(pool.rows, total, TOP_LENGTH)
+        found = catalogue.best(pool.rows[total[pool.rows] > 0], total, TOP_LENGTH)
         self._lowest = float(total[found[-1:]].min(initial=inf))
         if pool.below > 0 and (len(found) < TOP_LENGTH or self._lowest <= pool.below):
             self._popular = None
             return None
-        self._of_popular = found
+        self._of_popular, self._listed = found, frozenset(found.tolist())
         return found
 
     def _newest_at(self, catalogue: "Catalogue") -> Rows:

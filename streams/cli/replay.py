@@ -68,11 +68,13 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Run a recorded log through the agents' steps without a broker; the same log gives the same bytes."""
+    is_chosen = bool(users) or sample < 1 or from_ is not None or to is not None
+    if (to_kafka or no_slates) and (out or learn or workers > 1 or is_chosen):
+        given = "--to-kafka" if to_kafka else "--no-slates"
+        raise typer.BadParameter(f"{given} takes the whole log, without --out, --learn, --workers or chosen slates.")
     if to_kafka:
         send_log(settings, file, speed, as_json)
         return
-    if no_slates and (out or learn or workers > 1):
-        raise typer.BadParameter("--no-slates goes with neither --out nor --learn nor --workers.")
     if workers > 1 and not _is_file(file):
         raise typer.BadParameter("--workers needs a log that is a file: each process reads all of it.")
     from streams.logs.chosen import Chosen

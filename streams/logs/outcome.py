@@ -15,7 +15,7 @@ NOT_CHOSEN = "not_chosen"  # applied, and not asked for
 
 @dataclass
 class Outcome:
-    """The counts of a replay; the digests cover every slate and every profile."""
+    """The counts of a replay; the digests cover every slate that was asked for, and every profile."""
 
     events: int = 0
     uploads: int = 0
@@ -54,7 +54,7 @@ class Outcome:
             "back_in_time": self.times.backwards,
             "first_back_in_time": self.times.first_backwards or None,
             "state_digest": self.state_digest,
-            "slate_digest": self.slate_digest,
+            "slate_digest": self.slate_digest or None,
         }
 
     def notices(self) -> Iterator[str]:
@@ -63,3 +63,5 @@ class Outcome:
             yield notice
         if self.without_slate[NO_VIDEO] and not self.uploads:
             yield "the log holds no upload that can be used, so there is no video to show"
+        if self.slate_digest and self.without_slate[NOT_CHOSEN]:
+            yield f"slate_digest covers the slates that were chosen alone; {self.without_slate[NOT_CHOSEN]} were not"

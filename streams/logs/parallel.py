@@ -94,7 +94,7 @@ class _Running:
             self._room.acquire()
             try:
                 found = self._pipe.recv()
-            except EOFError:
+            except (EOFError, OSError):  # the latter in the middle of a message
                 found = Failed("it was killed.")
             self._read.put(found)
 

@@ -20,12 +20,17 @@ Write = Callable[[bytes], object]  # takes a slate as JSON, without the end of t
 @contextmanager
 def slate_file(path: Path) -> Iterator[Write]:
     """A file for slates, in the form that its name says: .parquet, .zst, .gz, or else plain JSON Lines."""
+    is_special = path.exists() and not path.is_file()  # a pipe, or what stands for the terminal
+    # an interrupted file must not pass for a whole one
+    unfinished = path if is_special else path.with_name(f"{path.stem}.part{path.suffix}")
     with ExitStack() as opened:
         if path.suffix == ".parquet":
-            yield opened.enter_context(_parquet(path))
-            return
-        file = opened.enter_context(_lines(path))
-        yield lambda slate: file.write(slate + b"\n")
+            yield opened.enter_context(_parquet(unfinished))
+        else:
+            file = opened.enter_context(_lines(unfinished))
+            yield lambda slate: file.write(slate + b"\n")
+    if not is_special:
+        unfinished.replace(path)
 
 
 def _lines(path: Path) -> IO[bytes]:

@@ -1,6 +1,9 @@
 """A replay that is quick: what is left out, put together or shared among processes changes no byte of the rest."""
 
 import asyncio
+import multiprocessing
+import os
+import struct
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,7 +17,7 @@ from streams.errors import OperatorError
 from streams.logs.chosen import Chosen, Part
 from streams.logs.fold import Fold
 from streams.logs.jsonl import read_log
-from streams.logs.parallel import Done, Job, joined, replay_parts
+from streams.logs.parallel import Done, Job, _Running, joined, replay_parts
 from streams.logs.replay import Outcome, Replay, replay_embedder
 from tests.support.brokers import CACHE
 from tests.support.replays import LOG, golden_lines, replayed, to_end, with_erasures
@@ -72,6 +75,15 @@ def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     job = Job(Settings(cache_dir=tmp_path), LOG, Chosen())
     with pytest.raises(OperatorError, match="A process of the replay ended: ModelError: "):
         replay_parts(job, 2, print)
+
+
+def test_a_process_that_is_killed_while_it_sends_ends_the_replay() -> None:
+    ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    running = _Running(ours)
+    os.write(theirs.fileno(), struct.pack("!i", 1000) + b"the rest never comes")
+    theirs.close()
+    with pytest.raises(OperatorError, match="it was killed"):
+        list(running.slates())
 
 
 @pytest.mark.parametrize("together", [1, 17, 50_000])

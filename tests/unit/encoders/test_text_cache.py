@@ -51,6 +51,14 @@ def test_a_file_that_is_none_of_ours_does_no_harm(tmp_path: Path, caplog: pytest
     assert caplog.text.count("delete the file if it is damaged") == 1
 
 
+def test_a_file_that_another_process_has_only_begun_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "t.sqlite").touch()
+    cache = TextCache(tmp_path / "t.sqlite")
+    assert cache.find(["one"]) == {}
+    cache.keep({"one": vector(1)})
+    assert [*cache.find(["one"])] == ["one"] and not caplog.text
+
+
 def test_several_write_at_once(tmp_path: Path) -> None:
     def write(writer: int) -> None:
         for n in range(20):

@@ -45,6 +45,21 @@ def test_lists_kept_from_tick_to_tick_are_those_of_a_new_look(step_s: int, skew:
         assert found.popular.tolist() == wanted.popular.tolist()
 
 
+def test_counts_may_fall_as_they_do_where_a_partition_names_a_video_no_more() -> None:
+    catalogue, draw = catalogue_of(), np.random.default_rng(5)
+    ids = [f"v{n:04d}" for n in range(VIDEOS)]
+    counts = dict.fromkeys(ids, 1)
+    for tick in range(START_S, START_S + 300):
+        changed = [ids[int(VIDEOS * draw.random() ** 4)] for _ in range(4)]
+        for video_id in changed:
+            counts[video_id] = int(draw.integers(0, 50))
+        of_changed = np.array([counts[video_id] for video_id in changed])
+        catalogue.advance(tick * 1000, Popularity(tick, 40, changed, 256.0 * of_changed, of_changed))
+        found, wanted = catalogue.tops, newly_made(catalogue)
+        assert found.trending.tolist() == wanted.trending.tolist()
+        assert found.popular.tolist() == wanted.popular.tolist()
+
+
 def test_a_video_that_comes_between_two_ticks_is_in_no_list_of_trends_before_the_next() -> None:
     catalogue = catalogue_of(10)
     counted = Popularity(START_S, 40, ["new", "v0003"], np.array([9e3, 256.0]), np.array([7, 1]))

@@ -11,8 +11,11 @@ from tests.support.log_lines import LIKE, UPLOAD, log_of
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--no-slates", "--workers=2"], "--no-slates goes with neither --out nor --learn nor --workers"),
-        (["--no-slates", "--learn"], "--no-slates goes with neither --out nor --learn nor --workers"),
+        (["--no-slates", "--workers=2"], "--no-slates takes the whole log"),
+        (["--no-slates", "--learn"], "--no-slates takes the whole log"),
+        (["--no-slates", "--users=ana"], "--no-slates takes the whole log"),
+        (["--to-kafka", "--sample=0.5"], "--to-kafka takes the whole log"),
+        (["--to-kafka", "--from=2026-01-01"], "--to-kafka takes the whole log"),
     ],
 )
 def test_a_replay_without_slates_refuses_what_slates_are_for(

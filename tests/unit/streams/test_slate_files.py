@@ -56,6 +56,20 @@ def test_lines_are_the_same_plain_and_packed(tmp_path: Path, name: str) -> None:
     assert data == b"".join(one + b"\n" for one in SLATES)
 
 
+@pytest.mark.parametrize("name", ["slates.jsonl", "slates.jsonl.gz", "slates.parquet"])
+def test_what_was_interrupted_does_not_pass_for_a_whole_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt), slate_file(tmp_path / name) as write:
+        write(SLATES[0])
+        raise KeyboardInterrupt
+    assert not (tmp_path / name).exists()
+
+
+def test_a_device_is_written_to_as_it_is() -> None:
+    with slate_file(Path("/dev/null")) as write:
+        write(SLATES[0])
+    assert Path("/dev/null").is_char_device()
+
+
 def test_a_table_has_a_row_for_each_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyarrow import parquet
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from encoders.base import ModelError
 from encoders.export import labels, nudity, toxicity
 from encoders.export.checks import Report, write_draft
+from encoders.export.e5 import make as e5
 from encoders.modalities.registry import BUILT_IN
 from encoders.models import manifest
 from encoders.models.manifest import WEIGHTS, Manifest, ModelFile
 
 Maker = Callable[[Path, Path, Report], list[ModelFile]]
 
-OTHERS: tuple[Maker, ...] = (labels.make, toxicity.make, nudity.make)
+OTHERS: tuple[Maker, ...] = (e5.make, labels.make, toxicity.make, nudity.make)
 
 
 def makers() -> Iterator[Maker]:

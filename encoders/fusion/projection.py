@@ -12,7 +12,6 @@ from encoders.modalities.modality import REST, Modality, ModalitySet
 from encoders.models.manifest import REMEDY, checked_bytes
 
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
-PROJECTION = "projection.npy"  # [384, 256]: the directions of the texts' vectors
 
 Way = Literal["concat", "mean", "attention"]
 ModalityRows = Mapping[str, Vectors]  # by name, float32 [N, D_m]: norm 1, or a zero row where a video lacks it

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from encoders.base import Content, Encoder, Precision, Vectors
+from encoders.base import Content, Encoder, Precision, TextModelName, Vectors
 from encoders.models.session import Provider
 
+DEFAULT_TEXT_MODEL: TextModelName = "minilm"
 REST = 0  # as `columns`: those that the other modalities leave
 MAX_LABELS = 5  # of one modality of a video; a guess
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -30,7 +31,8 @@ class ModalityContext:
     provider         where models should run
     threads          of one call of a model
     exact            whether not a bit of a vector may depend on its batch, as a replay needs it
-    image_precision  the setting of this name
+    image_precision, text_model
+                     the settings of these names
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class ModalityContext:
     threads: int = 1
     exact: bool = False
     image_precision: Precision = "int8"
+    text_model: TextModelName = DEFAULT_TEXT_MODEL
 
 
 class LabelRule(NamedTuple):
@@ -141,14 +144,16 @@ def fingerprint_in(version: str) -> str:
     return version.partition(OWN)[2]
 
 
-def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], precision: Precision) -> str:
+def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], context: ModalityContext) -> str:
     """The end of a retrieval vector's version, after the key of the models and the way of fusing.
 
-    Empty for the built-in modalities, or their precision where it is not int8; a fingerprint for any other set.
+    Empty for the built-in modalities, or what is not the default of their text model and their precision; a fingerprint
+    for any other set.
     """
     found = fingerprint(members)
     if found == fingerprint(built_in):
-        return "" if precision == "int8" else f"-{precision}"
+        chosen = {context.text_model: DEFAULT_TEXT_MODEL, context.image_precision: "int8"}
+        return "".join(f"-{one}" for one, usual in chosen.items() if one != usual)
     return OWN + found
 
 

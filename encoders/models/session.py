@@ -173,6 +173,7 @@ def _session(path: Path, content: bytes, name: str, threads: int, remedy: str) -
         session = ort.InferenceSession(content, options, providers=[name])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {remedy}.") from error
+    session._model_bytes = None  # kept for that fallback alone, as large as the file; the graph has copies
     session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU without a notice
     return session
 

@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from encoders.base import Precision, Vectors, unit_rows
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
-from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import MINILM, TOKENIZER
 from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from encoders.models.session import quantise
@@ -103,12 +104,12 @@ class Variant(NamedTuple):
 def opened(models: Path, aside: Path, precision: Precision, make: Make) -> tuple[Path, TextEncoder]:
     """Make a variant's file in a folder with a manifest of its own, and open it."""
     aside.mkdir()
-    path = aside / FILES[precision]
-    make(models / FILES["fp32"], path)
+    path = aside / MINILM.files[precision]
+    make(models / MINILM.files["fp32"], path)
     copied(models / TOKENIZER, aside / TOKENIZER)
     files = (manifest.describe(one, source="tests.bench", licence="as its source") for one in (path, aside / TOKENIZER))
     manifest.write(aside, Manifest(WEIGHTS, EXPORTER, tuple(files)))
-    return path, TextEncoder(aside, provider="cpu", precision=precision)
+    return path, TextEncoder(aside, model="minilm", provider="cpu", precision=precision)
 
 
 def variants(models: Path, folder: Path, titles: Sequence[str], level: int) -> dict[str, Variant]:

@@ -24,7 +24,7 @@ def encode(ground: Ground) -> list[Result]:
 
 def _encoder(ground: Ground, precision: Precision, titles: list[str]) -> TextEncoder:
     folder = folder_of(ground.settings().cache_dir)
-    encoder = TextEncoder(folder, provider="cpu", threads=1, precision=precision)
+    encoder = TextEncoder(folder, model="minilm", provider="cpu", threads=1, precision=precision)
     encoder.encode(titles[:WARM_UP])
     return encoder
 

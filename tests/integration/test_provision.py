@@ -17,7 +17,7 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
     with pytest.raises(ModelError) as failed:
         provision(tmp_path, said.append)
     assert said[0].startswith("models: made again, because") and "a.txt differs from its sha256" in said[0]
-    assert said[-1] == "models: fetching the weights (145 MB)"
+    assert said[-1] == "models: fetching the weights (236 MB)"
     told = str(failed.value)
     assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
     assert told.endswith("run `freshet export` again.")

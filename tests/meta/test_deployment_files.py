@@ -77,6 +77,8 @@ def test_settings_take_every_variable_of_the_compose_file(service: str) -> None:
 
 
 def test_all_agents_take_the_precision_of_pictures_from_one_variable() -> None:
+    told = {SERVICES[name]["environment"]["FRESHET_TEXT_MODEL"] for name in FRESHET}
+    assert told == {"${FRESHET_TEXT_MODEL:-minilm}"}
     told = {SERVICES[name]["environment"]["FRESHET_IMAGE_PRECISION"] for name in FRESHET}
     assert told == {"${FRESHET_IMAGE_PRECISION:-int8}"}
 

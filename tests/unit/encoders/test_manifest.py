@@ -10,7 +10,8 @@ import pytest
 from encoders.annotate.labels import LABELS, labels_of
 from encoders.base import ModelError
 from encoders.fusion.fusion import load_fusion
-from encoders.modalities.text import FILES, TOKENIZER, TextEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import MINILM, PIECES, TOKENIZER
 from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
 from encoders.models.session import CUDA, Port, open_model
 from tests.support.models import built_in, doubling, real_models, with_one_file_changed
@@ -31,7 +32,7 @@ def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path) -> bool
     )
 
 
-@pytest.mark.parametrize("name", [FILES["int8"], TOKENIZER, MANIFEST])
+@pytest.mark.parametrize("name", [MINILM.files["int8"], TOKENIZER, MANIFEST])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "changed"])
 def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, damage: str) -> None:
     content = (models / name).read_bytes()
@@ -44,8 +45,16 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
     }[damage]
     folder = with_one_file_changed(models, tmp_path / "models", name, damaged)
     with pytest.raises(ModelError) as refused:
-        TextEncoder(folder, provider="cpu", precision="int8")  # the smaller file
+        TextEncoder(folder, model="minilm", provider="cpu", precision="int8")  # the smaller file
     assert is_one_sentence_with_place_and_remedy(refused.value, folder)
+
+
+def test_pieces_that_do_not_fit_their_scores_are_refused(models: Path, tmp_path: Path) -> None:
+    pieces = (models / PIECES).read_bytes()
+    folder = with_one_file_changed(models, tmp_path / "models", PIECES, pieces + b"x")
+    with pytest.raises(ModelError) as refused:
+        TextEncoder(folder, model="e5", provider="cpu")
+    assert is_one_sentence_with_place_and_remedy(refused.value, folder / PIECES)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY"])

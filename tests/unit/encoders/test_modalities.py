@@ -63,7 +63,7 @@ def test_the_built_in_modalities_are_text_pictures_and_sound() -> None:
 
 def test_another_built_in_set_needs_another_key_of_the_models() -> None:
     """Where this fails, raise EXPORTER: retrieval vectors of both sets would have one version. Then put both here."""
-    assert (MODELS, fingerprint(build(CONTEXT))) == ("59278c52395b6954", "8f27f695")
+    assert (MODELS, fingerprint(build(CONTEXT))) == ("a16c7f8dc37548bf", "b6e7c9c7")
 
 
 def test_the_columns_are_those_of_ever() -> None:
@@ -154,6 +154,9 @@ def test_versions_tell_one_set_from_another(own: Own) -> None:
 
     assert suffix(build) == built_in().suffix == ""  # the built-in ones, by name
     assert suffix(build, image_precision="fp32") == built_in(precision="fp32").suffix == "-fp32"
+    assert (
+        suffix(build, text_model="e5") == "-e5" and suffix(build, text_model="e5", image_precision="fp32") == "-e5-fp32"
+    )
     ways: list[Callable[[ModalityContext], object]] = [
         lambda context: build(context)[:2],
         lambda context: [*build(context), modality()],

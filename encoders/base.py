@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "int8", "int4"]
+TextModelName = Literal["e5", "minilm"]
 Vectors = NDArray[np.float32]
 Input = TypeVar("Input", contravariant=True)
 

@@ -111,6 +111,18 @@ def models() -> Path:
 
 
 @pytest.fixture(scope="session")
+def e5_models(models: Path) -> Path:
+    """The same with the multilingual text model, which `freshet export` makes where it is chosen, as .ci/run does."""
+    from encoders.base import ModelError
+    from tests.support.models import real_e5_models
+
+    try:
+        return real_e5_models()
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def embedder() -> "VideoEmbedder":
     """All encoders, as an encoding agent opens them."""
     from tests.support.models import real_embedder

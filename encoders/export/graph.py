@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from encoders.models.session import Port
 
 OPSET = 18
+RUNTIME = "com.microsoft"  # the domain of onnxruntime's own operators, such as MatMulNBits
 IR_VERSION = 9  # of the file format; onnxruntime reads it since 1.17
 TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 
@@ -36,6 +37,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._tensors: list[bytes] = []
         self._metadata: dict[str, str] = {}
+        self._domains: set[str] = set()
 
     def constant(self, value: Array | np.generic, name: str | None = None) -> str:
         """A value that is part of the file; the same value is written once."""
@@ -47,18 +49,28 @@ class Graph:
             self._tensors.append(_tensor(self._constants[key], array, raw))
         return self._constants[key]
 
-    def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Attribute) -> str:
-        """Add an operator of ONNX with one output."""
-        return self.nodes(kind, *inputs, outputs=1, name=name, **attributes)[0]
+    def node(self, kind: str, *inputs: str, name: str | None = None, domain: str = "", **attributes: Attribute) -> str:
+        """Add an operator of ONNX, or of another domain, with one output; an input that is left out is empty."""
+        return self.nodes(kind, *inputs, outputs=1, name=name, domain=domain, **attributes)[0]
 
     def nodes(
-        self, kind: str, *inputs: str, outputs: int, name: str | None = None, **attributes: Attribute
+        self,
+        kind: str,
+        *inputs: str,
+        outputs: int,
+        name: str | None = None,
+        domain: str = "",
+        **attributes: Attribute,
     ) -> list[str]:
         """Add an operator with so many outputs."""
         own = name or f"n{len(self._nodes)}_{kind}"
         values = [own] if outputs == 1 else [f"{own}.{place}" for place in range(outputs)]
         fields = [_text(1, one) for one in inputs] + [_text(2, one) for one in values] + [_text(3, own), _text(4, kind)]
-        self._nodes.append(b"".join([*fields, *(_bytes(5, _attribute(*one)) for one in attributes.items())]))
+        fields += [_bytes(5, _attribute(*one)) for one in attributes.items()]
+        if domain:
+            self._domains.add(domain)
+            fields.append(_text(7, domain))
+        self._nodes.append(b"".join(fields))
         return values
 
     def output(self, value: str, port: Port) -> None:
@@ -77,8 +89,9 @@ class Graph:
         ports = [(11, port) for port in self._inputs] + [(12, port) for port in self._outputs]
         graph += [_bytes(field, _port(port)) for field, port in ports]
         texts = [_bytes(14, _text(1, key) + _text(2, value)) for key, value in self._metadata.items()]
-        opset = _bytes(8, _int(2, self._opset))
-        return b"".join([_int(1, IR_VERSION), _text(2, "freshet"), _bytes(7, b"".join(graph)), opset, *texts])
+        opsets = [_bytes(8, _int(2, self._opset))]
+        opsets += [_bytes(8, _text(1, domain) + _int(2, 1)) for domain in sorted(self._domains)]
+        return b"".join([_int(1, IR_VERSION), _text(2, "freshet"), _bytes(7, b"".join(graph)), *opsets, *texts])
 
     def save(self, path: Path) -> None:
         path.write_bytes(self.encoded())

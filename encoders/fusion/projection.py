@@ -9,10 +9,9 @@ import numpy as np
 
 from encoders.base import ModelError, Vectors, unit_rows
 from encoders.modalities.modality import REST, Modality, ModalitySet
-from encoders.models.manifest import REMEDY, checked_bytes
+from encoders.models.manifest import checked_bytes, remedy_of
 
 RETRIEVAL_DIM = 256  # what a slate costs at 100,000 videos grows with this
-PROJECTION = "projection.npy"  # [384, 256]: the directions of the texts' vectors
 
 Way = Literal["concat", "mean", "attention"]
 ModalityRows = Mapping[str, Vectors]  # by name, float32 [N, D_m]: norm 1, or a zero row where a video lacks it
@@ -69,7 +68,9 @@ def read_directions(path: Path, width: int) -> Vectors:
     """The first so many directions [D, width] of a file of the model folder; a ModelError where it has fewer."""
     matrix: Vectors = np.load(io.BytesIO(checked_bytes(path)), allow_pickle=False)
     if matrix.ndim != 2 or matrix.shape[1] < width:
-        raise ModelError(f"{path} has the shape {matrix.shape} instead of [D, {width}] or wider: {REMEDY}.")
+        raise ModelError(
+            f"{path} has the shape {matrix.shape} instead of [D, {width}] or wider: {remedy_of(path.parent)}."
+        )
     return np.ascontiguousarray(matrix[:, :width])
 
 

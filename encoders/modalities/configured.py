@@ -25,6 +25,7 @@ def modalities_of(settings: Settings, *, replaying: bool = False) -> ModalitySet
         provider="cpu" if replaying else settings.provider,
         exact=replaying,
         image_precision=settings.image_precision,
+        text_model=settings.text_model,
         cache=settings.cache_dir / CACHE if replaying else None,
     )
     return modalities_in(context, settings.modalities)
@@ -34,7 +35,7 @@ def modalities_in(context: ModalityContext, place: str) -> ModalitySet:
     """The modalities that the function at `package.module:function` describes."""
     try:
         members = _members(place, call_function(VARIABLE, place, context))
-        found = ModalitySet(members, suffix_of(members, build(context), context.image_precision))
+        found = ModalitySet(members, suffix_of(members, build(context), context))
         columns_of(found, "concat")
     except SettingsError:
         raise

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from encoders.base import Content, Encoder, Precision, Vectors
+from encoders.base import Content, Encoder, Precision, TextModelName, Vectors
+from encoders.models.manifest import E5_FOLDER
 from encoders.models.session import Provider
 
+DEFAULT_TEXT_MODEL: TextModelName = "minilm"
 REST = 0  # as `columns`: those that the other modalities leave
 MAX_LABELS = 5  # of one modality of a video; a guess
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -30,7 +32,8 @@ class ModalityContext:
     provider         where models should run
     threads          of one call of a model
     exact            whether not a bit of a vector may depend on its batch, as a replay needs it
-    image_precision  the setting of this name
+    image_precision, text_model
+                     the settings of these names
     cache            folder in which what was encoded may be kept between runs; None: nothing is kept
     """
 
@@ -39,6 +42,7 @@ class ModalityContext:
     threads: int = 1
     exact: bool = False
     image_precision: Precision = "int8"
+    text_model: TextModelName = DEFAULT_TEXT_MODEL
     cache: Path | None = None
 
 
@@ -143,14 +147,16 @@ def fingerprint_in(version: str) -> str:
     return version.partition(OWN)[2]
 
 
-def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], precision: Precision) -> str:
+def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...], context: ModalityContext) -> str:
     """The end of a retrieval vector's version, after the key of the models and the way of fusing.
 
-    Empty for the built-in modalities, or their precision where it is not int8; a fingerprint for any other set.
+    Empty for the built-in modalities, or what is not the default of their text model and their precision; a fingerprint
+    for any other set.
     """
     found = fingerprint(members)
     if found == fingerprint(built_in):
-        return "" if precision == "int8" else f"-{precision}"
+        text = "" if context.text_model == DEFAULT_TEXT_MODEL else f"-{E5_FOLDER}"
+        return text + ("" if context.image_precision == "int8" else f"-{context.image_precision}")
     return OWN + found
 
 

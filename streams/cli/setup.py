@@ -140,12 +140,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Make the ONNX models from pretrained weights, once, into the cache, or take them from FRESHET_MODELS."""
-    from encoders.models.manifest import read
+    from encoders.models.manifest import verify_for
     from streams.operations.models import provide
 
     folder = provide(settings, echo_err, from_source=from_source)
     if as_json:
-        files = read(folder).files
+        files = verify_for(folder, "minilm" if from_source else settings.text_model)
         write_json({"folder": str(folder), "files": len(files), "bytes": sum(one.bytes for one in files)})
 
 

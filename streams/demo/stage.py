@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.models.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify_for
 from schemas.agents import needed
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.settings.model import Settings
@@ -171,7 +171,7 @@ def run_folder(data_dir: Path, keep: bool, name: str = "demo") -> Iterator[Path]
 def refuse_missing_models(settings: Settings) -> None:
     """Raise OperatorError where the models are not there, or not the right ones."""
     try:
-        verify(folder_of(settings.cache_dir))
+        verify_for(folder_of(settings.cache_dir), settings.text_model)
     except ModelError as error:
         raise OperatorError(f"The models cannot be used: {error}", "`freshet export` makes them, once.") from error
 

@@ -10,7 +10,7 @@ import httpx
 
 from encoders.base import ModelError
 from encoders.models.bundle import name_of, pack, take
-from encoders.models.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify_for
 from encoders.models.provision import export_lock, provision
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -26,19 +26,20 @@ REMEDY = "Set FRESHET_MODELS to a path, or to an https address that ends with #s
 def provide(settings: Settings, report: Report, *, from_source: bool = False) -> Path:
     """The folder of the models, which are made or taken where they are missing; an OperatorError says why not."""
     if from_source or not settings.models:
-        return provision(settings.cache_dir, report, from_source=from_source)
+        return provision(settings.cache_dir, report, from_source=from_source, text_model=settings.text_model)
     folder = folder_of(settings.cache_dir)
-    if _whole(folder):
+    if _whole(settings):
         report(f"models: {folder} is complete and unchanged")
         return folder
     with export_lock(settings.cache_dir, report):
-        _take(settings.models, settings.cache_dir / "tmp", folder, report)
+        _take(settings, folder, report)
     report(f"models: {folder} is ready")
     return folder
 
 
-def _take(models: str, aside_dir: Path, folder: Path, report: Report) -> None:
-    path, _, told = models.partition("#")
+def _take(settings: Settings, folder: Path, report: Report) -> None:
+    path, _, told = settings.models.partition("#")
+    aside_dir = settings.cache_dir / "tmp"
     expected = told.removeprefix(MARK) or None
     aside_dir.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=aside_dir, prefix="export-") as aside:
@@ -46,7 +47,7 @@ def _take(models: str, aside_dir: Path, folder: Path, report: Report) -> None:
         if "://" in path:
             bundle = _fetched(path, expected, Path(aside) / name_of(), report)
         report(f"models: taking them from {bundle}")
-        take(bundle, folder, expected)
+        take(bundle, folder, expected, with_e5=settings.text_model == "e5")
 
 
 def packed(settings: Settings, target: Path | None) -> tuple[Path, str]:
@@ -57,9 +58,9 @@ def packed(settings: Settings, target: Path | None) -> tuple[Path, str]:
     return path, pack(folder_of(settings.cache_dir), path)
 
 
-def _whole(folder: Path) -> bool:
+def _whole(settings: Settings) -> bool:
     try:
-        verify(folder)
+        verify_for(folder_of(settings.cache_dir), settings.text_model)
     except ModelError:
         return False
     return True

@@ -83,7 +83,8 @@ def outdated_notice(library: VideoLibrary, modalities: ModalitySet) -> str:
 
 def text_vector(settings: Settings, words: str) -> Vectors:
     """float32 [384] of some words; OperatorError where there is no word among them."""
-    vector: Vectors = TextEncoder(folder_of(settings.cache_dir), provider="cpu").encode([words])[0]
+    encoder = TextEncoder(folder_of(settings.cache_dir), model=settings.text_model, provider="cpu")
+    vector: Vectors = encoder.encode([words])[0]
     if not vector.any():
         raise OperatorError("There is no word in the query.", "Say what the video should be about.")
     return vector

@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from encoders.base import Vectors, unit_rows
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.fusion.projection import maps_of
-from encoders.modalities.text import FILE, TOKENIZER, TextEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import MINILM, TOKENIZER
 from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from ranker.evaluation.metrics import interval
@@ -109,13 +110,13 @@ class Variant(NamedTuple):
 def opened(models: Path, aside: Path, make: Make) -> tuple[Path, TextEncoder]:
     """Make a variant's file in a folder with a manifest of its own, and open it."""
     aside.mkdir()
-    path = aside / FILE
-    make(models / FILE, path)
+    path = aside / MINILM.file
+    make(models / MINILM.file, path)
     copied(models / TOKENIZER, aside / TOKENIZER)
     files = (manifest.describe(one, source="tests.bench", licence="as its source") for one in (path, aside / TOKENIZER))
     manifest.write(aside, Manifest(WEIGHTS, EXPORTER, tuple(files)))
     # one text a call where it is quantised: the other texts would change a vector (cosine 0.985 to 0.991)
-    return path, TextEncoder(aside, provider="cpu", exact=make in (quantised, quantised_products))
+    return path, TextEncoder(aside, model="minilm", provider="cpu", exact=make in (quantised, quantised_products))
 
 
 def variants(models: Path, folder: Path, titles: Sequence[str], level: int) -> dict[str, Variant]:

@@ -16,7 +16,7 @@ def encode(ground: Ground) -> list[Result]:
     """In calls of 32 titles, and alone."""
     calls, alone = ground.size(1024, 64), ground.size(256, 32)
     titles = [f"{video.title} ({n})" for n, video in enumerate(catalogue(0, WARM_UP + calls + alone, START_MS))]
-    encoder = TextEncoder(folder_of(ground.settings().cache_dir), provider="cpu", threads=1)
+    encoder = TextEncoder(folder_of(ground.settings().cache_dir), model="minilm", provider="cpu", threads=1)
     encoder.encode(titles[:WARM_UP])
     some, others = titles[WARM_UP : WARM_UP + calls], titles[WARM_UP + calls :]
     return [_measured(encoder, some, 32), _measured(encoder, others, 1)]

@@ -11,7 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from encoders.base import Vectors
-from encoders.modalities.text import TOKENIZER, TextEncoder
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import TOKENIZER
 from encoders.models.manifest import checked_bytes, folder_of
 from tests.bench.ground import Ground
 from tests.bench.titles import ENGLISH, NAMES, titles
@@ -47,7 +48,7 @@ def _unrelated(cosines: Vectors) -> float:
 
 
 def measured(models: Path, by_language: Mapping[str, list[str]]) -> dict[str, Understood]:
-    encoder = TextEncoder(models, provider="cpu")
+    encoder = TextEncoder(models, model="minilm", provider="cpu")
     tokenizer = Tokenizer.from_buffer(checked_bytes(models / TOKENIZER))
     tokenizer.no_padding()
     originals = encoder.encode(by_language[ENGLISH])

@@ -10,6 +10,7 @@ import pytest
 from encoders.base import Encoder, Vectors
 from encoders.modalities.audio import RATE
 from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
+from encoders.models.manifest import E5_MODELS
 from encoders.testing import ENCODER_LAWS, Examples, Law, check_modality, forget, has_a_version_for_each_answer
 from tests.support.models import TITLES, built_in, chirp, made_up_frames
 
@@ -18,7 +19,17 @@ AnyEncoder = TypeVar("AnyEncoder", bound=Encoder[Any])
 
 @pytest.fixture(scope="module")
 def exact(models: Path) -> TextEncoder:
-    return TextEncoder(models, provider="cpu", exact=True)
+    return TextEncoder(models, model="minilm", provider="cpu", exact=True)
+
+
+@pytest.fixture(scope="module")
+def e5(e5_models: Path) -> TextEncoder:
+    return TextEncoder(e5_models, model="e5", provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def e5_exact(e5_models: Path) -> TextEncoder:
+    return TextEncoder(e5_models, model="e5", provider="cpu", exact=True)
 
 
 WORDS = Examples(
@@ -36,7 +47,11 @@ SOUNDS = Examples(
     silent=[np.zeros(0, np.float32), np.zeros(5 * RATE, np.float32), np.full(RATE, 1e-6, np.float32)],
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
-EXAMPLES = {"text": WORDS, "exact": WORDS, "image": PICTURES, "image_int8": PICTURES, "audio": SOUNDS}
+EXAMPLES = {
+    **dict.fromkeys(("text", "exact", "e5", "e5_exact"), WORDS),
+    **dict.fromkeys(("image", "image_int8"), PICTURES),
+    "audio": SOUNDS,
+}
 
 
 @pytest.fixture(params=list(EXAMPLES))
@@ -75,7 +90,8 @@ def test_every_encoder_keeps_every_law(encoder: Encoder[Any], videos: Examples, 
 
 
 def test_the_version_changes_with_the_models(encoder: Encoder[Any], models: Path) -> None:
-    assert encoder.version.endswith(f"-{models.name}")
+    made_of = E5_MODELS if encoder.name == "text-e5" else models.name
+    assert encoder.version.endswith(f"-{made_of}")
 
 
 @pytest.mark.parametrize("modality", ["text", "image", "audio"])
@@ -86,7 +102,7 @@ def test_every_modality_describes_its_encoder_and_its_directions(models: Path, m
     assert encoder.version == described.version and described.labels is not None
 
 
-@pytest.mark.parametrize("encoders", [("text", "exact"), ("image", "image_int8")])
+@pytest.mark.parametrize("encoders", [("text", "exact"), ("text", "e5"), ("image", "image_int8")])
 def test_encoders_of_two_precisions_have_two_versions(encoders: Sequence[str], request: pytest.FixtureRequest) -> None:
     has_a_version_for_each_answer([request.getfixturevalue(one) for one in encoders], EXAMPLES[encoders[0]])
 
@@ -121,6 +137,16 @@ def test_in_exact_mode_not_a_bit_depends_on_the_batch(exact: TextEncoder) -> Non
     assert (alone(exact, titles) == whole).all()
 
 
+def test_e5_alone_is_the_same_as_in_a_batch_and_exactly_so_in_exact_mode(
+    e5: TextEncoder, e5_exact: TextEncoder
+) -> None:
+    titles = TITLES[:60]
+    whole = forgetful(e5).encode(titles)
+    assert np.abs(alone(e5, titles) - whole).max() < 1e-5
+    assert np.abs(e5_exact.encode(titles) - whole).max() < 1e-5
+    assert (alone(e5_exact, titles) == forgetful(e5_exact).encode(titles[::-1])[::-1]).all()
+
+
 def test_exact_and_fast_agree(exact: TextEncoder, together: Vectors) -> None:
     assert np.abs(exact.encode(TITLES[:80]) - together[:80]).max() < 1e-5
 
@@ -151,15 +177,16 @@ def test_memory_is_bounded_and_keeps_what_was_used_last(text: TextEncoder) -> No
 
 
 def test_several_threads_change_no_vector(models: Path, exact: TextEncoder) -> None:
-    two = TextEncoder(models, provider="cpu", threads=2, exact=True)
+    two = TextEncoder(models, model="minilm", provider="cpu", threads=2, exact=True)
     assert np.abs(two.encode(TITLES[:20]) - exact.encode(TITLES[:20])).max() < 1e-5
 
 
-def test_what_means_the_same_is_near(text: TextEncoder) -> None:
-    pasta, noodles, football = text.encode(
+@pytest.mark.parametrize("model", ["text", "e5"])
+def test_what_means_the_same_is_near(model: str, request: pytest.FixtureRequest) -> None:
+    pasta, noodles, football = request.getfixturevalue(model).encode(
         ["cooking pasta at home", "quick spaghetti recipe", "football match highlights"]
     )
-    assert pasta @ noodles > 0.5 > 0.3 > pasta @ football
+    assert pasta @ noodles > 0.4 > 0.3 > pasta @ football
 
 
 def test_the_version_names_model_and_precision(text: TextEncoder, models: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from encoders.export import audio, image, text
 from encoders.export.checks import ANSWERS, Answers, asked, difference, recorded
-from encoders.fusion.projection import PROJECTION
 from encoders.models.manifest import source_folder_of, verify
 from tests.support.brokers import CACHE
 from tests.support.models import chirp, made_up_frames, real_models
@@ -60,7 +59,7 @@ def test_what_is_no_graph_is_the_same_to_the_byte(source: Path, name: str) -> No
 
 
 def test_the_projection_spans_the_space_that_is_fitted_anew(source: Path) -> None:
-    ours, fitted = (np.load(folder / PROJECTION) for folder in (real_models(), source))
+    ours, fitted = (np.load(folder / text.PROJECTION) for folder in (real_models(), source))
     assert ours.shape == fitted.shape and np.abs(ours - fitted).max() < 1e-3
     assert np.linalg.svd(ours.T @ fitted, compute_uv=False).min() > 1 - 1e-5  # cosine of the largest angle between them
 

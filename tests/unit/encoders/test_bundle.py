@@ -9,7 +9,18 @@ import pytest
 
 from encoders.base import ModelError
 from encoders.models.bundle import LICENCES, name_of, pack, take
-from encoders.models.manifest import MANIFEST, MODELS, Manifest, describe, folder_of, sha256_of, verify, write
+from encoders.models.manifest import (
+    E5_FOLDER,
+    MANIFEST,
+    MODELS,
+    Manifest,
+    describe,
+    folder_of,
+    sha256_of,
+    verify,
+    verify_for,
+    write,
+)
 from tests.support.models import small_folder
 
 
@@ -43,6 +54,30 @@ def test_a_bundle_becomes_the_models_of_this_version(tmp_path: Path, bundle: Pat
     take(bundle if of == "archive" else tmp_path / "made", folder, sha256_of(bundle) if of == "archive" else None)
     assert [file.name for file in verify(folder).files] == ["a.txt"]
     assert list((tmp_path / "cache/tmp").iterdir()) == []
+
+
+def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_path: Path) -> None:
+    made, bundle, folder = small_folder(tmp_path / "made"), tmp_path / name_of(), folder_of(tmp_path / "cache")
+    pack(made, bundle)
+    with pytest.raises(ModelError, match=r"lacks the multilingual text model: run `FRESHET_TEXT_MODEL=e5 freshet exp"):
+        take(bundle, folder, with_e5=True)
+    assert not folder.exists()
+    take(bundle, folder)
+    small_folder(made / E5_FOLDER, "of e5")
+    pack(made, bundle)
+    with tarfile.open(bundle) as archive:
+        within = [MANIFEST, LICENCES, "a.txt"]
+        assert archive.getnames() == [*within, *(f"{E5_FOLDER}/{name}" for name in within)]
+    for source, cache in (
+        (bundle, "cache"),
+        (bundle, "empty"),
+        (made, "from-folder"),
+    ):  # the first has the rest
+        take(source, folder_of(tmp_path / cache), with_e5=True)
+        taken = folder_of(tmp_path / cache)
+        assert [len(verify_for(taken, one)) for one in ("minilm", "e5")] == [1, 2]
+        assert (taken / E5_FOLDER / "a.txt").read_text() == "of e5"
+        assert list((tmp_path / cache / "tmp").iterdir()) == []
 
 
 def archive_of(path: Path, members: dict[str, bytes]) -> Path:

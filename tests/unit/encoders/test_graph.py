@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from encoders.export.graph import IR_VERSION, OPSET, Graph
+from encoders.export.graph import IR_VERSION, OPSET, RUNTIME, Graph
 from encoders.models.session import Port, open_content
 
 X, Y = Port("x", "float32", (None, 3)), Port("y", "float32", (None, 2))
@@ -46,6 +46,19 @@ def test_the_graph_computes_what_it_says() -> None:
     [found] = model(np.array([[1, 2, 3], [0, 4, -1]], np.float32))
     assert found.tolist() == [[2.0, -1.25], [2.0, 2.0]]
     assert model.metadata == {"format": "drawn@1"}
+
+
+def test_an_operator_of_onnxruntimes_own_names_its_domain_and_may_lack_an_input() -> None:
+    graph = Graph([X], opset=20)
+    zero, one = (graph.constant(np.full(3, value, np.float32)) for value in (0, 1))
+    normed = graph.node("SkipLayerNormalization", "x", "x", one, zero, "", domain=RUNTIME, epsilon=1e-6)
+    graph.output(graph.node("Gelu", normed), X._replace(name="y"))
+    made = onnx.load_from_string(graph.encoded())
+    assert [(one.domain, one.version) for one in made.opset_import] == [("", 20), (RUNTIME, 1)]
+    assert [(node.domain, len(node.input)) for node in made.graph.node] == [(RUNTIME, 5), ("", 1), ("", 1)]
+    model = open_content(Path("own"), graph.encoded(), "cpu", 1, [X], [X._replace(name="y")], "draw it again")
+    [found] = model(np.array([[-1, 0, 1]], np.float32))
+    assert np.allclose(found, [[-0.1350, 0, 1.0897]], atol=1e-3)
 
 
 def test_the_same_graph_gives_the_same_bytes_and_each_constant_is_written_once() -> None:

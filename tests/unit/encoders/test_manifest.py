@@ -10,28 +10,19 @@ import pytest
 from encoders.annotate.labels import LABELS, labels_of
 from encoders.base import ModelError
 from encoders.fusion.fusion import load_fusion
-from encoders.modalities.text import FILE, TOKENIZER, TextEncoder
-from encoders.models.manifest import MANIFEST, WEIGHTS, Manifest, describe, write
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import E5, MINILM, PIECES, TOKENIZER
+from encoders.models.manifest import E5_REMEDY, MANIFEST, REMEDY, WEIGHTS, Manifest, describe, write
 from encoders.models.session import CUDA, Port, open_model
-from tests.support.models import built_in, doubling, real_models, with_one_file_changed
+from tests.support.models import built_in, doubling, small_folder, with_one_file_changed
 
 
-@pytest.fixture(scope="module")
-def models() -> Path:
-    return real_models()
-
-
-def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path) -> bool:
+def is_one_sentence_with_place_and_remedy(error: ModelError, path: Path, remedy: str = REMEDY) -> bool:
     said = str(error)
-    return (
-        str(path) in said
-        and said.endswith(".")
-        and "\n" not in said
-        and "run `freshet export` (or `make setup`)" in said
-    )
+    return str(path) in said and said.endswith(".") and "\n" not in said and remedy in said
 
 
-@pytest.mark.parametrize("name", [FILE, TOKENIZER, MANIFEST])
+@pytest.mark.parametrize("name", [MINILM.file, TOKENIZER, MANIFEST])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "changed"])
 def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, damage: str) -> None:
     content = (models / name).read_bytes()
@@ -44,8 +35,30 @@ def test_a_damaged_file_is_refused(models: Path, tmp_path: Path, name: str, dama
     }[damage]
     folder = with_one_file_changed(models, tmp_path / "models", name, damaged)
     with pytest.raises(ModelError) as refused:
-        TextEncoder(folder, provider="cpu")
+        TextEncoder(folder, model="minilm", provider="cpu")
     assert is_one_sentence_with_place_and_remedy(refused.value, folder)
+
+
+def test_pieces_that_do_not_fit_their_scores_are_refused(e5_models: Path, tmp_path: Path) -> None:
+    pieces = (e5_models / E5.folder / PIECES).read_bytes()
+    folder = with_one_file_changed(e5_models / E5.folder, tmp_path / E5.folder, PIECES, pieces + b"x")
+    with pytest.raises(ModelError) as refused:
+        TextEncoder(tmp_path, model="e5", provider="cpu")
+    assert is_one_sentence_with_place_and_remedy(refused.value, folder / PIECES, E5_REMEDY)
+
+
+def test_without_the_files_of_e5_a_sentence_says_how_they_are_made(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "models")
+    opening = [
+        lambda: TextEncoder(folder, model="e5", provider="cpu"),
+        lambda: load_fusion(built_in(folder, text_model="e5")),
+    ]
+    for opened in opening:
+        with pytest.raises(ModelError) as refused:
+            opened()
+        assert is_one_sentence_with_place_and_remedy(
+            refused.value, folder / E5.folder, "run `FRESHET_TEXT_MODEL=e5 freshet export`"
+        )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY"])

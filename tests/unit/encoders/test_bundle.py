@@ -1,8 +1,8 @@
 """The models in one archive: the same bytes everywhere, and one sentence where it is damaged or of another version."""
 
 import io
-import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,15 +13,17 @@ from encoders.models.manifest import (
     E5_FOLDER,
     MANIFEST,
     MODELS,
+    MOST_BYTES,
     Manifest,
     describe,
     folder_of,
+    read,
     sha256_of,
     verify,
     verify_for,
     write,
 )
-from tests.support.models import small_folder
+from tests.support.models import SMALL, small_folder
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_the_same_models_give_the_same_bytes_and_say_whose_they_are(tmp_path: Pa
     again = tmp_path / "again.tar"
     assert pack(tmp_path / "made", again) == sha256_of(bundle) == sha256_of(again)
     with tarfile.open(bundle) as archive:
-        assert archive.getnames() == [MANIFEST, LICENCES, "a.txt"]
+        assert archive.getnames() == [MANIFEST, LICENCES, *SMALL]
         stream = archive.extractfile(LICENCES)
         assert stream is not None and "a.txt\n    a test\n    licence: Apache-2.0\n" in stream.read().decode()
     assert [path.name for path in bundle.parent.iterdir()] == [name_of()]  # nothing half-made beside it
@@ -52,7 +54,7 @@ def test_models_that_are_damaged_are_not_packed(tmp_path: Path) -> None:
 def test_a_bundle_becomes_the_models_of_this_version(tmp_path: Path, bundle: Path, of: str) -> None:
     folder = folder_of(tmp_path / "cache")
     take(bundle if of == "archive" else tmp_path / "made", folder, sha256_of(bundle) if of == "archive" else None)
-    assert [file.name for file in verify(folder).files] == ["a.txt"]
+    assert [file.name for file in verify(folder).files] == [*SMALL]
     assert list((tmp_path / "cache/tmp").iterdir()) == []
 
 
@@ -104,10 +106,12 @@ def test_a_damaged_bundle_is_refused_in_one_sentence(tmp_path: Path, bundle: Pat
     for broken in (b"", b"no archive", content[:700], content[:-11000]):
         damaged.write_bytes(broken)
         assert "is not a whole bundle of models" in refused(damaged, cache)
-    for members in ({}, {MANIFEST: manifest}, {MANIFEST: manifest, "a.txt": b"b"}, {MANIFEST: b"{}", "a.txt": b"a"}):
+    for members in ({}, {MANIFEST: manifest}, {MANIFEST: manifest, "a.txt": b"bb"}, {MANIFEST: b"{}", "a.txt": b"a"}):
         assert "`freshet models pack`" in refused(archive_of(damaged, members), cache)
     assert "another sha256" in refused(bundle, cache, "0" * 64)
-    assert "No such file" in refused(tmp_path / "absent.tar", cache)
+    for sha256 in (None, "0" * 64):
+        assert "No such file" in refused(tmp_path / "absent.tar", cache, sha256)
+    assert "no sha256 to compare (Is a directory)" in refused(tmp_path / "made", cache, "0" * 64)
 
 
 def test_a_bundle_of_another_version_names_both(tmp_path: Path) -> None:
@@ -119,12 +123,30 @@ def test_a_bundle_of_another_version_names_both(tmp_path: Path) -> None:
     assert other.key in said and MODELS in said
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../../../escaped", "", ".", "..", "/a.txt", "a\0b", MANIFEST])
+def test_a_name_that_is_not_plain_is_refused_from_an_archive_and_from_a_folder(tmp_path: Path, name: str) -> None:
+    folder = small_folder(tmp_path / "a/b/c/made")
+    (tmp_path / "a/escaped").write_text("a")
+    write(folder, replace(read(folder), files=(replace(read(folder).files[0], name=name),)))
+    bundle = archive_of(tmp_path / "out.tar", {name: b"a", MANIFEST: (folder / MANIFEST).read_bytes()})
+    for one in (bundle, folder):
+        assert "no plain name" in refused(one, tmp_path / "cache")
+    assert not [*(tmp_path / "cache").rglob("escaped")]
+
+
+@pytest.mark.parametrize("kept", [0, len(SMALL) - 1])
+def test_a_manifest_that_lacks_a_file_is_not_whole(tmp_path: Path, kept: int) -> None:
     folder = small_folder(tmp_path / "made")
-    file = describe(folder / "a.txt", source="a test", licence="MIT")
-    (tmp_path / "a.txt").write_text("a")
-    out = Manifest({}, "0", (file.__class__(**{**vars(file), "name": "../a.txt"}),))
-    write(folder, out)
-    bundle = archive_of(tmp_path / "out.tar", {MANIFEST: (folder / MANIFEST).read_bytes(), "../a.txt": b"a"})
-    assert "no plain name" in refused(bundle, tmp_path / "cache")
-    assert json.loads((folder / MANIFEST).read_text())["files"][0]["name"] == "../a.txt"
+    write(folder, replace(read(folder), files=read(folder).files[:kept]))
+    lacking = {0: SMALL[1]}.get(kept, SMALL[-1])
+    assert f"{MANIFEST} does not list {lacking}" in refused(folder, tmp_path / "cache")
+
+
+def test_what_is_larger_than_the_manifest_says_is_not_read(tmp_path: Path) -> None:
+    manifest = (small_folder(tmp_path / "made") / MANIFEST).read_bytes()
+    large = archive_of(tmp_path / "large.tar", {MANIFEST: manifest, "a.txt": bytes(1000)})
+    assert "a.txt in it has 1000 bytes instead of 1)" in refused(large, tmp_path / "cache")
+    padded = manifest + b" " * MOST_BYTES
+    assert "instead of 1000000 at most" in refused(archive_of(large, {MANIFEST: padded}), tmp_path / "cache")
+    (tmp_path / "made" / MANIFEST).write_bytes(padded)
+    assert "has more than 1000000 bytes" in refused(tmp_path / "made", tmp_path / "cache")

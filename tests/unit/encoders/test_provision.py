@@ -3,15 +3,18 @@
 import fcntl
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from encoders.base import ModelError
-from encoders.export.checks import accepted
+from encoders.export import image
+from encoders.export.checks import accepted, asked
 from encoders.export.labels import audio_labels, image_labels
 from encoders.models.manifest import (
     EXPORTER,
+    FILES,
     MANIFEST,
     WEIGHTS,
     folder_of,
@@ -19,8 +22,9 @@ from encoders.models.manifest import (
     publish,
     read,
     verify,
+    write,
 )
-from encoders.models.provision import provision
+from encoders.models.provision import _ready, provision
 from tests.support.models import real_models, small_folder
 
 
@@ -66,10 +70,12 @@ def test_the_real_models_agree_with_torch_and_say_where_they_come_from() -> None
     folder = real_models()
     made = read(folder)
     assert made.weights == WEIGHTS and made.key == folder.name
+    assert {file.name for file in made.files} == FILES
     parity = {file.name: dict(file.parity) for file in made.files}
     assert parity["text-minilm.onnx"]["torch_max_abs"] <= 1e-5
     assert parity["image-efficientnet-lite0.onnx"]["torch_max_abs"] <= 2e-5
     assert parity["image-efficientnet-lite0.int8.onnx"]["torch_max_abs"] <= 0.5
+    assert all(parity[name]["torch_cosine_min"] >= image.LEAST_COSINE for name in image.FILES.values())
     assert parity["audio-musicnn.onnx"]["torch_max_abs"] <= 1e-5
     assert parity["audio-musicnn.whole.onnx"]["torch_max_abs"] <= 1e-5
     assert parity["toxicity.npy"]["scikit-learn_max_abs"] <= 1e-6
@@ -83,6 +89,16 @@ def test_a_model_that_differs_from_its_original_is_refused() -> None:
     for largest in (1.1e-5, float("nan")):
         with pytest.raises(ModelError, match=r"a\.onnx differs from torch by .*, more than 1e-05"):
             accepted("a.onnx", largest, said.append)
+
+
+@pytest.mark.parametrize("name", image.FILES.values())
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1.5, float("nan")])
+def test_vectors_that_are_not_the_originals_are_refused(name: str, factor: float) -> None:
+    answers, vectors = asked(real_models() / name, image.INPUTS, image.OUTPUTS, image.samples()), f"{name} 0 image_vec"
+    image.near(name, answers, print, most=0.5)
+    answers[vectors] *= factor
+    with pytest.raises(ModelError, match=f"{name} .*change encoders/export"):
+        image.near(name, answers, print, most=0.5)
 
 
 def test_labels_are_a_classs_first_name_and_a_list_read_without_running_it() -> None:
@@ -101,6 +117,13 @@ def test_provision_does_nothing_where_all_is_there(tmp_path: Path, offline: None
     assert provision(tmp_path, said.append) == folder
     assert said == [f"models: {folder} is complete and unchanged"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
+
+
+def test_a_folder_whose_manifest_lacks_a_file_is_not_ready(tmp_path: Path) -> None:
+    folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    assert _ready(folder, said.append)
+    write(folder, replace(read(folder), files=()))
+    assert not _ready(folder, said.append) and "does not list audio-musicnn.onnx" in said[0]
 
 
 def test_a_second_process_waits_and_then_takes_what_the_first_made(tmp_path: Path, offline: None) -> None:

@@ -79,6 +79,28 @@ def test_a_state_dict_of_torch_is_read_with_the_strides_of_its_views(tmp_path: P
     assert found["turned"].tolist() == NUMBERS.reshape(3, 4)[:, 1:3].T.tolist()
 
 
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [
+        (0, (3, 5), (4, 1)),
+        (1, (3, 4), (4, 1)),
+        (12, (1,), (1,)),
+        (-1, (2,), (1,)),
+        (4, (2,), (-1,)),
+        (0, (-1, -1), (1, 1)),
+        (0, (3, 4), (4,)),
+    ],
+)
+def test_a_tensor_that_reaches_out_of_its_storage_is_refused(
+    tmp_path: Path, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    storage = Stored("", "", "storage", Named("torch", "FloatStorage"), "7", "cpu", 12, None)
+    tensor = Named("torch._utils", "_rebuild_tensor_v2", storage, offset, shape, strides, False, OrderedDict())
+    path = torch_file(tmp_path / "w.pth", {"a": tensor}, {"7": struct.pack("<q", 12) + NUMBERS.tobytes()})
+    with pytest.raises(ModelError, match="reaches out of its numbers"):
+        read_torch(path)
+
+
 def test_a_state_dict_that_names_something_else_is_refused(tmp_path: Path) -> None:
     path = torch_file(tmp_path / "w.pth", {"a": Named("os", "system", "true")}, {})
     with pytest.raises(ModelError, match=r"name os\.system, which is not read"):

@@ -68,7 +68,7 @@ def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_pat
     small_folder(made / E5_FOLDER, "of e5")
     pack(made, bundle)
     with tarfile.open(bundle) as archive:
-        within = [MANIFEST, LICENCES, "a.txt"]
+        within = [MANIFEST, LICENCES, *SMALL]
         assert archive.getnames() == [*within, *(f"{E5_FOLDER}/{name}" for name in within)]
     for source, cache in (
         (bundle, "cache"),

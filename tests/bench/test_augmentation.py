@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from ranker.learning.fusion import Learned, learn
-from schemas.settings.load import load
 from tests.bench import augmentation
 from tests.bench.augmentation import AS_IT_IS, CASES, MEAN, WAYS, Study, Views, fewer_words, told, varied, verdict
 from tests.bench.fusion import world
+from tests.support.brokers import CACHE
 from tests.support.models import real_models
 
 
@@ -60,7 +60,7 @@ def test_learning_takes_views_and_a_share_of_modalities_left_out() -> None:
 @pytest.fixture(scope="module")
 def study() -> Study:
     real_models()
-    return Study(load({}, {}, None).settings, world(0, people=20, videos=30, events=1500), 0)
+    return Study(CACHE.settings, world(0, people=20, videos=30, events=1500), 0)
 
 
 def test_unseen_videos_are_not_learned_from_and_a_tenth_is_a_tenth(study: Study) -> None:

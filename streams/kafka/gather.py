@@ -42,7 +42,7 @@ class Gather:
         records, spent_s = self._records / self._weight, self._spent_s / self._weight
         spread = self._squares / self._weight - records * records
         slope = (self._products / self._weight - records * spent_s) / (spread + CAUTION)
-        return min(max(spent_s - max(slope, 0.0) * records, 0.0), spent_s)
+        return max(spent_s - max(slope, 0.0) * records, 0.0)
 
     @property
     def interval_s(self) -> float:

@@ -15,6 +15,7 @@ from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from streams.local.broker import LocalBroker
 from streams.operations.rebuild import BATCH_SIZE
+from streams.qdrant.index import open_index
 from streams.qdrant.mapping import point_id
 from streams.worker import supervise
 from tests.integration.test_indexer import held, put, version_alias
@@ -67,7 +68,8 @@ def test_a_collection_put_back_from_an_older_copy_is_read_on_from_where_that_is(
         asyncio.run(stub.restore(alias, older))
 
     def caught_up() -> bool:
-        return held(settings, stub) == (COUNT + 4, True) and sorted(changed(stub.asked)) == sorted(later)
+        is_there = held(settings, stub) == (COUNT + 4, True) and sorted(changed(stub.asked)) == sorted(later)
+        return is_there and noted(settings) == COUNT + 6  # a copy put back before that would count as having it
 
     with agents(settings, tmp_path, "indexer") as running:
         wait_until("it is complete", lambda: held(settings, stub) == (COUNT, True))
@@ -95,6 +97,20 @@ def test_a_collection_that_is_lost_between_the_videos_and_the_note_of_them_is_fi
         wait_until("it is complete again", lambda: held(settings, stub) == (COUNT + 1, True))
         assert not stub.loses_at_the_next_note
         assert running.alive()
+
+
+def noted(settings: Settings) -> int:
+    """How many records of features.v1 the collection says that it has."""
+
+    async def ask() -> int:
+        index = await open_index(settings, DIM, version_of(fusion_of(settings).version))
+        try:
+            found = await index.collection.progress(await index.collection.look() or "", range(settings.partitions))
+            return sum(one.reached for one in found.values())
+        finally:
+            await index.close()
+
+    return asyncio.run(ask())
 
 
 def changed(asked: Sequence[QueryBatch]) -> set[str]:

@@ -24,6 +24,7 @@ from streams.kafka.client import (
     KafkaException,
     answered_in_time,
 )
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
 from streams.kafka.stalled import pass_stalled
@@ -209,7 +210,8 @@ async def _messages_between(
                 places.update({message.partition(): message.offset() + 1 for message in batch})
                 heard_s = time.monotonic() if batch else heard_s
                 if time.monotonic() - heard_s > PATIENCE_S:
-                    log.warning("%s: nothing came for %g s; reading on with another client", topic, PATIENCE_S)
+                    why = f"nothing came for {PATIENCE_S:g} s"
+                    log.warning("%s: %s; reading on with another client", topic, why, extra=OF_OUTAGE)
                     at_end = False
                     break
 

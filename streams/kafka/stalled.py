@@ -17,6 +17,7 @@ from confluent_kafka import Consumer
 from schemas.settings.model import Settings
 from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
 from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, TopicPartition
 from streams.kafka.security import librdkafka_options
 from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
@@ -117,7 +118,7 @@ def pass_stalled(settings: Settings, client: Positioned, place: Place, end: int,
             return None
         client.seek(TopicPartition(*place, head.last + 1))
     except (BrokerError, NoBatch, KafkaException, OSError) as why:
-        log.warning("%s[%d] is silent, and why is not known yet: %s", *place, why)
+        log.warning("%s[%d] is silent, and why is not known yet: %s", *place, why, extra=OF_OUTAGE)
         return None
     detail = (
         f"offsets {head.first} to {head.last}, a batch of {head.wire_bytes} bytes, compression {head.codec}, "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Precision = Literal["fp32", "int8", "int4"]
-TextModelName = Literal["e5", "minilm"]
+TextModelName = Literal["e5", "minilm", "multilingual"]
 Vectors = NDArray[np.float32]
 Input = TypeVar("Input", contravariant=True)
 

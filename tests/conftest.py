@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from encoders.base import TextModelName
     from encoders.embedder import VideoEmbedder
     from encoders.media.sandbox_client import MediaReader
     from encoders.modalities.audio import AudioEncoder
@@ -112,12 +113,22 @@ def models() -> Path:
 
 @pytest.fixture(scope="session")
 def e5_models(models: Path) -> Path:
-    """The same with the multilingual text model, which `freshet export` makes where it is chosen, as .ci/run does."""
+    """The same with a text model that `freshet export` makes where it is chosen, as .ci/run does."""
+    return models_with("e5")
+
+
+@pytest.fixture(scope="session")
+def multilingual_models(models: Path) -> Path:
+    """The same with the other one of these."""
+    return models_with("multilingual")
+
+
+def models_with(text_model: "TextModelName") -> Path:
     from encoders.base import ModelError
-    from tests.support.models import real_e5_models
+    from tests.support.models import real_models_with
 
     try:
-        return real_e5_models()
+        return real_models_with(text_model)
     except ModelError as error:
         pytest.skip(str(error))
 

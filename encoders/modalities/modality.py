@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from encoders.base import Content, Encoder, Precision, TextModelName, Vectors
-from encoders.models.manifest import E5_FOLDER
+from encoders.models.manifest import TEXT_FOLDERS
 from encoders.models.session import Provider
 
 DEFAULT_TEXT_MODEL: TextModelName = "minilm"
@@ -155,7 +155,7 @@ def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any],
     """
     found = fingerprint(members)
     if found == fingerprint(built_in):
-        text = "" if context.text_model == DEFAULT_TEXT_MODEL else f"-{E5_FOLDER}"
+        text = "" if context.text_model == DEFAULT_TEXT_MODEL else f"-{TEXT_FOLDERS[context.text_model]}"
         return text + ("" if context.image_precision == "int8" else f"-{context.image_precision}")
     return OWN + found
 

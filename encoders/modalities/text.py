@@ -1,4 +1,4 @@
-"""Text to one vector, by multilingual-e5-small or by all-MiniLM-L6-v2."""
+"""Text to one vector, by the model that is chosen."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -6,13 +6,14 @@ from pathlib import Path
 from platform import machine
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINES, Topics, built_in_topics
 from encoders.base import Classified, TextModelName, Vectors
 from encoders.fusion.projection import read_directions
 from encoders.modalities.modality import DEFAULT_TEXT_MODEL, REST, LabelRule, Modality, ModalityContext
 from encoders.modalities.text_cache import TextCache
-from encoders.modalities.text_models import DIM, INPUTS, OUTPUTS, TEXT_MODELS
+from encoders.modalities.text_models import DIM, OUTPUTS, TEXT_MODELS
 from encoders.models.manifest import read
 from encoders.models.session import Provider, open_model, runtime_version
 from schemas.messages.plain_text import plain_text
@@ -42,7 +43,9 @@ def modality(context: ModalityContext) -> Modality[str]:
         ),
         labels=LabelRule("topic", MIN_TOPIC_COSINES[context.text_model], MAX_TOPICS),
         columns=REST,
-        directions=partial(read_directions, context.folder / model.folder / model.projection),
+        directions=partial(read_directions, context.folder / model.folder / model.projection)
+        if model.projection
+        else None,
     )
 
 
@@ -52,7 +55,7 @@ class TextEncoder:
     batch   str or None; cut at 128 tokens
     return  float32 [N, 384], L2 norm 1; None, and a text without a known token, gets a zero row
 
-    model   "e5" for a hundred languages, "minilm" for English
+    model   "multilingual" or "e5" for a hundred languages, "minilm" for English
     exact   one text a call, unpadded: a vector's bits depend on its text alone. Otherwise texts of similar
             length share a call: 1.2 to 1.9 times as fast on titles, and within 1e-7 of the exact vector.
     topics  their vectors, or descriptions by name, which are encoded once: the labels of `classify`
@@ -76,9 +79,9 @@ class TextEncoder:
         place = folder / chosen.folder
         self.name = chosen.name
         self._model = open_model(
-            place / chosen.file, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS
+            place / chosen.file, provider=provider, threads=threads, inputs=chosen.inputs, outputs=OUTPUTS
         )
-        self._tokens, self._padding = chosen.tokens(place), chosen.padding
+        self._cutters, self._padding = chosen.tokens(place), chosen.padding
         self._exact = exact
         self._recent: dict[str, Vectors] = {}
         self.version = f"{chosen.precision}-{read(place).key}"
@@ -128,22 +131,34 @@ class TextEncoder:
         return found | made
 
     def _computed(self, texts: list[str]) -> Vectors:
-        rows = self._tokens(texts)
+        cut = [tokens(texts) for tokens in self._cutters]  # by vocabulary
         vectors = np.zeros((len(texts), DIM), np.float32)
-        telling = [index for index, ids in enumerate(rows) if ids]
-        for call, length in _calls(telling, [len(ids) for ids in rows], self._exact):
-            ids = np.full((len(call), length), self._padding, np.int64)  # [B, T]
-            mask = np.zeros((len(call), length), np.int64)
-            for row, index in enumerate(call):
-                ids[row, : len(rows[index])] = rows[index]
-                mask[row, : len(rows[index])] = 1
-            vectors[call] = self._model(ids, mask)[0]  # [B, 384]
+        lengths = [len(ids) for ids in cut[0]]
+        for call, length in _calls([index for index, count in enumerate(lengths) if count], lengths, self._exact):
+            arrays = _filled([cut[0][index] for index in call], length, self._padding[0])
+            for rows, padding in zip(cut[1:], self._padding[1:], strict=True):
+                others = [rows[index] for index in call]
+                longest = max(map(len, others))
+                arrays += _filled(others, longest if self._exact else _padded(longest), padding)
+            vectors[call] = self._model(*arrays)[0]  # [B, 384]
         return vectors
 
 
 def _cleaned(text: str | None) -> str:
     """A text in letters that the tokenizer knows, without lone surrogates, not too long; "" for None."""
     return plain_text((text or "")[:CHARS])[:CHARS].encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _filled(rows: list[list[int]], length: int, padding: int) -> list[NDArray[np.int64]]:
+    """Ids and mask [B, T] of so many texts.
+
+    >>> [array.tolist() for array in _filled([[7, 8], [9]], 2, padding=1)]
+    [[[7, 8], [9, 1]], [[1, 1], [1, 0]]]
+    """
+    ids, mask = np.full((len(rows), length), padding, np.int64), np.zeros((len(rows), length), np.int64)
+    for row, found in enumerate(rows):
+        ids[row, : len(found)], mask[row, : len(found)] = found, 1
+    return [ids, mask]
 
 
 def _calls(indices: list[int], lengths: list[int], exact: bool) -> Iterator[tuple[list[int], int]]:

@@ -1,8 +1,8 @@
 """The models of one version in one archive, to be published once and taken by many machines without the weights.
 
 It is an uncompressed tar: manifest.json first, then the files that it lists, and LICENCES.txt; after them the same of
-the multilingual text model and of the speech detector, in their folders, where those were made. The same models give
-the same bytes.
+each other text model and of the speech detector, in their folders, where those were made. The same models give the same
+bytes.
 """
 
 import io
@@ -12,17 +12,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from encoders.base import ModelError
+from encoders.base import ModelError, TextModelName
 from encoders.models.manifest import (
-    E5_FOLDER,
-    E5_REMEDY,
     MANIFEST,
     MODELS,
     MOST_BYTES,
+    TEXT_FOLDERS,
     WITHIN,
     Manifest,
     publish,
     read,
+    remedy_for,
     sha256_of,
     verify,
 )
@@ -38,9 +38,7 @@ def name_of(key: str = MODELS) -> str:
 
 def pack(folder: Path, target: Path) -> str:
     """Write the models of a folder as one archive, after checking each; returns the archive's sha256."""
-    manifests = {
-        within: verify(folder / within) for within in ("", *WITHIN) if not within or (folder / within).exists()
-    }
+    manifests = {within: verify(folder / within) for within in ("", *_beside(folder))}
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
         made = Path(beside) / target.name
@@ -56,6 +54,11 @@ def pack(folder: Path, target: Path) -> str:
     return sha256_of(target)
 
 
+def _beside(folder: Path) -> list[str]:
+    """The folders in it of what is made where it is wanted: other text models, the speech detector."""
+    return [within for within in WITHIN if (folder / within).exists()]
+
+
 def _members(folder: Path, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
     yield MANIFEST, (folder / MANIFEST).read_bytes()
     yield LICENCES, licences(manifest).encode()
@@ -69,11 +72,11 @@ def licences(manifest: Manifest) -> str:
     return "".join(["What these models were made from. Whoever passes them on keeps to each licence.\n\n", *lines])
 
 
-def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool = False) -> None:
+def take(bundle: Path, folder: Path, sha256: str | None = None, *, text_model: TextModelName = "minilm") -> None:
     """Publish the models of a bundle, or of a folder like it, as `folder`; a ModelError says what is wrong with it.
 
-    sha256   of the whole archive, where somebody who is trusted has told it
-    with_e5  refuse a bundle without the multilingual text model
+    sha256      of the whole archive, where somebody who is trusted has told it
+    text_model  a bundle without it is refused
     """
     try:
         found_sha256 = sha256 and sha256_of(bundle)
@@ -86,8 +89,8 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool
         made = Path(aside) / "models"
         try:
             _copy(bundle, made) if bundle.is_dir() else _unpack(bundle, made)
-            found, others = verify(made), [within for within in WITHIN if (made / within).exists()]
-            for within in others:
+            found, beside = verify(made), _beside(made)
+            for within in beside:
                 verify(made / within)
         except (OSError, tarfile.TarError, KeyError, ModelError) as error:
             why = str(error).replace(str(made), str(bundle)).partition(": ")[0]
@@ -97,23 +100,20 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool
                 f"{bundle} holds the models {found.key}, and this version of Freshet has {MODELS}: take the bundle "
                 "that belongs to it."
             )
-        if with_e5 and E5_FOLDER not in others:
-            raise ModelError(
-                f"{bundle} lacks the multilingual text model: {E5_REMEDY} and `freshet models pack` where it was made."
-            )
+        if TEXT_FOLDERS.get(text_model, "") not in ("", *beside):
+            remedy = f"{remedy_for(text_model)} and `freshet models pack` where it was made"
+            raise ModelError(f"{bundle} lacks the text model {text_model}: {remedy}.")
         publish(made, folder)
-        for within in others:
-            if (made / within).exists():  # the folder stayed as it was, and may have the rest alone
-                publish(made / within, folder / within)
+        for within in _beside(made):  # the folder stayed as it was, and may have the rest alone
+            publish(made / within, folder / within)
 
 
 def _copy(bundle: Path, made: Path) -> None:
     made.mkdir()
     for name in (MANIFEST, *(file.name for file in read(bundle).files)):
         shutil.copyfile(bundle / name, made / name)
-    for within in WITHIN:
-        if (bundle / within).exists():
-            _copy(bundle / within, made / within)
+    for within in _beside(bundle):
+        _copy(bundle / within, made / within)
 
 
 def _unpack(bundle: Path, made: Path) -> None:

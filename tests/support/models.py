@@ -78,9 +78,9 @@ def real_models() -> Path:
 
 
 @cache
-def real_e5_models() -> Path:
-    """The same with the files of the multilingual text model; where they were not made, the ModelError says how."""
-    verify_for(folder := real_models(), "e5")
+def real_models_with(text_model: TextModelName) -> Path:
+    """The same with the files of a text model; where they were not made, the ModelError says how."""
+    verify_for(folder := real_models(), text_model)
     return folder
 
 

@@ -19,7 +19,15 @@ def e5_graph(file: E5File, mean: Vectors, languages: Vectors) -> Graph:
     languages  float32 [384, L], orthonormal: directions that are taken out of it
     """
     graph = Graph(INPUTS, opset=OPSET)
-    ids, mask = (port.name for port in INPUTS)
+    rows = e5_rows(graph, file, *(port.name for port in INPUTS))
+    kept = np.eye(file.shape.dim, dtype=np.float32) - languages @ languages.T
+    less = graph.node("Sub", rows, graph.constant(mean))
+    graph.output(unit(graph, graph.node("MatMul", less, graph.constant(kept))), OUTPUTS[0])
+    return graph
+
+
+def e5_rows(graph: Graph, file: E5File, ids: str, mask: str) -> str:
+    """Add the model: int64 [B, T] ids and mask to the name of float32 [B, 384], L2 norm 1, nothing centred."""
     rows = _embedded(graph, file, ids)
     wide = graph.node("Cast", mask, to=TYPES["float32"])  # [B, T]
     hidden = graph.node("Sub", graph.constant(np.float32(1)), wide)
@@ -28,17 +36,14 @@ def e5_graph(file: E5File, mean: Vectors, languages: Vectors) -> Graph:
         rows = _layer(graph, file, f"l{layer}.", rows, bias)
     weights = graph.node("Unsqueeze", wide, ints(graph, 1))  # [B, 1, T]
     total = graph.node("Squeeze", graph.node("MatMul", weights, rows), ints(graph, 1))  # [B, 384]
-    kept = np.eye(file.shape.dim, dtype=np.float32) - languages @ languages.T
-    less = graph.node("Sub", _unit(graph, total), graph.constant(mean))
-    graph.output(_unit(graph, graph.node("MatMul", less, graph.constant(kept))), OUTPUTS[0])
-    return graph
+    return unit(graph, total)
 
 
 def ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))
 
 
-def _unit(graph: Graph, rows: str) -> str:
+def unit(graph: Graph, rows: str) -> str:
     return graph.node("LpNormalization", rows, axis=-1, p=2)
 
 

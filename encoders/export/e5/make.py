@@ -59,7 +59,7 @@ def written(folder: Path, file: E5File, mean: Vectors, languages: Vectors) -> tu
 
 
 def _by_numpy(folder: Path, file: E5File) -> list[Vectors]:
-    tokens, reference = E5.tokens(folder), Reference(file)
+    (tokens,), reference = E5.tokens(folder), Reference(file)
     return [reference(ids) for ids in tokens(SAMPLES)]
 
 

@@ -10,11 +10,11 @@ import pytest
 from encoders.base import ModelError
 from encoders.models.bundle import LICENCES, name_of, pack, take
 from encoders.models.manifest import (
-    E5_FOLDER,
     MANIFEST,
     MODELS,
     MOST_BYTES,
     SPEECH_FOLDER,
+    TEXT_FOLDERS,
     Manifest,
     describe,
     folder_of,
@@ -25,6 +25,8 @@ from encoders.models.manifest import (
     write,
 )
 from tests.support.models import SMALL, small_folder
+
+OF_E5 = TEXT_FOLDERS["e5"]
 
 
 @pytest.fixture
@@ -62,26 +64,26 @@ def test_a_bundle_becomes_the_models_of_this_version(tmp_path: Path, bundle: Pat
 def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_path: Path) -> None:
     made, bundle, folder = small_folder(tmp_path / "made"), tmp_path / name_of(), folder_of(tmp_path / "cache")
     pack(made, bundle)
-    with pytest.raises(ModelError, match=r"lacks the multilingual text model: run `FRESHET_TEXT_MODEL=e5 freshet exp"):
-        take(bundle, folder, with_e5=True)
+    with pytest.raises(ModelError, match=r"lacks the text model e5: run `FRESHET_TEXT_MODEL=e5 freshet exp"):
+        take(bundle, folder, text_model="e5")
     assert not folder.exists()
     take(bundle, folder)
-    small_folder(made / E5_FOLDER, "of e5")
+    small_folder(made / OF_E5, "of e5")
     small_folder(made / SPEECH_FOLDER, "of speech")
     pack(made, bundle)
     with tarfile.open(bundle) as archive:
         within = [MANIFEST, LICENCES, *SMALL]
-        folders = (E5_FOLDER, SPEECH_FOLDER)
+        folders = (OF_E5, SPEECH_FOLDER)
         assert archive.getnames() == [*within, *(f"{folder}/{name}" for folder in folders for name in within)]
     for source, cache in (
         (bundle, "cache"),
         (bundle, "empty"),
         (made, "from-folder"),
     ):  # the first has the rest
-        take(source, folder_of(tmp_path / cache), with_e5=True)
+        take(source, folder_of(tmp_path / cache), text_model="e5")
         taken = folder_of(tmp_path / cache)
         assert [len(verify_for(taken, one)) for one in ("minilm", "e5")] == [len(SMALL), 2 * len(SMALL)]
-        assert (taken / E5_FOLDER / "a.txt").read_text() == "of e5"
+        assert (taken / OF_E5 / "a.txt").read_text() == "of e5"
         assert (taken / SPEECH_FOLDER / "a.txt").read_text() == "of speech"
         assert list((tmp_path / cache / "tmp").iterdir()) == []
 

@@ -12,7 +12,7 @@ from encoders.base import ModelError
 from encoders.fusion.fusion import load_fusion
 from encoders.modalities.text import TextEncoder
 from encoders.modalities.text_models import E5, MINILM, PIECES, TOKENIZER
-from encoders.models.manifest import E5_REMEDY, MANIFEST, REMEDY, WEIGHTS, Manifest, describe, write
+from encoders.models.manifest import MANIFEST, REMEDY, WEIGHTS, Manifest, describe, remedy_for, write
 from encoders.models.session import CUDA, Port, open_model
 from tests.support.models import built_in, doubling, small_folder, with_one_file_changed
 
@@ -44,7 +44,7 @@ def test_pieces_that_do_not_fit_their_scores_are_refused(e5_models: Path, tmp_pa
     folder = with_one_file_changed(e5_models / E5.folder, tmp_path / E5.folder, PIECES, pieces + b"x")
     with pytest.raises(ModelError) as refused:
         TextEncoder(tmp_path, model="e5", provider="cpu")
-    assert is_one_sentence_with_place_and_remedy(refused.value, folder / PIECES, E5_REMEDY)
+    assert is_one_sentence_with_place_and_remedy(refused.value, folder / PIECES, remedy_for("e5"))
 
 
 def test_without_the_files_of_e5_a_sentence_says_how_they_are_made(tmp_path: Path) -> None:

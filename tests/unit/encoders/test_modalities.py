@@ -16,7 +16,7 @@ from encoders.modalities.configured import modalities_in, modalities_of
 from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext, ModalitySet, fingerprint
 from encoders.modalities.opened import OpenedEncoders, opened
 from encoders.modalities.registry import build
-from encoders.models.manifest import E5_FOLDER, MODELS
+from encoders.models.manifest import MODELS, TEXT_FOLDERS
 from schemas.settings.load import SettingsError
 from schemas.settings.model import Settings
 from tests.support.models import built_in
@@ -154,8 +154,9 @@ def test_versions_tell_one_set_from_another(own: Own) -> None:
 
     assert suffix(build) == built_in().suffix == ""  # the built-in ones, by name
     assert suffix(build, image_precision="fp32") == built_in(precision="fp32").suffix == "-fp32"
-    assert suffix(build, text_model="e5") == f"-{E5_FOLDER}"
-    assert suffix(build, text_model="e5", image_precision="fp32") == f"-{E5_FOLDER}-fp32"
+    for model, within in TEXT_FOLDERS.items():
+        assert suffix(build, text_model=model) == f"-{within}"
+        assert suffix(build, text_model=model, image_precision="fp32") == f"-{within}-fp32"
     ways: list[Callable[[ModalityContext], object]] = [
         lambda context: build(context)[:2],
         lambda context: [*build(context), modality()],

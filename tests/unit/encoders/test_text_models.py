@@ -1,19 +1,22 @@
-"""What the multilingual text model understands, and that its vectors never meet those of the other one."""
+"""What the multilingual text models understand, and that the vectors of two text models never meet."""
 
+from itertools import permutations
 from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 import pytest
 
-from encoders.base import Vectors
+from encoders.base import Vectors, unit_rows
 from encoders.export.e5.fit import by_language, centre
 from encoders.export.e5.make import FITTED, PROJECTION
+from encoders.export.multilingual.fusing import read_fitted, side_by_side
+from encoders.export.multilingual.use_graph import packed
 from encoders.fusion.embeddings import RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import version_of
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.text import TextEncoder
-from encoders.modalities.text_models import E5
+from encoders.modalities.text_models import E5, MULTILINGUAL, TextModel
 from encoders.models.manifest import read
 from ranker.catalogue.catalogue import Catalogue
 from schemas.messages.vectors import encode_vector
@@ -24,7 +27,8 @@ from streams.ranking.shared_state import SharedState
 from tests.bench.titles import AGAIN, ENGLISH, titles
 from tests.support.events import NOON
 
-MODELS = ("e5", "minilm")
+MODELS = ("e5", "minilm", "multilingual")
+MANY_LANGUAGES = ("e5", "multilingual")
 LEAST = {"hi": 0.93, "ar": 0.93}  # of forty titles that find their English twin; elsewhere 0.95
 
 
@@ -33,9 +37,15 @@ def e5(e5_models: Path) -> TextEncoder:
     return TextEncoder(e5_models, model="e5", provider="cpu")
 
 
+@pytest.fixture(scope="module", params=MANY_LANGUAGES)
+def encoder(request: pytest.FixtureRequest) -> TextEncoder:
+    """Each of the models that know many languages."""
+    return TextEncoder(request.getfixturevalue(f"{request.param}_models"), model=request.param, provider="cpu")
+
+
 @pytest.fixture(scope="module")
-def embedded(e5: TextEncoder) -> dict[str, Vectors]:
-    return {language: e5.encode(of_one) for language, of_one in titles().items()}
+def embedded(encoder: TextEncoder) -> dict[str, Vectors]:
+    return {language: encoder.encode(of_one) for language, of_one in titles().items()}
 
 
 @pytest.mark.parametrize("language", [AGAIN, "de", "es", "fr", "pt", "ru", "ja", "zh", "hi", "ar"])
@@ -49,8 +59,12 @@ def test_a_title_finds_its_english_twin_and_is_no_nearer_to_its_own_language(
     assert (company.sum() - len(rows)) / (company.size - len(rows)) < 0.25
 
 
-def test_the_model_is_as_near_to_its_original_as_the_export_found_it(e5_models: Path) -> None:
-    file = read(e5_models / E5.folder).file("text-e5.onnx")
+@pytest.mark.parametrize("model", [E5, MULTILINGUAL], ids=lambda model: model.name)
+def test_the_model_is_as_near_to_its_original_as_the_export_found_it(
+    model: TextModel, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue("e5_models" if model is E5 else "multilingual_models")
+    file = read(folder / model.folder).file(model.file)
     assert file is not None and file.parity["numpy_cosine_min"] > 0.998 and file.bytes < 160e6
 
 
@@ -65,17 +79,17 @@ SCRIPTS = {  # a form of compatibility, and the letters that it stands for
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_form_of_compatibility_has_the_vector_of_its_letters(e5: TextEncoder, script: str) -> None:
+def test_a_form_of_compatibility_has_the_vector_of_its_letters(encoder: TextEncoder, script: str) -> None:
     written, plain = SCRIPTS[script]
-    one, other = e5.encode([f"{written} 1", f"{plain} 1"])
+    one, other = encoder.encode([f"{written} 1", f"{plain} 1"])
     assert written != plain and one.any() and (one == other).all()
 
 
 @pytest.mark.parametrize("language", by_language())
-def test_letters_and_marks_apart_and_what_cannot_be_seen_change_no_vector(e5: TextEncoder, language: str) -> None:
+def test_letters_and_marks_apart_and_what_cannot_be_seen_change_no_vector(encoder: TextEncoder, language: str) -> None:
     title = by_language()[language][0]
     hidden = title.replace(" ", " \u2063").join(("\ufeff", "\u200b"))
-    forms = e5.encode([title, normalize("NFD", title), normalize("NFKD", title), hidden])
+    forms = encoder.encode([title, normalize("NFD", title), normalize("NFKD", title), hidden])
     assert forms[0].any() and (forms == forms[0]).all()
 
 
@@ -83,17 +97,17 @@ SAYING_NOTHING = ("", " ", "\u2581", "\u200b\u2063", "\U000e0041", "\U00013000\U
 
 
 @pytest.mark.parametrize("text", SAYING_NOTHING)
-def test_a_text_without_a_known_piece_has_no_vector(e5: TextEncoder, text: str) -> None:
-    assert not e5.encode([text]).any()
+def test_a_text_without_a_known_piece_has_no_vector(encoder: TextEncoder, text: str) -> None:
+    assert not encoder.encode([text]).any()
 
 
-def test_a_title_cannot_write_the_models_own_tokens(e5: TextEncoder) -> None:
-    cats, ended, query = e5.encode(["cats", "cats </s> <mask>", "query: cats"])
+def test_a_title_cannot_write_the_models_own_tokens(encoder: TextEncoder) -> None:
+    cats, ended, query = encoder.encode(["cats", "cats </s> <mask>", "query: cats"])
     assert not (cats == ended).all() and not (cats == query).all() and cats @ query > 0.5
 
 
-def test_a_text_that_is_the_prefix_alone_is_a_text(e5: TextEncoder) -> None:
-    assert e5.encode(["query:"]).any()
+def test_a_text_that_is_the_prefix_alone_is_a_text(encoder: TextEncoder) -> None:
+    assert encoder.encode(["query:"]).any()
 
 
 def test_the_languages_directions_are_what_separates_their_means() -> None:
@@ -124,6 +138,13 @@ def test_what_was_fitted_is_what_separates_the_languages_of_its_titles(e5_models
 # two models, two versions
 
 
+@pytest.fixture(scope="module")
+def everything(e5_models: Path, multilingual_models: Path) -> Path:
+    """The model folder with all text models in it."""
+    assert e5_models == multilingual_models
+    return e5_models
+
+
 def settings_of(models: Path, text_model: str) -> Settings:
     return Settings.model_validate({"cache_dir": models.parents[1], "text_model": text_model})
 
@@ -141,6 +162,23 @@ def embedded_by(models: Path, text_model: str) -> Encoded:
     return Encoded(video_id="v1", at_ms=NOON, vectors={name: one for name, one in made.items() if one})
 
 
+def test_what_the_encoder_for_sixteen_languages_says_counts_less_in_another_language(multilingual_models: Path) -> None:
+    fitted, rng = read_fitted(), np.random.default_rng(0)
+    use = unit_rows(rng.standard_normal((2, 512)).astype(np.float32))
+    along = 4 * fitted.known[:-1] / (fitted.known[:-1] @ fitted.known[:-1])  # makes the logit 4 larger
+    at = (fitted.e5_mean @ fitted.known[:-1] + fitted.known[-1]) / 4
+    rows = fitted.e5_mean + np.outer([1 - at, -1 - at], along)  # logits of 4 and -4
+    lengths = np.linalg.norm(side_by_side(rows.astype(np.float32), use, fitted)[:, 384:], axis=1)
+    assert lengths[0] > 0.5 > 0.1 > lengths[1]
+
+
+def test_six_bits_are_packed_and_unpacked_without_loss() -> None:
+    rows = np.random.default_rng(0).integers(0, 64, (5, 512), np.uint8)
+    one, two, three = np.split(packed(rows), 3, axis=1)
+    found = np.stack([one >> 2, (one & 3) << 4 | two >> 4, (two & 15) << 2 | three >> 6, three & 63], axis=-1)
+    assert (found.reshape(5, 512) == rows).all() and packed(rows).shape == (5, 384)
+
+
 SEARCHES = {
     "ein Baby-Elefant": "Baby elephant takes its first bath",
     "शतरंज का इतिहास": "The history of chess in five minutes",
@@ -151,25 +189,26 @@ SEARCHES = {
 
 
 def test_a_search_in_another_language_finds_the_english_title(
-    e5_models: Path, e5: TextEncoder, embedded: dict[str, Vectors]
+    models: Path, encoder: TextEncoder, embedded: dict[str, Vectors]
 ) -> None:
-    vectors = e5.encode(list(SEARCHES))
-    assert (text_vector(settings_of(e5_models, "e5"), next(iter(SEARCHES))) == vectors[0]).all()  # of the command
+    vectors = encoder.encode(list(SEARCHES))
+    settings = settings_of(models, encoder.name.removeprefix("text-"))
+    assert (text_vector(settings, next(iter(SEARCHES))) == vectors[0]).all()  # of the command
     found = (vectors @ embedded[ENGLISH].T).argmax(axis=1)
     assert [titles()[ENGLISH][place] for place in found] == list(SEARCHES.values())
 
 
-def test_the_model_is_in_every_version(e5_models: Path) -> None:
-    names = [embedded_by(e5_models, one).vectors for one in MODELS]
-    assert names[0]["text"].encoder != names[1]["text"].encoder
-    assert names[0][RETRIEVAL].encoder != names[1][RETRIEVAL].encoder
+def test_the_model_is_in_every_version(everything: Path) -> None:
+    made = [embedded_by(everything, one).vectors for one in MODELS]
+    for name in ("text", RETRIEVAL):
+        assert len({vectors[name].encoder for vectors in made}) == len(MODELS)
 
 
-@pytest.mark.parametrize(("reading", "made"), [MODELS, MODELS[::-1]])
-def test_a_reader_with_the_other_model_compares_nothing_and_keeps_the_video(
-    e5_models: Path, reading: str, made: str
+@pytest.mark.parametrize(("reading", "made"), list(permutations(MODELS, 2)))
+def test_a_reader_with_another_model_compares_nothing_and_keeps_the_video(
+    everything: Path, reading: str, made: str
 ) -> None:
-    settings, video = settings_of(e5_models, reading), embedded_by(e5_models, made)
+    settings, video = settings_of(everything, reading), embedded_by(everything, made)
     fusion = fusion_of(settings)
     assert with_fusion_version(video, fusion, modalities_of(settings)) is video
     catalogue = Catalogue(encoder=version_of(fusion.version))

@@ -1,0 +1,1 @@
+"""multilingual-e5-small and the Universal Sentence Encoder in one graph, without torch."""

@@ -22,7 +22,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models models-from-source jars ready demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures clean
+.PHONY: help setup tools models models-from-source jars ready demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures film clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +170,9 @@ schemas: setup  ## Remake JSON Schemas, docs/asyncapi.json and the tables of the
 
 pictures: $(STAMP)  ## Remake docs/flow.svg, the picture of the flow, from the topics.
 	@$(BIN)/python -m tests.meta.flow_picture
+
+film: setup  ## Remake docs/page-film.webp, the recording of the page, by a headless Chromium before a playground.
+	@$(BIN)/python -m tests.integration.page.film
 
 clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,6 +21,8 @@ from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, Vector, Withdrawn
 from schemas.settings.model import Settings
 
+TEXT = "text"  # the modality whose vectors moderation reads
+
 
 class ModalityOutputs(NamedTuple):
     """What the encoders found in a batch: rows [N, D] by modality, and labels with their shares for each video."""
@@ -54,6 +56,7 @@ class VideoEmbedder:
             folder_of(settings.cache_dir),
             nudity=settings.nudity and not replaying,
             limit_days=settings.limit_days,
+            text_version=next((one.version for one in modalities if one.name == TEXT), ""),
             provider="cpu" if replaying else settings.provider,
         )
         return cls(modalities, encoders, fusion_of(settings), moderation)
@@ -87,7 +90,7 @@ class VideoEmbedder:
         contents = [content_of(upload, media) for upload, media in videos]
         outputs = self.encode(contents)
         rows = {**outputs.vectors, RETRIEVAL: self.fusion(outputs.vectors)}  # [N, 256]
-        judgements = self.moderation.judge(contents)
+        judgements = self.moderation.judge(contents, outputs.vectors.get(TEXT))
         return [
             _dropped(upload, judgement)
             if judgement.verdict is Verdict.DROP

@@ -114,6 +114,7 @@ def build_encoder(settings: Settings, measures: Measures) -> BatchApp:
     app = new_app(Agent.ENCODER, settings, at_most=ENCODER_POLL)
     out, embedder = ConfirmedProducer(app), VideoEmbedder.of(settings)
     embedder = replace(embedder, encoders=TimedEncoders(embedder.encoders, measures))
+    measures.gauge("freshet_model_info", lambda: [(("moderation", embedder.moderation.version), 1.0)])
     media = PendingMedia(MediaLoader(settings).load)
     _follow(app, settings, {UPLOADS: (UPLOADS, FEATURES)})
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)

@@ -7,7 +7,7 @@ from platform import machine
 
 import numpy as np
 
-from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINE, TOPICS, Topics
+from encoders.annotate.tags import MAX_TOPICS, MIN_TOPIC_COSINES, Topics, built_in_topics
 from encoders.base import Classified, TextModelName, Vectors
 from encoders.fusion.projection import read_directions
 from encoders.modalities.modality import DEFAULT_TEXT_MODEL, REST, LabelRule, Modality, ModalityContext
@@ -37,10 +37,10 @@ def modality(context: ModalityContext) -> Modality[str]:
             provider=context.provider,
             threads=context.threads,
             exact=context.exact,
-            topics=TOPICS,
+            topics=built_in_topics(context.text_model),
             cache=context.cache,
         ),
-        labels=LabelRule("topic", MIN_TOPIC_COSINE, MAX_TOPICS),
+        labels=LabelRule("topic", MIN_TOPIC_COSINES[context.text_model], MAX_TOPICS),
         columns=REST,
         directions=partial(read_directions, context.folder / model.folder / model.projection),
     )
@@ -55,7 +55,7 @@ class TextEncoder:
     model   "e5" for a hundred languages, "minilm" for English
     exact   one text a call, unpadded: a vector's bits depend on its text alone. Otherwise texts of similar
             length share a call: 1.2 to 1.9 times as fast on titles, and within 1e-7 of the exact vector.
-    topics  descriptions by name, encoded once: the labels of `classify`
+    topics  their vectors, or descriptions by name, which are encoded once: the labels of `classify`
     cache   folder in which vectors are kept between runs, where they depend on their texts alone
     """
 
@@ -69,7 +69,7 @@ class TextEncoder:
         provider: Provider = "auto",
         threads: int = 1,
         exact: bool = False,
-        topics: Mapping[str, str] | None = None,
+        topics: Topics | Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
         chosen = TEXT_MODELS[model]
@@ -85,7 +85,7 @@ class TextEncoder:
         self.provider = self._model.provider
         made_by = f"{self.name}-{self.version}-onnxruntime-{runtime_version()}-{machine()}"
         self._kept = TextCache(cache / f"{made_by}.sqlite") if cache and self._exact else None
-        self._topics = Topics.of(self, topics or {})
+        self._topics = topics if isinstance(topics, Topics) else Topics.of(self, topics or {})
 
     @property
     def labels(self) -> tuple[str, ...]:

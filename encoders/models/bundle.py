@@ -1,7 +1,8 @@
 """The models of one version in one archive, to be published once and taken by many machines without the weights.
 
 It is an uncompressed tar: manifest.json first, then the files that it lists, and LICENCES.txt; after them the same of
-the multilingual text model, in its folder, where that was made. The same models give the same bytes.
+the multilingual text model and of the speech detector, in their folders, where those were made. The same models give
+the same bytes.
 """
 
 import io
@@ -18,6 +19,7 @@ from encoders.models.manifest import (
     MANIFEST,
     MODELS,
     MOST_BYTES,
+    WITHIN,
     Manifest,
     publish,
     read,
@@ -37,7 +39,7 @@ def name_of(key: str = MODELS) -> str:
 def pack(folder: Path, target: Path) -> str:
     """Write the models of a folder as one archive, after checking each; returns the archive's sha256."""
     manifests = {
-        within: verify(folder / within) for within in ("", E5_FOLDER) if not within or (folder / within).exists()
+        within: verify(folder / within) for within in ("", *WITHIN) if not within or (folder / within).exists()
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
@@ -84,9 +86,9 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool
         made = Path(aside) / "models"
         try:
             _copy(bundle, made) if bundle.is_dir() else _unpack(bundle, made)
-            found, of_e5 = verify(made), made / E5_FOLDER
-            if of_e5.exists():
-                verify(of_e5)
+            found, others = verify(made), [within for within in WITHIN if (made / within).exists()]
+            for within in others:
+                verify(made / within)
         except (OSError, tarfile.TarError, KeyError, ModelError) as error:
             why = str(error).replace(str(made), str(bundle)).partition(": ")[0]
             raise ModelError(f"{bundle} is not a whole bundle of models ({why}): {REMEDY}.") from error
@@ -95,29 +97,32 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, with_e5: bool
                 f"{bundle} holds the models {found.key}, and this version of Freshet has {MODELS}: take the bundle "
                 "that belongs to it."
             )
-        if with_e5 and not of_e5.exists():
+        if with_e5 and E5_FOLDER not in others:
             raise ModelError(
                 f"{bundle} lacks the multilingual text model: {E5_REMEDY} and `freshet models pack` where it was made."
             )
         publish(made, folder)
-        if of_e5.exists():  # the folder stayed as it was, and may have the rest alone
-            publish(of_e5, folder / E5_FOLDER)
+        for within in others:
+            if (made / within).exists():  # the folder stayed as it was, and may have the rest alone
+                publish(made / within, folder / within)
 
 
 def _copy(bundle: Path, made: Path) -> None:
     made.mkdir()
     for name in (MANIFEST, *(file.name for file in read(bundle).files)):
         shutil.copyfile(bundle / name, made / name)
-    if (bundle / E5_FOLDER).exists():
-        _copy(bundle / E5_FOLDER, made / E5_FOLDER)
+    for within in WITHIN:
+        if (bundle / within).exists():
+            _copy(bundle / within, made / within)
 
 
 def _unpack(bundle: Path, made: Path) -> None:
     """Take out what the manifest lists, by plain names and no other way."""
     with tarfile.open(bundle, "r:") as archive:
         _unpack_folder(archive, "", made)
-        if f"{E5_FOLDER}/{MANIFEST}" in archive.getnames():
-            _unpack_folder(archive, f"{E5_FOLDER}/", made / E5_FOLDER)
+        for within in WITHIN:
+            if f"{within}/{MANIFEST}" in archive.getnames():
+                _unpack_folder(archive, f"{within}/", made / within)
 
 
 def _unpack_folder(archive: tarfile.TarFile, within: str, made: Path) -> None:

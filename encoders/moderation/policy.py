@@ -1,14 +1,17 @@
 """Moderation: what pictures and words are scored for, and from which score on a video is limited or dropped."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders.base import Content
+from encoders.base import Content, Vectors
 from encoders.modalities.image import Frames
 from encoders.models.session import Provider
+from encoders.moderation.harm import Harm
 from encoders.moderation.nudity import LABELS, NudityDetector
 from encoders.moderation.toxicity import Toxicity
 from schemas.messages.fields import DAY_MS, YEAR_2100_MS
@@ -27,12 +30,13 @@ class Thresholds(NamedTuple):
     """From which score on a video is limited, and from which on it is dropped."""
 
     limit: float
-    drop: float
+    drop: float = math.inf  # never: for a score that is not sure enough for what nobody can take back
 
 
 THRESHOLDS = {  # guesses: neither model was evaluated on real uploads, so read `freshet review` before trusting them
     "nudity": Thresholds(0.45, 0.75),
     "toxicity": Thresholds(0.80, 0.98),
+    "harm": Thresholds(0.50),  # fitted on titles that were made up, see `Harm`
 }
 
 
@@ -94,6 +98,7 @@ class Moderation:
     toxicity: Toxicity
     thresholds: Mapping[str, Thresholds]
     limit_days: int = 0  # how long an upload stays limited, from its own time on; 0: it stays limited
+    harm: Harm | None = None  # None: the text model knows one language, or is one that it was not fitted for
 
     @classmethod
     def load(
@@ -102,22 +107,40 @@ class Moderation:
         *,
         nudity: bool = False,
         limit_days: int = 0,
+        text_version: str = "",
         provider: Provider = "auto",
         threads: int = 1,
     ) -> "Moderation":
         """Open the models of a folder; a ModelError says in one sentence which is missing or damaged.
 
         nudity  whether pictures are looked at, by a detector under the AGPL: see docs/licences.md before you turn it on
+        text_version  of the encoder whose vectors `judge` will be handed, empty where there is none
         """
         detector = NudityDetector(folder, provider=provider, threads=threads) if nudity else None
-        return cls(detector, Toxicity(folder, bare_words), THRESHOLDS, limit_days)
+        return cls(detector, Toxicity(folder, bare_words), THRESHOLDS, limit_days, Harm.of(text_version))
 
-    def judge(self, contents: Sequence[Content]) -> list[Judgement]:
-        """A judgement of each video."""
+    @property
+    def version(self) -> str:
+        """16 hex digits that change with every model and threshold that a verdict comes from."""
+        models = [(one.name, one.version) for one in (self.nudity, self.toxicity, self.harm) if one is not None]
+        return hashlib.sha256(repr((models, sorted(self.thresholds.items()))).encode()).hexdigest()[:16]
+
+    def judge(self, contents: Sequence[Content], text: Vectors | None = None) -> list[Judgement]:
+        """A judgement of each video.
+
+        text  float32 [N, 384], the vectors of their texts
+        """
         return [
-            judge_scores({**of_pictures, "toxicity": self.toxicity(content.text)}, self.thresholds)
-            for of_pictures, content in zip(self._picture_scores(contents), contents, strict=True)
+            judge_scores({**of_picture, "toxicity": self.toxicity(content.text), **of_text}, self.thresholds)
+            for of_picture, content, of_text in zip(
+                self._picture_scores(contents), contents, self._text_scores(len(contents), text), strict=True
+            )
         ]
+
+    def _text_scores(self, count: int, text: Vectors | None) -> list[dict[str, float]]:
+        if self.harm is None or text is None:
+            return [{} for _ in range(count)]
+        return [{"harm": self.harm(row)} for row in text]
 
     def _picture_scores(self, contents: Sequence[Content]) -> list[dict[str, float]]:
         if self.nudity is None:

@@ -63,10 +63,18 @@ class VideoLibrary:
                 continue
             if isinstance(record, Encoded):
                 self.withdrawn.pop(record.video_id, None)
-                self.videos[record.video_id] = record
+                self.videos[record.video_id] = self._keep(record)
             else:
-                self.videos.pop(record.video_id, None)
+                if self.videos.pop(record.video_id, None) is not None:
+                    self._drop(record.video_id)
                 self.withdrawn[record.video_id] = record
+
+    def _keep(self, record: Encoded) -> Encoded:
+        """What is held of a record; a library that has its vectors elsewhere holds it without them."""
+        return record
+
+    def _drop(self, video_id: str) -> None:
+        """A video is held no longer."""
 
     def newest(self, video_id: str) -> CatalogueRecord:
         """The newest record of a video; raises KeyError for an unknown one."""

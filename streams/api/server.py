@@ -7,9 +7,11 @@ import uvicorn
 
 from schemas.settings.model import Settings
 from schemas.settings.ports import http_url
+from schemas.topics import RECOMMENDATIONS
 from streams.api.access import require_tokens
 from streams.api.app import build
 from streams.errors import OperatorError
+from streams.kafka.lost_broker import say_outages_once
 from streams.kafka.probe import Report
 from streams.worker.log_format import set_format
 
@@ -23,6 +25,7 @@ def serve(settings: Settings, report: Report) -> None:
     require_tokens(settings)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_format(logging.getLogger(), settings.log_format, "api")
+    say_outages_once(settings, RECOMMENDATIONS.full(settings.prefix))
     with _bound(settings) as bound:
         report(f"HTTP API on {http_url(settings.api_host, bound.getsockname()[1])}")
         config = uvicorn.Config(

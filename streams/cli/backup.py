@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streams.logs.backup import Manifest, OnProgress
 
 Folder = Annotated[Path, typer.Argument(file_okay=False, help="Folder of the backup.")]
+INCOMPLETE = 1  # whole but for batches that nobody can read
 INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 
@@ -26,7 +27,10 @@ def backup(settings: "Settings", folder: Folder, as_json: Json = False) -> None:
     from streams.logs.backup import back_up
 
     wait_for_broker(settings)
-    _show(_with_bars(lambda on_progress: back_up(settings, folder, on_progress)), "backed up", as_json)
+    made = _with_bars(lambda on_progress: back_up(settings, folder, on_progress))
+    _show(made, "backed up", as_json)
+    if any(part.unreadable for part in made.topics):
+        raise typer.Exit(INCOMPLETE)
 
 
 @configured
@@ -57,9 +61,12 @@ def _with_bars(work: "Callable[[OnProgress], Manifest]") -> "Manifest":
 
 
 def _show(manifest: "Manifest", done: str, as_json: bool) -> None:
+    lacking = [one for part in manifest.topics for one in part.unreadable]
     if as_json:
         counts = {part.topic: part.records for part in manifest.topics}
-        write_json({"began_at": manifest.began_at, "prefix": manifest.prefix, "records": counts})
+        write_json({"began_at": manifest.began_at, "prefix": manifest.prefix, "records": counts, "unreadable": lacking})
         return
     for part in manifest.topics:
         typer.echo(f"{part.topic:<16}{part.records:>12} records of {part.partitions} partitions {done}")
+    for one in lacking:
+        echo_err(f"the backup lacks {one}")

@@ -9,13 +9,14 @@ from typing import ParamSpec, TypeVar
 from confluent_kafka import KafkaError
 from confluent_kafka import KafkaException as KafkaException  # other folders catch it by this name
 
+from streams.kafka.outage import CLIENT_LOG, OF_OUTAGE
 from streams.kafka.thinned_log import Thinned
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger("freshet.kafka")
-client_log = logging.getLogger("freshet.librdkafka")
+client_log = logging.getLogger(CLIENT_LOG)
 for repetitive in (log, client_log):
     repetitive.addFilter(Thinned())
 METADATA_TIMEOUT_S = 10.0  # for an answer about a topic or an offset
@@ -58,7 +59,7 @@ async def retry_until_answered(ask: Callable[P, T], *args: P.args, **kwargs: P.k
         except KafkaException as error:
             if not is_transient(error.args[0]):
                 raise
-            log.warning("the broker does not answer, asking again: %s", error.args[0].str())
+            log.warning("the broker does not answer, asking again: %s", error.args[0].str(), extra=OF_OUTAGE)
             await asyncio.sleep(RETRY_DELAY_S)
 
 
@@ -74,7 +75,7 @@ async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         except KafkaException as error:
             if not is_transient(error.args[0]) and error.args[0].code() not in NOT_THERE:
                 raise
-            log.warning("the broker does not answer, asking again: %s", error.args[0].str())
+            log.warning("the broker does not answer, asking again: %s", error.args[0].str(), extra=OF_OUTAGE)
             if time.monotonic() + RETRY_DELAY_S > end:
                 raise TimeoutError(
                     f"the broker does not answer: {error.args[0].str()}"

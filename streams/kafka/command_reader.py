@@ -12,7 +12,7 @@ from streams.errors import OperatorError, missing_topic
 from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
 from streams.kafka.records import Message, Record, TopicPartition, records_of
-from streams.kafka.unreadable import pass_over
+from streams.kafka.unreadable import OnUnreadable, pass_over
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,16 +58,19 @@ class CommandReader:
         """First offset of each partition and the one after its last record, now."""
         return {p: _ask(topic, watermarks, self._consumer, topic, p) for p in self.partitions(topic)}
 
-    def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
+    def records(
+        self, topic: str, starts: Mapping[int, int] | None = None, on_unreadable: OnUnreadable = lambda _: None
+    ) -> Iterator[Record]:
         """Every record of a topic up to its present end, in offset order per partition.
 
-        starts  offsets by partition to begin at; where none is given, the oldest record
+        starts         offsets by partition to begin at; where none is given, the oldest record
+        on_unreadable  is told of each batch that was passed over
         """
         bounds = self.bounds(topic)
         first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
         ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
         with groupless(self._settings, self._options) as consumer:
-            batches = fetch_between(self._settings, consumer, topic, first, ends)
+            batches = fetch_between(self._settings, consumer, topic, first, ends, on_unreadable)
             while (batch := _ask(topic, next, batches, None)) is not None:
                 silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
                 if silent_s > SILENCE_S:

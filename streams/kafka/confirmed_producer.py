@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError
 
 from streams.kafka.app import BatchApp
-from streams.kafka.client import ANSWER_TIMEOUT_S, KafkaException, retry_until_answered
+from streams.kafka.client import ANSWER_TIMEOUT_S, KafkaException, is_transient, retry_until_answered
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Headers, Message, partition_of
 from streams.kafka.waits import Waits
 
@@ -137,7 +138,7 @@ class ConfirmedProducer:
             return
         self._next_check_s = time.monotonic() + FOREIGN_WRITE_CHECK_INTERVAL_S
         try:
-            ends = {place: await self._app.consumer.end_of(*place) for place in self._next}
+            ends = await self._app.consumer.ends_of(self._next)
         except TimeoutError:
             return  # the broker is away, or this client has lost it: the next check is with another one
         gaps = [(*place, self._next[place], end) for place, end in ends.items() if end > self._next[place]]
@@ -208,6 +209,7 @@ class ConfirmedProducer:
             len(batch.left),
             delay_s,
             batch.error.str(),
+            extra=OF_OUTAGE if is_transient(batch.error) else None,
         )
         with self._app.transport.waits.waiting(f"{batch.topic} to take records"):
             await asyncio.sleep(delay_s)

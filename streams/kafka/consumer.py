@@ -20,9 +20,10 @@ from mode.utils.futures import notify
 
 from streams.kafka.client import CLIENT, CONSUMER, GROUP
 from streams.kafka.gather import Gather
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.positions import STATISTICS_INTERVAL_MS
-from streams.kafka.reader import bounds
+from streams.kafka.reader import bounds, groupless
 from streams.kafka.records import Message, by_partition
 from streams.kafka.rejoin import RejoiningConsumer
 from streams.kafka.stalled import StallWatch
@@ -135,14 +136,14 @@ class Consumer(RejoiningConsumer):
             if offsets := self.positions.commit(self.positions.drop(_tps(partitions))):
                 client.commit(offsets=offsets, asynchronous=False)
         except kafka.KafkaException as error:
-            log.warning("offsets were not committed, so their records are redelivered: %s", error.args[0].str())
+            log.warning("offsets were not committed, redelivered: %s", error.args[0].str(), extra=OF_OUTAGE)
         self._await_assignment()
         self._rebalances.append(("revoked", _tps(partitions)))
 
     def _on_lost(self, client: kafka.Consumer, partitions: Partitions) -> None:
         if client is not self._client:
             return
-        log.warning("the group reassigned %d partitions: this worker was silent too long", len(partitions))
+        log.warning("the group reassigned %d partitions: silent for too long", len(partitions), extra=OF_OUTAGE)
         self._lost_s = time.monotonic()
         self._await_assignment()
         self.positions.drop(_tps(partitions))
@@ -151,7 +152,8 @@ class Consumer(RejoiningConsumer):
     def _on_commit(self, error: kafka.KafkaError | None, partitions: Partitions) -> None:
         for one in partitions:
             if error is not None or one.error is not None:
-                log.warning("the offset of %s[%d] was not committed: %s", one.topic, one.partition, error or one.error)
+                what = one.topic, one.partition, error or one.error
+                log.warning("the offset of %s[%d] was not committed: %s", *what, extra=OF_OUTAGE)
                 self._committed_offset.pop(TP(one.topic, one.partition), None)  # to be committed again
 
     async def _notify_faust(self) -> None:
@@ -282,10 +284,11 @@ class Consumer(RejoiningConsumer):
         poll = self._in_flight
         return 0 if poll is None else len(poll)
 
-    async def end_of(self, topic: str, partition: int) -> int:
-        """The offset after the last record of any partition, asked from the broker."""
-        _, end = await bounds(self._client, topic, partition)
-        return end
+    async def ends_of(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The offset after the last record of any partitions; TimeoutError where the broker does not answer."""
+        # Another client asks: a question to this one waits for its fetch, half a second in quiet times.
+        with groupless(self.transport.settings, close_in_background=True) as asker:  # type: ignore[attr-defined]
+            return {place: (await bounds(asker, *place))[1] for place in places}
 
 
 def _tps(partitions: Partitions) -> set[TP]:

@@ -14,12 +14,16 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from schemas.settings.model import Settings
 from streams.kafka.client import METADATA_TIMEOUT_S
+from streams.kafka.outage import BrokerOutage
+from streams.kafka.security import librdkafka_options
 
 log = logging.getLogger("freshet.kafka")
 
 PROBE_INTERVAL_S = 5.0
 PROBE_TIMEOUT_S = 3.0
+QUICK_S = 0.5  # of the first question to a client: whoever else uses it waits as long, for it takes one call at a time
 RECHECK_S = 1.0  # until a suspicion is looked at again
 SUSPICIONS = 2  # in a row, before a client counts as lost: one that is just connecting again is given the time
 CLOSE_DELAY_S = METADATA_TIMEOUT_S + 1.0  # the longest question that another thread may still be asking
@@ -57,24 +61,45 @@ class BrokerWatch:
 
     async def is_lost(self, client: Client, topic: str, asking: asyncio.Lock) -> bool:
         """Ask once more; while the client is asked, `asking` is held, so that nobody closes it."""
-        async with asking:
-            self.answered = await asyncio.to_thread(is_answered, client, topic)
-        suspicious = not self.answered and await asyncio.to_thread(self._is_fresh_client_answered, topic)
+        await self._ask(client, topic, asking, QUICK_S)
+        suspicious = not self.answered and await asyncio.to_thread(is_fresh_client_answered, self._options, topic)
+        if suspicious:
+            await self._ask(client, topic, asking, PROBE_TIMEOUT_S)
+            suspicious = not self.answered
         self._suspicions = self._suspicions + 1 if suspicious else 0
         return self._suspicions >= SUSPICIONS
+
+    async def _ask(self, client: Client, topic: str, asking: asyncio.Lock, limit_s: float) -> None:
+        async with asking:
+            self.answered = await asyncio.to_thread(is_answered, client, topic, limit_s)
+
+    def hear(self) -> None:
+        """A broker has answered the client: it need not be asked."""
+        self.answered, self._suspicions = True, 0
 
     def start_again(self) -> None:
         """The client was replaced."""
         self._suspicions = 0
-
-    def _is_fresh_client_answered(self, topic: str) -> bool:
-        return is_answered(fresh_client(self._options), topic)
 
 
 def fresh_client(options: Mapping[str, Any]) -> AdminClient:
     """A client for one question, which logs nothing: that the broker is away is logged by others."""
     quiet = {**options, "log_level": 0, "error_cb": _ignore}
     return AdminClient(quiet)
+
+
+def is_fresh_client_answered(options: Mapping[str, Any], topic: str, limit_s: float = PROBE_TIMEOUT_S) -> bool:
+    """Whether a broker answers a client that is made for this question."""
+    return is_answered(fresh_client(options), topic, limit_s)
+
+
+def say_outages_once(settings: Settings, topic: str) -> None:
+    """From now on this process writes one line when the broker goes and one when it is back.
+
+    topic  one that there is
+    """
+    options = librdkafka_options(settings)
+    BrokerOutage(lambda: is_fresh_client_answered(options, topic)).install()
 
 
 def _ignore(_: object) -> None: ...

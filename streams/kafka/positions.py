@@ -43,6 +43,7 @@ class _Topic(msgspec.Struct, frozen=True):
 
 class _Statistics(msgspec.Struct, frozen=True):
     ts: int  # monotonic clock, microseconds
+    rx: int  # answers that the client has had
     topics: dict[str, _Topic]
 
 
@@ -67,6 +68,8 @@ class Positions:
         self._assigned: dict[TP, int] = {}  # where reading began
         self._progress: dict[TP, Progress] = {}
         self._progress_s = 0.0  # when the client said so, by the monotonic clock
+        self.answered_s = 0.0  # when a broker had answered the client once more, by the same clock
+        self._answers = 0
         self._trusted_from_s = float("inf")  # what the client said before tells nothing
         self._gaps: list[tuple[TP, int, int]] = []  # what was done, and the offset after it that was read
         self._client_number = 0
@@ -167,6 +170,7 @@ class Positions:
     def observer(self) -> Callable[[str], None]:
         """What takes a new client's statistics; those of the client before count no more."""
         self._client_number += 1
+        self._answers = 0
         number = self._client_number
         return lambda statistics: self._observe(statistics) if number == self._client_number else None
 
@@ -174,6 +178,8 @@ class Positions:
         """Take librdkafka's statistics, which it gives from within a fetch."""
         found = _decode(statistics)
         self._progress_s = found.ts / 1e6
+        if found.rx != self._answers:
+            self.answered_s, self._answers = self._progress_s, found.rx
         self._progress = {
             tp: found.topics[tp.topic].partitions[str(tp.partition)]
             for tp in self._assigned

@@ -10,6 +10,7 @@ from mode import Service
 
 from streams.kafka.client import CLIENT
 from streams.kafka.lost_broker import BrokerWatch, close_later
+from streams.kafka.outage import OF_OUTAGE
 
 log = logging.getLogger("freshet.producer")
 
@@ -54,7 +55,7 @@ class Producer(faust_producer.Producer):
 
         Some of it may have been written all the same: a repeat of a record has the same key and version.
         """
-        log.warning("the producer has lost its broker; sending through another client")
+        log.warning("the producer has lost its broker; sending through another client", extra=OF_OUTAGE)
         old, self.client = self.client, self._new_client()
         old.purge()
         old.poll(0)  # the delivery reports

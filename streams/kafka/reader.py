@@ -24,10 +24,11 @@ from streams.kafka.client import (
     KafkaException,
     answered_in_time,
 )
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
 from streams.kafka.stalled import pass_stalled
-from streams.kafka.unreadable import pass_over
+from streams.kafka.unreadable import OnUnreadable, pass_over
 
 log = logging.getLogger("freshet.kafka")
 
@@ -75,9 +76,17 @@ def groupless(
 
 
 def fetch_between(
-    settings: Settings, consumer: GrouplessConsumer, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+    settings: Settings,
+    consumer: GrouplessConsumer,
+    topic: str,
+    starts: Mapping[int, int],
+    ends: Mapping[int, int],
+    on_unreadable: OnUnreadable = lambda _: None,
 ) -> Iterator[list[Message]]:
-    """Batches from `starts` to before `ends`, offsets by partition; a batch is empty where the broker was silent."""
+    """Batches from `starts` to before `ends`, offsets by partition; a batch is empty where the broker was silent.
+
+    on_unreadable  is told of each batch that was passed over
+    """
     refused: list[Message] = []
     empty_fetches, begun = 0, dict(starts)  # where reading began, or went on behind a batch that was passed over
     left = {p for p, start in starts.items() if start < ends[p]}
@@ -89,7 +98,9 @@ def fetch_between(
         at_end = {message.partition() for message in batch if is_end(message)}
         yield [m for m in batch if not is_event(m, refused) and m.offset() < ends[m.partition()]]
         if refused:
-            begun.update({batch.partition: batch.last + 1 for batch in pass_over(settings, consumer, refused)})
+            for passed in pass_over(settings, consumer, refused):
+                begun[passed.partition] = passed.last + 1
+                on_unreadable(passed)
             refused.clear()
         empty_fetches = 0 if batch else empty_fetches + 1
         if empty_fetches == STALLED_FETCHES:
@@ -97,6 +108,7 @@ def fetch_between(
             for p in left:
                 if stopped := pass_stalled(settings, consumer, (topic, p), ends[p], begun[p]):
                     begun[p] = stopped.last + 1
+                    on_unreadable(stopped)
         reached = consumer.position([TopicPartition(topic, p) for p in left])
         left -= at_end | {place.partition for place in reached if place.offset >= ends[place.partition]}
 
@@ -198,7 +210,8 @@ async def _messages_between(
                 places.update({message.partition(): message.offset() + 1 for message in batch})
                 heard_s = time.monotonic() if batch else heard_s
                 if time.monotonic() - heard_s > PATIENCE_S:
-                    log.warning("%s: nothing came for %g s; reading on with another client", topic, PATIENCE_S)
+                    why = f"nothing came for {PATIENCE_S:g} s"
+                    log.warning("%s: %s; reading on with another client", topic, why, extra=OF_OUTAGE)
                     at_end = False
                     break
 

@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as TopicPartition  # other folders na
 
 from streams.kafka.client import KafkaException, is_transient, log
 from streams.kafka.murmur2 import murmur2
+from streams.kafka.outage import OF_OUTAGE
 
 REFUSALS = frozenset(  # errors of one batch, which every further fetch would report again
     (
@@ -115,5 +116,5 @@ def is_event(message: Message, refused: list[Message] | None = None) -> bool:
     elif not is_transient(error):
         raise KafkaException(error)
     elif error.code() != KafkaError._PARTITION_EOF:
-        log.warning("Kafka: %s", error.str())
+        log.warning("Kafka: %s", error.str(), extra=OF_OUTAGE)
     return True

@@ -12,10 +12,12 @@ from faust.types import TP
 from mode import Service
 
 from streams.kafka.lost_broker import PROBE_TIMEOUT_S, BrokerWatch, close_later
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.repositioning import RepositioningConsumer
 
 log = logging.getLogger("freshet.consumer")
 
+HEARD_S = 4.0  # of heartbeats every two seconds; the client says each second what it has heard
 REJOIN_S = 15.0  # after a silence the group is joined with another client; a rejoin takes 4 s
 
 
@@ -70,7 +72,10 @@ class RejoiningConsumer(RepositioningConsumer):
             if watched is not self._client:
                 watch.start_again()
             watched = self._client
-            if self._topics and not self.should_stop:
+            if time.monotonic() - self.positions.answered_s < HEARD_S:
+                watch.hear()
+                self._is_broker_lost = False
+            elif self._topics and not self.should_stop:
                 is_lost = await watch.is_lost(watched, self._topics[0], self._asking)
                 self._is_broker_lost = is_lost and watched is self._client
             if not watch.answered and self._lost_s is not None:
@@ -97,7 +102,7 @@ class RejoiningConsumer(RepositioningConsumer):
 
     async def _rejoin(self, why: str) -> None:
         """Join with another client; what is assigned to the old one is redelivered, for its offsets go with it."""
-        log.warning("%s; joining the group with another client", why)
+        log.warning("%s; joining the group with another client", why, extra=OF_OUTAGE)
         if self._assigned:
             self._rebalances.append(("revoked", set(self._assigned)))
             self.positions.drop(self._assigned)

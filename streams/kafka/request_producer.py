@@ -15,6 +15,7 @@ from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.client import CLIENT, KafkaException
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.lost_broker import close_later
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topic_watch import TopicWatch
 
@@ -151,7 +152,8 @@ class RequestProducer:
 
     def _replace_client(self) -> None:
         """Go on with another client: one that lost its only broker asks nobody ever again."""
-        log.warning("the producer gave records up although the broker answers; going on with another client")
+        why = "the producer gave records up although the broker answers"
+        log.warning("%s; going on with another client", why, extra=OF_OUTAGE)
         with self._changing:
             old, self._client = self._client, Producer(self._options)
             old.purge()

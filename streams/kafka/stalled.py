@@ -1,9 +1,9 @@
 """Batches at which the client stops without a word: it fetches them again and again and reports nothing.
 
 librdkafka does so where the records inside a batch cannot be parsed (its pull request 5581). A batch is passed over for
-that only if nothing came from its partition for long, the broker has it, and a second client does not get it either:
-one that is slow, or an open transaction, loses nothing. Records of the batch that came before the one at which the
-client stopped were read, and are not passed over.
+that only if nothing came from its partition for long, the broker has it, no open transaction before it keeps it from
+everybody, and a second client does not get it either: one that is slow loses nothing. Records of the batch that came
+before the one at which the client stopped were read, and are not passed over.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from confluent_kafka import Consumer
 from schemas.settings.model import Settings
 from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
 from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, TopicPartition
 from streams.kafka.security import librdkafka_options
 from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
@@ -117,7 +118,7 @@ def pass_stalled(settings: Settings, client: Positioned, place: Place, end: int,
             return None
         client.seek(TopicPartition(*place, head.last + 1))
     except (BrokerError, NoBatch, KafkaException, OSError) as why:
-        log.warning("%s[%d] is silent, and why is not known yet: %s", *place, why)
+        log.warning("%s[%d] is silent, and why is not known yet: %s", *place, why, extra=OF_OUTAGE)
         return None
     detail = (
         f"offsets {head.first} to {head.last}, a batch of {head.wire_bytes} bytes, compression {head.codec}, "
@@ -147,14 +148,18 @@ def _stopping(settings: Settings, place: Place, offset: int, end: int) -> BatchH
 
 
 def _is_readable(settings: Settings, place: Place, offset: int, wire_bytes: int) -> bool:
-    """Whether another client gets anything from there on; KafkaException where the broker does not answer it at all.
+    """Whether another client gets anything from there on, or nobody may as yet: an open transaction lies before it.
 
     wire_bytes  of the batch, which it asks for alone: more would take longer
+
+    KafkaException where the broker does not answer at all.
     """
     options = {"group.id": f"{settings.prefix}groupless", "enable.partition.eof": True, "fetch.message.max.bytes": 1}
     consumer = Consumer({**CLIENT, **CONSUMER, **librdkafka_options(settings), **options})
     try:
-        consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_S)
+        _, stable_end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_S)
+        if offset >= stable_end:
+            return True
         consumer.assign([TopicPartition(*place, offset)])
         # An error counts as well: the first client will report it too.
         return bool(consumer.consume(1, SECOND_TRY_S + wire_bytes / LEAST_BYTES_S))

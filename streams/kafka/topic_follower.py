@@ -9,6 +9,7 @@ from typing import Protocol
 
 from schemas.settings.model import Settings
 from streams.kafka.client import ANSWER_TIMEOUT_S, PATIENCE_S, RETRY_DELAY_S, KafkaException, is_transient
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, watermarks
 from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
@@ -68,10 +69,10 @@ class TopicFollower:
             try:
                 self._follow()
             except StartAgain as why:
-                log.warning("%s is read on from what is kept by now: %s", self._name, why)
+                log.info("%s is read on from what is kept by now: %s", self._name, why)
                 self._stopped.wait(RETRY_DELAY_S)
             except TimeoutError as why:
-                log.warning("%s: %s; reading on with another client", self._name, why)
+                log.warning("%s: %s; reading on with another client", self._name, why, extra=OF_OUTAGE)
             except KafkaException as error:
                 if not is_transient(error.args[0]):
                     log.error("%s cannot be read: %s", self._name, error.args[0].str())

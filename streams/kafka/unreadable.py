@@ -5,7 +5,7 @@ behind it: an agent with one dead letter, all others with a line in the log.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from schemas.settings.model import Settings
@@ -23,6 +23,9 @@ class UnreadableBatch(NamedTuple):
     last: int  # offsets, both of the batch
     newest_ms: int
     detail: str
+
+
+OnUnreadable = Callable[[UnreadableBatch], None]
 
 
 class Seeking(Protocol):

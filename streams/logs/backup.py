@@ -18,6 +18,7 @@ from schemas.topics import STATE
 from streams.errors import OperatorError
 from streams.kafka.command_reader import CommandReader, command_reader
 from streams.kafka.records import Record
+from streams.kafka.unreadable import UnreadableBatch
 from streams.logs.recorded import line_of, record_of
 
 MANIFEST = "backup.json"
@@ -35,6 +36,7 @@ class Part(msgspec.Struct, frozen=True):
     partitions: int
     records: int
     sha256: str  # of the file
+    unreadable: tuple[str, ...] = ()  # batches that are left out, since nobody can read them: where, and why
 
     @property
     def file(self) -> str:
@@ -108,10 +110,10 @@ def records_of(folder: Path, part: Part) -> Iterator[Record]:
 
 
 def _copy(settings: Settings, reader: CommandReader, name: str, folder: Path, on_progress: OnProgress) -> Part:
-    topic, digest, count = settings.prefix + name, hashlib.sha256(), 0
+    topic, digest, count, unreadable = settings.prefix + name, hashlib.sha256(), 0, list[str]()
     partitions = len(reader.require_partitions(topic))
     with _owners_own(folder / f"{name}.jsonl") as file:
-        for record in reader.records(topic):
+        for record in reader.records(topic, on_unreadable=lambda batch: unreadable.append(_said(batch))):
             line = line_of(record, partitions)
             file.write(line)
             digest.update(line)
@@ -121,7 +123,11 @@ def _copy(settings: Settings, reader: CommandReader, name: str, folder: Path, on
         file.flush()
         _to_disk(file.fileno())
     on_progress(name, count)
-    return Part(name, partitions, count, digest.hexdigest())
+    return Part(name, partitions, count, digest.hexdigest(), tuple(unreadable))
+
+
+def _said(batch: UnreadableBatch) -> str:
+    return f"{batch.topic}[{batch.partition}]: {batch.detail}"
 
 
 def _require_empty(folder: Path) -> None:

@@ -91,7 +91,12 @@ TABLE = (
         "seconds that a batch of up to 64 people spends in a stage of ranking",
         STAGE_S,
     ),
-    Metric("freshet_model_info", "gauge", ("part", "version"), "1: which version of a part slates are made by"),
+    Metric(
+        "freshet_model_info",
+        "gauge",
+        ("part", "version"),
+        "1: which version of a part is in use",
+    ),
     Metric("freshet_parameters_number", "gauge", (), "number of the learned parameters that are in use"),
     Metric("freshet_index_up", "gauge", (), "1 while slates may ask the vector index of a Qdrant server, else 0"),
     Metric(

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.kafka.client import PATIENCE_S
+from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
 from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
@@ -127,7 +128,7 @@ class CatalogueReplica:
                     asked = [place for place in places if place.topic in self._checked]
                     await self._check(consumer, asker, asked)
                 except TimeoutError:
-                    log.warning("no answer for %g s; reading on with another client", PATIENCE_S)
+                    log.warning("no answer for %g s; reading on with another client", PATIENCE_S, extra=OF_OUTAGE)
                     return self._later_ones(places, consumer)
             await asyncio.sleep(POLL_INTERVAL_S)
 
@@ -176,7 +177,7 @@ class CatalogueReplica:
             left = (place for place in places if (place.topic, place.partition) in behind)
             await self._pass_stalled(consumer, left, heard_s)
             if time.monotonic() - heard_s > PATIENCE_S:
-                log.warning("nothing came for %g s; reading on with another client", PATIENCE_S)
+                log.warning("nothing came for %g s; reading on with another client", PATIENCE_S, extra=OF_OUTAGE)
                 return False
             behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
             if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:

@@ -208,11 +208,14 @@ class Health:
             new = self._file.with_suffix(".new")
             new.write_bytes(msgspec.json.encode(status))
             new.replace(self._file)
-            self._write_failed = False
         except OSError as error:  # a full disk is no reason to stop: the agents keep nothing on it
             if not self._write_failed:
-                log.error("%s cannot be written: %s", self._file, error.strerror)
+                log.error("%s cannot be written, the agent goes on without it: %s", self._file, error.strerror)
             self._write_failed = True
+        else:
+            if self._write_failed:
+                log.info("%s is written again", self._file)
+            self._write_failed = False
 
     def remove_status(self) -> None:
         """Delete the status file."""

@@ -11,7 +11,9 @@ import faust
 
 from schemas.agents import Agent
 from schemas.settings.model import Settings
+from schemas.topics import PROFILES
 from streams.app import BUILDERS
+from streams.kafka.lost_broker import say_outages_once
 from streams.metrics.measures import Measures
 from streams.worker import metrics
 from streams.worker.health import Health
@@ -64,8 +66,10 @@ def run_worker(name: str, settings: Settings) -> None:
     worker.agent, worker.log_format = name, settings.log_format
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # it warns of a machine with much to do, all the time
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed: an orderly end, too
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    say_outages_once(settings, PROFILES.full(settings.prefix))
     health.start()
     try:
         worker.execute_from_commandline()

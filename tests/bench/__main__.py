@@ -45,6 +45,8 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "api.slate": "api:slate",
     "api.feedback": "api:events",
     "api.restart": "api:restart",
+    "api.memory": "api_memory:per_video",
+    "page.like": "page:like",
     "index.rate": "indexing:rate",
     "index.fresh": "indexing:fresh",
     "index.rebuild": "indexing:rebuild",

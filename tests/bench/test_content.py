@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from encoders.annotate.tags import TOPICS
 from encoders.base import unit_rows
 from encoders.modalities.text import TextEncoder
-from tests.bench import cold_start, compression, gpu, languages
+from tests.bench import cold_start, compression, gate, gpu, languages, text_models, topics
 from tests.bench.films import Shelf, read
 from tests.bench.titles import ENGLISH, NAMES, titles
 from tests.support.paths import ROOT
@@ -153,6 +155,28 @@ def test_the_titles_are_forty_in_every_language_and_no_two_alike() -> None:
     by_language = titles()
     assert set(by_language) == {ENGLISH, *NAMES}
     assert all(len(set(of_one)) == len(of_one) == 40 for of_one in by_language.values())
+
+
+def test_titles_of_topics_are_ten_a_topic_and_none_was_learned_from() -> None:
+    rows, of = text_models.read(topics.TITLES), topics.asked(topics.TITLES)
+    assert len(rows) == 260 and len(set(of.texts)) == len(of.texts) == 520
+    pairs = {(row["topic"], language) for row in rows for language in row if language not in ("topic", ENGLISH)}
+    assert len(pairs) == 260 and {topic for topic, _ in pairs} == set(TOPICS)
+    assert not set(of.texts) & {*topics.asked(text_models.LABELLED).texts}
+
+
+def test_titles_for_the_gate_are_twenty_of_a_kind_in_each_language_and_none_was_learned_from() -> None:
+    of, lessons = gate.judged(gate.TITLES), gate.judged(gate.LESSONS)
+    counts = Counter(zip(of.languages.tolist(), of.harmful.tolist(), strict=True))
+    assert len(counts) == 22 and set(counts.values()) == {20} and len(set(of.texts)) == 440
+    assert not set(of.texts) & set(lessons.texts) and lessons.harmful.sum() == 36 * 4
+
+
+def test_a_logistic_regression_finds_the_side_on_which_harm_lies() -> None:
+    rows = np.random.default_rng(1).standard_normal((200, 5)).astype(np.float32)
+    weights = gate.logistic(rows, rows[:, 2] > 0.3, np.ones(200))
+    assert np.abs(weights[:5]).argmax() == 2 and weights[2] > 0 > weights[-1]
+    assert ((gate.scores(rows, weights) > 0.5) == (rows[:, 2] > 0.3)).mean() > 0.95
 
 
 def test_a_translation_counts_as_found_when_its_own_original_is_the_nearest() -> None:

@@ -16,12 +16,13 @@ from schemas.topics import FEATURES, FEEDBACK, PROFILES, RECOMMENDATIONS, STATE,
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker
-from streams.logs.backup import MANIFEST, back_up
+from streams.logs.backup import MANIFEST, back_up, opened
 from streams.logs.digest import live_digest
 from streams.logs.restore import restore
 from streams.ranking.slates import placeless
 from tests.integration.test_forget import CROWD, all_answered, encode, newest, reasons, say, watch
 from tests.integration.test_learning import learned
+from tests.integration.test_poison import HOME, put_poison
 from tests.support.brokers import CACHE, broker_in
 from tests.support.command import freshet
 from tests.support.events import liked, minute
@@ -161,3 +162,19 @@ def test_nothing_is_restored_under_running_agents(
 def test_a_folder_with_something_in_it_takes_no_backup(settings: Settings, filled: Path) -> None:
     with pytest.raises(OperatorError, match="not empty"):
         back_up(settings, filled)
+
+
+def test_a_batch_that_cannot_be_read_is_named_by_backup_manifest_and_restore(
+    settings: Settings, filled: Path, broker: LocalBroker, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    put_poison(settings, [FEATURES])
+    folder = tmp_path / "another"
+    made = freshet(settings, "backup", folder, "--json")
+    assert made.returncode == 1, made.stderr
+    told, (named,) = json.loads(made.stdout), next(one.unreadable for one in opened(folder).topics if one.unreadable)
+    assert told["unreadable"] == [named] and named.startswith(f"{FEATURES.full(settings.prefix)}[{HOME}]: offsets ")
+    assert told["records"]["features.v1"] > opened(filled).topics[0].records  # what is whole is there
+    other = emptied(broker, tmp_path, request.node.nodeid)
+    done = freshet(other, "restore", folder)
+    assert done.returncode == 0 and f"the backup lacks {named}" in done.stderr
+    assert len(everything(other, FEATURES)) == told["records"]["features.v1"]

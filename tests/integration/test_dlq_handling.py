@@ -97,11 +97,19 @@ def test_media_that_could_not_be_fetched_may_be_there_now() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"key": None}, {"key": b"\xff\x00"}, {"value": b"\x00\xfe"}, {"value": "größer ".encode()}, {"value": b""}],
+    [
+        {},
+        {"key": None},
+        {"key": b"\xff\x00"},
+        {"value": b"\x00\xfe"},
+        {"value": "größer ".encode()},
+        {"value": b""},
+        {"kept": (("content-type", b"text/pl\xe4in"), ("ce_type", b"freshet.like.v1"))},
+    ],
     ids=repr,
 )
 def test_an_exported_line_that_nobody_edited_is_the_dead_letter(changes: dict[str, Any]) -> None:
-    one = letter(kept=(("ce_type", b"freshet.like.v1"),), **changes)
+    one = letter(**{"kept": (("ce_type", b"freshet.like.v1"),), **changes})
     line = edited(7, json.dumps(exported(one, None)).encode())
     assert line.at == one.at and corrected(one, line) == one
 
@@ -113,7 +121,8 @@ def test_a_value_may_be_opened_in_the_line() -> None:
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"partition":0,"offset":"1","written_ms":1}', '{"partition":0,"offset":1,"written_ms":1,'
-             '"value_base64":"?"}', '{"partition":0,"offset":1,"written_ms":1,"key_base64":5}', "\x00", "[" * 9000]
+             '"value_base64":"?"}', '{"partition":0,"offset":1,"written_ms":1,"headers_base64":{"ce_id":"?"}}',
+             '{"partition":0,"offset":1,"written_ms":1,"key_base64":5}', "\x00", "[" * 9000]
 )  # fmt: skip
 def test_a_line_that_names_no_dead_letter_is_refused(text: str) -> None:
     with pytest.raises(NotALine):

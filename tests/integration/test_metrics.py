@@ -60,6 +60,7 @@ def test_workers_serve_what_the_page_says_and_nothing_else(settings: Settings, t
     assert sum_of(pages["profiles"], "freshet_dead_letters_total", agent="profiles", reason="decode") == 1
     assert sum_of(pages["ranker"], "freshet_event_to_slate_seconds_count") == len(slates(settings))
     assert sum_of(pages["encoder"], "freshet_encoded_videos_total", modality="text") == 4
+    assert sum_of(pages["encoder"], "freshet_model_info", part="moderation") == 1
     assert sum_of(pages["learner"], "freshet_learning_observed_total", outcome="finish") == 2
     assert sum_of(pages["profiles"], "freshet_lag_records") == 0
 

@@ -1,10 +1,7 @@
 """The playground from outside: its own check holds, and it leaves nothing, on its own broker or on another's."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,27 +11,11 @@ import pytest
 from schemas.settings.model import Settings
 from streams.kafka import topic_admin
 from streams.local.broker import free_port
-from tests.support.brokers import CACHE
-from tests.support.paths import ROOT
+from tests.support.playground import STOPS_WITHIN_S, invited, started
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there")]
 
 LIMIT_S = 600  # 45 on two cores that have nothing else to do
-STOPS_WITHIN_S = 150
-
-
-def playground(folder: Path, bootstrap: str, api_port: int, *arguments: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")}
-    ours = {"FRESHET_DATA_DIR": str(folder), "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}
-    command = [sys.executable, "-m", "streams.cli", "playground", "--bootstrap", bootstrap, *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=clean | ours | {"FRESHET_API_PORT": str(api_port), "PYTHONUNBUFFERED": "1"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
 
 
 def test_the_playground_does_what_a_person_expects_where_the_port_is_taken_and_leaves_nothing(tmp_path: Path):
@@ -42,7 +23,7 @@ def test_the_playground_does_what_a_person_expects_where_the_port_is_taken_and_l
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = taken.getsockname()[1]
-        running = playground(tmp_path, f"127.0.0.1:{free_port()}", number, "--check")
+        running = started(tmp_path, f"127.0.0.1:{free_port()}", number, "--check")
         out, _ = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 0, out
     assert f":{number}/" not in out
@@ -53,12 +34,8 @@ def test_the_playground_does_what_a_person_expects_where_the_port_is_taken_and_l
 
 def test_its_people_go_on_watching_until_ctrl_c_and_their_topics_go_with_them(settings: Settings, tmp_path: Path):
     number = free_port()
-    running = playground(tmp_path, settings.bootstrap, number)
-    assert running.stdout
-    told = ""
-    while f"open http://127.0.0.1:{number}/" not in told:
-        told = running.stdout.readline()
-        assert told, "ended before it was ready"
+    running = started(tmp_path, settings.bootstrap, number)
+    assert f"http://127.0.0.1:{number}/" in invited(running)
     latest = [_newest_slates(number)]
     while latest[-1] <= latest[0] + 5:
         time.sleep(1)

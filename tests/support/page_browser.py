@@ -48,10 +48,10 @@ class Page:
         driver.get("about:blank")
         self.console(), self.hosts()
 
-    def look(self, *, dark: bool = False, still: bool = False, width: int = 0) -> None:
-        """Take on a width and what the person prefers."""
+    def look(self, *, dark: bool = False, still: bool = False, width: int = 0, height: int = 812) -> None:
+        """Take on a size and what the person prefers."""
         wide = width or self.width
-        screen = {"width": wide, "height": 812, "deviceScaleFactor": 1, "mobile": wide < 500}
+        screen = {"width": wide, "height": height, "deviceScaleFactor": 1, "mobile": wide < 500}
         preferred = {
             "prefers-color-scheme": "dark" if dark else "light",
             "prefers-reduced-motion": "reduce" if still else "no-preference",
@@ -73,6 +73,10 @@ class Page:
     def until(self, holds: Callable[[], Any], why: str = "") -> Any:
         """What a check gives once it gives something true; fails after a while."""
         return WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.03).until(lambda _: holds(), why)
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a moment, as a person does."""
+        time.sleep(seconds)
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script gives."""

@@ -10,11 +10,11 @@ from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import restricted_until_ms
 from ranker.feeds.feed import FeedContext
 from ranker.feeds.load import build_feed, learned_of
-from ranker.library.library import VideoLibrary
 from ranker.retrieval.exact import ExactIndex
 from schemas.messages.videos import CatalogueRecord, Encoded
 from schemas.settings.model import Settings
 from schemas.topics import Topic
+from streams.api.catalogue.filed_library import FiledLibrary
 from streams.kafka.records import Record
 from streams.operations.snapshot import with_current_vectors
 from streams.ranking.sequence import sequence_of
@@ -29,7 +29,7 @@ class CatalogueState:
     shared    what a slate needs beside the person's profile
     feed      the pipeline that the settings name; candidates come from the embedded index
     step      makes slates by it
-    library   videos with vectors of the present models alone
+    library   videos with vectors of the present models alone, which lie on disk
     outdated  videos that have vectors of other models, which are left out
     """
 
@@ -53,7 +53,7 @@ class CatalogueState:
         )
         models = models_of(self.feed, encoder)
         self.step = RankStep(settings, self.shared, self.feed.recommend, models, now_ms=lambda: time.time() * 1000)
-        self.library = VideoLibrary()
+        self.library = FiledLibrary(settings.data_dir / "api")
         self.outdated: set[str] = set()
         self._limited_until_ms: dict[str, int] = {}
         self._encoder = encoder

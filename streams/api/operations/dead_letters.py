@@ -41,6 +41,11 @@ class RecentDeadLetters:
             self._first.setdefault(one.partition, one.offset)
             self.read[one.partition] = one.offset + 1
 
+    def begin_again(self, partition: int) -> None:
+        """The topic was made again: its offsets count from 0. What was counted before stays, for it was there."""
+        self._first.pop(partition, None)
+        self.read[partition] = 0
+
     def settle(self, marks: Iterable[Handled]) -> None:
         """Count no longer what was dealt with, whether it was counted before or will be read later."""
         for mark in marks:
@@ -63,8 +68,9 @@ class RecentDeadLetters:
 
 async def count_up_to(settings: Settings, recent: RecentDeadLetters, ends: Mapping[int, int]) -> None:
     """Count what was written up to these ends since the last time."""
-    known = {p: (recent.read[p], end) for p, end in ends.items() if p in recent.read}
-    starts = {p: start if start <= end else 0 for p, (start, end) in known.items() if start != end}  # 0: made again
+    for p in (p for p, end in ends.items() if recent.read.get(p, 0) > end):
+        recent.begin_again(p)
+    starts = {p: recent.read[p] for p, end in ends.items() if recent.read.get(p, end) != end}
     if starts:
         topic = DEAD_LETTERS.full(settings.prefix)
         async for records in read_from(settings, topic, starts, {p: ends[p] for p in starts}):

@@ -45,7 +45,9 @@ export function showFeed(root, { user, notify, opened }) {
   );
   const state = h("p", { class: "slate-state" });
   const beat = pulse();
+  let answeredMs = null; // how long the slate before one's eyes took
   const clock = answerClock((ms, times) => {
+    answeredMs = ms;
     beat.answered(ms, times);
     announce(`Answered in ${Math.round(ms)} milliseconds. Next: ${queued()[0] ? titleOf(queued()[0].video_id) : "nothing"}.`);
   });
@@ -105,7 +107,7 @@ export function showFeed(root, { user, notify, opened }) {
 
   const queued = () => (slate?.items ?? []).filter((item) => item.video_id !== now?.item.video_id && !gone.has(item.video_id));
   const refresh = (isNewSlate = false) => queue.show(queued(), isNewSlate);
-  const cardOf = (item) => (now?.item.video_id === item.video_id ? now : { item, slateId: item.rank ? slate?.recommendation_id : null, atMs: Date.now(), done: new Set() });
+  const cardOf = (item) => (now?.item.video_id === item.video_id ? now : { item, slateId: item.rank ? slate?.recommendation_id : null, answeredMs: item.rank ? answeredMs : null, atMs: Date.now(), done: new Set() });
 
   function enter(card, from) {
     if (!stage.element.isConnected) show(stagePlace, stage.element);

@@ -5,7 +5,7 @@ import { h, icon, show, still } from "./dom.js";
 import { player } from "./player.js";
 import { subject } from "./poster.js";
 import { swipeable } from "./swipe.js";
-import { clock, shareInWords, whyInWords } from "./words.js";
+import { clock, duration, shareInWords, whyInWords } from "./words.js";
 
 const ACTIONS = [
   ["like", "Like", "l"],
@@ -85,7 +85,8 @@ export function makeStage(on, did) {
     describe(now) {
       const known = video(now.item.video_id);
       title.textContent = titleOf(now.item.video_id);
-      details.textContent = [known.creator_id && `by ${known.creator_id}`, subject(known) !== known.video_id && subject(known) !== known.creator_id && `#${subject(known)}`].filter(Boolean).join("  ");
+      const isSubject = subject(known) !== known.video_id && subject(known) !== known.creator_id;
+      details.textContent = [known.creator_id && `by ${known.creator_id}`, isSubject && `#${subject(known)}`, now.answeredMs && `answered in ${duration(now.answeredMs)}`].filter(Boolean).join("  ");
       show(why, h("span", {}, now.item.rank ? whyInWords(now.item, titleOf, did) : "opened by you"), h("b", {}, shareInWords(now.item)));
       const liked = now.done.has("like");
       buttons.like.setAttribute("aria-pressed", liked);

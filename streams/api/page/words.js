@@ -29,7 +29,7 @@ export function reasonInWords(because, titleOf, did) {
   if (because.code === "similar_to") {
     if (!because.video_id) return "like what you watched";
     const done = did(because.video_id);
-    return `like “${shortened(titleOf(because.video_id))}”${done ? `, which you ${done}` : ""}`;
+    return `${done ? `you ${done}` : "like"} “${shortened(titleOf(because.video_id))}”`;
   }
   return REASONS[because.code] ?? because.code.replaceAll("_", " ");
 }

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ class Line(msgspec.Struct, frozen=True):
     value: Any = None  # text, or the message itself, which is written as JSON
     value_base64: str | msgspec.UnsetType = ABSENT
     headers: dict[str, str] = {}
+    headers_base64: dict[str, str] = {}  # instead of one of the same name
 
 
 class Edited(NamedTuple):
@@ -56,7 +58,7 @@ def exported(one: StoredDeadLetter, refusal: str | None) -> dict[str, object]:
         "refusal": refusal,
         **_text("key", one.key),
         **_text("value", one.value),
-        "headers": {name: value.decode("utf-8", "replace") for name, value in one.kept},
+        **_headers(one.kept),
     }
 
 
@@ -65,7 +67,9 @@ def edited(number: int, line: bytes) -> Edited:
     try:
         found = decode_line(line)
         key = None if found.key is None and found.key_base64 is ABSENT else _bytes(found.key, found.key_base64)
-        kept = tuple((name, found.headers[name].encode()) for name in KEPT if name in found.headers)
+        texts = {name: value.encode() for name, value in found.headers.items()}
+        headers = texts | {name: _decoded(value) for name, value in found.headers_base64.items()}
+        kept = tuple((name, headers[name]) for name in KEPT if name in headers)
         value = _bytes(found.value, found.value_base64)
     except (msgspec.DecodeError, UnicodeError, RecursionError, binascii.Error) as error:
         raise NotALine(str(error)) from error
@@ -89,10 +93,22 @@ def _text(name: str, data: bytes | None) -> dict[str, str | None]:
         return {f"{name}_base64": base64.b64encode(data).decode()}
 
 
+def _headers(kept: Iterable[tuple[str, bytes]]) -> dict[str, dict[str, str | None]]:
+    found: dict[str, dict[str, str | None]] = {"headers": {}}
+    for name, value in kept:
+        for field, text in _text("headers", value).items():
+            found.setdefault(field, {})[name] = text
+    return found
+
+
 def _bytes(plain: Any, coded: "str | msgspec.UnsetType") -> bytes:
     """What a field holds: coded bytes, text, or a message that an editor has opened."""
     if not isinstance(coded, msgspec.UnsetType):
-        return base64.b64decode(coded, validate=True)
+        return _decoded(coded)
     if plain is None:
         return b""
     return plain.encode() if isinstance(plain, str) else msgspec.json.encode(plain)
+
+
+def _decoded(coded: str) -> bytes:
+    return base64.b64decode(coded, validate=True)

@@ -30,9 +30,12 @@ def test_a_like_reorders_the_slate_before_the_eyes(clean: Page, world: World) ->
     (event,) = world.events
     assert {"kind": "like", "video_id": liked, "rank": 3, "surface": "feed"}.items() <= event.items()
     assert event["recommendation_id"] == f"slate-{event['user_id']}-0"
-    assert clean.text(f'.row[data-id="{after[0]}"] .row-why').startswith("like “")
+    assert clean.text(f'.row[data-id="{after[0]}"] .row-why').startswith("you liked “")
     assert "▲" in clean.text(".queue") and "new" in clean.text(".queue")
     assert clean.text("#announcer").startswith("Answered in")
+    clean.press("j")
+    clean.until(lambda: clean.now() == after[0])
+    assert re.search(r"answered in \d+ ms", clean.text(".details"))  # each card says how fresh it is
 
 
 def test_the_keys_move_and_judge(clean: Page, world: World) -> None:

@@ -17,6 +17,7 @@ from encoders.modalities.audio import (
     PATCH,
     RATE,
     SILENCE,
+    SPEECH,
     WHOLE,
     AudioEncoder,
     patches_of,
@@ -35,7 +36,7 @@ def test_the_graph_answers_as_librosa_and_the_original_network_did(models: Path,
     vectors, tags = model(chirp(3)[None])
     assert np.abs(tags[0] - GOLDEN["tags"]).max() < 1e-4
     assert np.abs(vectors[0] - unit_rows(np.array([GOLDEN["penultimate"]], np.float32))[0]).max() < 1e-4
-    assert list(audio.labels) == GOLDEN["labels"]
+    assert list(audio.labels) == [*GOLDEN["labels"], SPEECH]
 
 
 def test_without_its_dead_filters_the_model_answers_as_with_them(models: Path) -> None:
@@ -51,7 +52,7 @@ def test_vectors_and_tags_come_from_the_same_listening(audio: AudioEncoder) -> N
     batch = [chirp(7), None, chirp(3)]
     heard = audio.classify(batch)
     assert (heard.vectors == audio.encode(batch)).all()
-    assert heard.shares.shape == (3, LABELS) and not heard.shares[1].any()
+    assert heard.shares.shape == (3, LABELS + 1) and not heard.shares[1].any()
     assert ((heard.shares >= 0) & (heard.shares <= 1)).all() and heard.shares[0].any()
 
 

@@ -14,6 +14,7 @@ from encoders.models.manifest import (
     MANIFEST,
     MODELS,
     MOST_BYTES,
+    SPEECH_FOLDER,
     Manifest,
     describe,
     folder_of,
@@ -66,10 +67,12 @@ def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_pat
     assert not folder.exists()
     take(bundle, folder)
     small_folder(made / E5_FOLDER, "of e5")
+    small_folder(made / SPEECH_FOLDER, "of speech")
     pack(made, bundle)
     with tarfile.open(bundle) as archive:
         within = [MANIFEST, LICENCES, *SMALL]
-        assert archive.getnames() == [*within, *(f"{E5_FOLDER}/{name}" for name in within)]
+        folders = (E5_FOLDER, SPEECH_FOLDER)
+        assert archive.getnames() == [*within, *(f"{folder}/{name}" for folder in folders for name in within)]
     for source, cache in (
         (bundle, "cache"),
         (bundle, "empty"),
@@ -79,6 +82,7 @@ def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_pat
         taken = folder_of(tmp_path / cache)
         assert [len(verify_for(taken, one)) for one in ("minilm", "e5")] == [len(SMALL), 2 * len(SMALL)]
         assert (taken / E5_FOLDER / "a.txt").read_text() == "of e5"
+        assert (taken / SPEECH_FOLDER / "a.txt").read_text() == "of speech"
         assert list((tmp_path / cache / "tmp").iterdir()) == []
 
 

@@ -24,6 +24,7 @@ from tests.support.events import NOON, after, encoded, followed, minute, watched
         ({"nudity": 0.5}, Verdict.LIMIT, "nudity 0.50"),
         ({"nudity": 0.5, "toxicity": 0.99}, Verdict.DROP, "toxicity 0.99"),
         ({"nudity": THRESHOLDS["nudity"].drop}, Verdict.DROP, "nudity 0.75"),
+        ({"harm": 0.999, "toxicity": 0.1}, Verdict.LIMIT, "harm 1.00"),  # which is too unsure to drop a video
         ({"unheard of": 1.0}, Verdict.ALLOW, ""),
     ],
 )

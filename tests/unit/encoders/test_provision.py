@@ -16,6 +16,7 @@ from encoders.models.manifest import (
     EXPORTER,
     FILES,
     MANIFEST,
+    SPEECH_FOLDER,
     WEIGHTS,
     folder_of,
     key_of,
@@ -114,8 +115,9 @@ def test_labels_are_a_classs_first_name_and_a_list_read_without_running_it() -> 
 
 def test_provision_does_nothing_where_all_is_there(tmp_path: Path, offline: None) -> None:
     folder, said = small_folder(folder_of(tmp_path)), list[str]()
+    small_folder(folder / SPEECH_FOLDER)
     assert provision(tmp_path, said.append) == folder
-    assert said == [f"models: {folder} is complete and unchanged"]
+    assert said == [f"models: {one} is complete and unchanged" for one in (folder, folder / SPEECH_FOLDER)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
 
 
@@ -138,6 +140,6 @@ def test_a_second_process_waits_and_then_takes_what_the_first_made(tmp_path: Pat
         second = threading.Thread(target=lambda: answers.append(provision(tmp_path, say)))
         second.start()
         assert waits.wait(timeout=300)
-        small_folder(folder_of(tmp_path))
+        small_folder(small_folder(folder_of(tmp_path)) / SPEECH_FOLDER)
     second.join(timeout=300)
     assert answers == [folder_of(tmp_path)]

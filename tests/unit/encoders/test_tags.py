@@ -1,10 +1,30 @@
 """Automatic tags and topics."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from encoders.annotate.tags import TOPICS, Topics, above, merged
+from encoders.annotate.tags import (
+    LEARNED,
+    MAX_TOPICS,
+    MIN_TOPIC_COSINES,
+    TOPICS,
+    Topics,
+    above,
+    built_in_topics,
+    merged,
+)
+from encoders.base import TextModelName
 from encoders.modalities.text import TextEncoder
+from encoders.modalities.text_models import TEXT_MODELS
+from tests.bench.titles import ENGLISH
+from tests.bench.topics import TITLES, asked, learned, tagged
+
+
+def topics_of(topics: Topics, text: TextEncoder, title: str | None, model: TextModelName = "minilm") -> list[str]:
+    [cosines] = topics.cosines(text.encode([title]))
+    return list(above(topics.names, cosines, MIN_TOPIC_COSINES[model], MAX_TOPICS))
 
 
 @pytest.mark.parametrize(
@@ -21,19 +41,46 @@ from encoders.modalities.text import TextEncoder
     ],
 )
 def test_a_title_gets_its_topic(text: TextEncoder, title: str, topic: str) -> None:
-    [found] = Topics.of(text)(text.encode([title]))
-    assert topic in found
+    assert topic in topics_of(Topics.of(text), text, title)
 
 
 def test_a_title_that_says_nothing_gets_no_topic(text: TextEncoder) -> None:
-    nothing, number = Topics.of(text)(text.encode([None, "IMG_2041"]))
-    assert nothing == {} and number == {}
+    assert [topics_of(Topics.of(text), text, title) for title in (None, "IMG_2041")] == [[], []]
 
 
 def test_topics_are_those_that_were_given(text: TextEncoder) -> None:
     topics = Topics.of(text, {"boats": "sailing boats and ships"})
     assert topics.names == ("boats",) and len(TOPICS) == len(set(TOPICS))
-    assert list(topics(text.encode(["Sailing a small boat around the island"]))[0]) == ["boats"]
+    assert topics_of(topics, text, "Sailing a small boat around the island") == ["boats"]
+
+
+def test_each_text_model_has_a_rule_and_that_of_the_default_one_stays() -> None:
+    assert MIN_TOPIC_COSINES.keys() == TEXT_MODELS.keys() and MIN_TOPIC_COSINES["minilm"] == 0.30
+    assert built_in_topics("minilm") is TOPICS
+
+
+def test_learned_topics_are_those_of_the_present_multilingual_model(e5_models: Path) -> None:
+    encoder = TextEncoder(e5_models, model="e5", provider="cpu", topics=built_in_topics("e5"))
+    assert encoder.labels == tuple(TOPICS)
+    with np.load(LEARNED["e5"], allow_pickle=False) as stored:
+        assert str(stored["model"]) == encoder.version, "run `python -m tests.bench.topics --fit`"
+    of = asked(TITLES)
+    rows = of.languages != ENGLISH
+    found = tagged(encoder.classify(of.texts).shares[rows], of.topics[rows], MIN_TOPIC_COSINES["e5"])
+    assert found.nearest > 0.75 and found.found > 0.5 and found.right > 0.75  # seen: 0.84, 0.61, 0.85
+
+
+def test_a_topic_lies_between_its_description_and_its_titles_and_none_is_near_to_all() -> None:
+    described = np.eye(4, dtype=np.float32)[:3]
+    titles = np.array([[1, 0, 0, 1], [1, 0, 0, 3], [0, 1, 0, 2], [0, 0, 1, 2]], np.float32)
+    topics = learned(described, titles, np.array([0, 0, 1, 2]))
+    assert (topics @ described.T).argmax(axis=1).tolist() == [0, 1, 2]
+    assert abs(float(topics.mean(axis=0)[3])) < 0.1  # what all titles have in common
+
+
+def test_tags_are_counted_as_found_and_as_right() -> None:
+    cosines = np.array([[0.9, 0.5, 0.1], [0.2, 0.1, 0.6], [0.3, 0.2, 0.1]], np.float32)
+    assert tagged(cosines, np.array([0, 1, 0]), 0.4) == (3, 2 / 3, 1 / 3, 1 / 3)
 
 
 def test_of_many_shares_only_the_highest_are_kept_ties_by_name() -> None:

@@ -1,6 +1,7 @@
 """The confirmed producer over a client that keeps what it is given: what is sent when, and what follows a refusal."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ class Refusal(Exception):
 
     def __init__(self, fatal: bool) -> None:
         self._fatal = fatal
+
+    def retriable(self) -> bool:
+        return not self._fatal
 
     def fatal(self) -> bool:
         return self._fatal
@@ -72,8 +76,8 @@ class App:
         self.waits = Waits()
         self.between_polls: list[Any] = []
 
-    async def end_of(self, topic: str, partition: int) -> int:
-        return len(self.producer.log)
+    async def ends_of(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return dict.fromkeys(places, len(self.producer.log))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A client that has lost its broker is told from one whose broker is away, and replaced."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from schemas.settings.model import Settings
 from streams.kafka import client, lost_broker, reader
 from streams.kafka.client import answered_in_time
 from streams.kafka.lost_broker import BrokerWatch
+from streams.kafka.positions import Positions
 from streams.kafka.producer import Producer
 from streams.kafka.topic_watch import TopicWatch
 from streams.ranking import catalogue_replica
@@ -56,6 +58,47 @@ def test_while_the_broker_is_away_no_client_is_lost(fresh: Client, monkeypatch: 
 
 def test_a_client_that_is_answered_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(monkeypatch, WELL, fresh=WELL, times=3) == [False] * 3
+
+
+class Slow(Client):
+    """Answers, and takes a second for it."""
+
+    def list_topics(self, topic: str, limit_s: float) -> Any:
+        if limit_s < 1:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return super().list_topics(topic, limit_s)
+
+
+def test_a_client_that_is_answered_slowly_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, Slow("1"), fresh=WELL, times=3) == [False] * 3
+
+
+def test_a_client_that_hears_of_its_broker_is_suspected_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_broker, "AdminClient", lambda _: WELL)
+    watch, asking = BrokerWatch({}), asyncio.Lock()
+    assert not asyncio.run(watch.is_lost(DEAF, "a.topic", asking)) and not watch.answered
+    watch.hear()
+    assert watch.answered
+    assert not asyncio.run(watch.is_lost(DEAF, "a.topic", asking))  # the first suspicion again
+
+
+def statistics(at_s: float, answers: int) -> str:
+    return json.dumps({"ts": int(1_000_000 * at_s), "rx": answers, "topics": {}})
+
+
+def test_a_client_says_when_a_broker_has_answered_it_last() -> None:
+    positions = Positions(TopicWatch({}), {})
+    take = positions.observer()
+    take(statistics(1, 0))
+    assert positions.answered_s == 0
+    take(statistics(2, 7))
+    take(statistics(3, 7))
+    assert positions.answered_s == 2
+    another = positions.observer()  # which has heard nothing yet
+    another(statistics(4, 0))
+    assert positions.answered_s == 2
+    another(statistics(5, 1))
+    assert positions.answered_s == 5
 
 
 class Sending:

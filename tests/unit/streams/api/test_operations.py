@@ -166,3 +166,18 @@ async def test_of_a_topic_that_was_made_again_what_is_new_is_read_from_its_begin
     recent.read.update({0: 5, 1: 7, 2: 4})
     await count_up_to(api.settings, recent, {0: 9, 1: 3, 2: 4, 3: 8})
     assert asked == [{0: 5, 1: 0}] and recent.read == {0: 9, 1: 3, 2: 4}
+
+
+async def test_what_is_dealt_with_on_a_topic_that_was_made_again_is_not_counted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found(*_: object) -> AsyncIterator[list[Record]]:
+        yield [Record("dead-letters.v1", 0, 0, NOON + 1, None, b"{}", (("reason", b"late"),))]
+
+    monkeypatch.setattr(dead_letters, "read_from", found)
+    recent = RecentDeadLetters()
+    recent.add([dead_letter("schema", NOON, 5)])
+    await count_up_to(api.settings, recent, {0: 1})  # it ended at 6
+    assert recent.by_reason(NOON) == {"late": 1, "schema": 1}
+    recent.settle([mark("late", NOON + 1, 0)])
+    assert recent.by_reason(NOON) == {"schema": 1}

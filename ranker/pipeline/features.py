@@ -74,11 +74,12 @@ def reference_cosines(query_features: QueryFeatures, candidates: Candidates, cat
     work = np.zeros((max(tile_counts) * TILE_ROWS, catalogue.dim), np.float32)
     tiles = work.reshape(-1, TILE_ROWS, catalogue.dim)
     vectors, scale = references(query_features, catalogue)
+    columns = np.ascontiguousarray(vectors.transpose(0, 2, 1))  # [B, D, 16]: OpenBLAS takes longer to turn them around
     cosines = np.empty((REFERENCES, len(candidates.rows)), np.float32)
     for (query, span), count in zip(spans, tile_counts, strict=True):
         rows = candidates.rows[span]
         catalogue.take_vectors(rows, work[: len(rows)])
-        products = (tiles[:count] @ vectors[query].T).reshape(-1, REFERENCES)
+        products = (tiles[:count] @ columns[query]).reshape(-1, REFERENCES)
         np.multiply(products[: len(rows)].T, scale[query], out=cosines[:, span])
     return cosines
 

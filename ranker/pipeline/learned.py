@@ -29,7 +29,7 @@ from ranker.pipeline.types import (
 )
 from ranker.profile.outcomes import HEADS
 
-USUAL = FIRST_LOGITS.astype(np.float32)  # log-odds of somebody of whom nothing is known
+USUAL = FIRST_LOGITS.astype(np.float32)[:, None]  # log-odds of somebody of whom nothing is known
 NAMES = tuple(FEATURES[place].name for place in OF_VIDEO)  # of what differs between the videos of a slate
 
 
@@ -55,8 +55,8 @@ class Worth:
 class LearnedMatrix(FeatureMatrix):
     """The hand-set scorer's features, and beside them what was learned of the same candidates."""
 
-    videos: Floats  # [N, H] log-odds of what differs between the videos of a slate
-    others: Floats  # [B, H] of the rest: person, surface, hour
+    videos: Floats  # [H, N] log-odds of what differs between the videos of a slate
+    others: Floats  # [H, B] of the rest: person, surface, hour
     query: Places  # [N]
     details: Callable[[Places], Floats]  # what adds up to `videos`, outcomes by their worth, at the given places [M, F]
 
@@ -85,7 +85,7 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
             base.nearness,
             base.interests,
             _of_videos(view, surfaces, candidates),
-            (people.sum(axis=-1) + np.array(context)).astype(np.float32),
+            (people.sum(axis=-1) + np.array(context)).T.astype(np.float32, order="C"),
             candidates.query,
             details,
             without=base.without,
@@ -95,14 +95,19 @@ def with_learned(featurize: Featurize, catalogue: Catalogue, parameters: Paramet
 
 
 def _of_videos(view: ParameterView, surfaces: Sequence[str], candidates: Candidates) -> Floats:
-    """What is learned of each candidate on the surface of its query; each surface is asked once [N, H]."""
-    found = np.empty((len(candidates.rows), len(HEADS)), np.float32)
+    """What is learned of each candidate on the surface of its query; each surface is asked once [H, N].
+
+    The numbers of a head lie side by side, as NumPy is slow at rows of three.
+    """
+    if len({*surfaces}) == 1:
+        return np.ascontiguousarray(view.logits(candidates.rows, surfaces[0]).T)
+    found = np.empty((len(HEADS), len(candidates.rows)), np.float32)
     for surface in dict.fromkeys(surfaces):
         spans = [span for query, span in candidates.spans() if surfaces[query] == surface]
-        logits, start = view.logits(np.concatenate([candidates.rows[span] for span in spans]), surface), 0
+        logits, start = view.logits(np.concatenate([candidates.rows[span] for span in spans]), surface).T, 0
         for span in spans:
             end = start + span.stop - span.start
-            found[span], start = logits[start:end], end
+            found[:, span], start = logits[:, start:end], end
     return found
 
 
@@ -124,12 +129,13 @@ def learned_sum(worth: Worth, table: str, version: Callable[[], str] = nothing_l
             raise TypeError("learned_sum scores what with_learned has featurized")
         hand = by_hand.score(matrix)
         total = np.float32(worth.by_hand) * hand.score
-        for weight, usual in zip(of_heads, logistic((matrix.videos + USUAL).T), strict=True):
+        for weight, usual in zip(of_heads, logistic(matrix.videos + USUAL), strict=True):
             total += weight * usual
-        heads = logistic((matrix.videos + matrix.others[matrix.query]).T)
+        heads = logistic(matrix.videos + matrix.others.take(matrix.query, axis=1))
 
         def contributions(places: Places) -> Contributions:
-            learned, rank_logit = matrix.details(places).T, matrix.videos[places] @ of_heads
+            learned = matrix.details(places).T
+            rank_logit = np.ascontiguousarray(matrix.videos[:, places].T) @ of_heads
             if hand.contributions is None:
                 return Contributions(NAMES, learned, rank_logit)
             found, content = hand.contributions(places), np.float32(worth.by_hand)

@@ -17,10 +17,10 @@ def without_each(
     nearness  cosines to the interests and to the next, times their strengths [I + 1, M]
     liking    cosines to the mean of the likes [M]
     """
-    strengths = np.vstack([query_features.strengths[query].T, query_features.next_strength[query]])  # [I + 1, M]
+    strengths = np.vstack([query_features.strengths.T, query_features.next_strength])  # [I + 1, B]
     return {
-        "similar": _similar(nearness, strengths)[:-1],
-        "liking": _liking(query_features, query, divided(nearness, strengths)[:-1], liking),
+        "similar": _similar(nearness, strengths, query)[:-1],
+        "liking": _liking(query_features, query, divided(nearness, strengths.take(query, axis=1))[:-1], liking),
     }
 
 
@@ -30,10 +30,11 @@ def greatest_of_others(values: Floats) -> Floats:
     >>> greatest_of_others(np.array([[0.75], [0.5], [-0.25]], np.float32)).ravel().tolist()
     [0.5, 0.75, 0.75]
     """
-    padded = np.vstack([values, np.zeros((2, values.shape[1]), np.float32)])
-    second, first = np.partition(padded, (-2, -1), axis=0)[-2:]
-    is_greatest = np.arange(len(values))[:, None] == values.argmax(axis=0)
-    found: Floats = np.where(is_greatest, second, first)
+    greatest = values.argmax(axis=0), np.arange(values.shape[1])
+    others, found = values.copy(), np.empty_like(values)
+    others[greatest] = 0
+    found[:] = values.max(axis=0, initial=0)
+    found[greatest] = others.max(axis=0, initial=0)
     return found
 
 
@@ -43,9 +44,9 @@ def divided(top: Floats, bottom: Floats) -> Floats:
     return quotients
 
 
-def _similar(nearness: Floats, strengths: Floats) -> Floats:
+def _similar(nearness: Floats, strengths: Floats, query: Places) -> Floats:
     """Strengths are shares of the greatest, so without the strongest interest all others count for more."""
-    return divided(greatest_of_others(nearness), greatest_of_others(strengths))
+    return divided(greatest_of_others(nearness), greatest_of_others(strengths).take(query, axis=1))
 
 
 def _liking(query_features: QueryFeatures, query: Places, cosines: Floats, liking: Floats) -> Floats:

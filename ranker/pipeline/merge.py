@@ -76,7 +76,7 @@ def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: S
     """The place of the first filter that rejects each candidate; PASSED where none does."""
     rejected_by = np.full(len(candidates.rows), PASSED, np.int16)
     for i, keep in reversed([*enumerate(filters)]):
-        rejected_by[np.logical_not(keep(batch, candidates))] = i
+        np.putmask(rejected_by, ~keep(batch, candidates), i)
     return rejected_by
 
 

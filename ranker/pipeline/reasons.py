@@ -29,8 +29,7 @@ from ranker.pipeline.types import (
 )
 from schemas.messages.recommendations import Because, Item
 
-MAX_REASONS = 2  # of one item
-MIN_SECOND_SHARE = 0.1  # a smaller share is shown only if it is the greatest
+MIN_SECOND_SHARE = 0.1  # of two reasons at most; a smaller share is shown only if it is the greatest
 EXPLORED = [Because("explore", 1.0)]  # of an item that was drawn by chance, to learn about it
 DIGITS = 6
 SMALLEST = 10.0**-DIGITS
@@ -182,21 +181,24 @@ def reasons_of(share: Floats, table: Sequence[Reason], interest: Rows, ids: Sequ
 
     interest  which each code names [codes, M], −1: none
     """
-    order = np.argsort(-share, axis=0, kind="stable")[:MAX_REASONS]  # [MAX_REASONS, M]
-    weights = rounded(np.take_along_axis(share, order, axis=0))
-    named = np.take_along_axis(interest, order, axis=0)
-    codes = [reason.code for reason in table]
-    first, *others = (
-        [
+    items, codes = np.arange(share.shape[1]), [reason.code for reason in table]
+
+    def because(places: Places, items: Places) -> list[Because]:
+        weights, named = rounded(share[places, items]).tolist(), interest[places, items].tolist()
+        return [
             Because(codes[place], weight, ids[row] if row >= 0 else None)
-            for place, weight, row in zip(*ranked, strict=True)
+            for place, weight, row in zip(places.tolist(), weights, named, strict=True)
         ]
-        for ranked in zip(order.tolist(), weights.tolist(), named.tolist(), strict=True)
-    )
-    if not others:
-        return [[because] for because in first]
-    shown = (weights[1] >= MIN_SECOND_SHARE).tolist()
-    return [[one, two] if both else [one] for one, two, both in zip(first, others[0], shown, strict=True)]
+
+    left = np.where(np.isnan(share), -1, share)
+    first = left.argmax(axis=0)
+    found = [[one] for one in because(first, items)]
+    left[first, items] = -2
+    second = left.argmax(axis=0)
+    shown = np.flatnonzero(rounded(left[second, items]) >= MIN_SECOND_SHARE)
+    for item, one in zip(shown.tolist(), because(second[shown], shown), strict=True):
+        found[item].append(one)
+    return found
 
 
 def rounded(values: Floats) -> NDArray[np.float64]:

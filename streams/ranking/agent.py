@@ -37,9 +37,10 @@ def declare(
     async def rank(polls: StreamT[Poll]) -> None:
         """Rank each person once per poll, by their newest profile."""
         async for poll in polls:
-            with out.waits.waiting(FIRST_VIDEO):
-                if not await poll.unless_stopped(replica.ready.wait()):
-                    continue  # it is redelivered to whoever gets the partition
+            if not replica.ready.is_set():
+                with out.waits.waiting(FIRST_VIDEO):
+                    if not await poll.unless_stopped(replica.ready.wait()):
+                        continue  # it is redelivered to whoever gets the partition
             observe_poll(measures, "ranker", poll)
             await dead.put_unreadable(poll.unreadable)
             superseded = len(poll)

@@ -9,7 +9,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.home import REASONS
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.reasons import Reason, explain
+from ranker.pipeline.reasons import MIN_SECOND_SHARE, Reason, explain, reasons_of, rounded
 from ranker.pipeline.sources import same_for_all
 from ranker.pipeline.types import (
     Contributions,
@@ -141,3 +141,19 @@ async def test_features_without_interests_name_none() -> None:
 
     items = await items_of(replace(home, features=bare), after(watched("ana", "cook-00")))
     assert all(because.video_id is None for item in items.values() for because in item.reasons)
+
+
+def test_the_two_greatest_shares_are_shown_and_of_equal_ones_the_code_listed_first() -> None:
+    table = [Reason(name) for name in "abcde"]
+    rng = np.random.default_rng(4)
+    share = (rng.integers(0, 6, (5, 400)) / 16).astype(np.float32)
+    share[2, ::40] = np.nan  # of a contribution that is no number: it speaks last
+    interest = rng.integers(-1, 3, share.shape).astype(np.int32)
+    found = reasons_of(share, table, interest, ["v0", "v1", "v2"])
+    for item, column in enumerate(share.T):
+        first, second = sorted(range(5), key=lambda code: (np.isnan(column[code]), -column[code], code))[:2]
+        shown = [first, second] if column[second] >= MIN_SECOND_SHARE else [first]
+        assert [one.code for one in found[item]] == ["abcde"[code] for code in shown]
+        assert [one.weight for one in found[item]] == rounded(column[shown]).tolist()
+        named = [interest[code, item] for code in shown]
+        assert [one.video_id for one in found[item]] == [f"v{row}" if row >= 0 else None for row in named]

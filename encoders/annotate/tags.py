@@ -16,8 +16,11 @@ Shares = NDArray[np.float32]
 MAX_TOPICS = 2  # of one text
 # MiniLM's is a guess; from e5's on 80 % of the tags are right, of titles that were left out of the learning
 # (`python -m tests.bench.topics --fit`).
-MIN_TOPIC_COSINES: dict[TextModelName, float] = {"minilm": 0.30, "e5": 0.285}
-LEARNED: dict[TextModelName, Path] = {"e5": Path(__file__).with_name("topics-e5.npz")}  # made by the same command
+MIN_TOPIC_COSINES: dict[TextModelName, float] = {"minilm": 0.30, "e5": 0.285, "multilingual": 0.32}
+LEARNED: dict[TextModelName, Path] = {  # made by the same command
+    "e5": Path(__file__).with_name("topics-e5.npz"),
+    "multilingual": Path(__file__).with_name("topics-multilingual.npz"),
+}
 
 TOPICS = {  # by descriptions, because a single word is near to too few texts
     "animals": "animals, pets, cats, dogs, wildlife",

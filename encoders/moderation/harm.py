@@ -6,9 +6,12 @@ from typing import Self
 
 import numpy as np
 
-from encoders.base import Vectors
+from encoders.base import TextModelName, Vectors
 
-FITTED = Path(__file__).with_name("harm-e5.npz")  # made by `python -m tests.bench.gate --fit`
+FITTED: dict[TextModelName, Path] = {  # made by `python -m tests.bench.gate --fit`
+    "e5": Path(__file__).with_name("harm-e5.npz"),
+    "multilingual": Path(__file__).with_name("harm-multilingual.npz"),
+}
 
 
 class Harm:
@@ -19,10 +22,8 @@ class Harm:
     video, and never drops one.
     """
 
-    name = "harm-e5"
-
-    def __init__(self, path: Path = FITTED) -> None:
-        content = path.read_bytes()
+    def __init__(self, path: Path) -> None:
+        content, self.name = path.read_bytes(), path.stem
         with np.load(path, allow_pickle=False) as stored:
             self._weights, self._bias = stored["weights"], float(stored["bias"])  # float64 [384]
             self.fitted_for = str(stored["model"])  # the version of the encoder whose vectors it was learned from
@@ -31,8 +32,8 @@ class Harm:
     @classmethod
     def of(cls, text_version: str) -> Self | None:
         """The classifier, where it was learned from vectors of this version."""
-        found = cls()
-        return found if found.fitted_for == text_version else None
+        found = (cls(path) for path in FITTED.values())
+        return next((one for one in found if one.fitted_for == text_version), None)
 
     def __call__(self, vector: Vectors) -> float:
         """0 (harmless) to 1 (harmful) for float32 [384]; exactly 0 for the zero row of no text at all."""

@@ -1,7 +1,7 @@
 """What the checks of a text make of harmful and harmless titles, by language: `python -m tests.bench.gate`.
 
 Twenty harmful and twenty harmless titles that sound like them (a cake to die for), in English and ten other languages;
-and 1,000 ordinary titles. With --fit the score of e5's vectors is learned again from other titles
+and 1,000 ordinary titles. With --fit the scores of multilingual vectors are learned again from other titles
 (`gate_lessons.json`). All were made up for this and checked by nobody else.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.base import Vectors
+from encoders.base import TextModelName, Vectors
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from encoders.moderation.harm import FITTED, Harm
@@ -72,9 +72,9 @@ def scores(rows: Vectors, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-(rows @ weights[:-1] + weights[-1]))))
 
 
-def fit(folder: Path, path: Path = FITTED) -> tuple[float, float]:
+def fit(folder: Path, model: TextModelName, path: Path) -> tuple[float, float]:
     """Write the classifier; of titles left out, the threshold that few harmless ones reach, and what it finds."""
-    encoder, lessons, ordinary = TextEncoder(folder, model="e5", provider="cpu"), judged(LESSONS), judged(LABELLED)
+    encoder, lessons, ordinary = TextEncoder(folder, model=model, provider="cpu"), judged(LESSONS), judged(LABELLED)
     rows = encoder.encode([*lessons.texts, *ordinary.texts])
     harmful = np.concatenate([lessons.harmful, ordinary.harmful])
     weights = np.repeat([1, ORDINARY_WEIGHT], [len(lessons.texts), len(ordinary.texts)])
@@ -109,26 +109,27 @@ def share(limited: NDArray[np.bool_]) -> str:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.bench.gate", description="Harmful titles by check and language.")
-    parser.add_argument("--fit", action="store_true", help="learn the score of e5's vectors again, and write it")
+    parser.add_argument("--fit", action="store_true", help="learn the scores of vectors again, and write them")
     chosen = parser.parse_args(given)
     folder = folder_of(Ground.defaults().cache_dir)
-    if chosen.fit:
-        least, found = fit(folder)
-        print(f"of titles left out: threshold {least:.2f}, {100 * found:.0f} % of the harmful ones reach it\n")
-    encoder, words, harm = TextEncoder(folder, model="e5", provider="cpu"), Toxicity(folder, bare_words), Harm()
+    words, of = Toxicity(folder, bare_words), judged(TITLES)
+    ordinary = [*judged(ORDINARY).texts, *(title for of_one in titles().values() for title in of_one)]
 
     def by_words(texts: Sequence[str]) -> NDArray[np.bool_]:
         return np.array([words(text) >= THRESHOLDS["toxicity"].limit for text in texts])
 
-    def by_vectors(texts: Sequence[str]) -> NDArray[np.bool_]:
-        return np.array([harm(row) >= THRESHOLDS["harm"].limit for row in encoder.encode(texts)])
-
-    of = judged(TITLES)
-    found_by = {"English words": by_words(of.texts), "e5's vectors": by_vectors(of.texts)}
-    found_by["both"] = found_by["English words"] | found_by["e5's vectors"]
+    found_by, of_ordinary = {"English words": by_words(of.texts)}, [f"English words {share(by_words(ordinary))}"]
+    for model, path in FITTED.items():
+        if chosen.fit:
+            least, found = fit(folder, model, path)
+            print(f"{model}, titles left out: threshold {least:.2f}, {100 * found:.0f} % of the harmful reach it\n")
+        encoder, harm = TextEncoder(folder, model=model, provider="cpu"), Harm(path)
+        by_vectors = [harm(row) >= THRESHOLDS["harm"].limit for row in encoder.encode([*of.texts, *ordinary])]
+        found_by[f"{model}'s vectors"] = np.array(by_vectors[: len(of.texts)])
+        found_by[f"both, {model}"] = found_by["English words"] | found_by[f"{model}'s vectors"]
+        of_ordinary.append(f"{model}'s vectors {share(np.array(by_vectors[len(of.texts) :]))}")
     print(told(found_by, of))
-    ordinary = [*judged(ORDINARY).texts, *(title for of_one in titles().values() for title in of_one)]
-    print(f"\nof ordinary titles e5's vectors limit {share(by_vectors(ordinary))}, words {share(by_words(ordinary))}")
+    print(f"\nordinary titles limited by {', '.join(of_ordinary)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How often a title's topic is found, by text model and language: `python -m tests.bench.topics`.
 
 260 titles, ten of each of the 26 topics, each in English and in one of ten other languages, made up for this and
-checked by nobody else. With --fit the vectors of e5's topics are learned again from the 208 other titles of
+checked by nobody else. With --fit the topics of multilingual vectors are learned again from the 208 other titles of
 `labelled_titles.json`, and it prints the least cosine from which on 80 % of the tags are right, of titles left out.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.annotate.tags import LEARNED, MAX_TOPICS, MIN_TOPIC_COSINES, TOPICS, Topics, above
-from encoders.base import Vectors, unit_rows
+from encoders.base import TextModelName, Vectors, unit_rows
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
 from tests.bench.ground import Ground
@@ -95,9 +95,9 @@ def least_cosine(cosines: Vectors, topics: NDArray[np.int64]) -> float:
     return next(step for step in steps if tagged(cosines, topics, step).right >= PRECISION)
 
 
-def fit(folder: Path, path: Path = LEARNED["e5"]) -> float:
-    """Write what e5's topics are, and return their least cosine."""
-    encoder, of = TextEncoder(folder, model="e5", provider="cpu"), asked(LABELLED)
+def fit(folder: Path, model: TextModelName, path: Path) -> float:
+    """Write what a model's topics are, and return their least cosine."""
+    encoder, of = TextEncoder(folder, model=model, provider="cpu"), asked(LABELLED)
     described, titles = encoder.encode(list(TOPICS.values())), encoder.encode(of.texts)
     vectors = learned(described, titles, of.topics)
     np.savez(path, names=np.array(list(TOPICS)), vectors=vectors, model=np.array(encoder.version))
@@ -107,8 +107,8 @@ def fit(folder: Path, path: Path = LEARNED["e5"]) -> float:
 def measured(folder: Path, of: Asked) -> dict[str, tuple[Vectors, float]]:
     """Cosines [N, T] and the least one, before and after."""
     found = {}
-    for model in ("minilm", "e5"):
-        encoder = TextEncoder(folder, model=model, provider="cpu")  # type: ignore[arg-type]
+    for model in MIN_TOPIC_COSINES:
+        encoder = TextEncoder(folder, model=model, provider="cpu")
         titles = encoder.encode(of.texts)
         found[f"{model}, descriptions"] = Topics.of(encoder).cosines(titles), BEFORE
         if model in LEARNED:
@@ -139,11 +139,12 @@ def told(found: dict[str, tuple[Vectors, float]], of: Asked) -> str:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.bench.topics", description="Topics by text model and language.")
-    parser.add_argument("--fit", action="store_true", help="learn e5's topics again, and write them")
+    parser.add_argument("--fit", action="store_true", help="learn the topics of multilingual vectors again, and write them")
     chosen = parser.parse_args(given)
     folder = folder_of(Ground.defaults().cache_dir)
     if chosen.fit:
-        print(f"e5: least cosine {fit(folder)}\n")
+        for model, path in LEARNED.items():
+            print(f"{model}: least cosine {fit(folder, model, path)}\n")
     of = asked(TITLES)
     print(told(measured(folder, of), of))
 

@@ -41,6 +41,7 @@ def modality(context: ModalityContext) -> Modality[str]:
             cache=context.cache,
         ),
         labels=LabelRule("topic", MIN_TOPIC_COSINE, MAX_TOPICS),
+        reads_words=True,
         columns=REST,
         directions=partial(read_directions, context.folder / model.folder / model.projection),
     )

@@ -1,11 +1,13 @@
 """From uploads to what the catalogue holds of them: vectors per modality, the one for retrieval, tags, labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from encoders.annotate.description import Describer, describer_of
 from encoders.annotate.language import language_of, load_detector
 from encoders.annotate.tags import above, merged
 from encoders.base import Classified, Classifier, Content, Encoder, Vectors, text_of
@@ -22,6 +24,7 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, V
 from schemas.settings.model import Settings
 
 TEXT = "text"  # the modality whose vectors moderation reads
+LABELS = "labels"  # folder of the vectors of labels, within that of the models and of what is fetched
 
 
 class ModalityOutputs(NamedTuple):
@@ -39,6 +42,7 @@ class VideoEmbedder:
     encoders: Mapping[str, Encoder[Any]]
     fusion: Fusion
     moderation: Moderation
+    describers: Mapping[str, Describer] = field(default_factory=dict)  # by modality, of those that are described
 
     @classmethod
     def of(cls, settings: Settings, *, replaying: bool = False) -> "VideoEmbedder":
@@ -49,9 +53,9 @@ class VideoEmbedder:
         """
         load_detector()
         modalities = modalities_of(settings, replaying=replaying)
-        encoders = OpenedEncoders(modalities)
+        encoders, describers = OpenedEncoders(modalities), {}
         if not replaying:
-            encoders.open_all()
+            describers = describers_of(modalities, encoders.open_all(), settings.cache_dir / LABELS)
         moderation = Moderation.load(
             folder_of(settings.cache_dir),
             nudity=settings.nudity and not replaying,
@@ -59,7 +63,7 @@ class VideoEmbedder:
             text_version=next((one.version for one in modalities if one.name == TEXT), ""),
             provider="cpu" if replaying else settings.provider,
         )
-        return cls(modalities, encoders, fusion_of(settings), moderation)
+        return cls(modalities, encoders, fusion_of(settings), moderation, describers)
 
     @property
     def version(self) -> str:
@@ -115,7 +119,15 @@ class VideoEmbedder:
             vectors[modality.name] = found.vectors
             for video, shares in zip(labels, found.shares, strict=True):
                 video |= self._named(modality, shares)
+            vectors |= self._described(modality, found.shares)
         return ModalityOutputs(vectors, labels)
+
+    def _described(self, modality: Modality[Any], shares: Vectors) -> dict[str, Vectors]:
+        """What a modality's labels say, [N, D] by the name of such vectors; empty where nobody was asked."""
+        if modality.name not in self.describers or not shares.shape[1]:
+            return {}
+        names = {one.of.name: one.name for one in self.modalities.described}
+        return {names[modality.name]: self.describers[modality.name](shares)}
 
     def _classified(self, modality: Modality[Any], inputs: Sequence[Any]) -> Classified:
         """Vectors [N, D] and shares [N, L] of one modality; its encoder is not asked where no video has any of it."""
@@ -137,8 +149,23 @@ class VideoEmbedder:
     def _made_by(self, name: str) -> str:
         if name == RETRIEVAL:
             return self.version
+        for one in self.modalities.described:
+            if one.name == name:
+                return self.describers[one.of.name].made_by
         encoder = self.encoders[name]
         return f"{encoder.name}@{encoder.version}"
+
+
+def describers_of(
+    modalities: ModalitySet, encoders: Mapping[str, Encoder[Any]], cache: Path | None = None
+) -> dict[str, Describer]:
+    """What describes the modalities whose labels are said in words, by their names."""
+    found = {}
+    for one in modalities.described:
+        seen, read = cast("Classifier[Any]", encoders[one.of.name]), encoders[one.into.name]
+        made_by = f"{seen.name}-in-{read.name}@{one.version}"
+        found[one.of.name] = describer_of(one.how, seen.labels, read, made_by, cache)
+    return found
 
 
 def content_of(upload: Upload, media: Content | None = None) -> Content:

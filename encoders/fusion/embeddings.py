@@ -28,11 +28,11 @@ def with_fusion_version(video: Encoded, fusion: Fusion, modalities: ModalitySet)
     if now is not None and now.encoder == version:
         return video
     rows = {
-        one.name: row[None, :]
-        for one in modalities
-        if (vector := video.vectors.get(one.name)) is not None
-        and modalities.is_current(one.name, vector.encoder)
-        and (row := decode_vector(vector)) is not None
+        name: row[None, :]
+        for name, dim in modalities.stored.items()
+        if (vector := video.vectors.get(name)) is not None
+        and modalities.is_current(name, vector.encoder)
+        and (row := decode_vector(vector, dim)) is not None
     }
     fused = encode_vector(version, fusion(rows)[0]) if rows else None
     return video if fused is None else replace(video, vectors={**video.vectors, RETRIEVAL: fused})

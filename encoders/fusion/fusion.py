@@ -44,4 +44,4 @@ def load_fusion(modalities: ModalitySet, way: Way = "mean", learned: Path | None
         attention = read_attention(learned / ATTENTION)
         return replace(attention, version=attention.version + modalities.suffix)
     weights = {one.name: one.weight for one in modalities} if way == "mean" else {}
-    return Weighted(maps_of(modalities, way), way + modalities.suffix, weights)
+    return Weighted(maps_of(modalities, way), way + modalities.suffix, weights, modalities.described)

@@ -1,20 +1,23 @@
 """Fusion by fixed weights: the modalities side by side, or weighted and added."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from encoders.base import Vectors, unit_rows
 from encoders.fusion.projection import ModalityRows, projected, row_count
+from encoders.fusion.stand_in import with_stand_in
+from encoders.modalities.modality import DescribedModality
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
     """Each modality mapped into the one space, weighted and added: a cosine is the weighted mean of their cosines.
 
-    maps     by modality, float32 [D_m, 256]
-    weights  of that mean by modality; 1 where none is given
+    maps       by modality, float32 [D_m, 256]
+    weights    of that mean by modality; 1 where none is given
+    described  what stands in for the words of a video that has none, see `with_stand_in`
 
     A modality that either video lacks adds nothing to their cosine. The spaces are not aligned with each other, so the
     maps keep them apart: wholly in `concat`, where each has columns of its own; in `mean` pictures and sound lie where
@@ -25,8 +28,10 @@ class Weighted:
     maps: Mapping[str, Vectors]
     version: str
     weights: Mapping[str, float] = field(default_factory=dict)
+    described: Sequence[DescribedModality] = ()
 
     def __call__(self, rows: ModalityRows) -> Vectors:
+        rows = with_stand_in(rows, self.described)
         fused = np.zeros((row_count(rows), next(iter(self.maps.values())).shape[1]), np.float32)
         for name in self.maps:
             if name in rows:

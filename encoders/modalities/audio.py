@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from encoders.annotate.labels import labels_of
-from encoders.base import Classified, Vectors, unit_rows
+from encoders.base import Classified, TextModelName, Vectors, unit_rows
 from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
-from encoders.modalities.modality import LabelRule, Modality, ModalityContext
+from encoders.modalities.modality import Description, LabelRule, Modality, ModalityContext, Scale
 from encoders.modalities.speech import SpeechDetector
 from encoders.models.manifest import MODELS, read
 from encoders.models.session import Port, Provider, open_model
@@ -32,6 +32,13 @@ OUTPUTS = (Port("audio_vec", "float32", (None, DIM)), Port("audio_tags", "float3
 MIN_SHARE = 0.25  # sigmoid; musicnn is cautious: its strongest tag is seldom above 0.5
 SPEECH = "speech"  # the label of what is mostly that, in the place of musical tags
 MOSTLY = 0.5  # of the detector's mean; seen: 0.73 and more of speech, 0.25 and less of music
+PHRASE, DESCRIBING = "{} music", 5  # labels; too few recordings to tell others apart
+SAID = "a person speaks"
+SCALES: dict[TextModelName, Scale] = {
+    "minilm": Scale(1.14, 0.108),
+    "e5": Scale(1.42, 0.058),
+    "multilingual": Scale(1.42, 0.058),
+}
 ROWS = {"cpu": 1, "cuda": 16}  # patches a call; on the CPU 1 costs the least of 1 to 16; CUDA: 32 no less
 
 
@@ -44,6 +51,7 @@ def modality(context: ModalityContext) -> Modality[Vectors]:
         read=lambda content: content.sound,
         open=lambda: AudioEncoder(context.folder, provider=context.provider, threads=context.threads),
         labels=LabelRule("audio", MIN_SHARE),
+        described=Description(PHRASE, DESCRIBING, SCALES[context.text_model], ((SPEECH, SAID),)),
         columns=16,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         weight=0.5,  # a guess: nothing was tuned

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.annotate.labels import labels_of
-from encoders.base import Classified, ModelError, Precision, Vectors, unit_rows
+from encoders.base import Classified, ModelError, Precision, TextModelName, Vectors, unit_rows
 from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
-from encoders.modalities.modality import LabelRule, Modality, ModalityContext
+from encoders.modalities.modality import Description, LabelRule, Modality, ModalityContext, Scale
 from encoders.models.manifest import MODELS, read
 from encoders.models.session import Port, Provider, open_model
 
@@ -26,6 +26,12 @@ INPUTS = (Port("frames", "uint8", (None, SIDE, SIDE, 3)),)
 OUTPUTS = (Port("image_vec", "float32", (None, DIM)), Port("image_logits", "float32", (None, LABELS)))
 ROWS = {"cpu": 2, "cuda": 32}  # frames a call; on the CPU 2 cost 4 % less than 1, 4 and 8 no less; CUDA: 64 no less
 MIN_SHARE = 0.15  # mean softmax over the frames; 1,000 classes share 1.0
+PHRASE, DESCRIBING = "a photo of a {}", 20  # labels; measured, see docs/decisions/0078
+SCALES: dict[TextModelName, Scale] = {
+    "minilm": Scale(0.99, 0.081),
+    "e5": Scale(1.05, 0.07),
+    "multilingual": Scale(1.05, 0.07),
+}
 
 
 def modality(context: ModalityContext) -> Modality[Frames]:
@@ -40,6 +46,7 @@ def modality(context: ModalityContext) -> Modality[Frames]:
             context.folder, provider=context.provider, threads=context.threads, precision=precision
         ),
         labels=LabelRule("image", MIN_SHARE),
+        described=Description(PHRASE, DESCRIBING, SCALES[context.text_model]),
         columns=48,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         same=0.97,

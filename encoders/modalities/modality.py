@@ -57,6 +57,60 @@ class LabelRule(NamedTuple):
     max_count: int = MAX_LABELS
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Brings a cosine to words to the height of a text's: factor * cosine + offset.
+
+    Both are such that what has nothing to do with the words has the same mean and spread in either space
+    (`python -m tests.bench.one_space`).
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, cosine: float) -> float:
+        return self.factor * cosine + self.offset
+
+
+class Description(NamedTuple):
+    """How what a `Classifier` sees is said in the space of a modality that reads words, see `Describer`.
+
+    phrase  of a label, with {} for its name
+    most    so many of the likeliest labels count
+    scale   of the cosines, by the name of the text model
+    others  phrases of the labels that the first one does not suit, by name
+    """
+
+    phrase: str
+    most: int
+    scale: Scale = Scale()
+    others: tuple[tuple[str, str], ...] = ()
+
+    def of(self, label: str) -> str:
+        """What a label is called.
+
+        >>> how = Description("{} music", 5, others=(("speech", "somebody speaks"),))
+        >>> how.of("jazz"), how.of("speech")
+        ('jazz music', 'somebody speaks')
+        """
+        return dict(self.others).get(label) or self.phrase.format(label)
+
+
+class DescribedModality(NamedTuple):
+    """The vectors by which a modality is described: their name, and what they are made of."""
+
+    name: str
+    of: "Modality[Any]"
+    into: "Modality[Any]"
+    how: Description
+
+    @property
+    def version(self) -> str:
+        """Changes with either model, and with how one is said in the space of the other."""
+        fact = hashlib.sha256(repr((self.how.phrase, self.how.most, self.how.others)).encode()).hexdigest()[:8]
+        return f"{self.into.version}-{self.of.version}-{fact}"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Modality(Generic[T]):
     """One way of encoding a video. Everything else in Freshet iterates over these and knows none by name.
@@ -67,6 +121,8 @@ class Modality(Generic[T]):
     read        what the encoder gets of a video; None where the video has nothing of it
     open        opens the encoder; a ModelError says in a sentence why it cannot
     labels      the labels that are kept, where the encoder is a `Classifier`
+    described   how its labels are said in the space of the modality that reads words; None: they are not
+    reads_words whether its encoder takes plain words: a search compares with its vectors
     columns     how many of the 256 of a retrieval vector are its own, see `maps_of`
     directions  float32 [dim, d], orthonormal, for d columns: what of its vectors goes there; None: the first d numbers
     weight      how much it counts when two videos are compared by the weighted mean
@@ -79,6 +135,8 @@ class Modality(Generic[T]):
     read: Callable[[Content], T | None]
     open: Callable[[], Encoder[T]]
     labels: LabelRule | None = None
+    described: Description | None = None
+    reads_words: bool = False
     columns: int
     directions: Callable[[int], Vectors] | None = None
     weight: float = 1.0
@@ -120,6 +178,30 @@ class ModalitySet:
         """Dimensions of the vectors by name."""
         return {one.name: one.dim for one in self.members}
 
+    @cached_property
+    def described(self) -> tuple[DescribedModality, ...]:
+        """The modalities that are described in the space of the first one that reads words; none where none does."""
+        into = next((one for one in self.members if one.reads_words), None)
+        if into is None:
+            return ()
+        has = [(one, one.described) for one in self.members if one.described is not None and one.labels is not None]
+        return tuple(DescribedModality(f"{one.name}_{into.name}", one, into, how) for one, how in has)
+
+    @cached_property
+    def stored(self) -> dict[str, int]:
+        """Dimensions of all vectors that are stored beside the retrieval vector: of modalities and descriptions."""
+        return self.dims | {one.name: one.into.dim for one in self.described}
+
+    @cached_property
+    def met_by_words(self) -> dict[str, Scale]:
+        """The vectors that words are compared with, and what brings their cosines to the same height."""
+        own = {one.name: Scale() for one in self.members if one.reads_words}
+        return dict([*own.items()][:1]) | {one.name: one.how.scale for one in self.described}
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return {one.name: one.version for one in self.members} | {one.name: one.version for one in self.described}
+
     @property
     def same(self) -> dict[str, float]:
         """The cosine from which on two videos are the same, by the modalities that are evidence of it."""
@@ -127,11 +209,18 @@ class ModalitySet:
 
     def is_current(self, name: str, made_by: str) -> bool:
         """Whether a vector of this name, by the encoder `name@version`, is what the present encoders make."""
-        return any(one.name == name and made_by.endswith(f"@{one.version}") for one in self.members)
+        return name in self._versions and made_by.endswith(f"@{self._versions[name]}")
 
     def is_outdated(self, name: str, made_by: str) -> bool:
-        """Whether a vector is of one of these modalities, but made by another version of its encoder."""
-        return name in self.dims and not self.is_current(name, made_by)
+        """Whether a vector is of one of these modalities or describes one, but was made by other models."""
+        return name in self._versions and not self.is_current(name, made_by)
+
+    def is_undescribed(self, made_by: Mapping[str, str]) -> bool:
+        """Whether a video with vectors by these encoders lacks a description of what they saw or heard."""
+        return any(
+            one.of.name in made_by and self.is_current(one.of.name, made_by[one.of.name]) and one.name not in made_by
+            for one in self.described
+        )
 
     def are_all_in(self, retrieval_version: str) -> bool:
         """Whether a video with a retrieval vector of this version was encoded by all of these, and by no others."""

@@ -42,6 +42,7 @@ def modality(context: ModalityContext) -> Modality[str]:
             cache=context.cache,
         ),
         labels=LabelRule("topic", MIN_TOPIC_COSINES[context.text_model], MAX_TOPICS),
+        reads_words=True,
         columns=REST,
         directions=partial(read_directions, context.folder / model.folder / model.projection)
         if model.projection

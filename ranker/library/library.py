@@ -25,10 +25,11 @@ REBUILD_SHARE = 4  # a column of which more than a quarter changed is built from
 
 
 class Hit(NamedTuple):
-    """One result of a search; `score` is a cosine."""
+    """One result of a search; `score` is a cosine, `by` the name of the vectors where there were several."""
 
     video: Encoded
     score: float
+    by: str = ""
 
 
 class Column(NamedTuple):

@@ -69,7 +69,9 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     music_id: Id | None = None
     media_uri: Text | None = None  # as uploaded, as are the next and the description: what shows a video needs them
     thumbnail_uri: Text | None = None
-    vectors: dict[str, Vector] = {}  # "text", "image", "audio" as present; "retrieval" always, unless all are missing
+    # "text", "image", "audio" as present, "image_text" and "audio_text" beside the last two: what is seen and heard, in
+    # the text's space; "retrieval" always, unless all are missing
+    vectors: dict[str, Vector] = {}
     labels: dict[str, Share] = {}
     expires: dict[str, AtMs] = {}  # label → event time from which on it no longer counts; a label without one: never
     source: Source = {}

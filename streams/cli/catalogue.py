@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from schemas.settings.model import Settings
 
 FUSED = "fused"  # what `--by` calls the retrieval vector
-By = Annotated[str, typer.Option("--by", help="What to compare: text, image, audio, another modality, or fused.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", help="What to compare: text, image, audio, another modality, image_text, audio_text or fused."
+    ),
+]
 Many = Annotated[int, typer.Option("--many", "-k", min=1, max=1000, help="How many videos.")]
 Language = Annotated[list[str] | None, typer.Option("--language", help="Only of this language; may be repeated.")]
 Category = Annotated[list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")]
@@ -34,7 +39,7 @@ def search(
     category: Category = None,
     as_json: Json = False,
 ) -> None:
-    """Find videos whose text means what the words mean."""
+    """Find videos whose text means what the words mean, or in which that is seen or heard."""
     from streams.operations import search as operation
 
     show(operation.search(settings, words, many, where(language, category), echo_err), as_json)
@@ -141,7 +146,7 @@ def vector_name(settings: "Settings", by: str) -> str:
     from encoders.fusion.embeddings import RETRIEVAL
     from encoders.modalities.configured import modalities_of
 
-    names = [*modalities_of(settings).dims, FUSED]
+    names = [*modalities_of(settings).stored, FUSED]
     if by not in names:
         raise typer.BadParameter(f"{by!r} is not one of {', '.join(map(repr, names))}.", param_hint="'--by'")
     return RETRIEVAL if by == FUSED else by
@@ -160,9 +165,9 @@ def show(hits: "Sequence[Hit]", as_json: bool) -> None:
     """Hits as lines, best first, or as JSON lines."""
     for hit in hits:
         if as_json:
-            write_json(as_dict(hit.video) | {"score": round(hit.score, 4)})
+            write_json(as_dict(hit.video) | {"score": round(hit.score, 4)} | ({"by": hit.by} if hit.by else {}))
         else:
-            print_line(hit.video, f"{hit.score:.3f}")
+            print_line(hit.video, f"{hit.score:.3f}" + (f" by {hit.by}" if hit.by and not hit.video.title else ""))
     if not hits:
         echo_err("no video was found")
 

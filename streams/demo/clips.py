@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders.fusion.embeddings import RETRIEVAL
+from encoders.modalities.configured import modalities_of
 from ranker.library.library import Hit, VideoLibrary
 from schemas.messages.videos import Encoded, Upload
 from streams.demo.latency import Now
 from streams.demo.log import lines_of
 from streams.demo.stage import Stage
+from streams.demo.untitled import Found, put_untitled, search_for_it
 from streams.logs.jsonl import Line
 from streams.operations.snapshot import read_library, text_vector
 
@@ -94,17 +96,19 @@ class ClipFindings(NamedTuple):
     tags: dict[str, list[str]]  # by title
     similar: dict[str, dict[str, str]]  # by title and by what is compared: the title of the nearest
     searches: dict[str, str]  # by words: the title of the first hit
+    untitled: dict[str, Found]  # by words for what the clip without a title shows
 
 
 def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> ClipFindings:
-    """Upload the clips with their titles, wait until they are embedded, and query them."""
-    stage.screen.chapter(f"Pictures and sound: {len(clips)} clips are uploaded, decoded and encoded")
+    """Upload the clips with their titles and one without, wait until they are embedded, and query them."""
+    stage.screen.chapter(f"Pictures and sound: {len(clips) + 1} clips are uploaded, decoded and encoded")
     uploads = [
         Upload(video_id=f"clip-{number:02}", at_ms=now(), title=clip.title, media_uri=clip.file)
         for number, clip in enumerate(clips, start=1)
     ]
-    stage.publish(usable(uploads), "clips", len(uploads))
-    ids = {upload.video_id for upload in uploads}
+    untitled = put_untitled(Path(stage.settings.media_root), now())
+    stage.publish(usable([*uploads, untitled]), "clips", len(uploads) + 1)
+    ids = {upload.video_id for upload in (*uploads, untitled)}
     stage.wait("the encoder to embed clips", lambda: len(ids & stage.outputs.embedded.keys()), len(ids))
     everything = read_library(stage.settings, stage.screen.report)
     library = VideoLibrary({video_id: everything.videos[video_id] for video_id in sorted(ids)})
@@ -112,6 +116,7 @@ def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> ClipFindings:
         {_name(video): video.tags for video in library.videos.values()},
         {_name(video): nearest(library, video) for video in library.videos.values()},
         {words: _first(everything.near(text_vector(stage.settings, words), "text", 1)) for words in queries(uploads)},
+        search_for_it(stage.settings, everything, modalities_of(stage.settings)),
     )
     for video in library.videos.values():
         labels = ", ".join(f"{label} {share:.2f}" for label, share in video.labels.items()) or "no label"
@@ -121,6 +126,8 @@ def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> ClipFindings:
             stage.screen.report(f"    nearest by {by}: {title}")
     for words, title in findings.searches.items():
         stage.screen.report(f"  searching for “{words}” finds: {title}")
+    for words, found in findings.untitled.items():
+        stage.screen.report(f"  searching for “{words}” finds: {found.video_id}, which has no title, by {found.by}")
     return findings
 
 

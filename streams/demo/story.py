@@ -14,6 +14,7 @@ from schemas.messages.feedback import Feedback, Like, Search
 from schemas.messages.recommendations import Item, decode_recommendation
 from schemas.messages.videos import Upload
 from schemas.settings.model import Settings
+from streams.demo import untitled
 from streams.demo.checks import Shift, check
 from streams.demo.clients import ReceivedSlate
 from streams.demo.clips import Clip, ClipFindings, show_clips
@@ -80,7 +81,7 @@ def play(stage: Stage, log: Recorded, clips: Sequence[Clip]) -> Report:
         upload_to_features_ms=to_features,
         content=content,
         state_digest=digest,
-        checks=checks,
+        checks=(*checks, untitled.check_of(content.untitled)),
     )
     show(stage.screen, report)
     return report

@@ -68,7 +68,7 @@ def to_indexed_video(video: CatalogueRecord, modalities: ModalitySet) -> Indexed
     if not isinstance(video, Encoded) or vector is None:
         return None
     rows = {
-        name: decode_vector(vector, modalities.dims[name])
+        name: decode_vector(vector, modalities.stored[name])
         for name, vector in video.vectors.items()
         if modalities.is_current(name, vector.encoder)
     }

@@ -92,7 +92,9 @@ def is_embedded(sent: Sent, library: VideoLibrary, modalities: ModalitySet) -> b
         return video_id in library.videos and library.videos[video_id].at_ms > sent.order_ms
     retrieval = video.vectors.get(RETRIEVAL)
     of_all = retrieval is None or modalities.are_all_in(retrieval.encoder)  # none was added since it was embedded
-    return of_all and not any(modalities.is_outdated(name, of.encoder) for name, of in video.vectors.items())
+    made_by = {name: of.encoder for name, of in video.vectors.items()}
+    is_outdated = any(modalities.is_outdated(name, encoder) for name, encoder in made_by.items())
+    return of_all and not is_outdated and not modalities.is_undescribed(made_by)
 
 
 async def _embed(

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
+from encoders.modalities.configured import modalities_of
+from ranker.library.by_words import merged, near_words
 from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import IndexUnavailable, SearchFilter
 from schemas.settings.model import Settings
@@ -19,10 +21,12 @@ T = TypeVar("T")
 
 
 def search(settings: Settings, words: str, k: int, where: SearchFilter, report: Report) -> list[Hit]:
-    """The k videos whose text is nearest to some words, best first."""
-    vector = text_vector(settings, words)
-    found = _ask_qdrant(settings, lambda index: index.find(vector, k, where, "text"), report)
-    return read_library(settings, report).near(vector, "text", k, where) if found is None else found
+    """The k videos whose text, or what is seen or heard in them, is nearest to some words, best first."""
+    vector, scales = text_vector(settings, words), modalities_of(settings).met_by_words
+    found = _ask_qdrant(settings, lambda index: index.find_by_each(vector, k, where, [*scales]), report)
+    if found is not None:
+        return merged(found, scales, k)
+    return near_words(read_library(settings, report), vector, scales, k, where)
 
 
 def similar(settings: Settings, video_id: str, name: str, k: int, where: SearchFilter, report: Report) -> list[Hit]:

@@ -1,7 +1,7 @@
 """A snapshot of a running system: the videos that features.v1 holds by now, and a person's newest profile."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from msgspec.structs import replace
@@ -83,11 +83,16 @@ def outdated_notice(library: VideoLibrary, modalities: ModalitySet) -> str:
 
 def text_vector(settings: Settings, words: str) -> Vectors:
     """float32 [384] of some words; OperatorError where there is no word among them."""
-    encoder = TextEncoder(folder_of(settings.cache_dir), model=settings.text_model, provider="cpu")
-    vector: Vectors = encoder.encode([words])[0]
-    if not vector.any():
-        raise OperatorError("There is no word in the query.", "Say what the video should be about.")
+    vector: Vectors = text_vectors(settings, [words])[0]
     return vector
+
+
+def text_vectors(settings: Settings, queries: Sequence[str]) -> Vectors:
+    """The same of several queries, float32 [Q, 384]."""
+    vectors = TextEncoder(folder_of(settings.cache_dir), model=settings.text_model, provider="cpu").encode(queries)
+    if not vectors.any(axis=1).all():
+        raise OperatorError("There is no word in the query.", "Say what the video should be about.")
+    return vectors
 
 
 def wish_of(settings: Settings, library: VideoLibrary, user_id: str, theme: str | None) -> Wish:

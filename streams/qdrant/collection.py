@@ -1,6 +1,6 @@
 """The collections of one version of the embeddings: made, numbered, checked, and which of them is in use.
 
-`freshet.videos-…-layout3` is an alias of `freshet.videos-…-layout3-1`; a rebuild fills `-2` beside it and then lets the
+`freshet.videos-…-layout4` is an alias of `freshet.videos-…-layout4-1`; a rebuild fills `-2` beside it and then lets the
 alias name that, in one step. Each filling has a generation, an id that no other one has.
 """
 

@@ -8,9 +8,9 @@ silence are retried until a deadline.
 import logging
 import math
 from asyncio import gather
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
@@ -33,9 +33,9 @@ from streams.qdrant.mapping import (
     not_older,
     point_id,
     to_filter,
+    to_found,
     to_hits,
     to_point,
-    to_video,
     to_withdrawn_point,
 )
 from streams.qdrant.progress import is_complete, share
@@ -45,7 +45,6 @@ from streams.qdrant.storage import Storage
 from streams.qdrant.upsert import upsert
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 UPSERT_POINTS = 64  # 2.9 MB of JSON, as a video with all its vectors has 45 kB
 WRITES_AT_ONCE = 2
 QUERY_VECTORS = 4096  # 21 MB of JSON at 256 dimensions; Qdrant refuses bodies over 32 MB
@@ -137,7 +136,8 @@ class QdrantIndex:
         points: list[models.ExtendedPointId] = [point_id(video_id) for video_id in dict.fromkeys(video_ids)]
         if points:
             selector = models.PointIdsList(points=points)
-            await self._write("remove videos", lambda: self._client.delete(self._collection, selector, wait=True))
+            delete = self._client.delete
+            await with_retries("remove videos", lambda: delete(self._collection, selector, wait=True), self._writing)
 
     async def near(self, vectors: Floats, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
@@ -153,11 +153,15 @@ class QdrantIndex:
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
         """The `k` videos whose vector of this name is nearest to [D], with everything but their vectors."""
-        [answer] = await self.query(self._requests(vector[None], k, where, name, True))
-        payloads = [point.payload for point in answer.points if point.payload]
-        by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
-        hits = to_hits(answer.points, k)
-        return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
+        return (await self.find_by_each(vector, k, where, (name,)))[name]
+
+    async def find_by_each(
+        self, vector: Floats, k: int, where: SearchFilter | None, names: Sequence[str]
+    ) -> dict[str, list[Hit]]:
+        """The same by the vectors of each of these names, in one request."""
+        requests = [request for name in names for request in self._requests(vector[None], k, where, name, True)]
+        answers = await self.query(requests)
+        return {name: to_found(answer.points, k) for name, answer in zip(names, answers, strict=True)}
 
     async def sample(self, count: int) -> tuple[list[str], Floats]:
         """So many videos at random, or all where there are fewer: their ids and vectors [N, dim]."""
@@ -209,9 +213,6 @@ class QdrantIndex:
         """Close the connections."""
         await self._client.close()
 
-    async def _write(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        return await with_retries(what, call, self._writing)
-
     async def _put(self, changes: Sequence[Change]) -> list[str]:
         """Store what the server takes; the ids of the others, with an error line for each."""
         try:
@@ -237,7 +238,7 @@ class QdrantIndex:
             if done.status != models.UpdateStatus.COMPLETED:  # it is in the server's queue still
                 raise TimeoutError
 
-        await self._write("store videos", store)
+        await with_retries("store videos", store, self._writing)
 
     def _requests(
         self, vectors: Floats, k: int, where: SearchFilter | None, name: str, payload: list[str] | bool
@@ -258,11 +259,9 @@ class QdrantIndex:
 
     async def query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
         """Answers to some queries, in one request."""
-        seconds = self._seconds(self._reading)  # the server gives up with us
+        seconds, ask = self._seconds(self._reading), self._client.query_batch_points  # the server gives up with us
         return await with_retries(
-            "answer a query",
-            lambda: self._client.query_batch_points(self._collection, requests, timeout=seconds),
-            self._reading,
+            "answer a query", lambda: ask(self._collection, requests, timeout=seconds), self._reading
         )
 
 
@@ -282,7 +281,7 @@ def _index(settings: Settings, dim: int, encoder: str, client: AsyncQdrantClient
         collection_name(alias_of(settings), encoder, dim),
         dim,
         encoder,
-        modalities=modalities_of(settings).dims,
+        modalities=modalities_of(settings).stored,
         hnsw_ef=settings.qdrant_hnsw_ef,
         writing=writing,
         storage=Storage.of(settings),

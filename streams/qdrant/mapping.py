@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from ranker.library.library import RETRIEVAL
+from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
@@ -30,7 +30,7 @@ class Withdrawal(NamedTuple):
 Change = IndexedVideo | Withdrawal
 
 NAMESPACE = uuid.UUID("b9f11644-c0ad-5dd0-b956-1c1fc7a3e110")  # of point ids; a change orphans every point
-LAYOUT = 3  # raised whenever points are stored in another way; before it what was withdrawn left nothing
+LAYOUT = 4  # raised whenever points are stored in another way; before it pictures and sound had no words
 FIELDS = {
     "at_ms": models.PayloadSchemaType.INTEGER,
     "video_id": models.PayloadSchemaType.KEYWORD,
@@ -60,7 +60,7 @@ def collection_name(base: str, encoder: str, dim: int) -> str:
     """One collection for each version of the retrieval vector and each way of storing points.
 
     >>> collection_name("freshet.videos", "fused@3", 256)
-    'freshet.videos-fused-3-256-layout3'
+    'freshet.videos-fused-3-256-layout4'
     """
     return f"{base}-{re.sub('[^A-Za-z0-9._-]', '-', encoder)}-{dim}-layout{LAYOUT}"
 
@@ -149,6 +149,14 @@ def to_hits(points: Iterable[models.ScoredPoint], k: int) -> Hits:
     named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
     best = sorted(named)[:k]
     return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
+
+
+def to_found(points: Sequence[models.ScoredPoint], k: int) -> list[Hit]:
+    """The same with everything that is known of the videos but their vectors."""
+    payloads = [point.payload for point in points if point.payload]
+    by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
+    hits = to_hits(points, k)
+    return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
 
 
 def to_filter(where: SearchFilter | None, most_ids: int | None = None) -> models.Filter | None:

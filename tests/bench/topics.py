@@ -139,7 +139,9 @@ def told(found: dict[str, tuple[Vectors, float]], of: Asked) -> str:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.bench.topics", description="Topics by text model and language.")
-    parser.add_argument("--fit", action="store_true", help="learn the topics of multilingual vectors again, and write them")
+    parser.add_argument(
+        "--fit", action="store_true", help="learn the topics of multilingual vectors again, and write them"
+    )
     chosen = parser.parse_args(given)
     folder = folder_of(Ground.defaults().cache_dir)
     if chosen.fit:

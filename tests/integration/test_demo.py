@@ -10,6 +10,7 @@ import pytest
 
 from streams.demo.checks import replay_state
 from streams.demo.clips import MADE
+from streams.demo.untitled import VIDEO, WORDS
 from tests.support.brokers import CACHE
 from tests.support.command import demo
 from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
@@ -25,9 +26,15 @@ def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
     assert ran.returncode == 0, err
     told = json.loads(out)
     assert told["events"] == 300 + 4 + 200  # the log, ana, the measured ones
-    assert told["uploads"] == 400 + 10 + len(MADE)
-    assert told["content"]["tags"].keys() == MADE.keys()
-    assert all(by.keys() == {"text", "image", "audio", "all"} for by in told["content"]["similar"].values())
+    assert told["uploads"] == 400 + 10 + len(MADE) + 1
+    assert told["content"]["tags"].keys() == MADE.keys() | {VIDEO}
+    seen, heard = {"image", "image_text", "all"}, {"text", "audio", "audio_text"}
+    assert {title: set(by) for title, by in told["content"]["similar"].items()} == {
+        **dict.fromkeys(MADE, seen | heard),
+        VIDEO: seen,
+    }
+    assert told["content"]["untitled"] == {WORDS["en"]: [VIDEO, "image_text"]}
+    assert told["checks"]["words find an untitled clip"]
     assert all(words in title for words, title in told["content"]["searches"].items())
     assert told["people"] == 12 + 1
     assert told["slates"] >= 13

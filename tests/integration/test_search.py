@@ -136,7 +136,8 @@ def test_a_qdrant_server_answers_as_the_whole_topic_does(settings: Settings) -> 
         for question, expected in zip(QUESTIONS, read, strict=True):
             ran = freshet(away, *question, "--json")
             assert (ran.stdout, ran.stderr, ran.returncode) == (expected.stdout, expected.stderr, expected.returncode)
-        assert stub.searched() == ["text", "text", "retrieval", "text", "image", "audio"]
+        words = ("text", "image_text", "audio_text")
+        assert stub.searched() == [*words, *words, "retrieval", "text", "image", "audio"]
     gone = freshet(served, *QUESTIONS[3], "--json")
     assert gone.stdout == read[3].stdout and "reading features.v1 instead" in gone.stderr
 

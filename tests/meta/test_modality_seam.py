@@ -170,7 +170,7 @@ def test_videos_are_compared_by_it_without_a_server_too(embedder: VideoEmbedder)
 
 def test_the_command_line_compares_by_it(settings: Settings) -> None:
     assert (vector_name(settings, "letters"), vector_name(settings, "fused")) == ("letters", RETRIEVAL)
-    with pytest.raises(BadParameter, match="'x' is not one of 'text', 'image', 'audio', 'letters', 'fused'"):
+    with pytest.raises(BadParameter, match=r"'x' is not one of 'text', 'image', 'audio', 'letters', .*'fused'"):
         vector_name(settings, "x")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from encoders.base import Vectors
 from encoders.fusion.embeddings import RETRIEVAL
 from ranker.catalogue.catalogue import Rows
+from ranker.library.by_words import near_words
 from ranker.library.library import Hit
 from ranker.library.playlist import Step, Wish
 from ranker.library.playlist import playlist as walk
@@ -82,8 +83,9 @@ def described(of: Encoded, limited: Collection[str] = ()) -> VideoAnswer:
 
 
 def near(state: CatalogueState, vector: Vectors, k: int, where: SearchFilter, now_ms: int) -> FoundVideos:
-    """The k videos whose text is nearest to a vector [384]."""
-    return listed(state, state.library.near(vector, "text", k, _shown(state, where, now_ms)))
+    """The k videos whose text, or what is seen or heard in them, is nearest to a vector [384] of words."""
+    scales = state.modalities.met_by_words
+    return listed(state, near_words(state.library, vector, scales, k, _shown(state, where, now_ms)))
 
 
 def similar(state: CatalogueState, video_id: str, by: str, k: int, where: SearchFilter, now_ms: int) -> FoundVideos:
@@ -101,7 +103,7 @@ def similar(state: CatalogueState, video_id: str, by: str, k: int, where: Search
 
 def vector_name(state: CatalogueState, by: str) -> str:
     """The name of the vectors that `by` chooses; a ProblemError lists what there is."""
-    names = [*state.modalities.dims, FUSED]
+    names = [*state.modalities.stored, FUSED]
     if by not in names:
         raise ProblemError(422, f"query by: {by!r} is not one of {', '.join(map(repr, names))}.")
     return RETRIEVAL if by == FUSED else by
@@ -142,7 +144,7 @@ def playlist_from(state: CatalogueState, video_id: str, k: int, where: SearchFil
 
 def listed(state: CatalogueState, hits: Iterable[Hit]) -> FoundVideos:
     """Hits as items."""
-    found = [FoundVideo(one.video.video_id, round(one.score, 4), one.video.title) for one in hits]
+    found = [FoundVideo(one.video.video_id, round(one.score, 4), one.video.title, one.by or None) for one in hits]
     return FoundVideos(found, complete=not state.outdated)
 
 

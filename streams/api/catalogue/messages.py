@@ -47,11 +47,15 @@ class VideosAnswer(msgspec.Struct, frozen=True):
 
 
 class FoundVideo(msgspec.Struct, frozen=True):
-    """One result; `score` is a cosine."""
+    """One result; `score` is a cosine.
+
+    by  of a search: whether the words fit the `text`, or what is seen (`image_text`) or heard (`audio_text`) in it
+    """
 
     video_id: str
     score: float
     title: str | None
+    by: str | None = None
 
 
 class FoundVideos(msgspec.Struct, frozen=True):

@@ -78,7 +78,7 @@ class CatalogueState:
     def settle(self) -> None:
         """Once all is read: videos that came after their trends count as those before, and searches find all ready."""
         self.shared.catalogue.advance(self.shared.catalogue.now_ms)
-        for name in ("text", RETRIEVAL):
+        for name in (*self.modalities.met_by_words, RETRIEVAL):
             self.library.column(name)
 
     def apply_features(self, records: Sequence[CatalogueRecord]) -> None:

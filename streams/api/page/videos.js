@@ -10,6 +10,7 @@ import { percent } from "./words.js";
 const TYPING_MS = 180;
 const RESULTS = 24;
 const SIMILAR = 12;
+const SENSES = { image_text: " · seen", audio_text: " · heard" }; // by what the words of a search fit, if not by the text
 
 /** Cards of found videos; each opens on a click. */
 function grid(items, open, figure, ranked) {
@@ -86,7 +87,7 @@ export function showSearch(root, { notify, open, words }) {
       if (signal.aborted) return undefined;
       notify(null);
       said.textContent = `${items.length || "No"} ${items.length === 1 ? "video" : "videos"} in ${ms} ms${complete === false ? "; the index is not complete yet" : ""}.`;
-      show(found, items.length ? grid(items, open, (item) => item.score.toFixed(2)) : null);
+      show(found, items.length ? grid(items, open, (item) => `${item.score.toFixed(2)}${SENSES[item.by] ?? ""}`) : null);
     } catch (error) {
       if (error.name !== "AbortError") notify(error, search);
     }

@@ -32,7 +32,13 @@ WORDS = 1_000  # characters
 K = Annotated[int, Query(ge=1, le=MAX_K, description="how many videos")]
 Words = Annotated[str, Query(min_length=1, max_length=WORDS, examples=["young pets outdoors"])]
 Theme = Annotated[str | None, Query(min_length=1, max_length=WORDS, description="what it should be about, in words")]
-By = Annotated[str, Query(max_length=100, description="what is compared: text, image, audio, or all together: fused")]
+By = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="what is compared: text, image, audio, image_text, audio_text, or all together: fused",
+    ),
+]
 Languages = Annotated[list[str] | None, Query(max_length=20, description="only of this language; may be repeated")]
 Categories = Annotated[list[str] | None, Query(max_length=20, description="only of this category; may be repeated")]
 
@@ -52,7 +58,7 @@ EXPLANATION = {
 
 @router.get(
     "/v1/search",
-    summary="Videos whose text means what the words mean",
+    summary="Videos whose text means what the words mean, or in which that is seen or heard",
     response_class=Response,
     responses=answers(ref("FoundVideos")) | problems(422, 503),
 )

@@ -97,7 +97,7 @@ def test_rebuilding_keeps_pictures_of_the_precision_that_is_set_alone(
             assert rebuilding.rebuild(settings, print, lambda *_: None) == 1
             aliases = asyncio.run(stub.aliases())
             version, name = max(aliases.items())
-            assert version.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout3")
+            assert version.endswith(f"mean{'' if precision == 'int8' else '-fp32'}-256-layout4")
             assert aliases == {version: name, "freshet.videos": name}
             assert ("image" in vectors_in(settings)) == kept
 

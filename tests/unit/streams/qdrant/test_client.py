@@ -188,7 +188,7 @@ async def test_each_encoder_version_has_its_own_collection(stub: QdrantStub) -> 
     assert stub.asked[-1].body["searches"][0]["params"]["hnsw_ef"] == 77
     await first.close()
     await second.close()
-    assert collection_name("a", "x/y@1", 8) == "a-x-y-1-8-layout3"
+    assert collection_name("a", "x/y@1", 8) == "a-x-y-1-8-layout4"
 
 
 async def test_the_alias_goes_over_to_another_collection_in_one_step(stub: QdrantStub) -> None:

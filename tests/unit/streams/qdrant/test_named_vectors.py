@@ -15,6 +15,7 @@ from encoders.fusion.projection import RETRIEVAL_DIM
 from encoders.fusion.weighted import Weighted
 from encoders.modalities import audio, image, text
 from encoders.models.manifest import MODELS
+from ranker.library.by_words import merged, near_words
 from ranker.library.library import Hit, VideoLibrary
 from ranker.retrieval.index import IndexRefused, IndexUnavailable, SearchFilter
 from schemas.messages.vectors import encode_vector
@@ -32,14 +33,14 @@ from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub
 pytestmark = LOCAL_MODE
 
 BUILT_IN = built_in()
-MODALITIES = BUILT_IN.dims
-VERSIONS = {one.name: one.version for one in BUILT_IN}
+MODALITIES = BUILT_IN.stored
+VERSIONS = {one.name: one.version for one in BUILT_IN} | {one.name: one.version for one in BUILT_IN.described}
 NAMES = (*MODALITIES, RETRIEVAL)
 
 
 def fusion(seed: int, name: str) -> Weighted:
     rng = np.random.default_rng(seed)
-    maps = {of: rng.standard_normal((MODALITIES[of], RETRIEVAL_DIM)).astype(np.float32) for of in MODALITIES}
+    maps = {of: rng.standard_normal((dim, RETRIEVAL_DIM)).astype(np.float32) for of, dim in BUILT_IN.dims.items()}
     return Weighted(maps, name)
 
 
@@ -87,7 +88,8 @@ def told(hits: list[Hit]) -> list[tuple[Encoded, float]]:
 
 
 def test_the_dimensions_are_those_of_the_encoders() -> None:
-    assert {"text": text.DIM, "image": image.DIM, "audio": audio.DIM} == MODALITIES
+    encoders = {"text": text.DIM, "image": image.DIM, "audio": audio.DIM}
+    assert encoders | {"image_text": text.DIM, "audio_text": text.DIM} == MODALITIES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,6 +100,18 @@ async def test_each_name_finds_what_the_exact_gallery_finds(index: QdrantIndex, 
         assert told(await similar_in(index, "v3", name, 5, where)) == told(gallery.similar("v3", name, 5, where))
     words = unit_rows(np.random.default_rng(99).standard_normal((1, MODALITIES.get(name, DIM))).astype(np.float32))[0]
     assert told(await index.find(words, 20, name=name)) == told(gallery.near(words, name, 20))
+
+
+async def test_words_find_what_they_find_in_the_exact_gallery_by_any_vector_of_a_video(index: QdrantIndex) -> None:
+    gallery, scales = some(), BUILT_IN.met_by_words
+    await fill(index, gallery)
+    for seed in range(5):
+        words = unit_rows(np.random.default_rng(seed).standard_normal((1, text.DIM)).astype(np.float32))[0]
+        for where in (SearchFilter(), SearchFilter(languages=("de",))):
+            found = merged(await index.find_by_each(words, 6, where, [*scales]), scales, 6)
+            assert told(found) == told(exact := near_words(gallery, words, scales, 6, where))
+            assert [hit.by for hit in found] == [hit.by for hit in exact]
+        assert {hit.by for hit in found} > {"image_text"} or len({hit.by for hit in found}) > 1
 
 
 async def test_a_missing_modality_is_absent_and_the_video_is_found_by_the_others(index: QdrantIndex) -> None:
@@ -127,7 +141,7 @@ async def test_vectors_of_earlier_models_and_broken_ones_are_not_stored(index: Q
     await put(index, old, replace(broken, vectors=broken.vectors | {"image": short, "audio": nan}))
     first, second = await index.vectors_of("v1"), await index.vectors_of("v2")
     assert first is not None and first.keys() == {RETRIEVAL}
-    assert second is not None and second.keys() == {"text", RETRIEVAL}
+    assert second is not None and second.keys() == {"text", "image_text", "audio_text", RETRIEVAL}
 
 
 async def test_rebuilding_fills_the_modalities_too_and_takes_out_what_was_withdrawn(index: QdrantIndex) -> None:
@@ -163,7 +177,7 @@ async def test_a_collection_of_one_vector_without_a_name_is_left_and_a_new_one_i
     index = await open_index(settings, DIM, "fused@3")
     assert await index.count() == 0 and (await old.count("freshet.videos-fused-3-256")).count == 0
     await index.collection.take_alias("freshet.videos")
-    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout3-1"
+    assert (await stub.aliases())["freshet.videos"] == "freshet.videos-fused-3-256-layout4-1"
     await index.close()
     same = QdrantIndex(connect(stub.url), "freshet.videos-fused-3-256", DIM, "fused@3", modalities=MODALITIES)
     with pytest.raises(IndexRefused, match="holds unnamed 256-d Cosine vectors of fused@3, but"):
@@ -177,7 +191,7 @@ async def test_what_cannot_answer_is_told_with_what_to_do(stub: QdrantStub) -> N
     nobody = index_of(settings, DIM, "fused@3")
     for _ in ("not there", "empty"):
         with pytest.raises(
-            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout3: `freshet worker indexer`"
+            IndexUnavailable, match=r"no videos in freshet\.videos-fused-3-256-layout4: `freshet worker indexer`"
         ):
             await nobody.shortfall(4)
         made = await open_index(settings, DIM, "fused@3")

@@ -173,6 +173,19 @@ class QdrantStub:
         if self.strict is not None and most is not None and asked > most:
             raise ValueError(f'Bad request: Limit exceeded {asked} > {most} for "{what}". Help: Reduce the {what}.')
 
+    def _keep_to_indexes(self, condition: models.Filter) -> None:
+        """Strict mode takes filters of updates over indexed fields alone, and so many conditions of such a size."""
+        if self.strict is None:
+            return
+        parts = condition.must if isinstance(condition.must, list) else []
+        self._keep_to("filter conditions", len(parts), self.strict.filter_max_conditions)
+        for part in parts:
+            if isinstance(part, models.HasIdCondition):
+                self._keep_to("condition size", len(part.has_id), self.strict.condition_max_size)
+            unindexed = isinstance(part, models.FieldCondition) and part.key not in self.indexes
+            if unindexed and self.strict.unindexed_filtering_update is False:
+                raise ValueError(f'Bad request: Index required but not found for "{part.key}"')  # type: ignore[union-attr]
+
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
         made = await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
@@ -189,6 +202,9 @@ class QdrantStub:
 
     async def _update(self, name: str, body: Any) -> Any:
         operations = models.UpdateOperations.model_validate(body).operations
+        for one in operations:
+            if isinstance(one, models.SetPayloadOperation) and one.set_payload.filter:
+                self._keep_to_indexes(one.set_payload.filter)
         await self._store.batch_update_points(name, operations)
         return [{"operation_id": 0, "status": "completed"} for _ in operations]
 

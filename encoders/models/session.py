@@ -19,6 +19,8 @@ from encoders.models.manifest import checked_bytes, remedy_of
 
 Provider = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# Cards would round what they multiply to 11 bits (TF32): embeddings would be 1,000 times further from a CPU's.
+CUDA_OPTIONS = {"use_tf32": "0"}
 GPU_REMEDY = "install Freshet with its extra gpu on a machine with an NVIDIA driver, or set provider to cpu"
 
 
@@ -171,7 +173,7 @@ def _session(path: Path, content: bytes, name: str, threads: int, remedy: str) -
     if threads > 1:  # idle threads would otherwise spin, and take CPU from the other agents
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(content, options, providers=[name])
+        session = ort.InferenceSession(content, options, providers=[(name, CUDA_OPTIONS if name == CUDA else {})])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise ModelError(f"{path} cannot be opened ({_first_line(error)}): {remedy}.") from error
     session.disable_fallback()  # a failing CUDA call would otherwise be repeated on the CPU without a notice

@@ -63,13 +63,16 @@ async def retry_until_answered(ask: Callable[P, T], *args: P.args, **kwargs: P.k
 
 
 async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Ask the broker in a thread, and again for a while; then TimeoutError, for the client may have lost its broker."""
+    """Ask the broker in a thread, and again for a while; then TimeoutError, for the client may have lost its broker.
+
+    A topic that is not there is asked for again as well: somebody may be making it again.
+    """
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
             return await asyncio.to_thread(ask, *args, **kwargs)
         except KafkaException as error:
-            if not is_transient(error.args[0]):
+            if not is_transient(error.args[0]) and error.args[0].code() not in NOT_THERE:
                 raise
             log.warning("the broker does not answer, asking again: %s", error.args[0].str())
             if time.monotonic() + RETRY_DELAY_S > end:
@@ -79,6 +82,7 @@ async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwarg
             await asyncio.sleep(RETRY_DELAY_S)
 
 
+NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 TRANSIENT = frozenset(
     (
         KafkaError._TRANSPORT,

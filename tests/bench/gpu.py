@@ -2,8 +2,9 @@
 
 A sweep over batches of videos of 8 frames, 3 patches of sound and a title, without decoding, in fp32 and with text and
 pictures in fp16 (the sound's spectrogram leaves fp16's range): videos a second by the clock for each modality and
-together, and the rate that their multiply-adds come to beside the one that the card reaches on large products of
-fp16 matrices, whose rate is bf16's.
+together (with the English text model; the one for all languages has a column of its own, in fp32), and the rate that
+their multiply-adds come to beside the one that the card reaches on large products of fp16 matrices, whose rate is
+bf16's. Then how near the card's vectors are to the CPU's.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,14 +38,16 @@ from tests.bench.videos import GFLOP, Videos, made
 
 BATCHES = (1, 4, 16, 64)
 TIMES = 5
+ALONE = 4  # videos that are also encoded alone
 SIDE, CHAIN = 8192, 4  # of the matrices, and how many products follow one another
 HALVED = (text_models.MINILM.file, image.FILES["fp32"])
 
 
 def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda") -> list[str]:
     """A Markdown table, a row a precision and batch; peak in TFLOP/s."""
-    columns = "| precision | videos a batch | text | image | audio | together | TFLOP/s | of the card's |"
-    lines = [columns, "|---|---|---|---|---|---|---|---|"]
+    columns = "| precision | videos a batch | text | image | audio | together | TFLOP/s | of the card's | text by e5 |"
+    lines = [columns, "|---|---|---|---|---|---|---|---|---|"]
+    languages = TextEncoder(models, model="e5", provider=provider)
     for precision in ("fp32", "fp16"):
         with folder_in(precision, models) as folder:
             encoders = (
@@ -56,20 +60,47 @@ def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda"
                 together = batch / sum(spent)
                 rate = together * sum(GFLOP.values()) / 1000
                 cells = [precision, f"{batch}", *(f"{batch / of:.0f}" for of in spent), f"{together:.0f}"]
-                lines.append(f"| {' | '.join(cells)} | {rate:.2f} | {rate / peak:.1%} |")
+                e5 = f"{batch / titled(languages, videos[:batch]):.0f}" if precision == "fp32" else "–"
+                lines.append(f"| {' | '.join(cells)} | {rate:.2f} | {rate / peak:.1%} | {e5} |")
+    return lines
+
+
+def agreement(models: Path, videos: Videos, provider: Provider = "cuda") -> list[str]:
+    """A Markdown table, a row an encoder: how near its vectors are to a CPU's, and to its own of a video alone."""
+    contents = [content_of(*one) for one in videos]
+    titles = [content.text for content in contents]
+    lines = [
+        "| encoder | least cosine to the CPU | largest difference of a coordinate | alone to in a batch |",
+        "|---|---|---|---|",
+    ]
+    for name, opened, given in (
+        ("text", partial(TextEncoder, models), titles),
+        ("text by e5", partial(TextEncoder, models, model="e5"), titles),
+        ("image", partial(ImageEncoder, models), [content.frames for content in contents]),
+        ("audio", partial(AudioEncoder, models), [content.sound for content in contents]),
+    ):
+        there, here = opened(provider=provider).encode(given), opened(provider="cpu").encode(given)
+        alone = np.concatenate([opened(provider=provider).encode([one]) for one in given[:ALONE]])
+        apart = [abs(there - here).max(), abs(alone - there[:ALONE]).max()]
+        lines.append(f"| {name} | {(there * here).sum(axis=1).min():.7f} | {apart[0]:.1e} | {apart[1]:.1e} |")
     return lines
 
 
 def sweep(words: TextEncoder, pictures: ImageEncoder, sound: AudioEncoder, videos: Videos) -> list[float]:
-    """Seconds for text, pictures and sound of these videos; titles differ each time, since texts are remembered."""
-    titles = [content_of(upload).text for upload, _ in videos]
+    """Seconds for text, pictures and sound of these videos."""
     frames = [content and content.frames for _, content in videos]
     sounds = [content and content.sound for _, content in videos]
     return [
-        seconds(lambda turn: words.encode([f"{title} {len(videos)} {turn}" for title in titles])),
+        titled(words, videos),
         seconds(lambda _: pictures.encode(frames)),
         seconds(lambda _: sound.encode(sounds)),
     ]
+
+
+def titled(words: TextEncoder, videos: Videos) -> float:
+    """Seconds for the text of these videos; titles differ each time, since texts are remembered."""
+    titles = [content_of(upload).text for upload, _ in videos]
+    return seconds(lambda turn: words.encode([f"{title} {len(videos)} {turn}" for title in titles]))
 
 
 @contextmanager
@@ -137,7 +168,8 @@ def main() -> int:
     try:
         TextEncoder(models, provider="cuda")  # refuses before anything is measured
         peak = products(SIDE)
-        lines = table(models, made(max(BATCHES)), peak)
+        videos = made(max(BATCHES))
+        lines = [*table(models, videos, peak), "", *agreement(models, videos)]
     except ModelError as error:
         print(error, file=sys.stderr)
         return 2

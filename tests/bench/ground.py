@@ -15,7 +15,7 @@ from schemas.settings.load import ENVIRONMENT_PREFIX, load
 from schemas.settings.model import Settings
 from schemas.topics import TOPICS, Topic
 from streams.kafka import topic_admin
-from streams.local.broker import local_broker
+from streams.local.broker import LocalBroker, local_broker
 from streams.logs.convert.kuairand import convert_kuairand
 from tests.support.paths import DATA
 
@@ -49,10 +49,14 @@ class Ground:
         return quick if self.quick else full
 
     @cached_property
+    def broker(self) -> LocalBroker:
+        """A local broker that ends with the run."""
+        return self._running.enter_context(local_broker(self.folder, self.settings().cache_dir))
+
+    @property
     def bootstrap(self) -> str:
-        """Address of a local broker that ends with the run."""
-        broker = local_broker(self.folder, self.settings().cache_dir)
-        return self._running.enter_context(broker).bootstrap
+        """Its address."""
+        return self.broker.bootstrap
 
     @staticmethod
     def defaults(**flags: object) -> Settings:

@@ -90,11 +90,11 @@ def lag(ground: Ground) -> list[Result]:
         with system(ground, f"learning-{len(names)}.", names) as (settings, world, running):
             traffic = Traffic(world, RATE, seconds, ground.size(3, 1), "steady")
             began_ms = time.time() * 1000  # what warmed up the system came all at once, and does not count
-            found = measured(settings, traffic, running)
+            found = measured(ground, settings, traffic, running)
             p50, p99 = percentiles(found.delays_ms)
             cpu = {
                 f"{name}_cpu_us/event": 1e6 * spent / traffic.count
-                for name, spent in zip(names, found.cpu_s, strict=True)
+                for name, spent in zip((*names, "broker"), found.cpu_s, strict=True)
             }
             at = "with a learner" if "learner" in names else "without a learner"
             rows.append(Result("learning.latency", p50, "ms_p50", at, "", {"ms_p99": p99, **cpu}, fault=found.fault))

@@ -46,7 +46,7 @@ def _at_each_rate(ground: Ground, settings: Settings, world: World, agents: list
     for rate in ground.size(tuple(GOALS_MS), (1000,)):
         seconds = ground.size(300 if ground.long and rate == max(GOALS_MS) else 40, 2)
         traffic = Traffic(world, rate, seconds, ground.size(3, 1), f"steady-{rate}")
-        found[rate] = measured(settings, traffic, agents)
+        found[rate] = measured(ground, settings, traffic, agents)
     return found
 
 
@@ -77,7 +77,7 @@ def highest_rate(ground: Ground) -> list[Result]:
     with system(ground, "rates.") as (settings, world, agents):
         for rate in ground.size(STEPS, STEPS[:1]):
             traffic = Traffic(world, rate, ground.size(STEP_S, 2), ground.size(SETTLES_S, 1), f"step-{rate}")
-            found = measured(settings, traffic, agents)
+            found = measured(ground, settings, traffic, agents)
             p50, p99 = percentiles(found.delays_ms)
             more = {"ms_p99": p99, "held": float(found.held), **_more(found)}
             rows.append(Result("slate.rate", p50, "ms_p50", f"{rate:,} events/s", "", more, fault=found.fault))
@@ -132,12 +132,14 @@ def _check(agents: list[Running]) -> None:
         agent.check()
 
 
-def measured(settings: Settings, traffic: Traffic, agents: list[Running]) -> Measured:
-    return measure(settings, traffic, RECOMMENDATIONS.full(settings.prefix), "slate", agents)
+def measured(ground: Ground, settings: Settings, traffic: Traffic, agents: list[Running]) -> Measured:
+    """CPU time is that of each agent, and of the broker last."""
+    beside = [broker.pid] if (broker := ground.broker.process) else []
+    return measure(settings, traffic, RECOMMENDATIONS.full(settings.prefix), "slate", agents, beside)
 
 
 def _more(found: Measured) -> dict[str, float]:
-    profiles_s, ranker_s = found.cpu_s
+    profiles_s, ranker_s, broker_s = found.cpu_s
     return {
         "slates/s": found.answers / found.sent_s,
         "coalesced": found.coalesced,
@@ -145,6 +147,7 @@ def _more(found: Measured) -> dict[str, float]:
         "growth/s": found.backlog.growth,
         "profiles_cpu_us/event": 1e6 * profiles_s / found.traffic.count,
         "ranker_cpu_us/slate": 1e6 * ranker_s / max(1, found.answers),
+        "broker_cpu_us/event": 1e6 * broker_s / found.traffic.count,
     }
 
 

@@ -70,8 +70,9 @@ def test_live_every_event_is_found_in_a_state(ground: Ground) -> None:
 @pytest.mark.connected
 def test_two_bare_loops_answer_every_event(ground: Ground) -> None:
     with slates.relays(ground, "relayed.") as (settings, world, loops):
-        found = slates.measured(settings, Traffic(world, 200, 1, 1, "few"), loops)
+        found = slates.measured(ground, settings, Traffic(world, 200, 1, 1, "few"), loops)
     assert found.unanswered == 0
+    assert len(found.cpu_s) == len(loops) + 1 and min(found.cpu_s) > 0  # and the broker's
     assert 0 < found.answers <= 200
 
 

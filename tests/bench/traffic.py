@@ -50,11 +50,20 @@ PLACE_IN: dict[str, Callable[[bytes], Place]] = {name: work.place_in for name, w
 PLACE_IN["slate"] = _place_in_slate
 
 
-def measure(settings: Settings, traffic: Traffic, output: str, kind: str, processes: Sequence[Running]) -> Measured:
+def measure(
+    settings: Settings,
+    traffic: Traffic,
+    output: str,
+    kind: str,
+    processes: Sequence[Running],
+    beside: Sequence[int] = (),
+) -> Measured:
     """Send the traffic and measure from each event to the first answer of its person that covers it.
 
-    Answers of that kind (a name in PLACE_IN) are read from the topic `output`.
+    Answers of that kind (a name in PLACE_IN) are read from the topic `output`. The CPU time is that of the processes,
+    and then of those with the ids in `beside`.
     """
+    pids = [*(process.pid for process in processes), *beside]
 
     def check() -> None:
         for process in processes:
@@ -65,11 +74,11 @@ def measure(settings: Settings, traffic: Traffic, output: str, kind: str, proces
         _received(sender, START_S, check)  # all is encoded
         sender.send("go")
         _received(sender, traffic.warm_s + START_S, check)
-        before_s = [cpu_seconds(process.pid) for process in processes]
+        before_s = [cpu_seconds(pid) for pid in pids]
         sent: list[Sent] = _received(sender, traffic.seconds + START_S, check)
         reader.send({one.user_id: (one.partition, one.offset) for one in sent})
         seen: list[VideoEvent] = _received(reader, ANSWER_S + START_S, check)
-        cpu_s = [cpu_seconds(process.pid) - s for process, s in zip(processes, before_s, strict=True)]
+        cpu_s = [cpu_seconds(pid) - s for pid, s in zip(pids, before_s, strict=True)]
     return measured_by(traffic, sent, seen, cpu_s)
 
 

@@ -86,6 +86,23 @@ def test_a_question_without_an_answer_is_given_up_between_two_tries(monkeypatch:
         asyncio.run(answered_in_time(DEAF.list_topics, "a.topic", 0.0))
 
 
+def test_a_topic_that_is_being_made_again_is_asked_for_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)),
+        KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC)),
+        (3, 7),
+    ]
+
+    def get_watermark_offsets(*_: Any) -> tuple[int, int]:
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(client, "RETRY_DELAY_S", 0.01)
+    asked: Any = SimpleNamespace(get_watermark_offsets=get_watermark_offsets)
+    assert asyncio.run(reader.bounds(asked, "a.topic", 0)) == (3, 7)
+
+
 class Reading:
     """A groupless client that brings two of four records and then nothing, or the rest."""
 

@@ -10,6 +10,7 @@ from ranker.pipeline.reasons import Reason, explain
 from ranker.pipeline.reranking import diverse
 from ranker.pipeline.types import Source, name_of
 from ranker.retrieval.neighbour_cache import NeighbourCache
+from ranker.retrieval.neighbour_lists import NeighbourLists
 from ranker.retrieval.sequence import SequenceRetrieval
 
 POLICY = "home@2"  # raised with the stages
@@ -31,9 +32,9 @@ REASONS = (
 
 
 def near_recent(context: FeedContext, size: int) -> Source:
-    """So many neighbours of each interest: of those who hold no vectors, asked for by who they are for."""
+    """So many neighbours of each interest."""
     if remote := remote_of(context):
-        return sources.near_recent_by(remote, context.catalogue, size)
+        return sources.near_recent_listed(NeighbourLists(remote, context.catalogue, size))
     return sources.near_recent(NeighbourCache(context.index, context.catalogue, size))
 
 

@@ -12,6 +12,7 @@ from ranker.pipeline.tastes import Tastes, Where, anything
 from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable, RemoteIndex
 from ranker.retrieval.neighbour_cache import NeighbourCache
+from ranker.retrieval.neighbour_lists import NeighbourLists
 from ranker.retrieval.sequence import SequenceRetrieval
 
 
@@ -33,8 +34,24 @@ def near_recent(neighbours: NeighbourCache) -> Source:
     return near_recent
 
 
+def near_recent_listed(lists: NeighbourLists) -> Source:
+    """The same of a process that holds no vectors."""
+
+    async def near_recent(batch: QueryBatch) -> SourceResult:
+        query, column = np.nonzero(batch.query_features.interests >= 0)
+        interests = batch.query_features.interests[query, column].tolist()
+        found, places = await lists.find(interests), query.tolist()
+        near = [NO_ROWS if (rows := found.get(row)) is None else rows for row in interests]
+        known = {place for place, row in zip(places, interests, strict=True) if found.get(row) is not None}
+        refused = {place for place, row in zip(places, interests, strict=True) if found.get(row, near) is None}
+        missing = dict.fromkeys(sorted(refused | ({*places} - known)), "vector_index")
+        return SourceResult(np.concatenate([NO_ROWS, *near]), query.repeat([*map(len, near)]), missing)
+
+    return near_recent
+
+
 def near_recent_by(index: RemoteIndex, catalogue: Catalogue, size: int, where: Where = anything) -> Source:
-    """The same by an index elsewhere, which is asked once for each person, and has no vectors sent to it."""
+    """The same by an index elsewhere that is asked for each person: what they have met leaves room for others."""
     tastes = Tastes(catalogue, where)
 
     async def near_recent(batch: QueryBatch) -> SourceResult:

@@ -36,6 +36,8 @@ def declare(
     measures.gauge("freshet_index_complete", lambda: _known(keeper.is_complete))
 
     async def store(poll: Poll) -> None:
+        if not await keeper.begin():
+            return
         for records in poll.batches(INDEX_BATCH_SIZE):
             if not await keeper.write(step.apply(records)):
                 return

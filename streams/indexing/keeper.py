@@ -6,6 +6,7 @@ So a collection that was lost, put back from an older copy, or filled by `freshe
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
@@ -45,6 +46,8 @@ class IndexKeeper:
         self._topic = FEATURES.full(settings.prefix)
         self._generation = ""  # of the collection that is written
         self._noted: dict[int, Progress] = {}  # by owned partition
+        self._known: Collection[int] = ()  # partitions of which the collection said something when it was opened
+        self._mark = ""  # what it has to say of them still when something is noted
         self._is_doubtful = False  # what it was that did not answer is asked before anything else
         self.is_another = False  # the collection is not the one that reading began for
         self._was_behind = self._was_complete = False
@@ -65,12 +68,20 @@ class IndexKeeper:
         """Whether the collection was complete when it was looked at last; None where others write it."""
         return self._was_complete if self._noted else None
 
+    async def begin(self) -> bool:
+        """Before the changes of a poll: a copy of the collection from before has another mark. False as below."""
+        known, mark = self._mark, uuid.uuid4().hex
+        return await self._patiently(lambda: self._marking(mark, known), False)
+
     async def write(self, changes: Sequence[Change]) -> bool:
         """Return when the server has applied them; False where the collection is another one, or the worker stops."""
         return await self._patiently(lambda: self._written(changes), False)
 
     async def note(self, offsets: Mapping[TP, int]) -> bool:
-        """Keep in the collection that everything before these offsets is in; False as above."""
+        """Keep in the collection that everything before these offsets is in; False as above.
+
+        Where an older copy was put in its place since `begin`, nothing is kept, and `look` finds it behind.
+        """
         return await self._patiently(lambda: self._note(offsets), False)
 
     async def look(self) -> None:
@@ -98,7 +109,11 @@ class IndexKeeper:
     async def _opened(self, partitions: Sequence[int]) -> dict[int, Progress]:
         self._generation = await self._index.start()
         self.is_another = self._is_doubtful = self._was_behind = self._was_complete = False
-        return await self._index.collection.progress(self._generation, partitions)
+        collection, self._mark = self._index.collection, uuid.uuid4().hex
+        await collection.mark(self._generation, partitions, self._mark)
+        found = await collection.progress(self._generation, partitions)
+        self._known = found
+        return found
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         """Note where reading begins and where it has to come to: also of partitions that hold nothing."""
@@ -107,7 +122,7 @@ class IndexKeeper:
         positions, count = self._app.consumer.positions, self._settings.partitions
         label = positions.label(self._topic)
         noted = {p: Progress(p, count, positions.at(TP(self._topic, p)), ends[p], label) for p in owned}
-        await self._patiently(lambda: self._noting(noted), False)
+        await self._patiently(lambda: self._noting_first(noted), False)
         self._noted = noted
 
     async def _written(self, changes: Sequence[Change]) -> bool:
@@ -135,10 +150,25 @@ class IndexKeeper:
         return await self._noting({p: msgspec.structs.replace(self._noted[p], reached=at) for p, at in known.items()})
 
     async def _noting(self, noted: Mapping[int, Progress]) -> bool:
-        is_done = await self._in_the_same(lambda: self._index.collection.note(self._generation, noted.values()))
+        noting = self._index.collection.note_where
+        is_done = await self._in_the_same(lambda: noting(self._generation, noted.values(), self._mark))
         if is_done:
             self._noted.update(noted)
         return is_done
+
+    async def _noting_first(self, noted: Mapping[int, Progress]) -> bool:
+        """Partitions that were not known are read from their beginning: to say so of them is true of any copy."""
+        new = [one for p, one in noted.items() if p not in self._known]
+        noting = self._index.collection.note
+        is_done = await self._in_the_same(lambda: noting(self._generation, new, self._mark))
+        return is_done and await self._noting({p: one for p, one in noted.items() if p in self._known})
+
+    async def _marking(self, mark: str, known: str) -> bool:
+        marking = self._index.collection.mark
+        if await self._in_the_same(lambda: marking(self._generation, [*self._noted], mark, known)):
+            self._mark = mark
+            return True
+        return False
 
     async def _has_lost(self) -> bool:
         collection, count = self._index.collection, self._settings.partitions

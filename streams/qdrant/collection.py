@@ -7,7 +7,7 @@ alias name that, in one step. Each filling has a generation, an id that no other
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -17,7 +17,15 @@ from qdrant_client import AsyncQdrantClient, models
 from ranker.retrieval.index import IndexRefused
 from streams.qdrant.client import Patience, with_retries
 from streams.qdrant.mapping import CONTROL, FIELDS, Dims, shape_of, vectors_config
-from streams.qdrant.progress import Progress, progress_id, to_progress, to_progress_point
+from streams.qdrant.progress import (
+    MARK,
+    Progress,
+    progress_id,
+    to_mark,
+    to_marked_progress,
+    to_progress,
+    to_progress_point,
+)
 from streams.qdrant.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -118,12 +126,24 @@ class Collection:
         )
         return to_progress(found)
 
-    async def note(self, generation: str, progress: Iterable[Progress]) -> None:
+    async def note(self, generation: str, progress: Iterable[Progress], mark: str = "") -> None:
         """Keep what it has of some partitions, in the same way as the videos before that."""
-        points = [to_progress_point(one, generation) for one in progress]
+        points = [to_progress_point(one, generation, mark) for one in progress]
         for start in range(0, len(points), min(len(points), self.limits.points) or 1):
             part = points[start : start + self.limits.points]
             await self._call("keep its progress", partial(self._client.upsert, self.name, part, wait=True))
+
+    async def mark(self, generation: str, partitions: Sequence[int], mark: str, known: str | None = None) -> None:
+        """Mark what it says of partitions; with `known` only where that is the mark.
+
+        A copy of the collection that was taken before does not have the mark.
+        """
+        parts = [partitions[start : start + self.limits.ids] for start in range(0, len(partitions), self.limits.ids)]
+        await self._change("mark its progress", [to_mark(generation, part, mark, known) for part in parts])
+
+    async def note_where(self, generation: str, progress: Iterable[Progress], mark: str) -> None:
+        """Keep what it has of some partitions, of each only where what is said of it has this mark."""
+        await self._change("keep its progress", [to_marked_progress(one, generation, mark) for one in progress])
 
     async def check_writes(self) -> None:
         """IndexUnavailable where it takes nothing at all: then no point is at fault. Its limits are read again."""
@@ -135,12 +155,19 @@ class Collection:
         """IndexRefused where the server's version would let an older upload win."""
         check_version((await self._call("give its version", self._client.info)).version)
 
+    async def _change(self, what: str, operations: Sequence[models.UpdateOperation]) -> None:
+        """In this order on every copy: each has to find the mark that the one before has left."""
+        if operations:
+            order = models.WriteOrdering.MEDIUM
+            change = partial(self._client.batch_update_points, self.name, operations, wait=True, ordering=order)
+            await self._call(what, change)
+
     async def _ready(self, name: str) -> str:
         found = await self._describe(name)
         generation = self._checked(found)
         self._tell_differences(found.config.params)
         # Before the first point: Qdrant adds the links for filters only from indexes that it knows then.
-        for field, kind in FIELDS.items():
+        for field, kind in {**FIELDS, MARK: models.PayloadSchemaType.KEYWORD}.items():
             if field not in (found.payload_schema or {}):
                 await self._make_index(name, field, kind)
         return generation

@@ -34,13 +34,19 @@ def _request(index: QdrantIndex, taste: Taste, k: int) -> models.QueryRequest:
     results = index.collection.limits.results
     near = min(k, results)
     params = index.params(near)
+    where = to_filter(taste.where, index.collection.limits.ids)
+    if len(taste.near) == 1:
+        [one] = map(point_id, taste.near)
+        return models.QueryRequest(
+            query=one, using=RETRIEVAL, params=params, filter=where, limit=near, with_payload=["video_id"]
+        )
     return models.QueryRequest(
         prefetch=[
             models.Prefetch(query=point_id(video_id), using=RETRIEVAL, params=params, limit=near)
             for video_id in taste.near
         ],
         query=models.FusionQuery(fusion=models.Fusion.RRF),
-        filter=to_filter(taste.where, index.collection.limits.ids),
+        filter=where,
         limit=min(near * len(taste.near), results),
         with_payload=["video_id"],
     )

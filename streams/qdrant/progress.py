@@ -5,12 +5,14 @@ collection's metadata goes another way, and could say after a crash what the vid
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from qdrant_client import models
 
 from streams.qdrant.mapping import NAMESPACE
+
+MARK = "mark"  # of who writes: a field of the points that say how far a collection has come
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -36,10 +38,34 @@ def progress_id(generation: str, partition: int) -> str:
     return str(uuid.uuid5(NAMESPACE, f"\0progress {generation} {partition}"))
 
 
-def to_progress_point(one: Progress, generation: str) -> models.PointStruct:
+def to_progress_point(one: Progress, generation: str, mark: str) -> models.PointStruct:
     """The point of a partition: no vector to be found by, and no video id."""
-    payload = {"progress": msgspec.to_builtins(one)}
+    payload = {"progress": msgspec.to_builtins(one), MARK: mark}
     return models.PointStruct(id=progress_id(generation, one.partition), vector={}, payload=payload)
+
+
+def to_mark(
+    generation: str, partitions: Sequence[int], mark: str, known: str | None = None
+) -> models.SetPayloadOperation:
+    """Mark what a collection says of partitions; with `known` only where that is the mark. It makes no point."""
+    ids: list[models.ExtendedPointId] = [progress_id(generation, partition) for partition in partitions]
+    marks = [] if known is None else [known, mark]  # the new one is there where the answer to an attempt was lost
+    return _changed({MARK: mark}, ids, marks)
+
+
+def to_marked_progress(one: Progress, generation: str, mark: str) -> models.SetPayloadOperation:
+    """Say this of a partition, but only where its point is there and has this mark."""
+    return _changed({"progress": msgspec.to_builtins(one)}, [progress_id(generation, one.partition)], [mark])
+
+
+def _changed(
+    payload: models.Payload, ids: list[models.ExtendedPointId], marks: list[str]
+) -> models.SetPayloadOperation:
+    # An upsert with a condition would make a point where there is none, and a list of ids is refused where one lacks.
+    must: list[models.Condition] = [models.HasIdCondition(has_id=ids)]
+    if marks:
+        must.append(models.FieldCondition(key=MARK, match=models.MatchAny(any=list[str](marks))))
+    return models.SetPayloadOperation(set_payload=models.SetPayload(payload=payload, filter=models.Filter(must=must)))
 
 
 def to_progress(points: Iterable[models.Record]) -> dict[int, Progress]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ T = TypeVar("T")
 log = logging.getLogger("freshet.index")
 
 LOOK_INTERVAL_S = 1.0
-PEOPLE_AT_ONCE = 8  # so 64 searches; who is in one request is missing together
+SEARCHES_AT_ONCE = 64  # who is in one request is missing together
 VECTORS_AT_ONCE = 512  # about 1.5 MB of JSON
 LOOK_LIMIT_S = 3.0  # beside the work, so nobody waits for it
 LEAST_BUDGET_S, MOST_BUDGET_S = 0.25, 1.0  # of a slate, for one chunk of queries
@@ -110,9 +110,7 @@ class WatchedIndex:
     async def near_people(self, tastes: Sequence[Taste], k: int) -> list[list[str] | None]:
         """The k nearest videos of each interest of each person, None for those for whom there was no answer in time."""
         found: list[list[str] | None] = []
-        size = min(PEOPLE_AT_ONCE, self._index.collection.limits.queries)
-        for start in range(0, len(tastes), size):
-            chunk = tastes[start : start + size]
+        for chunk in chunks(tastes, self._index.collection.limits.queries):
             try:
                 found += await self._in_time(people.near_people(self._index, chunk, k))
             except IndexUnavailable:
@@ -206,6 +204,22 @@ class WatchedIndex:
         if self._trouble:
             log.info("slates are made with the vector index again")
         self._is_up, self._trouble, self._up_since_s = True, "", self._now_s()
+
+
+def chunks(tastes: Sequence[Taste], most: int) -> Iterator[Sequence[Taste]]:
+    """So many people at most, with so many searches for all of them, or one person.
+
+    >>> [len(chunk) for chunk in chunks([Taste(("v1",) * 8)] * 9 + [Taste(("v1",))] * 70, 60)]
+    [8, 57, 14]
+    """
+    start = searches = 0
+    for place, taste in enumerate(tastes):
+        searches += len(taste.near)
+        if place > start and (searches > SEARCHES_AT_ONCE or place - start == most):
+            yield tastes[start:place]
+            start, searches = place, len(taste.near)
+    if tastes:
+        yield tastes[start:]
 
 
 def covers(found: Mapping[int, Progress], seen: Seen) -> bool:

@@ -51,6 +51,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "index.fresh": "indexing:fresh",
     "index.rebuild": "indexing:rebuild",
     "index.silent": "silence:silent",
+    "index.retrieval": "retrieval:retrieval",
 }
 WIDTH = 150  # where the output is no terminal
 

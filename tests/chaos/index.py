@@ -1,4 +1,4 @@
-"""K8, K9: the vector index is down, slow, silent, wrong now and then, or lost; and the embedded one is."""
+"""K8, K9: the index is away, slow, silent, wrong now and then, lost, emptied or strict; and the embedded one lost."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from encoders.fusion.embeddings import DIM
@@ -28,13 +29,24 @@ from tests.chaos.check import encoder_faults
 from tests.chaos.degraded import degraded_slates, still_away
 from tests.chaos.load import fill
 from tests.chaos.proxy import HOST, Proxy
-from tests.chaos.rig import Rig, System, judged, wait
+from tests.chaos.rig import Rig, System, Worker, judged, wait
 from tests.chaos.topics import ends, read_all
 from tests.support.qdrant_stub import Answer, QdrantStub, running
 
 T = TypeVar("T")
 RATE = 20.0  # the stub is Python, too
 FILLED = 200  # videos in the index from the start
+STRICT: dict[str, Any] = {
+    "enabled": True,
+    "upsert_max_batchsize": 20,
+    "search_max_batchsize": 4,
+    "max_query_limit": 40,
+    "search_max_hnsw_ef": 64,
+    "filter_max_conditions": 90,
+    "condition_max_size": 50,
+    "unindexed_filtering_update": False,
+    "unindexed_filtering_retrieve": False,
+}
 
 
 class Server:
@@ -83,9 +95,25 @@ class Server:
 
     def wipe(self, collection: str) -> None:
         """Delete the collection that an alias names."""
+        self._done(self._client.delete_collection(self._behind(collection)))
+
+    def empty(self, collection: str) -> None:
+        """Take everything out of the collection that an alias names, and leave the collection."""
+        everything = models.FilterSelector(filter=models.Filter(must=[]))
+        self._done(self._client.delete(self._behind(collection), everything, wait=True))
+
+    def be_strict(self, collection: str) -> None:
+        """From now on take less in one request than workers ask for by themselves."""
+        if self.stub is not None:
+            self.stub.strict = models.StrictModeConfigOutput(**STRICT)
+            return
+        limits = models.StrictModeConfig(**STRICT)
+        self._done(self._client.update_collection(self._behind(collection), strict_mode_config=limits))
+
+    def _behind(self, alias: str) -> str:
         known = self._done(self._client.get_aliases()).aliases
-        [name] = [one.collection_name for one in known if one.alias_name == collection]
-        self._done(self._client.delete_collection(name))
+        [name] = [one.collection_name for one in known if one.alias_name == alias]
+        return name
 
     def _done(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, self.loop).result(30)
@@ -99,17 +127,24 @@ def troubled(rig: Rig) -> dict[str, Any]:
     with server.proxied() as proxy, rig.system("k8", encoder=True, qdrant_url=f"http://{HOST}:{proxy.port}") as system:
         collection = collection_name(alias_of(system.settings), VERSION, DIM)
         asyncio.run(put(system.settings, some(system, FILLED)))
-        agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder", "indexer")]
-        system.begin(RATE, rig.seed)
-        wait("all work", lambda: all(one.mark("poll" if one.agent == "indexer" else "confirmed") for one in agents), 90)
-        wait("the index is used", lambda: agents[1].mark("used") is not None, 90)
-        system.keep_up(2.0)
         faults: list[tuple[float, float]] = []
+        began_s = time.monotonic()
+        with proxy.broken("refuse"):  # when all of them start
+            agents = [system.start(agent) for agent in ("profiles", "ranker", "encoder", "indexer")]
+            system.begin(RATE, rig.seed)
+            wait("all others work", lambda: all(one.mark("confirmed") for one in agents[:-1]))
+            system.keep_up(seconds)
+            faults.append((began_s, time.monotonic()))
+        wait("all work", lambda: agents[-1].mark("poll") is not None)
+        wait("the index is used", lambda: not still_away(agents[1]))
+        system.keep_up(2.0)
         for mode, value in (("refuse", 0), ("delay", 2000), ("blackhole", 0)):
             before = ends(system.settings, RECOMMENDATIONS)
             began_s = time.monotonic()
             with proxy.broken(mode, value):  # type: ignore[arg-type]
                 system.keep_up(seconds)
+                if mode == "blackhole":
+                    rebalanced(system, agents[1])
                 faults.append((began_s, time.monotonic()))
                 if ends(system.settings, RECOMMENDATIONS) == before:
                     broken.append(f"no slate went out while the index was at {mode}")
@@ -117,10 +152,11 @@ def troubled(rig: Rig) -> dict[str, Any]:
         for _ in range(round(seconds / 0.2)):
             server.stumble(proxy)
             system.keep_up(0.2)
-        server.wipe(collection)
-        system.keep_up(seconds)
-        with suppress(RuntimeError):  # what follows says so
-            wait("the index is used again", lambda: not still_away(agents[1]), 60)
+        for lose in (server.wipe, server.empty, server.be_strict):
+            lose(collection)
+            system.keep_up(seconds)
+            with suppress(RuntimeError):  # what follows says so
+                wait("the index is used again", lambda: not still_away(agents[1]), 60)
         figures = system.finish()
         wanted = live_videos(system)
         with suppress(RuntimeError):  # what is missing is said below
@@ -131,6 +167,17 @@ def troubled(rig: Rig) -> dict[str, Any]:
     if missing := wanted - held:
         broken.append(f"{len(missing)} uploads are not in the index")
     return judged(figures | {"indexed": len(held), **seen}, *broken)
+
+
+def rebalanced(system: System, ranker: Worker) -> None:
+    """Let another ranking agent come and go while both do without the index."""
+    wait("the index is missed", lambda: still_away(ranker), 30)
+    other = system.start("ranker")
+    wait("it has its share", lambda: other.mark("confirmed") is not None)
+    system.asked_to_end(other)
+    other.kill(signal.SIGTERM)
+    wait("it has ended", lambda: not other.alive(), 30)
+    system.keep_up(1.0)
 
 
 def some(system: System, count: int) -> list[IndexedVideo]:

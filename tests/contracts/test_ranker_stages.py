@@ -14,6 +14,7 @@ from ranker.pipeline.reranking import diverse
 from ranker.pipeline.scorers import weighted_sum
 from ranker.pipeline.types import Filter, Scorer, Selector, Source, name_of
 from ranker.retrieval.neighbour_cache import NeighbourCache
+from ranker.retrieval.neighbour_lists import NeighbourLists
 from ranker.testing import FeedLaws, FilterLaws, ScorerLaws, SelectorLaws, SourceLaws, example_context, example_queries
 from ranker.testing.example import example_catalogue
 from ranker.testing.inputs import HomeStages
@@ -48,6 +49,11 @@ class TestNearRecent(SourceLaws):
 class TestNearRecentElsewhere(SourceLaws):
     def source(self, context: FeedContext) -> Source:
         return sources.near_recent_by(ExactRemote(context.catalogue), context.catalogue, 32)
+
+
+class TestNearRecentListed(SourceLaws):
+    def source(self, context: FeedContext) -> Source:
+        return sources.near_recent_listed(NeighbourLists(ExactRemote(context.catalogue), context.catalogue, 32))
 
 
 class TestTrendingHere(SourceLaws):

@@ -8,6 +8,7 @@ import pytest
 
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
+from ranker.retrieval.index import IndexRefused
 from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.messages.videos import CatalogueRecord
@@ -61,6 +62,8 @@ def held(settings: Settings, stub: QdrantStub) -> tuple[int, bool]:
             generation = await index.collection.look()
             found = await index.collection.progress(generation or "", range(settings.partitions))
             return await index.count(), is_complete(found, settings.partitions)
+        except IndexRefused:  # it was deleted meanwhile
+            return 0, False
         finally:
             await index.close()
 

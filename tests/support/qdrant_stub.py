@@ -19,6 +19,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from streams.qdrant.client import Patience
 from tests.support.certificates import Signed
+from tests.support.qdrant_strict import check_filtered_update, check_queries, check_upsert
 from tests.support.qdrant_wire import QueryBatch, read_request, response
 
 QUICK = Patience(attempt_s=1, deadline_s=10)
@@ -115,6 +116,8 @@ class QdrantStub:
             ("POST", "points"): self._retrieve,
             ("POST", "points/delete"): self._delete,
             ("POST", "points/count"): self._count,
+            ("POST", "points/scroll"): self._scroll,
+            ("PATCH", ""): self._change,
             ("GET", "collections"): self._collections,  # of /collections
             ("GET", "aliases"): self._aliases,
             ("POST", ""): self._alias,  # of /collections/aliases
@@ -168,11 +171,6 @@ class QdrantStub:
             self.yellow, info["status"] = self.yellow - 1, "yellow"
         return info | {"payload_schema": self.indexes}
 
-    def _keep_to(self, what: str, asked: int, most: int | None) -> None:
-        """Strict mode's answer, as the server words it."""
-        if self.strict is not None and most is not None and asked > most:
-            raise ValueError(f'Bad request: Limit exceeded {asked} > {most} for "{what}". Help: Reduce the {what}.')
-
     async def _create(self, name: str, body: Any) -> Any:
         wanted = models.CreateCollection.model_validate(body)
         made = await self._store.create_collection(name, vectors_config=wanted.vectors, metadata=wanted.metadata)
@@ -189,6 +187,9 @@ class QdrantStub:
 
     async def _update(self, name: str, body: Any) -> Any:
         operations = models.UpdateOperations.model_validate(body).operations
+        for one in operations:
+            if isinstance(one, models.SetPayloadOperation) and one.set_payload.filter and self.strict:
+                check_filtered_update(self.strict, one.set_payload.filter, self.indexes)
         await self._store.batch_update_points(name, operations)
         return [{"operation_id": 0, "status": "completed"} for _ in operations]
 
@@ -199,27 +200,14 @@ class QdrantStub:
         if bad := self.refused & {str((point.payload or {}).get("video_id")) for point in wanted.points}:
             raise ValueError(f"Wrong input: something of {len(bad)} points")
         if self.strict is not None:
-            self._keep_to("upsert", len(wanted.points), self.strict.upsert_max_batchsize)
-            parts = wanted.update_filter.should if wanted.update_filter else None
-            self._keep_to("filter conditions", 3 * len(parts or ()), self.strict.filter_max_conditions)  # type: ignore[arg-type]
+            check_upsert(self.strict, wanted)
         await self._store.upsert(name, wanted.points, update_filter=wanted.update_filter)
         return {"operation_id": 0, "status": "wait_timeout" if self.is_late else "completed"}
 
     async def _query(self, name: str, body: Any) -> Any:
         searches = models.QueryRequestBatch.model_validate(body).searches
         if self.strict is not None:
-            self._keep_to("search batch", len(searches), self.strict.search_max_batchsize)
-            for one in searches:
-                inner = one.prefetch if isinstance(one.prefetch, list) else []
-                searched: list[Any] = [one, *inner]
-                for search in searched:
-                    self._keep_to("limit", search.limit or 0, self.strict.max_query_limit)
-                    ef = search.params.hnsw_ef if search.params else None
-                    self._keep_to("hnsw_ef", ef or 0, self.strict.search_max_hnsw_ef)
-                left_out = one.filter.must_not if one.filter else None
-                for condition in left_out if isinstance(left_out, list) else []:
-                    ids = condition.has_id if isinstance(condition, models.HasIdCondition) else []
-                    self._keep_to("condition size", len(ids), self.strict.condition_max_size)
+            check_queries(self.strict, searches)
         answers = await self._store.query_batch_points(name, searches)
         for one, answer in zip(searches, answers, strict=True):
             if self.misses and one.params and not one.params.exact:
@@ -234,8 +222,19 @@ class QdrantStub:
         return [point.model_dump(mode="json", exclude_none=True) for point in points]
 
     async def _delete(self, name: str, body: Any) -> Any:
-        await self._store.delete(name, models.PointIdsList.model_validate(body))
+        wanted = models.FilterSelector if "filter" in body else models.PointIdsList
+        await self._store.delete(name, wanted.model_validate(body))
         return {"operation_id": 0, "status": "completed"}
+
+    async def _scroll(self, name: str, body: Any) -> Any:
+        wanted = models.ScrollRequest.model_validate(body)
+        points, following = await self._store.scroll(name, wanted.filter, wanted.limit or 10, offset=wanted.offset)
+        return {"points": [point.model_dump(mode="json") for point in points], "next_page_offset": following}
+
+    async def _change(self, _: str, body: Any) -> Any:
+        strict = models.UpdateCollection.model_validate(body).strict_mode_config
+        self.strict = models.StrictModeConfigOutput(**strict.model_dump()) if strict else self.strict
+        return True
 
     async def _count(self, name: str, body: Any) -> Any:
         wanted = models.CountRequest.model_validate(body)

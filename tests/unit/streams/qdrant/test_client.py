@@ -53,7 +53,7 @@ async def test_payload_indexes_are_made_before_the_first_point(stub: QdrantStub,
     await served.upsert(shelf(3))
     assert stub.indexes == {
         name: {"data_type": "integer" if name == "at_ms" else "keyword", "points": 0}
-        for name in ("at_ms", "video_id", "creator_id", "category", "language", "tags")
+        for name in ("at_ms", "video_id", "creator_id", "category", "language", "tags", "mark")
     }
 
 

@@ -18,7 +18,7 @@ from ranker.retrieval.index import IndexedVideo, SearchFilter, Taste
 from schemas.settings.model import Settings
 from streams.qdrant.mapping import Withdrawal
 from streams.qdrant.progress import Progress
-from streams.qdrant.watched_index import PEOPLE_AT_ONCE, VECTORS_AT_ONCE
+from streams.qdrant.watched_index import SEARCHES_AT_ONCE, VECTORS_AT_ONCE
 from tests.bench.ground import START_MS
 from tests.bench.ranking import _asked
 from tests.bench.world import World
@@ -30,6 +30,7 @@ __all__ = ["ranker"]  # the fixture
 
 pytestmark = LOCAL_MODE
 
+PEOPLE_AT_ONCE = SEARCHES_AT_ONCE // 3  # who have three interests each
 PEOPLE = 2 * PEOPLE_AT_ONCE + 3
 
 
@@ -69,6 +70,15 @@ async def test_everybody_gets_the_nearest_of_each_interest_by_one_query_without_
     assert asked_for(filled) == [PEOPLE_AT_ONCE, PEOPLE_AT_ONCE, 3]
     [search, *_] = filled.stub.asked[0].body["searches"]
     assert [type(one["query"]) for one in search["prefetch"]] == [str] * 3
+
+
+async def test_who_has_one_interest_costs_one_search(filled: Ranker) -> None:
+    found = await filled.watched.near_people([Taste((f"v{n}",)) for n in range(COUNT)] * 2, K)
+    assert [set(of_one or ()) for of_one in found[:3]] == [
+        await nearest(filled.catalogue, Taste((f"v{n}",))) for n in range(3)
+    ]
+    assert asked_for(filled) == [SEARCHES_AT_ONCE, 2 * COUNT - SEARCHES_AT_ONCE]
+    assert not any("prefetch" in search for search in filled.stub.asked[0].body["searches"])
 
 
 async def test_conditions_count_for_each_interest(filled: Ranker) -> None:

@@ -93,8 +93,9 @@ async def test_hits_of_quantised_vectors_are_ordered_by_the_whole_ones(stub: Qdr
     await index.near(vectors(1, seed=1), 3)
     params = stub.asked[-1].body["searches"][0]["params"]
     assert params["quantization"] == {"rescore": True, "oversampling": 3.0}
-    await near_people(index, [Taste(("v1",))], 3)
-    assert stub.asked[-1].body["searches"][0]["prefetch"][0]["params"] == params
+    await near_people(index, [Taste(("v000", "v001")), Taste(("v000",))], 3)
+    two, one = stub.asked[-1].body["searches"]
+    assert two["prefetch"][1]["params"] == one["params"] == params
     await index.close()
     assert Storage(is_quantized=True, oversampling=3.0).quantization(1.5).oversampling == 1.5  # type: ignore[union-attr]  # strict mode's limit
 

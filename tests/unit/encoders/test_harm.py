@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from encoders.base import TextModelName
 from encoders.embedder import VideoEmbedder
 from encoders.modalities.text import TextEncoder
-from encoders.moderation.harm import Harm
+from encoders.moderation.harm import FITTED, Harm
 from encoders.moderation.policy import LIMITED, THRESHOLDS, Moderation, Thresholds
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
@@ -40,8 +41,11 @@ def test_with_the_english_model_nothing_is_judged_by_vectors(e5_models: Path) ->
     assert Harm.of("fp32-0123456789abcdef") is None and Harm.of("") is None
 
 
-def test_harm_was_learned_from_the_present_model_and_finds_most_of_what_was_not_learned(e5_models: Path) -> None:
-    encoder, of = TextEncoder(e5_models, model="e5", provider="cpu"), judged(TITLES)
+@pytest.mark.parametrize("model", FITTED)
+def test_harm_was_learned_from_the_present_model_and_finds_most_of_what_was_not_learned(
+    model: TextModelName, e5_models: Path, multilingual_models: Path
+) -> None:
+    encoder, of = TextEncoder(e5_models, model=model, provider="cpu"), judged(TITLES)
     harm = Harm.of(encoder.version)
     assert harm is not None, "run `python -m tests.bench.gate --fit`"
     limited = np.array([harm(row) >= THRESHOLDS["harm"].limit for row in encoder.encode(of.texts)])
@@ -51,6 +55,6 @@ def test_harm_was_learned_from_the_present_model_and_finds_most_of_what_was_not_
 
 def test_the_policys_version_changes_with_its_models_and_thresholds(e5_models: Path) -> None:
     one, again = (Moderation.load(e5_models, provider="cpu") for _ in range(2))
-    multilingual = Moderation.load(e5_models, provider="cpu", text_version=Harm().fitted_for)
+    multilingual = Moderation.load(e5_models, provider="cpu", text_version=Harm(FITTED["e5"]).fitted_for)
     stricter = Moderation(one.nudity, one.toxicity, {**THRESHOLDS, "toxicity": Thresholds(0.7, 0.98)})
     assert one.version == again.version and len({one.version, multilingual.version, stricter.version}) == 3

@@ -59,14 +59,17 @@ def test_each_text_model_has_a_rule_and_that_of_the_default_one_stays() -> None:
     assert built_in_topics("minilm") is TOPICS
 
 
-def test_learned_topics_are_those_of_the_present_multilingual_model(e5_models: Path) -> None:
-    encoder = TextEncoder(e5_models, model="e5", provider="cpu", topics=built_in_topics("e5"))
+@pytest.mark.parametrize("model", LEARNED)
+def test_learned_topics_are_those_of_the_present_multilingual_model(
+    model: TextModelName, e5_models: Path, multilingual_models: Path
+) -> None:
+    encoder = TextEncoder(e5_models, model=model, provider="cpu", topics=built_in_topics(model))
     assert encoder.labels == tuple(TOPICS)
-    with np.load(LEARNED["e5"], allow_pickle=False) as stored:
+    with np.load(LEARNED[model], allow_pickle=False) as stored:
         assert str(stored["model"]) == encoder.version, "run `python -m tests.bench.topics --fit`"
     of = asked(TITLES)
     rows = of.languages != ENGLISH
-    found = tagged(encoder.classify(of.texts).shares[rows], of.topics[rows], MIN_TOPIC_COSINES["e5"])
+    found = tagged(encoder.classify(of.texts).shares[rows], of.topics[rows], MIN_TOPIC_COSINES[model])
     assert found.nearest > 0.75 and found.found > 0.5 and found.right > 0.75  # seen: 0.84, 0.61, 0.85
 
 

@@ -24,7 +24,7 @@ RETRY_DELAY_S = 1.0  # before a broker that did not answer is asked again
 ANSWER_TIMEOUT_S = 5.0  # of an agent's question, for its threads are few
 PATIENCE_S = 10.0  # with one client that gets no answer; then another client asks
 RECORD_BYTES = 16 * 1024 * 1024  # the largest record of all topics
-UNPACKED_BYTES = 32 * 1024 * 1024  # a batch of more is passed over (unreadable.py); producers pack some megabytes
+UNPACKED_BYTES = 32 * 1024 * 1024  # a batch of so much is read, one of three times that is passed over (unreadable.py)
 MAX_POLL_INTERVAL_S = 900.0  # then the group takes a worker for dead
 
 CLIENT = {
@@ -40,7 +40,8 @@ CONSUMER = {
     "auto.offset.reset": "earliest",
     "queued.max.messages.kbytes": 32 * 1024,  # bounds the memory of what is fetched ahead
     "fetch.max.bytes": RECORD_BYTES,  # of one answer; a larger first batch comes all the same
-    "receive.message.max.bytes": UNPACKED_BYTES,  # also of what a zstd batch unpacks to
+    # Also of what a zstd batch unpacks to: librdkafka triples its buffer until that fits, and stops above this.
+    "receive.message.max.bytes": 3 * UNPACKED_BYTES,
     "check.crcs": True,  # a damaged batch is known as one, instead of events that nobody sent
 }
 GROUP = {

@@ -71,6 +71,15 @@ def test_what_the_agents_read_back_may_hold_poison_too(settings: Settings, tmp_p
             list(reader.records(topic.full(settings.prefix)))
 
 
+@pytest.mark.parametrize("megabytes", [12, 16, 31])
+def test_a_batch_that_unpacks_to_less_than_32_mib_is_read(settings: Settings, megabytes: int) -> None:
+    name = FEEDBACK.full(settings.prefix)
+    records = [wire.Raw(bytes(poison.MEGABYTE // 16), b"u1")] * (16 * megabytes)
+    wire.produce(settings.bootstrap, name, HOME, poison.packed(records, "zstd", NOON))
+    with command_reader(settings) as reader:
+        assert sum(1 for _ in reader.records(name)) == len(records)
+
+
 def test_batches_damaged_at_the_wire_come_to_dead_letters(settings: Settings, tmp_path: Path) -> None:
     """One of them stops the client without a word. The chaos scenario K21 sends ten thousand."""
     with agents(settings, tmp_path, "profiles") as running:
@@ -105,7 +114,7 @@ def put_poison(settings: Settings, topics: tuple[Topic, ...] | list[Topic]) -> N
     for topic in topics:
         name = topic.full(settings.prefix)
         wire.produce(settings.bootstrap, name, HOME, wire.plain([wire.Raw(b"{", b"x", poison.BAD_NAME)], NOON))
-        wire.produce(settings.bootstrap, name, HOME, poison.packed([poison.zeros(40)], "zstd", NOON))
+        wire.produce(settings.bootstrap, name, HOME, poison.packed([poison.zeros(120)], "zstd", NOON))
 
 
 def events_in(settings: Settings) -> int:

@@ -71,10 +71,10 @@ def test_what_the_agents_read_back_may_hold_poison_too(settings: Settings, tmp_p
             list(reader.records(topic.full(settings.prefix)))
 
 
-@pytest.mark.parametrize("megabytes", [12, 16, 31])
+@pytest.mark.parametrize("megabytes", [16, 24, 31])
 def test_a_batch_that_unpacks_to_less_than_32_mib_is_read(settings: Settings, megabytes: int) -> None:
     name = FEEDBACK.full(settings.prefix)
-    records = [wire.Raw(bytes(poison.MEGABYTE // 16), b"u1")] * (16 * megabytes)
+    records = [wire.Raw(b"%d" % n + bytes(60_000), b"u1") for n in range(megabytes * poison.MEGABYTE // 60_100)]
     wire.produce(settings.bootstrap, name, HOME, poison.packed(records, "zstd", NOON))
     with command_reader(settings) as reader:
         assert sum(1 for _ in reader.records(name)) == len(records)

@@ -98,6 +98,10 @@ class ClipFindings(NamedTuple):
     searches: dict[str, str]  # by words: the title of the first hit
     untitled: dict[str, Found]  # by words for what the clip without a title shows
 
+    def as_json(self) -> dict[str, object]:
+        """The same for scripts."""
+        return self._asdict() | {"untitled": {words: found._asdict() for words, found in self.untitled.items()}}
+
 
 def show_clips(stage: Stage, clips: Sequence[Clip], now: Now) -> ClipFindings:
     """Upload the clips with their titles and one without, wait until they are embedded, and query them."""

@@ -51,7 +51,7 @@ class Report:
         fields = asdict(self)
         for name in ("event_to_slate_ms", "upload_to_features_ms"):
             fields[name] = {key: round(value, 1) for key, value in getattr(self, name)._asdict().items()}
-        fields["content"] = self.content._asdict()
+        fields["content"] = self.content.as_json()
         fields["backlog_s"] = round(self.backlog_s, 3)
         fields["checks"] = {check.name: check.holds for check in self.checks}
         return fields

@@ -25,7 +25,7 @@ WORDS = {
     "ru": "часы на стене",
     "zh": "墙上的时钟",
 }
-UNDERSTOOD: dict[TextModelName, tuple[str, ...]] = {"minilm": ("en",), "e5": tuple(WORDS)}
+ENGLISH_ALONE: tuple[TextModelName, ...] = ("minilm",)
 
 Picture = NDArray[np.uint8]
 
@@ -73,7 +73,7 @@ def clock() -> Iterator[Picture]:
 
 def search_for_it(settings: Settings, library: VideoLibrary, modalities: ModalitySet) -> dict[str, Found]:
     """What is found first by words for a clock, in the languages that the text model understands."""
-    queries, found = [WORDS[language] for language in UNDERSTOOD[settings.text_model]], {}
+    queries, found = [WORDS["en"]] if settings.text_model in ENGLISH_ALONE else [*WORDS.values()], {}
     for words, vector in zip(queries, text_vectors(settings, queries), strict=True):
         first = near_words(library, vector, modalities.met_by_words, 1)[0]
         found[words] = Found(first.video.video_id, first.by)

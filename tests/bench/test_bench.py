@@ -30,7 +30,7 @@ UNITS = {"fold": "cpu_us/event", "ranker.slates": "slates/s/core", "encode.text"
 def ground(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ExitStack() as running:
         made = Ground(True, False, tmp_path_factory.mktemp("bench"), running)
-        made.bootstrap = broker.bootstrap  # the session's, in place of one of its own
+        made.broker = broker  # the session's, in place of one of its own
         yield made
 
 

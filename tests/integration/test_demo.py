@@ -33,7 +33,7 @@ def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
         **dict.fromkeys(MADE, seen | heard),
         VIDEO: seen,
     }
-    assert told["content"]["untitled"] == {WORDS["en"]: [VIDEO, "image_text"]}
+    assert told["content"]["untitled"] == {WORDS["en"]: {"video_id": VIDEO, "by": "image_text"}}
     assert told["checks"]["words find an untitled clip"]
     assert all(words in title for words, title in told["content"]["searches"].items())
     assert told["people"] == 12 + 1

@@ -19,7 +19,7 @@ from streams.operations.backfill import missing_uploads
 from streams.operations.snapshot import with_current_vectors
 from tests.bench.text_models import LABELLED, read
 from tests.support.events import NOON, uploaded
-from tests.support.models import real_e5_models, real_models
+from tests.support.models import real_models, real_models_with
 from tests.support.paths import DATA
 
 HERE = (DATA / "clips").exists() and (DATA / "audio").exists()
@@ -47,7 +47,7 @@ def embedder_of(text_model: TextModelName) -> VideoEmbedder:
 
 @pytest.fixture(scope="module")
 def e5() -> VideoEmbedder:
-    real_e5_models()
+    real_models_with("e5")
     return embedder_of("e5")
 
 

@@ -12,6 +12,7 @@ TextModelName = Literal["e5", "minilm", "multilingual"]
 Vectors = NDArray[np.float32]
 Input = TypeVar("Input", contravariant=True)
 
+LABELS = "labels"  # folder of the vectors of labels, below data_dir: no person is named in it
 SMALLEST_NORM = 1e-12  # below this a float32 direction is noise, so the row counts as missing
 
 

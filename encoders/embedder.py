@@ -10,7 +10,7 @@ import numpy as np
 from encoders.annotate.description import Describer, describer_of
 from encoders.annotate.language import language_of, load_detector
 from encoders.annotate.tags import above, merged
-from encoders.base import Classified, Classifier, Content, Encoder, Vectors, text_of
+from encoders.base import LABELS, Classified, Classifier, Content, Encoder, Vectors, text_of
 from encoders.fusion.embeddings import RETRIEVAL, fusion_of
 from encoders.fusion.fusion import Fusion, version_of
 from encoders.modalities.configured import modalities_of
@@ -24,7 +24,6 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads, V
 from schemas.settings.model import Settings
 
 TEXT = "text"  # the modality whose vectors moderation reads
-LABELS = "labels"  # folder of the vectors of labels, within that of the models and of what is fetched
 
 
 class ModalityOutputs(NamedTuple):
@@ -55,7 +54,7 @@ class VideoEmbedder:
         modalities = modalities_of(settings, replaying=replaying)
         encoders, describers = OpenedEncoders(modalities), {}
         if not replaying:
-            describers = describers_of(modalities, encoders.open_all(), settings.cache_dir / LABELS)
+            describers = describers_of(modalities, encoders.open_all(), settings.data_dir / LABELS)
         moderation = Moderation.load(
             folder_of(settings.cache_dir),
             nudity=settings.nudity and not replaying,

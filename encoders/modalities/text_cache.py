@@ -72,7 +72,9 @@ class TextCache:
 
     def _give_up(self, error: Exception) -> None:
         if self._is_usable:
-            log.warning("encoded texts are not kept in %s: %s; delete the file if it is damaged", self._path, error)
+            is_damaged = type(error) is sqlite3.DatabaseError  # not one of its kinds: no rights, no room, a lock
+            remedy = "; delete the file if it is damaged" if is_damaged else ""
+            log.warning("encoded texts are not kept in %s: %s%s", self._path, error, remedy)
         self._is_usable = False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from encoders.base import ModelError
+from encoders.base import LABELS, ModelError
 from encoders.models.manifest import folder_of, verify_for
 from schemas.agents import needed
 from schemas.messages.fields import YEAR_2100_MS
@@ -157,11 +157,14 @@ def stage(settings: Settings, folder: Path, own_broker: bool, keep: bool, screen
 
 @contextmanager
 def run_folder(data_dir: Path, keep: bool, name: str = "demo") -> Iterator[Path]:
-    """A fresh folder below the named one, removed afterwards unless it is kept."""
+    """A fresh folder below the named one, removed afterwards unless it is kept; all share the vectors of labels."""
     above = data_dir.absolute() / name
     above.mkdir(parents=True, exist_ok=True)
+    labels = data_dir.absolute() / LABELS
+    labels.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=above, prefix="run-"))
     try:
+        (folder / LABELS).symlink_to(labels)
         yield folder
     finally:
         if not keep:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from encoders.base import LABELS
 from ranker.profile.event_ids import SEPARATOR
 from schemas.settings.model import Settings
 from streams.errors import missing_topic
@@ -88,7 +89,10 @@ def in_records(found: AuditFinding, records: Iterable[Record], user_id: str) -> 
 
 
 def in_files(folder: Path, user_id: str) -> Iterator[AuditFinding]:
-    """Look through a folder's files, line by line; a broker's segments are left out, for their topics are read."""
+    """Look through a folder's files, line by line, but for those that hold no id and whose bytes could look like one.
+
+    These are a broker's segments, whose topics are read, and the vectors of labels.
+    """
     total = AuditFinding(str(folder), "file")
     for file in _files(folder):
         total.looked_at += 1
@@ -99,8 +103,9 @@ def in_files(folder: Path, user_id: str) -> Iterator[AuditFinding]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() and not path.is_symlink() and not (path / "meta.properties").exists():
-            yield from _files(path)
+        if path.is_dir():
+            if path.name != LABELS and not path.is_symlink() and not (path / "meta.properties").exists():
+                yield from _files(path)
         elif path.is_file():
             yield path
 

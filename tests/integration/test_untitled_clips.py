@@ -41,7 +41,8 @@ PASTA = {"en": "Homemade pasta for Sunday", "words": "hausgemachte Nudeln"}
 
 
 def embedder_of(text_model: TextModelName) -> VideoEmbedder:
-    given = {"cache_dir": real_models().parents[1], "provider": "cpu", "text_model": text_model}
+    folder = real_models().parents[1]  # its labels/ is kept between runs
+    given = {"cache_dir": folder, "data_dir": folder, "provider": "cpu", "text_model": text_model}
     return VideoEmbedder.of(load(given, {}, None).settings)
 
 

@@ -92,7 +92,8 @@ def built_in(folder: Path = Path(), precision: Precision = "int8", text_model: T
 
 def real_embedder() -> VideoEmbedder:
     """The encoders of an encoding agent, on the CPU."""
-    return VideoEmbedder.of(load({"cache_dir": real_models().parents[1], "provider": "cpu"}, {}, None).settings)
+    folder = real_models().parents[1]  # its labels/ is kept between runs
+    return VideoEmbedder.of(load({"cache_dir": folder, "data_dir": folder, "provider": "cpu"}, {}, None).settings)
 
 
 def with_one_file_changed(models: Path, folder: Path, name: str, content: bytes | None) -> Path:

@@ -1,5 +1,6 @@
 """What a record says of a video beside its vectors, and which models a process has in memory."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,13 @@ def test_a_language_is_the_creators_or_that_of_title_and_description(
 def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder: VideoEmbedder) -> None:
     assert isinstance(embedder.encoders, OpenedEncoders)
     assert embedder.encoders.in_memory == ("text", "image", "audio") == tuple(embedder.encoders)
+
+
+def test_vectors_of_labels_are_kept_in_the_folder_that_an_encoding_agent_may_write(
+    settings: Settings, tmp_path: Path
+) -> None:
+    VideoEmbedder.of(settings.model_copy(update={"data_dir": tmp_path}))
+    assert [file.parent for file in tmp_path.rglob("*.sqlite")] == [tmp_path / "labels"]
 
 
 def test_a_replay_opens_the_text_model_alone(settings: Settings) -> None:

@@ -51,6 +51,19 @@ def test_a_file_that_is_none_of_ours_does_no_harm(tmp_path: Path, caplog: pytest
     assert caplog.text.count("delete the file if it is damaged") == 1
 
 
+@pytest.mark.parametrize("name", ["file/t.sqlite", "folder"])
+def test_what_cannot_be_written_is_not_called_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    cache = TextCache(tmp_path / name)
+    cache.keep({"one": vector(1)})
+    cache.keep({"one": vector(1)})
+    assert caplog.text.count(f"encoded texts are not kept in {tmp_path / name}: ") == 1
+    assert "damaged" not in caplog.text
+
+
 def test_a_file_that_another_process_has_only_begun_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "t.sqlite").touch()
     cache = TextCache(tmp_path / "t.sqlite")

@@ -16,7 +16,7 @@ from streams.demo.clients import Sent
 from streams.demo.latency import delays, percentiles
 from streams.demo.log import by_kind, recorded, simulated, whole_exposures
 from streams.demo.screen import Check, Screen
-from streams.demo.stage import Agents
+from streams.demo.stage import Agents, run_folder
 from streams.demo.story import least_shown, share
 from streams.errors import OperatorError
 from streams.logs.jsonl import Line
@@ -54,6 +54,15 @@ def test_an_agent_that_ends_is_named_with_its_last_lines(tmp_path: Path):
     agents.processes["encoder"].wait()
     with pytest.raises(OperatorError, match=r"encoder ended with exit code 3(.|\n)*no such model"):
         agents.check()
+
+
+def test_runs_share_the_vectors_of_labels_and_leave_nothing_else(tmp_path: Path):
+    with run_folder(tmp_path, keep=False) as folder:
+        (folder / "labels" / "text.sqlite").touch()
+        (folder / "worker.log").touch()
+    with run_folder(tmp_path, keep=True, name="playground") as folder:
+        assert [path.name for path in (folder / "labels").iterdir()] == ["text.sqlite"]
+    assert not [*(tmp_path / "demo").iterdir()] and folder.is_dir()
 
 
 def test_the_kind_that_she_likes_is_the_one_that_her_slate_shows_least():

@@ -1,6 +1,7 @@
 """Every erasure has its answer: the null profile that names it, and the null slate that answers that."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from schemas.messages.erasures import ERASURE_OFFSET, Erasure, ErasureMarker
 from schemas.settings.model import Settings
 from streams.kafka.records import Record, TopicPartition
 from streams.operations.erase import PublishedErasure
+from streams.operations.erasure_audit import in_files
 from streams.profiles.erasure import erasure_offset_of
 from streams.profiles.state import empty_partition
 from streams.profiles.step import ProfilesStep
@@ -49,6 +51,13 @@ async def test_each_erasure_of_an_active_person_gives_its_own_null_slate_however
     assert [one.value is None for one in slates] == [True] * 6 + [False]
     answered = [int(dict(one.headers)[recommendations.SOURCE_OFFSET] or b"") for one in slates]
     assert answered == [*(one.offset for one in tombstones), written[-1].offset]
+
+
+def test_the_proof_takes_no_bytes_of_the_vectors_of_labels_for_a_person(tmp_path: Path) -> None:
+    for name in ("labels/text.sqlite", "logs/worker.log"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"\x00ana\x00")
+    assert [one.place for one in in_files(tmp_path, "ana") if one.hits] == [f"{tmp_path / 'logs/worker.log'}:1"]
 
 
 def test_two_erasures_in_one_poll_give_a_tombstone_each() -> None:

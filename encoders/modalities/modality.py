@@ -169,6 +169,11 @@ class ModalitySet:
         names = [one.name for one in self.members]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"The modalities are {', '.join(names) or 'none'}: give at least one, each name once.")
+        if taken := next((one for one in self.described if one.name in names), None):
+            raise ValueError(
+                f"A modality is called {taken.name}, as are the vectors of what {taken.of.name} says: "
+                f"give it another name, or {taken.of.name} no `described`."
+            )
 
     def __iter__(self) -> Iterator[Modality[Any]]:
         return iter(self.members)
@@ -242,17 +247,31 @@ def suffix_of(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any],
     Empty for the built-in modalities, or what is not the default of their text model and their precision; a fingerprint
     for any other set.
     """
-    found = fingerprint(members)
-    if found == fingerprint(built_in):
+    found = fingerprint(members, built_in)
+    if found == fingerprint(built_in, built_in):
         text = "" if context.text_model == DEFAULT_TEXT_MODEL else f"-{TEXT_FOLDERS[context.text_model]}"
         return text + ("" if context.image_precision == "int8" else f"-{context.image_precision}")
     return OWN + found
 
 
-def fingerprint(members: tuple[Modality[Any], ...]) -> str:
-    """8 hex digits that change with everything in the descriptions that decides about vectors."""
-    facts = [(one.name, one.dim, one.version, one.columns, one.weight) for one in members]
+def fingerprint(members: tuple[Modality[Any], ...], built_in: tuple[Modality[Any], ...]) -> str:
+    """8 hex digits that change with everything in the descriptions that decides about vectors.
+
+    How labels are said decides about videos without a title; it counts where it differs from the built-in modality's.
+    """
+    usual = {one.name: _said_by(one) for one in built_in}
+    facts = [
+        (one.name, one.dim, one.version, one.columns, one.weight)
+        + ((said,) if (said := _said_by(one)) != usual.get(one.name, (False, None)) else ())
+        for one in members
+    ]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+
+
+def _said_by(one: Modality[Any]) -> tuple[bool, tuple[Any, ...] | None]:
+    """Whether it reads words, and what of its description decides about vectors; None: it has none."""
+    how = one.described if one.labels is not None else None
+    return one.reads_words, how and (how.phrase, how.most, how.others)
 
 
 def by_name(found: Mapping[str, Modality[Any]]) -> tuple[Modality[Any], ...]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,16 @@ from encoders.base import ModelError
 from encoders.fusion.fusion import load_fusion
 from encoders.fusion.projection import columns_of, maps_of
 from encoders.modalities.configured import modalities_in, modalities_of
-from encoders.modalities.modality import REST, LabelRule, Modality, ModalityContext, ModalitySet, fingerprint
+from encoders.modalities.modality import (
+    REST,
+    Description,
+    LabelRule,
+    Modality,
+    ModalityContext,
+    ModalitySet,
+    Scale,
+    fingerprint,
+)
 from encoders.modalities.opened import OpenedEncoders, opened
 from encoders.modalities.registry import build
 from encoders.models.manifest import MODELS, TEXT_FOLDERS
@@ -22,6 +32,7 @@ from schemas.settings.model import Settings
 from tests.support.models import built_in
 
 CONTEXT = ModalityContext(folder=Path())
+RULE, SAID = LabelRule("kind", 0.5), Description("{}", 3)
 
 
 class Silent:
@@ -36,6 +47,11 @@ class Silent:
 def modality(name: str = "extra", **more: Any) -> Modality[Any]:
     fields: dict[str, Any] = {"dim": 4, "version": "1", "read": lambda _: None, "open": Silent, "columns": 4}
     return Modality(name=name, **{**fields, **more})
+
+
+def with_image(context: ModalityContext, **changes: Any) -> list[Modality[Any]]:
+    """The built-in modalities, that of pictures with changes."""
+    return [replace(one, **changes) if one.name == "image" else one for one in build(context)]
 
 
 @pytest.fixture
@@ -63,7 +79,9 @@ def test_the_built_in_modalities_are_text_pictures_and_sound() -> None:
 
 def test_another_built_in_set_needs_another_key_of_the_models() -> None:
     """Where this fails, raise EXPORTER: retrieval vectors of both sets would have one version. Then put both here."""
-    assert (MODELS, fingerprint(build(CONTEXT))) == ("9b8b995a53711f63", "d113b3f2")
+    said = [one.version.rpartition("-")[2] for one in built_in().described]
+    found = fingerprint(build(CONTEXT), build(CONTEXT))
+    assert (MODELS, found, *said) == ("9b8b995a53711f63", "d113b3f2", "37680922", "8397cea5")
 
 
 def test_the_columns_are_those_of_ever() -> None:
@@ -107,6 +125,11 @@ def test_a_name_that_something_else_has_or_could_not_stand_in_a_command_is_refus
         ([], "The modalities are none: give at least one"),
         ([modality(), modality()], "The modalities are extra, extra: give at least one, each name once"),
         ({"other": modality()}, "The modality extra stands under the name 'other'"),
+        (
+            [*build(CONTEXT), modality("image_text")],
+            "A modality is called image_text, as are the vectors of what image says",
+        ),
+        ([*build(CONTEXT), modality("audio_text")], "give it another name, or audio no `described`"),
         ([modality(columns=200), modality("b", columns=100)], "want 300 of the 256 columns"),
         ([modality(columns=REST), modality("b", columns=REST)], "and extra, b the rest"),
         ([modality(columns=REST), modality("b", columns=256)], "want 256 of the 256 columns, and extra the rest"),
@@ -164,8 +187,27 @@ def test_versions_tell_one_set_from_another(own: Own) -> None:
         lambda context: [*build(context), modality(columns=3)],
         lambda context: [*build(context), modality(weight=2.0)],
         lambda context: [*build(context), modality("b")],
+        lambda context: [*build(context), modality(labels=RULE, described=SAID)],
+        lambda context: [*build(context), modality(labels=RULE, described=SAID._replace(most=4))],
+        lambda context: [*build(context), modality(labels=RULE, described=SAID._replace(phrase="a {}"))],
+        lambda context: [*build(context), modality(labels=RULE, described=SAID._replace(others=(("b", "a b"),)))],
+        lambda context: with_image(context, described=None),
+        lambda context: with_image(context, described=SAID),
     ]
     assert len({suffix(way) for way in ways} - {""}) == len(ways)
+
+
+def test_what_decides_about_no_vector_leaves_the_version_as_it_is(own: Own) -> None:
+    ways: list[Callable[[ModalityContext], object]] = [
+        lambda context: [*build(context), modality()],
+        lambda context: [*build(context), modality(described=SAID)],  # without labels nothing is said
+        lambda context: [*build(context), modality(labels=RULE)],
+    ]
+    assert len({modalities_in(CONTEXT, own(way)).suffix for way in ways}) == 1
+    scaled = [
+        replace(one, described=one.described and one.described._replace(scale=Scale(9))) for one in build(CONTEXT)
+    ]
+    assert modalities_in(CONTEXT, own(lambda _: scaled)).suffix == ""
 
 
 def test_an_encoder_that_is_not_what_its_modality_describes_is_refused_when_it_is_opened() -> None:

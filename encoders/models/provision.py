@@ -48,7 +48,7 @@ def provision(
     Several processes may call at once: one works, the others wait.
 
     from_source  make them with torch, into a folder beside: fetches 2 GB more, and needs 6 GB of disk for some minutes
-    text_model   e5 or multilingual: its files too, for which `MEGABYTES` more are fetched, and which take 73 or 141 MB
+    text_model   e5 or multilingual: its files too, for which `MEGABYTES` more are fetched, and which take 73 or 142 MB
     """
     folder = source_folder_of(cache_dir) if from_source else folder_of(cache_dir)
     parts = [Part(folder, "encoders.export.source" if from_source else "encoders.export", "weights.txt", 145)]

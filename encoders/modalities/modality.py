@@ -238,6 +238,10 @@ class ModalitySet:
             for one in self.described
         )
 
+    def wants_backfill(self, made_by: Mapping[str, str]) -> bool:
+        """Whether a video with vectors by these encoders has some of other models, or lacks a description."""
+        return any(self.is_outdated(*one) for one in made_by.items()) or self.is_undescribed(made_by)
+
     def are_all_in(self, retrieval_version: str) -> bool:
         """Whether a video with a retrieval vector of this version was encoded by all of these, and by no others."""
         return fingerprint_in(retrieval_version) == fingerprint_in(self.suffix)

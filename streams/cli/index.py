@@ -46,10 +46,12 @@ def backfill(
 
     uploads = uploads_in(log)
     wait_for_authenticated_broker(settings, echo_err)
-    count = operation.backfill(settings, uploads, progress())
-    echo_err(f"{count} videos were embedded")
+    done = operation.backfill(settings, uploads, progress())
+    echo_err(f"{done.embedded} videos were embedded")
+    if done.left:
+        echo_err(f"{done.left} stay as they were, as their media cannot be read any more: look at FRESHET_MEDIA_ROOT")
     if as_json:
-        write_json({"embedded": count})
+        write_json(done._asdict())
 
 
 @app.command()

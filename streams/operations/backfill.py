@@ -37,16 +37,23 @@ DELIVERY_TIMEOUT_S = 60.0
 OnProgress = Callable[[int, int], None]  # so many of so many
 
 
-def backfill(settings: Settings, uploads: Iterable[Uploads], on_progress: OnProgress) -> int:
-    """Embed what the catalogue lacks; returns how many videos that were."""
+class Backfilled(NamedTuple):
+    """How many videos were embedded, and how many stay as they were, since their media cannot be read any more."""
+
+    embedded: int
+    left: int
+
+
+def backfill(settings: Settings, uploads: Iterable[Uploads], on_progress: OnProgress) -> Backfilled:
+    """Embed what the catalogue lacks."""
     os.nice(NICE)
     library = asyncio.run(library_now(settings))
     embedder = VideoEmbedder.of(settings)
     missing = missing_uploads(uploads, library, embedder.modalities)
     remedy = "Run the backfill again: it continues there."
     with command_publisher(settings, limit_s=DELIVERY_TIMEOUT_S, remedy=remedy) as publisher:
-        asyncio.run(_embed(settings, missing, library, embedder, publisher, on_progress))
-    return len(missing)
+        left = asyncio.run(_embed(settings, missing, library, embedder, publisher, on_progress))
+    return Backfilled(len(missing) - left, left)
 
 
 def missing_uploads(uploads: Iterable[Uploads], library: VideoLibrary, modalities: ModalitySet) -> list[Upload]:
@@ -92,9 +99,7 @@ def is_embedded(sent: Sent, library: VideoLibrary, modalities: ModalitySet) -> b
         return video_id in library.videos and library.videos[video_id].at_ms > sent.order_ms
     retrieval = video.vectors.get(RETRIEVAL)
     of_all = retrieval is None or modalities.are_all_in(retrieval.encoder)  # none was added since it was embedded
-    made_by = {name: of.encoder for name, of in video.vectors.items()}
-    is_outdated = any(modalities.is_outdated(name, encoder) for name, encoder in made_by.items())
-    return of_all and not is_outdated and not modalities.is_undescribed(made_by)
+    return of_all and not modalities.wants_backfill({name: of.encoder for name, of in video.vectors.items()})
 
 
 async def _embed(
@@ -104,16 +109,31 @@ async def _embed(
     embedder: VideoEmbedder,
     publisher: CommandPublisher,
     on_progress: OnProgress,
-) -> None:
+) -> int:
+    """Embed and publish; returns how many are left as they were."""
+    left = 0
     patient = Wire(circuits=CircuitBreakers(failures=inf))  # nobody waits, and no video is embedded a second time
     loader = MediaLoader(settings, patient)
     for start in range(0, len(missing), EMBED_BATCH_SIZE):
         batch = missing[start : start + EMBED_BATCH_SIZE]
         media = await loader.load_batch([(_unread_record(one), one) for one in batch])
         contents: Sequence[Content | None] = media.contents
-        _publish(settings, with_places(embedder.features(batch, contents), library), publisher)
+        made = with_places(embedder.features(batch, contents), library)
+        kept = [one for one in made if not loses(one, library, embedder.modalities)]
+        left += len(made) - len(kept)
+        _publish(settings, kept, publisher)
         on_progress(start + len(batch), len(missing))
     _repair(settings, await library_now(settings), publisher)
+    return left
+
+
+def loses(made: CatalogueRecord, library: VideoLibrary, modalities: ModalitySet) -> bool:
+    """Whether a stored vector of the present models would go: the media of that upload cannot be read any more."""
+    stored = library.videos.get(made.video_id)
+    if stored is None or not isinstance(made, Encoded) or made.at_ms != stored.at_ms:
+        return False
+    current = {name for name, of in stored.vectors.items() if modalities.is_current(name, of.encoder)}
+    return not current <= made.vectors.keys()
 
 
 def with_places(made: Sequence[CatalogueRecord], library: VideoLibrary) -> list[CatalogueRecord]:

@@ -73,12 +73,16 @@ def with_current_vectors(video: Encoded, fusion: Fusion, modalities: ModalitySet
 
 def outdated_notice(library: VideoLibrary, modalities: ModalitySet) -> str:
     """A sentence about the videos that other models embedded, and what to do; empty where there is none."""
-    outdated = sum(
-        any(modalities.is_outdated(name, of.encoder) for name, of in video.vectors.items())
-        for video in library.videos.values()
+    made_by = [{name: of.encoder for name, of in video.vectors.items()} for video in library.videos.values()]
+    outdated = sum(any(modalities.is_outdated(*one) for one in of_video.items()) for of_video in made_by)
+    undescribed = sum(map(modalities.is_undescribed, made_by))
+    notices = (
+        f"{outdated} of {len(made_by)} videos have vectors of other models, which are left out" if outdated else "",
+        f"{undescribed} of {len(made_by)} are not found by words for what they show or sound like"
+        if undescribed
+        else "",
     )
-    notice = f"{outdated} of {len(library.videos)} videos have vectors of other models, which are left out"
-    return f"{notice}: run `freshet backfill` on their uploads." if outdated else ""
+    return f"{'; '.join(filter(None, notices))}: run `freshet backfill` on their uploads." if any(notices) else ""
 
 
 def text_vector(settings: Settings, words: str) -> Vectors:

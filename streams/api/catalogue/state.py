@@ -79,7 +79,7 @@ class CatalogueState:
         """Once all is read: videos that came after their trends count as those before, and searches find all ready."""
         self.shared.catalogue.advance(self.shared.catalogue.now_ms)
         for name in (*self.modalities.met_by_words, RETRIEVAL):
-            self.library.column(name)
+            self.library.place("", name)
 
     def apply_features(self, records: Sequence[CatalogueRecord]) -> None:
         """Take in what the encoding agent made of uploads and withdrawals, in their order."""
@@ -101,6 +101,6 @@ class CatalogueState:
         self.outdated.discard(record.video_id)
         if not isinstance(record, Encoded):
             return record
-        if any(self.modalities.is_outdated(name, of.encoder) for name, of in record.vectors.items()):
+        if self.modalities.wants_backfill({name: of.encoder for name, of in record.vectors.items()}):
             self.outdated.add(record.video_id)
         return with_current_vectors(record, self._fusion, self.modalities)

@@ -6,7 +6,7 @@ from encoders.fusion.embeddings import RETRIEVAL
 from encoders.models.manifest import MODELS
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded, Vector
-from streams.operations.backfill import missing_uploads, with_places
+from streams.operations.backfill import loses, missing_uploads, with_places
 from tests.support.events import NOON, minute, uploaded, withdrawn, withdrew
 from tests.support.models import built_in
 
@@ -35,6 +35,19 @@ def test_what_is_described_by_the_present_models_is_passed_over() -> None:
 def test_another_fusion_needs_no_backfill_but_another_set_of_modalities_does() -> None:
     known = gallery(described("a", fused="attention-0a1b2c3d"), described("b", fused="mean-modalities-0a1b2c3d"))
     assert wanted(uploaded("a"), uploaded("b"), known=known) == ["b"]
+
+
+def test_a_video_whose_media_cannot_be_read_any_more_keeps_the_vectors_of_the_present_models() -> None:
+    text, image, _ = built_in()
+    vector = {one.name: Vector(1, f"{one.name}@{one.version}", b"\0\0\x80?") for one in (text, image)}
+    seen = replace(described("a"), vectors=vector)
+    outdated = replace(described("b"), vectors=vector | {"image": Vector(1, "image@fp32-0123456789abcdef", b"")})
+    library, text_alone = gallery(seen, outdated), {"text": vector["text"]}
+    assert wanted(uploaded("a"), known=library) == ["a"]  # it lacks a description
+    lost, nothing, later = (replace(described(name), vectors=text_alone) for name in ("a", "b", "c"))
+    assert [loses(one, library, built_in()) for one in (lost, nothing, later)] == [True, False, False]
+    assert not loses(replace(lost, at_ms=NOON + 1), library, built_in())  # of another upload
+    assert not loses(withdrawn("a", NOON), library, built_in())
 
 
 def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:

@@ -34,11 +34,12 @@ def test_export(freshet: Freshet, models: Path, monkeypatch: pytest.MonkeyPatch)
 def test_rebuild_and_backfill(freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(rebuild, "rebuild", lambda *_: 7)
     monkeypatch.setattr(probe, "wait_for_authenticated_broker", lambda *_: None)
-    monkeypatch.setattr(backfill, "backfill", lambda *_: 5)
+    monkeypatch.setattr(backfill, "backfill", lambda *_: backfill.Backfilled(5, 2))
     ran = freshet("rebuild", "--qdrant-url", URL, "--json")
     assert json.loads(ran.out) == {"videos": 7, "alias": "freshet.videos"} and "7 videos are in the index" in ran.err
     ran = freshet("backfill", log_of(tmp_path, UPLOAD), "--json")
-    assert json.loads(ran.out) == {"embedded": 5} and "5 videos were embedded" in ran.err
+    assert json.loads(ran.out) == {"embedded": 5, "left": 2} and "5 videos were embedded" in ran.err
+    assert "2 stay as they were, as their media cannot be read any more" in ran.err
     assert not freshet("backfill", log_of(tmp_path, UPLOAD)).out
 
 

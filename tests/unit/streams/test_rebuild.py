@@ -23,7 +23,7 @@ from tests.support.qdrant_stub import LOCAL_MODE
 
 pytestmark = LOCAL_MODE
 
-DIMS = {"text": 6, "image": 4, "audio": 3}
+DIMS = {one.name: one.dim for one in built_in()}
 INT8, FP32 = built_in(), built_in(precision="fp32")
 VERSIONS = {one.name: one.version for one in INT8}
 
@@ -113,4 +113,5 @@ def test_videos_that_other_models_described_are_counted() -> None:
     assert outdated_notice(gallery, INT8).startswith("1 of 3 videos have vectors of other models")
     assert outdated_notice(gallery, FP32).startswith("3 of 3 ")
     gallery.take([withdrawn("ccc", NOON + 1)])
-    assert outdated_notice(gallery, INT8) == ""
+    assert outdated_notice(gallery, INT8).startswith("2 of 2 are not found by words for what they show")
+    assert outdated_notice(VideoLibrary(), INT8) == ""

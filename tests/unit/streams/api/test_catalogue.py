@@ -122,7 +122,7 @@ async def test_a_lookup_has_a_limit(shop: Api) -> None:
 async def test_a_search_answers_best_first_and_keeps_to_a_language(shop: Api) -> None:
     found = await got(shop, "/v1/search", q="pets", k=2)
     assert ids(found) == ["cat", "cat-2"] and found["complete"]
-    assert found["items"][0] == {"video_id": "cat", "title": "cat", "score": 1.0}
+    assert found["items"][0] == {"video_id": "cat", "title": "cat", "score": 1.0, "by": "text"}
     assert ids(await got(shop, "/v1/search", q="pets", language="DE")) == ["cat-2"]
     assert ids(await got(shop, "/v1/search", q="pets", category="none such")) == []
 

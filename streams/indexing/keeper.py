@@ -175,7 +175,10 @@ class IndexKeeper:
         if await collection.look() != self._generation:
             return True
         stored = await collection.progress(self._generation, range(count))
-        is_behind = any(p not in stored or stored[p].reached < one.reached for p, one in self._noted.items())
+        is_behind = any(
+            p not in stored or stored[p].topic_id != one.topic_id or stored[p].reached < one.reached
+            for p, one in self._noted.items()
+        )
         has_lost, self._was_behind = is_behind and self._was_behind, is_behind  # a copy of the server may be late once
         if not is_behind:
             await self._note_what_holds_no_record()

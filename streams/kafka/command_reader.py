@@ -12,7 +12,7 @@ from streams.errors import OperatorError, missing_topic
 from streams.kafka.client import METADATA_TIMEOUT_S, KafkaException
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, fetch_between, groupless, watermarks
 from streams.kafka.records import Message, Record, TopicPartition, records_of
-from streams.kafka.unreadable import OnUnreadable, pass_over
+from streams.kafka.unreadable import OnUnreadable, UnreadableBatch, pass_over
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,8 +69,14 @@ class CommandReader:
         bounds = self.bounds(topic)
         first = {p: max(low, (starts or {}).get(p, low)) for p, (low, _) in bounds.items()}
         ends, silent_s = {p: end for p, (_, end) in bounds.items()}, 0.0
+
+        def passed(batch: UnreadableBatch) -> None:
+            nonlocal silent_s
+            silent_s = 0.0
+            on_unreadable(batch)
+
         with groupless(self._settings, self._options) as consumer:
-            batches = fetch_between(self._settings, consumer, topic, first, ends, on_unreadable)
+            batches = fetch_between(self._settings, consumer, topic, first, ends, passed)
             while (batch := _ask(topic, next, batches, None)) is not None:
                 silent_s = 0.0 if batch else silent_s + FETCH_TIMEOUT_S
                 if silent_s > SILENCE_S:

@@ -56,8 +56,11 @@ class BrokerOutage(logging.Filter):
             if self._state == "answering":
                 if self._now_s() - self._answered_s < TRUSTED_S:
                     return True
+                try:
+                    threading.Thread(target=self.look, name="outage", daemon=True).start()
+                except RuntimeError:  # the system gives no thread, or the process is ending
+                    return True
                 self._state = "asked"
-                threading.Thread(target=self.look, name="outage", daemon=True).start()
             if self._state == "asked" and len(self._held) < HELD:
                 self._held.append(record)
             self._suspected.set()

@@ -28,13 +28,13 @@ from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
 from streams.kafka.security import librdkafka_options
 from streams.kafka.stalled import pass_stalled
-from streams.kafka.unreadable import OnUnreadable, pass_over
+from streams.kafka.unreadable import OnUnreadable, UnreadableBatch, pass_over
 
 log = logging.getLogger("freshet.kafka")
 
 FETCH_BATCH_SIZE = 10_000  # records that one call fetches while a topic is read to its end
 FETCH_TIMEOUT_S = 0.2  # the longest wait for that many
-STALLED_FETCHES = 50  # in a row without anything, short of the end: then it is asked what stopped the client
+STALLED_FETCHES = 25  # in a row without anything, short of the end: then it is asked what stopped the client
 
 
 class GrouplessConsumer(Protocol):
@@ -201,11 +201,16 @@ async def _messages_between(
     settings: Settings, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
 ) -> AsyncIterator[list[Message]]:
     """Batches from `starts` to before `ends`; where nothing comes for long, another client goes on from there."""
-    places, at_end = dict(starts), False
+    places, at_end, heard_s = dict(starts), False, 0.0
+
+    def behind(passed: UnreadableBatch) -> None:
+        nonlocal heard_s
+        places[passed.partition], heard_s = passed.last + 1, time.monotonic()
+
     while not at_end:
         with groupless(settings, close_in_background=True) as consumer:
             at_end, heard_s = True, time.monotonic()
-            async for batch in _in_thread(fetch_between(settings, consumer, topic, places, ends)):
+            async for batch in _in_thread(fetch_between(settings, consumer, topic, places, ends, behind)):
                 yield batch
                 places.update({message.partition(): message.offset() + 1 for message in batch})
                 heard_s = time.monotonic() if batch else heard_s

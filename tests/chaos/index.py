@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ from tests.support.qdrant_stub import Answer, QdrantStub, running
 T = TypeVar("T")
 RATE = 20.0  # the stub is Python, too
 FILLED = 200  # videos in the index from the start
+PAGE = 40  # points of an answer, as many as the strict mode below allows
 STRICT: dict[str, Any] = {
     "enabled": True,
     "upsert_max_batchsize": 20,
@@ -87,11 +89,20 @@ class Server:
 
     def ids(self, collection: str) -> set[str]:
         """Ids of all videos that it holds."""
-        try:
-            points, _ = self._done(self._client.scroll(collection, limit=100_000))
-        except (ValueError, UnexpectedResponse):  # it is gone
-            return set()
-        return {str(point.payload["video_id"]) for point in points if point.payload and "video_id" in point.payload}
+        found: set[str] = set()
+        after: Any = None
+        while True:
+            try:
+                points, after = self._done(self._client.scroll(collection, limit=PAGE, offset=after))
+            except ValueError:  # it is gone, says the stub's store
+                return set()
+            except UnexpectedResponse as error:
+                if error.status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                return set()
+            found.update(str(one.payload["video_id"]) for one in points if one.payload and "video_id" in one.payload)
+            if after is None:
+                return found
 
     def wipe(self, collection: str) -> None:
         """Delete the collection that an alias names."""

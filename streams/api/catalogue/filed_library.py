@@ -27,7 +27,7 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Vector
 
 log = logging.getLogger("freshet.api")
 
-FIRST_ROWS = 4096  # of a file, which doubles then; rows that were not written take no room
+FIRST_ROWS = 4096  # of a file, which doubles then
 FEW = 1000  # changed videos that are put in their places one by one
 
 
@@ -57,10 +57,18 @@ class VectorFile:
         self.is_there[start : start + count] = True
 
     def _grow(self, count: int) -> None:
-        os.ftruncate(self._file.fileno(), 4 * self.dim * count)
+        _enlarge(self._file.fileno(), 4 * self.dim * count)
         mapped = mmap.mmap(self._file.fileno(), 4 * self.dim * count, prot=mmap.PROT_READ)
         self.rows = np.frombuffer(mapped, "<f4").reshape(count, self.dim)
         self.is_there = np.concatenate([self.is_there, np.zeros(count - len(self.is_there), np.bool_)])
+
+
+def _enlarge(file: int, size: int) -> None:
+    """With room for all of it, where the system can say so: who reads a hole in a full tmpfs is killed."""
+    if sys.platform == "linux":
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.ftruncate(file, size)
 
 
 class FiledLibrary(VideoLibrary):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +11,13 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
-from streams.kafka import client, lost_broker, reader
+from streams.kafka import client, lost_broker, reader, stalled
 from streams.kafka.client import answered_in_time
 from streams.kafka.lost_broker import BrokerWatch
 from streams.kafka.positions import Positions
 from streams.kafka.producer import Producer
 from streams.kafka.topic_watch import TopicWatch
+from streams.kafka.unreadable import UnreadableBatch
 from streams.ranking import catalogue_replica
 from streams.ranking.shared_state import SharedState
 
@@ -206,3 +208,36 @@ def test_a_catalogue_is_not_current_while_its_reader_is_silent_short_of_the_end(
     with pytest.raises(TimeoutError, match="short of the end"):
         asyncio.run(replica._check(Silent(), Silent(), places))  # type: ignore[arg-type]
     assert replica._current_as_of_s == float("-inf")
+
+
+def test_who_reads_on_begins_behind_what_was_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[dict[int, int]] = []
+
+    def fetched(_: Any, __: Any, topic: str, places: dict[int, int], ___: Any, passed: Any) -> Any:
+        begun.append(dict(places))
+        if len(begun) == 1:
+            passed(UnreadableBatch(topic, 0, 0, 9, 0, "torn"))
+            time.sleep(0.05)
+            yield []
+
+    monkeypatch.setattr(reader, "fetch_between", fetched)
+    monkeypatch.setattr(reader, "Consumer", Reading)
+    monkeypatch.setattr(reader, "PATIENCE_S", 0.02)
+
+    async def read() -> list[Any]:
+        return await reader.read_between(Settings(), "a.topic", 0, 0, 20)
+
+    assert asyncio.run(read()) == []
+    assert begun == [{0: 0}, {0: 10}]
+
+
+def test_what_stopped_a_client_is_looked_for_before_another_one_takes_its_place() -> None:
+    assert reader.STALLED_FETCHES * reader.FETCH_TIMEOUT_S + stalled.SECOND_TRY_S < reader.PATIENCE_S
+
+
+def test_a_client_that_cannot_be_made_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
+
+    monkeypatch.setattr(lost_broker, "AdminClient", refused)
+    assert not lost_broker.is_fresh_client_answered({}, "a.topic")

@@ -158,10 +158,12 @@ class VideoEmbedder:
 def describers_of(
     modalities: ModalitySet, encoders: Mapping[str, Encoder[Any]], cache: Path | None = None
 ) -> dict[str, Describer]:
-    """What describes the modalities whose labels are said in words, by their names."""
+    """What describes the modalities whose labels are said in words, by their names; without those of no such labels."""
     found = {}
     for one in modalities.described:
         seen, read = cast("Classifier[Any]", encoders[one.of.name]), encoders[one.into.name]
+        if not one.how.suits(seen.labels):
+            continue
         made_by = f"{seen.name}-in-{read.name}@{one.version}"
         found[one.of.name] = describer_of(one.how, seen.labels, read, made_by, cache)
     return found

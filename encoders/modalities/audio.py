@@ -12,7 +12,7 @@ from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
 from encoders.modalities.modality import Description, LabelRule, Modality, ModalityContext, Scale
 from encoders.modalities.speech import SpeechDetector
-from encoders.models.manifest import MODELS, read
+from encoders.models.manifest import MODELS, SPEECH_FOLDER, read
 from encoders.models.session import Port, Provider, open_model
 
 RATE = 16_000  # samples a second
@@ -51,7 +51,7 @@ def modality(context: ModalityContext) -> Modality[Vectors]:
         read=lambda content: content.sound,
         open=lambda: AudioEncoder(context.folder, provider=context.provider, threads=context.threads),
         labels=LabelRule("audio", MIN_SHARE),
-        described=Description(PHRASE, DESCRIBING, SCALES[context.text_model], ((SPEECH, SAID),)),
+        described=Description(PHRASE, DESCRIBING, SCALES[context.text_model], ((SPEECH, SAID),), SPEECH_FOLDER),
         columns=16,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         weight=0.5,  # a guess: nothing was tuned
@@ -66,7 +66,8 @@ class AudioEncoder:
     return  float32 [N, 200], L2 norm 1; None, and silence, get a zero row
 
     It was trained on songs: it tells kinds of music apart, but labels people who read aloud as hip-hop. So where the
-    speech detector hears mostly speech, the only label is `speech`; the vectors do not depend on it.
+    speech detector hears mostly speech, the only label is `speech`; the vectors do not depend on it. Without the
+    detector there is no such label, and so no `audio_text`.
     """
 
     name = "audio-musicnn"
@@ -76,7 +77,8 @@ class AudioEncoder:
         self._model = open_model(folder / FILE, provider=provider, threads=threads, inputs=INPUTS, outputs=OUTPUTS)
         self._rows = ROWS[self._model.provider]
         self._speech = SpeechDetector.find(folder)
-        self.labels = (*labels_of(folder, "audio", LABELS), SPEECH)
+        names = labels_of(folder, "audio", LABELS)
+        self.labels = names if self._speech is None else (*names, SPEECH)
         self.version = f"fp32-{read(folder).key}"
         self.provider = self._model.provider
 
@@ -84,16 +86,21 @@ class AudioEncoder:
         return self.classify(batch).vectors
 
     def classify(self, batch: Sequence[Vectors | None], /) -> Classified:
-        """The vectors of `encode`, and from the same run float32 [N, 51], the mean of the patches' probabilities."""
+        """The vectors of `encode`, and from the same run float32 [N, 51], the mean of the patches' probabilities.
+
+        Without the detector [N, 50].
+        """
         videos = [patches_of(sound) for sound in batch]
         counts = [len(patches) for patches in videos]
         if not any(counts):
-            return Classified(np.zeros((len(videos), DIM), np.float32), np.zeros((len(videos), LABELS + 1), np.float32))
+            nothing = np.zeros((len(videos), len(self.labels)), np.float32)
+            return Classified(np.zeros((len(videos), DIM), np.float32), nothing)
         vectors, tags = run(self._model, videos, self._rows)  # [P, 200], [P, 50] of all patches
         spoken = np.zeros((len(tags), 1), np.float32)  # [P, 1]
         if self._speech is not None:
             spoken[:, 0] = self._speech([patch for patches in videos for patch in patches])
-        return Classified(unit_rows(means(vectors, counts)), told_apart(means(tags, counts), means(spoken, counts)))
+        shares = told_apart(means(tags, counts), means(spoken, counts))[:, : len(self.labels)]
+        return Classified(unit_rows(means(vectors, counts)), shares)
 
 
 def told_apart(tags: Vectors, spoken: Vectors) -> Vectors:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,13 +78,16 @@ class Description(NamedTuple):
     phrase  of a label, with {} for its name
     most    so many of the likeliest labels count
     scale   of the cosines, by the name of the text model
-    others  phrases of the labels that the first one does not suit, by name
+    others  phrases of the labels that the first one does not suit, by name; an encoder that lacks one of them is not
+            described, since what it makes would not be what this version of such vectors stands for
+    beside  what decides about the labels and is not in the version of their encoder
     """
 
     phrase: str
     most: int
     scale: Scale = Scale()
     others: tuple[tuple[str, str], ...] = ()
+    beside: str = ""
 
     def of(self, label: str) -> str:
         """What a label is called.
@@ -94,6 +97,15 @@ class Description(NamedTuple):
         ('jazz music', 'somebody speaks')
         """
         return dict(self.others).get(label) or self.phrase.format(label)
+
+    def suits(self, labels: Sequence[str]) -> bool:
+        """Whether an encoder with these labels makes what is described here.
+
+        >>> how = Description("{} music", 5, others=(("speech", "somebody speaks"),))
+        >>> how.suits(["jazz", "speech"]), how.suits(["jazz"])
+        (True, False)
+        """
+        return {name for name, _ in self.others} <= {*labels}
 
 
 class DescribedModality(NamedTuple):
@@ -106,8 +118,12 @@ class DescribedModality(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Changes with either model, and with how one is said in the space of the other."""
-        fact = hashlib.sha256(repr((self.how.phrase, self.how.most, self.how.others)).encode()).hexdigest()[:8]
+        """Changes with either model, and with how one is said in the space of the other.
+
+        It is the same in every process, whichever files that one has.
+        """
+        facts = (self.how.phrase, self.how.most, self.how.others, self.how.beside)
+        fact = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
         return f"{self.into.version}-{self.of.version}-{fact}"
 
 

@@ -1,5 +1,6 @@
 """How much of a sound is speech: Silero's detector, which musicnn's tags are held against."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -7,8 +8,10 @@ from typing import Self
 import numpy as np
 
 from encoders.base import Vectors
-from encoders.models.manifest import SPEECH_FOLDER
+from encoders.models.manifest import GET_SPEECH, SPEECH_FOLDER, WITHOUT_SPEECH, has_speech
 from encoders.models.session import Port, open_model
+
+log = logging.getLogger("freshet.encoders")
 
 FILE = "speech-silero.onnx"
 RATE = 16_000  # samples a second
@@ -33,9 +36,11 @@ class SpeechDetector:
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:
-        """The detector of a model folder, None where it was not made: a bundle of an earlier version lacks it."""
-        within = folder / SPEECH_FOLDER
-        return cls(within) if within.exists() else None
+        """The detector of a model folder; None where there is none, which is said once."""
+        if has_speech(folder):
+            return cls(folder / SPEECH_FOLDER)
+        log.warning("%s lacks the speech detector, %s: %s", folder, WITHOUT_SPEECH, GET_SPEECH)
+        return None
 
     def __call__(self, patches: Sequence[Vectors]) -> Vectors:
         """Float32 [P], the mean over the second in the middle of each patch float32 [S], 16 kHz, at least that long."""

@@ -17,9 +17,11 @@ from encoders.models.manifest import (
     MANIFEST,
     MODELS,
     MOST_BYTES,
+    SPEECH_FOLDER,
     TEXT_FOLDERS,
     WITHIN,
     Manifest,
+    has_speech,
     publish,
     read,
     remedy_for,
@@ -106,6 +108,17 @@ def take(bundle: Path, folder: Path, sha256: str | None = None, *, text_model: T
         publish(made, folder)
         for within in _beside(made):  # the folder stayed as it was, and may have the rest alone
             publish(made / within, folder / within)
+
+
+def may_have_speech(bundle: Path) -> bool:
+    """Whether a bundle, or a folder like it, names a speech detector; False where it cannot be read."""
+    if bundle.is_dir():
+        return has_speech(bundle)
+    try:
+        with tarfile.open(bundle, "r:") as archive:
+            return f"{SPEECH_FOLDER}/{MANIFEST}" in archive.getnames()
+    except (OSError, tarfile.TarError):
+        return False
 
 
 def _copy(bundle: Path, made: Path) -> None:

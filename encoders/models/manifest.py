@@ -59,6 +59,8 @@ FILES = frozenset(  # what this version opens; the manifest of its key lists at 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1_000_000  # of a manifest; that of the built-in models has 7,000
 REMEDY = "run `freshet export` (or `make setup`)"
+WITHOUT_SPEECH = "so speech is tagged as music, and no words find what is heard"
+GET_SPEECH = f"{REMEDY}, with FRESHET_MODELS from a bundle that has it"
 
 
 @dataclass(frozen=True)
@@ -211,10 +213,18 @@ def verify(folder: Path) -> Manifest:
 
 
 def verify_for(folder: Path, text_model: TextModelName) -> tuple[ModelFile, ...]:
-    """Check every file that is needed with this text model, and return what the manifests say of them."""
-    within = TEXT_FOLDERS.get(text_model)
-    parts = (folder, folder / within) if within else (folder,)
-    return tuple(file for part in parts for file in verify(part).files)
+    """Check every file that is opened with this text model, and return what the manifests say of them.
+
+    The speech detector is checked where it is there: sound is encoded without it too, but not beside a damaged one.
+    """
+    within = [TEXT_FOLDERS[text_model]] if text_model in TEXT_FOLDERS else []
+    within += [SPEECH_FOLDER] if has_speech(folder) else []
+    return tuple(file for part in (folder, *(folder / one for one in within)) for file in verify(part).files)
+
+
+def has_speech(folder: Path) -> bool:
+    """Whether the speech detector lies in a model folder, damaged or not; a bundle of an earlier version lacks it."""
+    return (folder / SPEECH_FOLDER).exists()
 
 
 def _checked(path: Path, expected: ModelFile) -> bytes:

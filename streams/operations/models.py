@@ -1,6 +1,7 @@
 """Gets the models: made of pretrained weights, or taken from a bundle at a path or an address."""
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -9,8 +10,16 @@ from pathlib import Path
 import httpx
 
 from encoders.base import ModelError
-from encoders.models.bundle import name_of, pack, take
-from encoders.models.manifest import folder_of, verify_for
+from encoders.models.bundle import may_have_speech, name_of, pack, take
+from encoders.models.manifest import (
+    GET_SPEECH,
+    SPEECH_FOLDER,
+    WITHOUT_SPEECH,
+    folder_of,
+    has_speech,
+    verify,
+    verify_for,
+)
 from encoders.models.provision import export_lock, provision
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -21,6 +30,7 @@ REPORT_BYTES = 20 * MEGABYTE
 LIMIT_S = 60.0  # for a connection, and for each piece
 MOST_BYTES = 2_000 * MEGABYTE  # of an archive; that of the built-in models has 140 MB
 MARK = "sha256="
+TAKEN = "taken.txt"  # in the model folder: the hash of what was fetched last, so that it is not fetched twice in vain
 REMEDY = "Set FRESHET_MODELS to a path, or to an https address that ends with #sha256= and the archive's hash."
 
 
@@ -29,14 +39,46 @@ def provide(settings: Settings, report: Report, *, from_source: bool = False) ->
     if from_source or not settings.models:
         return provision(settings.cache_dir, report, from_source=from_source, text_model=settings.text_model)
     folder = folder_of(settings.cache_dir)
-    if _whole(settings):
+    if _whole(settings) and not _may_bring_speech(settings, folder):
         report(f"models: {folder} is complete and unchanged")
         return folder
     with export_lock(settings.cache_dir, report):
         if not _whole(settings):  # another process may have been first
             _take(settings, folder, report)
+            _drop_damaged_speech(folder, report)
+        elif _may_bring_speech(settings, folder):
+            _take_speech(settings, folder, report)
     report(f"models: {folder} is ready")
     return folder
+
+
+def _may_bring_speech(settings: Settings, folder: Path) -> bool:
+    """Whether the folder lacks the speech detector, and the bundle is not known to lack it too."""
+    if has_speech(folder):
+        return False
+    path, _, told = settings.models.partition("#")
+    if "://" not in path:
+        return may_have_speech(Path(path).expanduser())
+    taken = folder / TAKEN
+    return not taken.exists() or taken.read_text("utf-8") != told
+
+
+def _take_speech(settings: Settings, folder: Path, report: Report) -> None:
+    """Take what a whole folder lacks; it serves as before where the bundle cannot be had."""
+    try:
+        _take(settings, folder, report)
+    except (ModelError, OperatorError) as error:
+        report(f"models: {folder} stays without the speech detector, {WITHOUT_SPEECH}: {error}")
+
+
+def _drop_damaged_speech(folder: Path, report: Report) -> None:
+    """Remove a damaged speech detector that the bundle did not replace: beside it no sound can be encoded."""
+    try:
+        if has_speech(folder):
+            verify(folder / SPEECH_FOLDER)
+    except ModelError:
+        shutil.rmtree(folder / SPEECH_FOLDER)
+        report(f"models: the speech detector was damaged and is removed, {WITHOUT_SPEECH}: {GET_SPEECH}")
 
 
 def _take(settings: Settings, folder: Path, report: Report) -> None:
@@ -51,6 +93,8 @@ def _take(settings: Settings, folder: Path, report: Report) -> None:
             bundle = _fetched(path, expected, Path(aside) / name_of(), report)
         report(f"models: taking them from {bundle}")
         take(bundle, folder, expected, text_model=settings.text_model)
+    if "://" in path:
+        (folder / TAKEN).write_text(told, "utf-8")
 
 
 def packed(settings: Settings, target: Path | None) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from encoders.base import ModelError
-from encoders.models.manifest import folder_of, sha256_of, verify
+from encoders.models.bundle import pack
+from encoders.models.manifest import SPEECH_FOLDER, folder_of, has_speech, sha256_of, verify, verify_for
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.operations import models as operation
@@ -83,6 +85,69 @@ def test_a_second_process_waits_and_then_has_what_the_first_took(tmp_path: Path)
         small_folder(folder_of(tmp_path))
     second.join(timeout=60)
     assert said[1:] == [f"models: {folder_of(tmp_path)} is ready"]
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> dict[str, Path]:
+    """Of an earlier version, without the speech detector, and of this one, with it."""
+    made, found = small_folder(tmp_path / "made"), {name: tmp_path / f"{name}.tar" for name in ("old", "new")}
+    pack(made, found["old"])
+    small_folder(made / SPEECH_FOLDER)
+    pack(made, found["new"])
+    return found
+
+
+def provided(cache: Path, models: str) -> list[str]:
+    said = list[str]()
+    provide(Settings(cache_dir=cache, models=models), said.append)
+    return said
+
+
+def test_the_speech_detector_is_taken_when_a_bundle_has_it(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    cache = tmp_path / "cache"
+    folder = folder_of(cache)
+    whole = [f"models: {folder} is complete and unchanged"]
+    provided(cache, str(bundles["old"]))
+    assert not has_speech(folder)
+    for models in (bundles["old"], tmp_path / "absent.tar"):
+        assert provided(cache, str(models)) == whole
+    assert provided(cache, str(bundles["new"]))[0] == f"models: taking them from {bundles['new']}"
+    verify(folder / SPEECH_FOLDER)
+    assert provided(cache, str(bundles["new"])) == provided(cache, str(bundles["old"])) == whole
+
+
+def test_a_damaged_speech_detector_is_replaced_or_removed(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    cache = tmp_path / "cache"
+    folder = folder_of(cache)
+    provided(cache, str(bundles["new"]))
+    (folder / SPEECH_FOLDER / "a.txt").write_text("b")
+    provided(cache, str(bundles["new"]))
+    assert verify_for(folder, "minilm") and has_speech(folder)
+    (folder / SPEECH_FOLDER / "a.txt").write_text("b")
+    said = provided(cache, str(bundles["old"]))
+    assert verify_for(folder, "minilm") and not has_speech(folder)
+    assert any("was damaged and is removed" in one for one in said)
+
+
+def test_an_address_is_fetched_once_for_the_speech_detector_and_failing_is_no_error(
+    tmp_path: Path, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, fetched = tmp_path / "cache", list[str]()
+
+    def fetch(url: str, path: Path, report: object) -> str:
+        fetched.append(url)
+        shutil.copy(bundles[url.rpartition("/")[2]], path)
+        return sha256_of(path)
+
+    address = {name: f"https://a.example/{name}#sha256={sha256_of(path)}" for name, path in bundles.items()}
+    monkeypatch.setattr(operation, "download", fetch)
+    for name in ("old", "old", "new", "new"):
+        provided(cache, address[name])
+    assert [url.rpartition("/")[2] for url in fetched] == ["old", "new"]
+    verify(folder_of(cache) / SPEECH_FOLDER)
+    shutil.rmtree(folder_of(cache) / SPEECH_FOLDER)
+    said = provided(cache, f"https://a.example/old#sha256={'0' * 64}")
+    assert "stays without the speech detector" in said[-2] and said[-1].endswith("is ready")
 
 
 def test_models_that_were_never_made_are_not_packed(tmp_path: Path) -> None:

@@ -264,7 +264,8 @@ def test_the_cluster_outlives_a_node_and_who_makes_the_collection_says_so() -> N
 def copied(stage: str) -> Iterator[tuple[str, str]]:
     """What a stage of the Dockerfile copies from the source, and where to."""
     [lines] = re.findall(rf"^FROM \S+ AS {stage}$(.*?)^FROM ", (ROOT / "Dockerfile").read_text("utf-8"), re.M | re.S)
-    for sources, target in re.findall(r"^COPY (?!--from)(.+) (\S+)$", lines, re.MULTILINE):
+    whole = lines.replace("\\\n", " ")  # a long line goes on after a backslash
+    for sources, target in re.findall(r"^COPY (?!--from)(.+) (\S+)$", whole, re.MULTILINE):
         yield from ((source, target) for source in sources.split())
 
 
@@ -277,8 +278,10 @@ def test_the_images_models_are_made_of_what_their_stage_copies(tmp_path: Path) -
             (tmp_path / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, tmp_path / target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "requirements", "schemas"]
+    locks = {"weights.txt", *(f"weights-{name}.txt" for name in ("speech", *TEXT_FOLDERS))}
+    assert {path.name for path in (tmp_path / "requirements").iterdir()} == locks
     parts = ", ".join(f"encoders.export.{name}.__main__" for name in TEXT_FOLDERS)
-    imports = f"import {parts}, encoders.export.__main__ as e, encoders.models.provision as p"
+    imports = f"import {parts}, encoders.export.speech, encoders.export.__main__ as e, encoders.models.provision as p"
     script = f"{imports}; print(p.REQUIREMENTS, *e.makers())"
     ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0 and ran.stdout.startswith(f"{tmp_path / 'requirements'} <function make"), ran.stderr

@@ -8,7 +8,7 @@ from importlib import metadata
 from encoders.base import ModelError
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.opened import opened
-from encoders.models.manifest import folder_of, verify_for
+from encoders.models.manifest import WITHOUT_SPEECH, folder_of, has_speech, verify_for
 from encoders.models.session import lack_of_cuda
 from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Finding, fail, ok, warn
@@ -17,6 +17,7 @@ OLDEST = (3, 11)
 ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([\w.]+)$")
 EXPORT = "Run `freshet export`."
+SPEECH = "Run `freshet export`, with FRESHET_MODELS from a bundle that has it."
 
 Version = Callable[[str], str]  # of an installed package; raises PackageNotFoundError
 
@@ -60,6 +61,8 @@ def check_models(settings: Settings) -> Iterator[Finding]:
     else:
         size = sum(file.bytes for file in files) / 1e6
         yield ok("models", f"{len(files)} files, {size:.0f} MB, as the manifest in {folder} says")
+        if not has_speech(folder):
+            yield warn("models", f"{folder} lacks the speech detector, {WITHOUT_SPEECH}", SPEECH)
 
 
 def check_providers(settings: Settings, lack: Callable[[], str | None] = lack_of_cuda) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from encoders.base import ModelError
-from encoders.models.bundle import LICENCES, name_of, pack, take
+from encoders.models.bundle import LICENCES, may_have_speech, name_of, pack, take
 from encoders.models.manifest import (
     MANIFEST,
     MODELS,
@@ -82,10 +82,27 @@ def test_the_multilingual_text_model_is_in_the_archive_where_it_was_made(tmp_pat
     ):  # the first has the rest
         take(source, folder_of(tmp_path / cache), text_model="e5")
         taken = folder_of(tmp_path / cache)
-        assert [len(verify_for(taken, one)) for one in ("minilm", "e5")] == [len(SMALL), 2 * len(SMALL)]
+        assert [len(verify_for(taken, one)) for one in ("minilm", "e5")] == [2 * len(SMALL), 3 * len(SMALL)]
         assert (taken / OF_E5 / "a.txt").read_text() == "of e5"
         assert (taken / SPEECH_FOLDER / "a.txt").read_text() == "of speech"
         assert list((tmp_path / cache / "tmp").iterdir()) == []
+
+
+def test_a_bundle_tells_whether_it_has_the_speech_detector(tmp_path: Path, bundle: Path) -> None:
+    made, damaged = tmp_path / "made", tmp_path / "damaged.tar"
+    damaged.write_bytes(b"no archive")
+    assert not any(may_have_speech(one) for one in (bundle, made, damaged, tmp_path / "absent.tar"))
+    small_folder(made / SPEECH_FOLDER)
+    pack(made, bundle)
+    assert may_have_speech(bundle) and may_have_speech(made)
+
+
+def test_a_damaged_speech_detector_is_found_and_a_missing_one_is_not_asked_for(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "made")
+    assert len(verify_for(folder, "minilm")) == len(SMALL)
+    (small_folder(folder / SPEECH_FOLDER) / "a.txt").write_text("b")
+    with pytest.raises(ModelError, match=f"{SPEECH_FOLDER}/a.txt differs from its sha256"):
+        verify_for(folder, "minilm")
 
 
 def archive_of(path: Path, members: dict[str, bytes]) -> Path:

@@ -8,14 +8,16 @@ import pytest
 
 from encoders.annotate.description import Describer, describer_of
 from encoders.base import Content, Vectors, unit_rows
-from encoders.embedder import VideoEmbedder
+from encoders.embedder import VideoEmbedder, describers_of
 from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
 from encoders.fusion.stand_in import with_stand_in
 from encoders.modalities.modality import Description, Modality, ModalitySet
+from encoders.modalities.opened import OpenedEncoders
+from encoders.models.manifest import SPEECH_FOLDER, has_speech
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded
 from tests.support.events import uploaded
-from tests.support.models import built_in, chirp, made_up_frames, real_embedder
+from tests.support.models import built_in, chirp, made_up_frames, real_embedder, with_one_file_changed
 
 NAMES = ("cat", "dog", "car")
 
@@ -86,6 +88,23 @@ def test_a_set_of_modalities_knows_what_is_described_and_by_which_models() -> No
     fp32 = built_in(precision="fp32")
     assert fp32.is_outdated("image_text", f"any@{minilm.described[0].version}")
     assert fp32.is_current("audio_text", f"any@{minilm.described[1].version}")
+
+
+def test_what_decides_about_labels_beside_their_encoder_is_in_the_version() -> None:
+    _, heard = built_in().described
+    assert heard.how.beside == SPEECH_FOLDER
+    assert heard.version != heard._replace(how=heard.how._replace(beside="")).version
+
+
+def test_where_the_speech_detector_is_missing_sound_is_not_described(models: Path, tmp_path: Path) -> None:
+    """So that one version of such vectors stands for one thing, whoever has the detector."""
+    if not has_speech(models):
+        pytest.skip("the speech detector is not there: run `freshet export`")
+    without = with_one_file_changed(models, tmp_path / "models", SPEECH_FOLDER, None)
+    for folder, expected in ((models, {"image", "audio"}), (without, {"image"})):
+        modalities = built_in(folder)
+        assert describers_of(modalities, OpenedEncoders(modalities)).keys() == expected
+        assert modalities.described[1].version == built_in().described[1].version
 
 
 def test_without_a_modality_that_reads_words_nothing_is_described() -> None:

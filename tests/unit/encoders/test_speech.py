@@ -48,15 +48,20 @@ def test_music_keeps_its_tags_sung_or_not(speech_models: Path, name: str, tag: s
     assert tag in tags and SPEECH not in tags
 
 
-def test_without_the_detector_tags_and_vectors_are_as_before(models: Path, tmp_path: Path) -> None:
+def test_without_the_detector_tags_and_vectors_are_musicnns_and_that_is_said(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for path in models.iterdir():
         if path.name != SPEECH_FOLDER:
             (tmp_path / path.name).symlink_to(path)
     without, as_set = (AudioEncoder(folder, provider="cpu") for folder in (tmp_path, models))
     sounds = [chirp(7), chirp(3, 500)]
     assert (without.encode(sounds) == as_set.encode(sounds)).all() and without.version == as_set.version
-    assert np.abs(without.classify(sounds).shares - as_set.classify(sounds).shares).max() < 1e-5  # it is no speech
-    assert not without.classify(sounds).shares[:, LABELS].any()
+    found, musical = without.classify(sounds).shares, as_set.classify(sounds).shares[:, :LABELS]  # it is no speech
+    assert found.shape == (2, LABELS) == (2, len(without.labels)) and SPEECH not in without.labels
+    assert np.abs(found - musical).max() < 1e-5
+    assert without.classify([None]).shares.shape == (1, LABELS)
+    assert [f"{tmp_path} lacks the speech detector" in one.getMessage() for one in caplog.records] == [True]
 
 
 def test_a_patch_is_heard_alike_alone_and_among_others(detector: SpeechDetector) -> None:

@@ -7,6 +7,7 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 
+from encoders.annotate.tags import MIN_TOPIC_COSINES
 from encoders.base import Vectors, unit_rows
 from encoders.export.e5.fit import by_language, centre
 from encoders.export.e5.make import FITTED, PROJECTION
@@ -14,10 +15,12 @@ from encoders.export.multilingual.fusing import read_fitted, side_by_side
 from encoders.export.multilingual.use_graph import packed
 from encoders.fusion.embeddings import RETRIEVAL, fusion_of, with_fusion_version
 from encoders.fusion.fusion import version_of
+from encoders.modalities import audio, image
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.text import TextEncoder
-from encoders.modalities.text_models import E5, MULTILINGUAL, TextModel
-from encoders.models.manifest import read
+from encoders.modalities.text_models import E5, MULTILINGUAL, TEXT_MODELS, TextModel
+from encoders.models.manifest import TEXT_FOLDERS, read
+from encoders.models.provision import MEGABYTES
 from ranker.catalogue.catalogue import Catalogue
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
@@ -28,6 +31,15 @@ from tests.bench.titles import AGAIN, ENGLISH, titles
 from tests.support.events import NOON
 
 MODELS = ("e5", "minilm", "multilingual")
+
+
+def test_each_table_names_every_text_model() -> None:
+    assert {*MODELS} == TEXT_MODELS.keys()
+    for table in (image.SCALES, audio.SCALES, MIN_TOPIC_COSINES):
+        assert table.keys() == TEXT_MODELS.keys()
+    assert MEGABYTES.keys() == TEXT_FOLDERS.keys() == TEXT_MODELS.keys() - {"minilm"}
+
+
 MANY_LANGUAGES = ("e5", "multilingual")
 LEAST = {"hi": 0.93, "ar": 0.93}  # of forty titles that find their English twin; elsewhere 0.95
 

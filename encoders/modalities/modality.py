@@ -78,8 +78,7 @@ class Description(NamedTuple):
     phrase  of a label, with {} for its name
     most    so many of the likeliest labels count
     scale   of the cosines, by the name of the text model
-    others  phrases of the labels that the first one does not suit, by name; an encoder that lacks one of them is not
-            described, since what it makes would not be what this version of such vectors stands for
+    others  phrases of the labels that the first one does not suit, by name; who lacks one of them is not described
     beside  what decides about the labels and is not in the version of their encoder
     """
 
@@ -118,10 +117,7 @@ class DescribedModality(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Changes with either model, and with how one is said in the space of the other.
-
-        It is the same in every process, whichever files that one has.
-        """
+        """Changes with either model and with how one is said in the other's space; not with a process's files."""
         facts = (self.how.phrase, self.how.most, self.how.others, self.how.beside)
         fact = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
         return f"{self.into.version}-{self.of.version}-{fact}"

@@ -19,8 +19,9 @@ from encoders.models.manifest import checked_bytes, remedy_of
 
 Provider = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# Cards would round what they multiply to 11 bits (TF32): embeddings would be 1,000 times further from a CPU's.
-CUDA_OPTIONS = {"use_tf32": "0"}
+# Cards would round what they multiply to 11 bits (TF32): embeddings would be 1,000 times further from a CPU's. And they
+# would try all ways of a convolution anew at each length of a text.
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 GPU_REMEDY = "install Freshet with its extra gpu on a machine with an NVIDIA driver, or set provider to cpu"
 
 

@@ -18,12 +18,12 @@ from faust.types import TP
 from mode import Service
 from mode.utils.futures import notify
 
-from streams.kafka.client import CLIENT, CONSUMER, GROUP
+from streams.kafka.client import CLIENT, CONSUMER, GROUP, answered_in_time
 from streams.kafka.gather import Gather
+from streams.kafka.log_ends import LogEnds
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.poll import Poll, PollDropped
 from streams.kafka.positions import STATISTICS_INTERVAL_MS
-from streams.kafka.reader import bounds, groupless
 from streams.kafka.records import Message, by_partition
 from streams.kafka.rejoin import RejoiningConsumer
 from streams.kafka.stalled import StallWatch
@@ -47,6 +47,7 @@ class Consumer(RejoiningConsumer):
         self._fetched_s = 0.0
         self._gather = Gather()
         self._stalls = StallWatch(self.transport.settings)  # type: ignore[attr-defined]
+        self._log_ends = LogEnds(self.transport.settings)  # type: ignore[attr-defined]
         self.polls = 0  # done so far
 
     async def on_start(self) -> None:
@@ -286,9 +287,8 @@ class Consumer(RejoiningConsumer):
 
     async def ends_of(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """The offset after the last record of any partitions; TimeoutError where the broker does not answer."""
-        # Another client asks: a question to this one waits for its fetch, half a second in quiet times.
-        with groupless(self.transport.settings, close_in_background=True) as asker:  # type: ignore[attr-defined]
-            return {place: (await bounds(asker, *place))[1] for place in places}
+        # Another client asks, once for all: a question to this one waits for its fetch, half a second in quiet times.
+        return await answered_in_time(self._log_ends.ends, list(places))
 
 
 def _tps(partitions: Partitions) -> set[TP]:

@@ -5,12 +5,13 @@ which is Python, would pay several times as much.
 """
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from tests.support.paths import ROOT
@@ -53,11 +54,16 @@ class CostlyQdrant(QdrantStub):
         return {"count": len(self.ids)}
 
 
-@contextmanager
-def costly_qdrant() -> Iterator[str]:
+def costly_qdrant() -> AbstractContextManager[str]:
     """The address of one for the time of a `with`."""
-    command = [sys.executable, "-m", "tests.bench.costly_qdrant"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return served("tests.bench.costly_qdrant")
+
+
+@contextmanager
+def served(module: str, *given: str, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address that a module prints which serves in a process of its own; `more` is added to its environment."""
+    command = [sys.executable, "-m", module, *given]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(more or {})}, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
         yield process.stdout.readline().strip()

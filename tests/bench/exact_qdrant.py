@@ -5,19 +5,17 @@ then misses some of them, as a search of a graph does. What that costs Qdrant, i
 """
 
 import asyncio
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from ranker.library.library import RETRIEVAL
 from streams.qdrant.mapping import Floats, point_id
+from tests.bench.costly_qdrant import served
 from tests.bench.world import World
-from tests.support.paths import ROOT
 from tests.support.qdrant_stub import QdrantStub, running
 
 Search = Mapping[str, Any]
@@ -85,18 +83,9 @@ class ExactQdrant(QdrantStub):
         return [*zip(best.tolist(), scores[best].tolist(), strict=True)]
 
 
-@contextmanager
-def exact_qdrant(videos: int) -> Iterator[str]:
+def exact_qdrant(videos: int) -> AbstractContextManager[str]:
     """The address of one for the time of a `with`."""
-    command = [sys.executable, "-m", "tests.bench.exact_qdrant", str(videos)]
-    environment = {**os.environ, **ONE_THREAD}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+    return served("tests.bench.exact_qdrant", str(videos), more=ONE_THREAD)
 
 
 async def _serve(videos: int) -> None:

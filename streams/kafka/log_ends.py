@@ -1,8 +1,8 @@
-"""Offsets of many partitions in one request: their ends, or where what was written since some time begins."""
+"""Offsets of many partitions in one request: firsts, ends, or where what was written since some time begins."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from confluent_kafka import KafkaError
+from confluent_kafka import IsolationLevel, KafkaError
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from schemas.settings.model import Settings
@@ -20,10 +20,14 @@ Place = tuple[str, int]  # topic and partition
 
 
 class LogEnds:
-    """Asks with one client, and with another one after a question without an answer."""
+    """Asks with one client, and with another one after a question without an answer.
 
-    def __init__(self, settings: Settings) -> None:
+    may_be_read  whether an end is that of what may be read, before the first open transaction
+    """
+
+    def __init__(self, settings: Settings, *, may_be_read: bool = False) -> None:
         self._options = {**CLIENT, **librdkafka_options(settings)}
+        self._isolation = IsolationLevel.READ_COMMITTED if may_be_read else IsolationLevel.READ_UNCOMMITTED
         self._client: AdminClient | None = None
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
@@ -33,6 +37,17 @@ class LogEnds:
         """
         return self._ask(dict.fromkeys(places, OffsetSpec.latest()))
 
+    def all_ends(self, places: Collection[Place]) -> dict[Place, int]:
+        """The same of partitions that have to be there: KafkaException where one of them is not."""
+        found = self.ends(places)
+        if len(found) < len(places):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        return found
+
+    def firsts(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset of the first record that each partition still holds, or its end where it holds none."""
+        return self._ask(dict.fromkeys(places, OffsetSpec.earliest()))
+
     def since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
         """The first offset of this record time or later; of a partition without such a record its end."""
         asked = list(places)
@@ -41,10 +56,12 @@ class LogEnds:
         return found | (self.ends(nothing) if nothing else {})
 
     def _ask(self, specs: Mapping[Place, OffsetSpec]) -> dict[Place, int]:
-        client = self._client = self._client or AdminClient(self._options)  # type: ignore[arg-type]
+        if self._client is None:  # not by its truth: an AdminClient is false, for its length is 0
+            self._client = AdminClient(self._options)  # type: ignore[arg-type]
         asked = {TopicPartition(*place): spec for place, spec in specs.items()}
+        answers = self._client.list_offsets(asked, isolation_level=self._isolation, request_timeout=ANSWER_TIMEOUT_S)
         found = {}
-        for one, answer in client.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S).items():
+        for one, answer in answers.items():
             try:
                 found[one.topic, one.partition] = answer.result().offset
             except KafkaException as error:

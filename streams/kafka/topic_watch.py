@@ -20,7 +20,6 @@ log = logging.getLogger("freshet.topics")
 
 INTERVAL_S = 2.0  # between two questions
 ANSWER_S = 5.0
-NEW_CLIENT_AFTER = 3  # unanswered questions: a client that has lost its only broker asks nobody ever again
 UNNAMED = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 
@@ -40,7 +39,6 @@ class TopicWatch:
         self._names: list[str] = []
         self._thread: threading.Thread | None = None
         self._client: AdminClient | None = None
-        self._unanswered = 0
         self._stopped = threading.Event()
         self._asking = threading.Lock()
         self.asked_s = 0.0  # when it was answered last, by the monotonic clock
@@ -62,11 +60,18 @@ class TopicWatch:
     def ask(self) -> Mapping[str, TopicIdentity]:
         """The topics as they are now; KafkaException where the broker does not answer."""
         with self._asking:  # an older answer must not come after a newer one
-            return self._ask() if self._names else {}
+            if not self._names:
+                return {}
+            try:
+                return self._ask()
+            except KafkaException:
+                self._client = None  # one that has lost its only broker asks nobody ever again
+                raise
 
     def _ask(self) -> Mapping[str, TopicIdentity]:
-        client = self._client = self._client or AdminClient({**CLIENT, **self._options})  # type: ignore[dict-item]
-        answers = client.describe_topics(TopicCollection(self._names), request_timeout=ANSWER_S)
+        if self._client is None:  # not by its truth: an AdminClient is false, for its length is 0
+            self._client = AdminClient({**CLIENT, **self._options})  # type: ignore[dict-item]
+        answers = self._client.describe_topics(TopicCollection(self._names), request_timeout=ANSWER_S)
         found = {}
         for name, answer in answers.items():
             try:
@@ -85,12 +90,8 @@ class TopicWatch:
         while not self._stopped.wait(INTERVAL_S):
             try:
                 self.ask()
-                self._unanswered = 0
             except KafkaException as error:
-                self._unanswered += 1
                 log.debug("no answer about topics: %s", error.args[0].str())
-                if self._unanswered % NEW_CLIENT_AFTER == 0:
-                    self._client = None
 
 
 def topic_id(settings: Settings, name: str) -> str:

@@ -4,22 +4,21 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from schemas.settings.model import Settings
 from schemas.topics import Topic
-from streams.kafka.client import PATIENCE_S
+from streams.kafka.client import PATIENCE_S, answered_in_time
+from streams.kafka.log_ends import LogEnds, Place
 from streams.kafka.outage import OF_OUTAGE
-from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, bounds, groupless, is_end, partitions_of
+from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, partitions_of
 from streams.kafka.records import Message, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
-
-T = TypeVar("T")
 
 log = logging.getLogger("freshet.shared")
 log.addFilter(Thinned())
@@ -64,6 +63,7 @@ class CatalogueReplica:
         self._ends: dict[tuple[str, int], int] = {}  # by topic and partition, as this client has met them
         self._passed: dict[tuple[str, int], int] = {}  # the offset behind the batch that this client passed over last
         self._next_stall_check_s = 0.0
+        self._log_ends = LogEnds(settings, may_be_read=True)
         self.read: dict[tuple[str, int], int] = {}  # by topic and partition, the offset behind what is applied
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
@@ -88,21 +88,14 @@ class CatalogueReplica:
         """Read the topics from the start, and go on for as long as the process lives."""
         places: list[TopicPartition] = []
         while True:
-            # one reads, one asks: a question would wait for the fetches before it, half a second each in quiet times
-            with (
-                groupless(self._settings, close_in_background=True) as consumer,
-                groupless(self._settings, close_in_background=True) as asker,
-                suppress(TimeoutError),
-            ):
-                places = places or await self._starts(asker)
-                places = await self._read_on(consumer, asker, places)
+            with groupless(self._settings, close_in_background=True) as consumer, suppress(TimeoutError):
+                places = places or await self._starts(consumer)
+                places = await self._read_on(consumer, places)
 
     async def _starts(self, consumer: GrouplessConsumer) -> list[TopicPartition]:
         return [TopicPartition(t, p, 0) for t in self._names for p in await partitions_of(consumer, t)]
 
-    async def _read_on(
-        self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]
-    ) -> list[TopicPartition]:
+    async def _read_on(self, consumer: GrouplessConsumer, places: list[TopicPartition]) -> list[TopicPartition]:
         """Read on from these places; returns where, once the broker has not answered this client for long.
 
         librdkafka's client can lose its only broker's handle for ever, see docs/reliability.md.
@@ -126,22 +119,23 @@ class CatalogueReplica:
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
                 try:
                     asked = [place for place in places if place.topic in self._checked]
-                    await self._check(consumer, asker, asked)
+                    await self._check(consumer, asked)
                 except TimeoutError:
                     log.warning("no answer for %g s; reading on with another client", PATIENCE_S, extra=OF_OUTAGE)
                     return self._later_ones(places, consumer)
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _check(self, consumer: GrouplessConsumer, asker: GrouplessConsumer, places: list[TopicPartition]) -> None:
-        """Ask for the ends and read up to them."""
+    async def _check(self, consumer: GrouplessConsumer, places: list[TopicPartition]) -> None:
+        """Ask for the ends and read up to them; TimeoutError where the broker does not answer, or delivers nothing."""
         asked_s = time.monotonic()
-        await bounds(asker, places[0].topic, places[0].partition)  # one thread finds out whether there is an answer
-        there = await _every_answer(bounds(asker, place.topic, place.partition) for place in places)
+        # Another client asks: a question to the one that reads waits for its fetch, half a second in quiet times.
+        ends = await answered_in_time(self._log_ends.all_ends, [(place.topic, place.partition) for place in places])
+        behind = self._behind(consumer, ends)
+        if behind:  # an end up to which nothing is held any more cannot be read up to
+            firsts = await answered_in_time(self._log_ends.firsts, behind)
+            behind = {place: end for place, end in behind.items() if firsts.get(place, 0) < end}
         heard_s = time.monotonic()
-        while any(
-            first < end > self._read_up_to(place)
-            for place, (first, end) in zip(consumer.position(places), there, strict=True)
-        ):
+        while behind := self._behind(consumer, behind):
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
             heard_s = time.monotonic() if messages else heard_s
@@ -150,6 +144,13 @@ class CatalogueReplica:
                 raise TimeoutError("the broker delivers nothing more, short of the end")
         self._mark_ready()
         self._current_as_of_s = asked_s
+
+    def _behind(self, consumer: GrouplessConsumer, ends: Mapping[Place, int]) -> dict[Place, int]:
+        """Those of the ends that are not reached yet."""
+        reached = consumer.position([TopicPartition(*place) for place in ends])
+        return {
+            place: end for (place, end), at in zip(ends.items(), reached, strict=True) if end > self._read_up_to(at)
+        }
 
     async def _pass_stalled(
         self, consumer: GrouplessConsumer, places: Iterable[TopicPartition], heard_s: float
@@ -218,12 +219,3 @@ class CatalogueReplica:
         self.read.update({(m.topic(), m.partition()): m.offset() + 1 for m in messages if m.error() is None})
         for batch in await pass_over_in_thread(self._settings, consumer, refused):
             self._passed[batch.topic, batch.partition] = batch.last + 1
-
-
-async def _every_answer(asked: Iterable[Awaitable[T]]) -> list[T]:
-    """All answers; what one of them raises only when no other thread asks that client any more."""
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return [answer for answer in answers if not isinstance(answer, BaseException)]

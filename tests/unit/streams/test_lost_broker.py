@@ -3,16 +3,19 @@
 import asyncio
 import json
 import time
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
-from streams.kafka import client, lost_broker, reader, stalled
+from streams.kafka import client, log_ends, lost_broker, reader, stalled, topic_watch
 from streams.kafka.client import answered_in_time
+from streams.kafka.log_ends import LogEnds
 from streams.kafka.lost_broker import BrokerWatch
 from streams.kafka.positions import Positions
 from streams.kafka.producer import Producer
@@ -193,20 +196,54 @@ class Silent(Reading):
     def consume(self, *_: Any) -> list[Any]:
         return []
 
+    def position(self, places: Any) -> list[TopicPartition]:
+        return [TopicPartition(one.topic, one.partition, 0) for one in places]
+
+
+class Ends(LogEnds):
+    """Of a broker that holds one partition."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first, self.end = first, end
+
+    def ends(self, _: Any) -> dict[tuple[str, int], int]:
+        return {("freshet.features.v1", 0): self.end}
+
+    def firsts(self, _: Any) -> dict[tuple[str, int], int]:
+        return {("freshet.features.v1", 0): self.first}
+
+
+def replica_of(ends: Ends) -> catalogue_replica.CatalogueReplica:
+    shared = SharedState(Settings(), Catalogue())
+    replica = catalogue_replica.CatalogueReplica(Settings(), shared, TopicWatch({}))
+    replica._log_ends = ends
+    return replica
+
 
 def test_a_catalogue_is_not_current_while_its_reader_is_silent_short_of_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(catalogue_replica, "PATIENCE_S", 0.05)
 
-    async def end_is_9(*_: Any) -> tuple[int, int]:
-        return 0, 9
-
-    monkeypatch.setattr(catalogue_replica, "bounds", end_is_9)
-    replica = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()), TopicWatch({}))
+    replica = replica_of(Ends(first=0, end=9))
     places = [TopicPartition("freshet.features.v1", 0, 0)]
     with pytest.raises(TimeoutError, match="short of the end"):
-        asyncio.run(replica._check(Silent(), Silent(), places))  # type: ignore[arg-type]
+        asyncio.run(replica._check(Silent(), places))  # type: ignore[arg-type]
+    assert replica._current_as_of_s == float("-inf")
+
+
+def test_an_end_up_to_which_nothing_is_held_any_more_is_not_waited_for() -> None:
+    replica = replica_of(Ends(first=9, end=9))
+    asyncio.run(replica._check(Silent(), [TopicPartition("freshet.features.v1", 0, 0)]))  # type: ignore[arg-type]
+    assert replica._current_as_of_s > 0
+
+
+def test_a_catalogue_is_not_current_while_a_partition_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE_S", 0.0)
+    replica = replica_of(Ends(first=0, end=0))
+    places = [TopicPartition("freshet.features.v1", number, 0) for number in (0, 1)]
+    with pytest.raises(TimeoutError):
+        asyncio.run(replica._check(Silent(), places))  # type: ignore[arg-type]
     assert replica._current_as_of_s == float("-inf")
 
 
@@ -233,6 +270,46 @@ def test_who_reads_on_begins_behind_what_was_passed_over(monkeypatch: pytest.Mon
 
 def test_what_stopped_a_client_is_looked_for_before_another_one_takes_its_place() -> None:
     assert reader.STALLED_FETCHES * reader.FETCH_TIMEOUT_S + stalled.SECOND_TRY_S < reader.PATIENCE_S
+
+
+class Admin(AdminClient):
+    """Counts how many there are, and answers nothing about nothing, or not at all."""
+
+    made = 0
+    is_answered = True
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        Admin.made += 1
+
+    def list_offsets(self, *_: Any, **__: Any) -> Any:
+        unanswered: Future[Any] = Future()
+        unanswered.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        return {} if Admin.is_answered else {TopicPartition("a.topic", 0): unanswered}
+
+    describe_topics = list_offsets
+
+
+@pytest.mark.parametrize("module", [topic_watch, log_ends])
+def test_questions_are_asked_by_one_client_until_one_is_not_answered(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AdminClient", Admin)
+    monkeypatch.setattr(Admin, "made", 0)
+    watch, ends = TopicWatch({"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}), LogEnds(Settings())
+    watch.follow(["a.topic"])
+
+    def ask() -> Any:
+        return watch.ask() if module is topic_watch else ends.ends([("a.topic", 0)])
+
+    assert [ask(), ask(), ask()] == [{}, {}, {}]
+    assert Admin.made == 1
+    monkeypatch.setattr(Admin, "is_answered", False)
+    with pytest.raises(KafkaException):
+        ask()
+    monkeypatch.setattr(Admin, "is_answered", True)
+    ask()
+    assert Admin.made == 2, "one that has lost its broker would ask nobody ever again"
 
 
 def test_a_client_that_cannot_be_made_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:

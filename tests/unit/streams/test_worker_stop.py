@@ -97,9 +97,9 @@ async def test_the_catalogue_is_read_on_with_another_client_where_it_was_left(mo
     async def no_answer(*_: Any) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(catalogue_replica, "bounds", no_answer)
+    monkeypatch.setattr(catalogue_replica, "answered_in_time", no_answer)
     state = catalogue_replica.CatalogueReplica(Settings(), SharedState(Settings(), Catalogue()), TopicWatch({}))
     state._caught_up = True
     places = [confluent_kafka.TopicPartition("freshet.features.v1", number, 3) for number in (0, 1)]
-    left: Any = await state._read_on(Deaf(), Deaf(), places)  # type: ignore[arg-type]
+    left: Any = await state._read_on(Deaf(), places)  # type: ignore[arg-type]
     assert [(place.partition, place.offset) for place in left] == [(0, 7), (1, 3)]

@@ -37,6 +37,7 @@ from schemas.topics import (
 )
 from streams.errors import OperatorError
 from streams.kafka.app import BatchApp
+from streams.kafka.client import SELDOM
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
 from streams.kafka.records import partition_of
@@ -187,6 +188,7 @@ def build_ranker(settings: Settings, measures: Measures) -> BatchApp:
 def build_learner(settings: Settings, measures: Measures) -> BatchApp:
     """Examples to parameters: of several such workers one learns, and the others stand by."""
     app = new_app(Agent.LEARNER, settings, at_most=LEARNER_POLL)
+    app.transport.fetching = SELDOM
     _follow(app, settings, {EXAMPLES: (EXAMPLES, WEIGHTS)}, FEATURES)
     out, videos = ConfirmedProducer(app), VideoFactsState()
     replica = CatalogueReplica(settings, videos, app.transport.watch)

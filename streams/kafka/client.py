@@ -44,6 +44,8 @@ CONSUMER = {
     "receive.message.max.bytes": 3 * UNPACKED_BYTES,
     "check.crcs": True,  # a damaged batch is known as one, instead of events that nobody sent
 }
+# Of who reads what comes by itself twice a second: by default each record that is written ends a fetch at the broker.
+SELDOM = {"fetch.min.bytes": 1024 * 1024, "fetch.wait.max.ms": 500}
 GROUP = {
     "partition.assignment.strategy": "range",  # partition p of every topic that an agent reads goes to one worker
     "session.timeout.ms": 10_000,  # a killed worker's partitions are idle that long

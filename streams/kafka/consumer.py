@@ -52,7 +52,7 @@ class Consumer(RejoiningConsumer):
 
     async def on_start(self) -> None:
         """Make the client; it connects by itself."""
-        settings = self.transport.options  # type: ignore[attr-defined]
+        settings = self.transport.options | self.transport.fetching  # type: ignore[attr-defined]
         group = {"group.id": self.app.conf.id, "client.id": self.app.conf.broker_client_id}
         size = {"fetch.message.max.bytes": self.app.conf.consumer_max_fetch_size}
         asked = {"statistics.interval.ms": STATISTICS_INTERVAL_MS, "stats_cb": self.positions.observer()}

@@ -1,6 +1,6 @@
 """Our consumer and producer as a Faust transport."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import confluent_kafka as kafka
 from faust.transport import base
@@ -28,6 +28,7 @@ class Transport(base.Transport):
         super().__init__(app.conf.broker_consumer, app)
         self.settings = settings
         self.options = librdkafka_options(settings)
+        self.fetching: Mapping[str, int] = {}  # options of the group's consumer alone
         self.waits = Waits()
         self.between_polls: list[Callable[[], Awaitable[None]]] = []
         self.watch = TopicWatch(self.options)

@@ -62,7 +62,9 @@ def up(
     try:
         with ExitStack() as running:
             running.enter_context(supervise.only_one(settings))
-            broker = running.enter_context(broker_if_none_answers(settings, echo_err)) if with_broker else None
+            broker = None
+            if with_broker:
+                broker = running.enter_context(broker_if_none_answers(settings, echo_err, lasts=True))
             wait_for_authenticated_broker(settings, echo_err)
             topic_admin.apply(settings, TOPICS, echo_err, may_grow=False)  # that is asked for, by `topics apply`
             topic_admin.check(settings, TOPICS)

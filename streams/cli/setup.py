@@ -52,7 +52,7 @@ def broker(
 
     treat_sigterm_as_ctrl_c()
     try:
-        with local_broker(settings.data_dir, settings.cache_dir, port, reset, echo_err) as running:
+        with local_broker(settings.data_dir, settings.cache_dir, port, reset, echo_err, lasts=True) as running:
             _print_started(running, as_json)
             _wait_for_end(running)
     except KeyboardInterrupt:

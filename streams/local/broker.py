@@ -26,8 +26,8 @@ START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two
 STOP_TIMEOUT_S = 10.0
 SHORT_LIFE_S = 10.0  # a broker that ends sooner after its start would do so again
 HEAP = ("-Xms128m", "-Xmx768m", "-XX:-UsePerfData")  # without a file in /tmp that tools may look at
-# A local broker lives for minutes: the optimising compiler alone took 0.4 of a core for as long as one was watched.
-COMPILER = "-XX:TieredStopAtLevel=1"
+# Of a broker that lives for minutes: the optimising compiler takes ten seconds of CPU before a request costs half.
+WITHOUT_OPTIMISING = "-XX:TieredStopAtLevel=1"
 
 LOG4J = """status = off
 appender.file.type = RollingFile
@@ -47,10 +47,15 @@ rootLogger.appenderRef.file.ref = file
 
 
 class LocalBroker:
-    """One broker process with its folder; it can be started again after `stop` or `kill`, with its data."""
+    """One broker process with its folder; it can be started again after `stop` or `kill`, with its data.
 
-    def __init__(self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None) -> None:
-        self.folder, self.jars, self.port = folder, jars, port
+    lasts  whether it will serve so many requests that optimising its code is worth the CPU, see decision 0084
+    """
+
+    def __init__(
+        self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None, *, lasts: bool = False
+    ) -> None:
+        self.folder, self.jars, self.port, self.lasts = folder, jars, port, lasts
         self.extra = dict(extra or {})  # server properties that override ours
         self.process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
@@ -116,7 +121,7 @@ class LocalBroker:
         return [
             java,
             *HEAP,
-            COMPILER,
+            *(() if self.lasts else (WITHOUT_OPTIMISING,)),
             *OPTIONS,
             "-Djava.awt.headless=true",
             logging,
@@ -155,7 +160,7 @@ class LocalBroker:
 
 
 @contextmanager
-def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[LocalBroker | None]:
+def broker_if_none_answers(settings: Settings, report: Report, *, lasts: bool = False) -> Iterator[LocalBroker | None]:
     """Run a local broker at the settings' address for the time of a `with`; None where one answers there already."""
     if settings.kafka_security != "plaintext":
         cause = f"The local broker speaks plain text, but FRESHET_KAFKA_SECURITY is {settings.kafka_security}."
@@ -167,7 +172,7 @@ def broker_if_none_answers(settings: Settings, report: Report) -> Iterator[Local
     if host not in (HOST, "localhost"):
         cause = f"No broker answers at {settings.bootstrap}, and a local one cannot listen there."
         raise OperatorError(cause, "Leave --broker out.")
-    with local_broker(settings.data_dir, settings.cache_dir, port, report=report) as broker:
+    with local_broker(settings.data_dir, settings.cache_dir, port, report=report, lasts=lasts) as broker:
         yield broker
 
 
@@ -179,6 +184,8 @@ def local_broker(
     reset: bool = False,
     report: Report = lambda _: None,
     extra: Mapping[str, str] | None = None,
+    *,
+    lasts: bool = False,
 ) -> Iterator[LocalBroker]:
     """Run a broker for the time of a `with`; port 0 takes a free one, `reset` begins with an empty log."""
     port = port or free_port()
@@ -187,7 +194,7 @@ def local_broker(
     folder = data_dir.absolute() / f"broker-{port}"
     if reset and (folder / "server.properties").exists():  # a sign that the folder is a broker's
         shutil.rmtree(folder)
-    broker = LocalBroker(folder, kafka_jars(cache_dir.absolute(), report), port, extra)
+    broker = LocalBroker(folder, kafka_jars(cache_dir.absolute(), report), port, extra, lasts=lasts)
     broker.start(report)
     try:
         yield broker

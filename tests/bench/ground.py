@@ -50,8 +50,8 @@ class Ground:
 
     @cached_property
     def broker(self) -> LocalBroker:
-        """A local broker that ends with the run."""
-        return self._running.enter_context(local_broker(self.folder, self.settings().cache_dir))
+        """A local broker that ends with the run, as `freshet broker` starts it."""
+        return self._running.enter_context(local_broker(self.folder, self.settings().cache_dir, lasts=True))
 
     @property
     def bootstrap(self) -> str:

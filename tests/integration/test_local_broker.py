@@ -91,6 +91,19 @@ def test_a_data_folder_that_is_not_ascii_is_used_in_any_locale(tmp_path: Path, l
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
+@pytest.mark.connected
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's threads are named in /proc")
+@pytest.mark.parametrize("lasts", [False, True])
+def test_a_broker_optimises_its_code_where_it_lasts(tmp_path: Path, lasts: bool):
+    needs_java_and_maven()
+    with local_broker(tmp_path, CACHE.settings.cache_dir, lasts=lasts) as broker:
+        assert broker.process
+        tasks = Path(f"/proc/{broker.process.pid}/task").iterdir()
+        threads = {(task / "comm").read_text().rstrip("\n #0123456789") for task in tasks}
+    assert ("C2 CompilerThre" in threads) == lasts
+    assert "C1 CompilerThre" in threads
+
+
 def java_that(tmp_path: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program named java on the PATH; gives the folder for jars, in which nothing is fetched."""
     (tmp_path / "bin").mkdir(exist_ok=True)

@@ -182,7 +182,7 @@ def test_up_adds_no_partitions_and_looks_after_the_broker_that_it_started(
 ):
     asked: list[Any] = []
     local = SimpleNamespace(start_again_if_ended=lambda report: report("it is started again"))
-    monkeypatch.setattr(broker, "broker_if_none_answers", lambda *_: nullcontext(local))
+    monkeypatch.setattr(broker, "broker_if_none_answers", lambda *_, lasts: nullcontext(local if lasts else None))
     monkeypatch.setattr(probe, "wait_for_authenticated_broker", lambda *_: None)
     monkeypatch.setattr(topic_admin, "apply", lambda *_, **how: asked.append(how))
     monkeypatch.setattr(topic_admin, "check", lambda *_: None)

@@ -20,7 +20,7 @@ from streams.kafka import topic_admin
 from streams.kafka.command_reader import command_reader
 from streams.kafka.records import Record
 from streams.worker import processes, supervise
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.forked import forked, freshet_command
 
 LIMIT_S = 600.0  # beside a busy loop on each core nothing that is waited for took 60 s; ten times slower it passes too
@@ -36,6 +36,8 @@ class Agents:
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start one more worker of an agent."""
+        if name == "encoder":
+            share_labels(self.settings.data_dir)
         log = self.folder / f"{name}-{len(self.running)}.log"
         process = (started if self.cold else warm)(name, supervise.environment(self.settings), log)
         self.running.append((name, process, log))

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from encoders.fusion.embeddings import RETRIEVAL
 from encoders.modalities.opened import OpenedEncoders
+from encoders.modalities.text import TextEncoder
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from tests.support.events import uploaded
@@ -55,10 +57,14 @@ def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder
 
 
 def test_vectors_of_labels_are_kept_in_the_folder_that_an_encoding_agent_may_write(
-    settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    VideoEmbedder.of(settings.model_copy(update={"data_dir": tmp_path}))
-    assert [file.parent for file in tmp_path.rglob("*.sqlite")] == [tmp_path / "labels"]
+    monkeypatch.setattr(TextEncoder, "encode", lambda _, texts: np.ones((len(texts), TextEncoder.dim), np.float32))
+    cache, data = tmp_path / "cache", tmp_path / "data"
+    cache.mkdir()
+    (cache / "models").symlink_to(settings.cache_dir / "models")
+    VideoEmbedder.of(settings.model_copy(update={"cache_dir": cache, "data_dir": data}))
+    assert [file.parent for file in tmp_path.rglob("*.sqlite")] == [data / "labels"]
 
 
 def test_a_replay_opens_the_text_model_alone(settings: Settings) -> None:

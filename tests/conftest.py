@@ -50,11 +50,27 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest file and what waits for a broker: of two processes, none then works alone at the end."""
+LONGEST = (  # of minutes each, so that they begin first
+    "tests/chaos/test_chaos.py",
+    "tests/integration/processes/test_troubles.py",
+    "tests/integration/test_what_brokers_do.py",
+    "tests/integration/test_demo.py",
+    "tests/integration/test_indexer.py",
+    "tests/simulation/test_simulation.py",
+    "tests/integration/test_playground.py",
+    "tests/integration/test_poison.py",
+    "tests/integration/test_agents.py",
+    "tests/integration/test_search.py",
+)
 
-    def place(item: pytest.Item) -> tuple[bool, bool]:
-        return not item.nodeid.startswith("tests/simulation/"), item.get_closest_marker("connected") is None
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files and what waits for a broker: no process then works alone at the end."""
+    order = {file: number for number, file in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        file = item.nodeid.partition("::")[0]
+        return order.get(file, len(order)), item.get_closest_marker("connected") is None
 
     items.sort(key=place)
 
@@ -70,7 +86,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalBroker"]:
         shutil.rmtree(running.folder / "log")  # a thousand folders
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def all_there() -> None:
     """What a whole Freshet needs of the machine; the test is skipped where it is missing."""
     from encoders.base import ModelError

@@ -24,7 +24,7 @@ from tests.chaos.load import Load, Maker, fill, plain, read_ledger
 from tests.chaos.proxy import Proxy
 from tests.chaos.topics import ends, lag
 from tests.chaos.worker import main as run_worker
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.forked import forked
 from tests.support.paths import ROOT
 
@@ -229,6 +229,7 @@ class Rig:
         """Topics, videos and no worker yet; everything is stopped at the end."""
         folder = self.folder / f"{name}-{next(self._systems)}"
         folder.mkdir(parents=True)
+        share_labels(folder)
         values = {"bootstrap": self.broker.bootstrap, "prefix": f"{folder.name}.", "slate_size": 5, "provider": "cpu"}
         folders = {"data_dir": folder, "cache_dir": CACHE.settings.cache_dir}
         settings = load({**values, **folders, **changes}, {}, None).settings

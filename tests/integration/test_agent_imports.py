@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.worker import supervise
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.paths import ROOT
 
 GERMAN = "Frische Nudeln selbst gemacht"
@@ -16,6 +16,7 @@ LIBRARIES = {"py3langid", "onnxruntime", "tokenizers"}
 
 def printed(script: str, folder: Path) -> list[str]:
     """What a process of its own prints."""
+    share_labels(folder)
     environ = supervise.environment(CACHE.settings.model_copy(update={"data_dir": folder}))
     command = [sys.executable, "-c", script]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout.split()

@@ -16,7 +16,7 @@ from schemas.topics import DEAD_LETTERS, FEATURES, RECOMMENDATIONS, TOPICS, UPLO
 from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker
 from streams.worker import processes, supervise
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.documented_scripts import scripts_of
 from tests.support.events import uploaded
 from tests.support.paths import ROOT
@@ -86,6 +86,7 @@ def test_faust_starts_each_agent_by_its_own_command_line(system: Agents, tmp_pat
         system.settings.model_copy(update={"prefix": f"{name}-by-faust.", "data_dir": tmp_path})
     )
     topic_admin.apply(system.settings.model_copy(update={"prefix": f"{name}-by-faust."}), TOPICS, print)
+    share_labels(tmp_path)
     log = tmp_path / "faust.log"
     faust = Path(sys.executable).with_name("faust")
     with log.open("wb") as output:

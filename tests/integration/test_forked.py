@@ -14,6 +14,7 @@ from schemas.settings.model import Settings
 from streams.app import BUILDERS
 from streams.metrics.measures import Measures
 from streams.worker import supervise
+from tests.support.brokers import share_labels
 from tests.support.command import LIMIT_S, freshet
 from tests.support.forked import forked
 from tests.support.models import real_models
@@ -49,6 +50,7 @@ def say_and_end(status: int) -> None:
 
 @pytest.mark.parametrize("agent", list(Agent))
 def test_all_that_an_agent_imports_is_there_before_the_fork(agent: Agent, tmp_path: Path) -> None:
+    share_labels(tmp_path)
     log = tmp_path / "log"
     process = forked(imported_to_build, [agent.value, str(tmp_path)], dict(os.environ), log)
     assert (process.wait(LIMIT_S), log.read_text("utf-8")) == (0, "[]\n")

@@ -14,6 +14,7 @@ from schemas.messages import feedback, videos
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS, UPLOADS
 from streams.worker import processes, supervise
+from tests.support.brokers import share_labels
 from tests.support.command import LIMIT_S
 from tests.support.events import minute, uploaded, watched
 from tests.support.paths import ROOT
@@ -81,6 +82,7 @@ def test_agents_and_commands_connect_to_loopback_alone_ask_no_name_server_and_le
     home = tmp_path / "home"
     variables, logs = environ(settings, home), tmp_path / "traces"
     logs.mkdir()
+    share_labels(settings.data_dir)
     agents = {}
     try:
         for name in ("encoder", "profiles", "ranker"):

@@ -13,7 +13,7 @@ import pytest
 from schemas.settings.model import Settings
 from streams import cli
 from streams.worker import supervise
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.forked import forked, freshet_command
 from tests.support.paths import ROOT
 
@@ -72,6 +72,7 @@ def _warm(command: list[str], environ: Mapping[str, str]) -> subprocess.Complete
 
 def demo(folder: Path, *arguments: object, **environ: str) -> subprocess.Popen[str]:
     """The command in a process of its own, its data below the folder."""
+    share_labels(folder)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")}
     ours = {"FRESHET_DATA_DIR": str(folder), "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir), **environ}
     return subprocess.Popen(

@@ -90,8 +90,9 @@ def built_in(folder: Path = Path(), precision: Precision = "int8", text_model: T
     return modalities_in(context, load({}, {}, None).settings.modalities)
 
 
+@cache
 def real_embedder() -> VideoEmbedder:
-    """The encoders of an encoding agent, on the CPU."""
+    """The encoders of an encoding agent, on the CPU; opened once a process."""
     folder = real_models().parents[1]  # its labels/ is kept between runs
     return VideoEmbedder.of(load({"cache_dir": folder, "data_dir": folder, "provider": "cpu"}, {}, None).settings)
 

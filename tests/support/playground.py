@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streams.local.broker import free_port
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.paths import ROOT
 
 STOPS_WITHIN_S = 150
@@ -18,6 +18,7 @@ INVITATION = "open http://"
 
 def started(folder: Path, bootstrap: str, api_port: int, *arguments: str) -> subprocess.Popen[str]:
     """The command, with nothing of the caller's settings but the models."""
+    share_labels(folder)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")}
     ours = {"FRESHET_DATA_DIR": str(folder), "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}
     command = [sys.executable, "-m", "streams.cli", "playground", "--bootstrap", bootstrap, *arguments]

@@ -20,7 +20,7 @@ from streams.kafka import topic_admin
 from streams.kafka.command_reader import command_reader
 from streams.kafka.records import Record
 from streams.worker import processes, supervise
-from tests.support.brokers import CACHE
+from tests.support.brokers import CACHE, share_labels
 from tests.support.forked import forked, freshet_command
 
 LIMIT_S = 600.0  # beside a busy loop on each core nothing that is waited for took 60 s; ten times slower it passes too
@@ -36,6 +36,8 @@ class Agents:
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start one more worker of an agent."""
+        if name == "encoder":
+            share_labels(self.settings.data_dir)
         log = self.folder / f"{name}-{len(self.running)}.log"
         process = (started if self.cold else warm)(name, supervise.environment(self.settings), log)
         self.running.append((name, process, log))
@@ -102,10 +104,13 @@ def own_topics(bootstrap: str, folder: Path, test: str) -> Settings:
 
 def wait_until(what: str, holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
     """Return when it holds; fail by its name when it does not within the limit."""
-    end = time.monotonic() + limit_s
+    asked = time.monotonic()
+    end = asked + limit_s
     while not holds():
         assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.1)
+        # What takes long to ask is asked less often: it takes its time from those that are waited for.
+        time.sleep(min(1.0, max(0.1, time.monotonic() - asked)))
+        asked = time.monotonic()
 
 
 def publish(

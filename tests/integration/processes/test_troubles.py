@@ -21,7 +21,7 @@ from streams.kafka import topic_admin
 from streams.local.broker import LocalBroker, free_port
 from streams.worker import supervise
 from streams.worker.health import Status, statuses
-from tests.support.brokers import broker_in, settings_for
+from tests.support.brokers import broker_in, settings_for, share_labels
 from tests.support.events import liked, uploaded
 from tests.support.paths import ROOT
 from tests.support.qdrant_stub import SILENCE, QdrantStub, aside
@@ -77,6 +77,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     with broker_in(folder / "broker") as broker, aside(QdrantStub()) as index:
         given = {"prefix": "troubles.", "data_dir": folder / "data", "qdrant_url": index.url, "api_port": free_port()}
+        share_labels(folder / "data")
         running = Up(settings_for(broker, **given), broker, index, folder)
         try:
             wait_until("the topics are there", lambda: not topic_admin.plan(running.settings, TOPICS))

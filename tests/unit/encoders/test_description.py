@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from encoders.annotate.description import Describer, describer_of
-from encoders.base import Content, Vectors, unit_rows
+from encoders.base import LABELS, Content, Vectors, unit_rows
 from encoders.embedder import VideoEmbedder, describers_of
 from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
 from encoders.fusion.stand_in import with_stand_in
@@ -16,6 +16,7 @@ from encoders.modalities.opened import OpenedEncoders
 from encoders.models.manifest import SPEECH_FOLDER, has_speech
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import Encoded
+from tests.support.brokers import CACHE
 from tests.support.events import uploaded
 from tests.support.models import built_in, chirp, made_up_frames, real_embedder, with_one_file_changed
 
@@ -103,7 +104,8 @@ def test_where_the_speech_detector_is_missing_sound_is_not_described(models: Pat
     without = with_one_file_changed(models, tmp_path / "models", SPEECH_FOLDER, None)
     for folder, expected in ((models, {"image", "audio"}), (without, {"image"})):
         modalities = built_in(folder)
-        assert describers_of(modalities, OpenedEncoders(modalities)).keys() == expected
+        described = describers_of(modalities, OpenedEncoders(modalities), CACHE.settings.cache_dir / LABELS)
+        assert described.keys() == expected
         assert modalities.described[1].version == built_in().described[1].version
 
 

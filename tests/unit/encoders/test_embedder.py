@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
 from encoders.fusion.embeddings import RETRIEVAL
 from encoders.modalities.opened import OpenedEncoders
+from encoders.modalities.text import TextEncoder
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 from tests.support.events import uploaded
@@ -49,16 +51,31 @@ def test_a_language_is_the_creators_or_that_of_title_and_description(
     assert isinstance(video, Encoded) and video.language == language
 
 
-def test_an_encoding_agent_has_every_model_open_before_the_first_upload(embedder: VideoEmbedder) -> None:
-    assert isinstance(embedder.encoders, OpenedEncoders)
-    assert embedder.encoders.in_memory == ("text", "image", "audio") == tuple(embedder.encoders)
+@pytest.fixture(scope="module")
+def just_opened(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[VideoEmbedder, Path]:
+    """One with empty folders that has seen nothing, and its folder; encoding the labels is left out."""
+    folder = tmp_path_factory.mktemp("opened")
+    (folder / "cache").mkdir()
+    (folder / "cache/models").symlink_to(settings.cache_dir / "models")
+    folders = {"cache_dir": folder / "cache", "data_dir": folder / "data"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", lambda _, texts: np.ones((len(texts), TextEncoder.dim), np.float32))
+        return VideoEmbedder.of(settings.model_copy(update=folders)), folder
+
+
+def test_an_encoding_agent_has_every_model_open_before_the_first_upload(
+    just_opened: tuple[VideoEmbedder, Path],
+) -> None:
+    encoders = just_opened[0].encoders
+    assert isinstance(encoders, OpenedEncoders)
+    assert encoders.in_memory == ("text", "image", "audio") == tuple(encoders)
 
 
 def test_vectors_of_labels_are_kept_in_the_folder_that_an_encoding_agent_may_write(
-    settings: Settings, tmp_path: Path
+    just_opened: tuple[VideoEmbedder, Path],
 ) -> None:
-    VideoEmbedder.of(settings.model_copy(update={"data_dir": tmp_path}))
-    assert [file.parent for file in tmp_path.rglob("*.sqlite")] == [tmp_path / "labels"]
+    folder = just_opened[1]
+    assert {file.parent for file in folder.rglob("*.sqlite")} == {folder / "data/labels"}
 
 
 def test_a_replay_opens_the_text_model_alone(settings: Settings) -> None:

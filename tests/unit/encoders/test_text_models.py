@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoders.annotate.tags import MIN_TOPIC_COSINES
-from encoders.base import Vectors, unit_rows
+from encoders.base import unit_rows
 from encoders.export.e5.fit import by_language, centre
 from encoders.export.e5.make import FITTED, PROJECTION
 from encoders.export.multilingual.fusing import read_fitted, side_by_side
@@ -25,9 +25,7 @@ from ranker.catalogue.catalogue import Catalogue
 from schemas.messages.vectors import encode_vector
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
-from streams.operations.snapshot import text_vector
 from streams.ranking.shared_state import SharedState
-from tests.bench.titles import AGAIN, ENGLISH, titles
 from tests.support.events import NOON
 
 MODELS = ("e5", "minilm", "multilingual")
@@ -41,7 +39,6 @@ def test_each_table_names_every_text_model() -> None:
 
 
 MANY_LANGUAGES = ("e5", "multilingual")
-LEAST = {"hi": 0.93, "ar": 0.93}  # of forty titles that find their English twin; elsewhere 0.95
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +46,16 @@ def e5(e5_models: Path) -> TextEncoder:
     return TextEncoder(e5_models, model="e5", provider="cpu")
 
 
+@pytest.fixture(scope="module")
+def multilingual(multilingual_models: Path) -> TextEncoder:
+    return TextEncoder(multilingual_models, model="multilingual", provider="cpu")
+
+
 @pytest.fixture(scope="module", params=MANY_LANGUAGES)
 def encoder(request: pytest.FixtureRequest) -> TextEncoder:
     """Each of the models that know many languages."""
-    return TextEncoder(request.getfixturevalue(f"{request.param}_models"), model=request.param, provider="cpu")
-
-
-@pytest.fixture(scope="module")
-def embedded(encoder: TextEncoder) -> dict[str, Vectors]:
-    return {language: encoder.encode(of_one) for language, of_one in titles().items()}
-
-
-@pytest.mark.parametrize("language", [AGAIN, "de", "es", "fr", "pt", "ru", "ja", "zh", "hi", "ar"])
-def test_a_title_finds_its_english_twin_and_is_no_nearer_to_its_own_language(
-    embedded: dict[str, Vectors], language: str
-) -> None:
-    rows = embedded[language]
-    nearest = (rows @ embedded[ENGLISH].T).argmax(axis=1)
-    assert np.mean(nearest == np.arange(len(rows))) >= LEAST.get(language, 0.95)
-    company = rows @ rows.T
-    assert (company.sum() - len(rows)) / (company.size - len(rows)) < 0.25
+    found: TextEncoder = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.mark.parametrize("model", [E5, MULTILINGUAL], ids=lambda model: model.name)
@@ -189,25 +176,6 @@ def test_six_bits_are_packed_and_unpacked_without_loss() -> None:
     one, two, three = np.split(packed(rows), 3, axis=1)
     found = np.stack([one >> 2, (one & 3) << 4 | two >> 4, (two & 15) << 2 | three >> 6, three & 63], axis=-1)
     assert (found.reshape(5, 512) == rows).all() and packed(rows).shape == (5, 384)
-
-
-SEARCHES = {
-    "ein Baby-Elefant": "Baby elephant takes its first bath",
-    "शतरंज का इतिहास": "The history of chess in five minutes",
-    "ثوران بركان": "A volcano erupts on the island",
-    "冰钓": "Fishing in the frozen lake",
-    "gitar öğrenmek": "Learning to play the guitar in thirty days",
-}
-
-
-def test_a_search_in_another_language_finds_the_english_title(
-    models: Path, encoder: TextEncoder, embedded: dict[str, Vectors]
-) -> None:
-    vectors = encoder.encode(list(SEARCHES))
-    settings = settings_of(models, encoder.name.removeprefix("text-"))
-    assert (text_vector(settings, next(iter(SEARCHES))) == vectors[0]).all()  # of the command
-    found = (vectors @ embedded[ENGLISH].T).argmax(axis=1)
-    assert [titles()[ENGLISH][place] for place in found] == list(SEARCHES.values())
 
 
 def test_the_model_is_in_every_version(everything: Path) -> None:

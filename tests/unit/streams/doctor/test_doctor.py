@@ -1,7 +1,6 @@
 """`freshet doctor` names the cause of each planted trouble, and every check ends."""
 
 import json
-import shutil
 import socket
 import threading
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from encoders.models.manifest import MODELS, SPEECH_FOLDER, folder_of
-from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.operations.doctor import examine, installation, machine
@@ -92,14 +90,18 @@ def test_a_gpu_that_is_asked_for_and_absent_is_named() -> None:
     assert found.found == f"FRESHET_PROVIDER is cuda, but {lack}" and "FRESHET_PROVIDER=cpu" in found.remedy
 
 
-def test_a_damaged_model_is_named(models: Path, tmp_path: Path) -> None:
-    settings = Settings(cache_dir=tmp_path)
-    folder = shutil.copytree(models, folder_of(tmp_path))
+def with_small_models(cache_dir: Path) -> Path:
+    """A complete model folder of small files, in this cache folder."""
+    folder = small_folder(folder_of(cache_dir))
+    small_folder(folder / SPEECH_FOLDER)
+    return folder
+
+
+def test_a_damaged_model_is_named(tmp_path: Path) -> None:
+    settings, folder = Settings(cache_dir=tmp_path), with_small_models(tmp_path)
     assert [one.level for one in installation.check_models(settings)] == ["ok"]
-    file = max(folder.glob("*.onnx"), key=lambda one: one.stat().st_size)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    file = min(folder.glob("*.onnx"))
+    file.write_text("b")
     found = failed(installation.check_models(settings))
     assert file.name in found.found and "sha256" in found.found and "freshet export" in found.remedy
 
@@ -180,8 +182,8 @@ def test_a_check_that_hangs_or_breaks_does_not_keep_the_next_one() -> None:
 def test_the_command_prints_cause_and_remedy_and_ends_with_one_where_something_fails(
     freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cache = load({}, {"FRESHET_CACHE_DIR": str(MODELS_IN)}, None).settings.cache_dir
-    monkeypatch.setenv("FRESHET_CACHE_DIR", str(cache))
+    with_small_models(tmp_path / "cache")
+    monkeypatch.setenv("FRESHET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("FRESHET_BROKER_WAIT_S", "0")
     ran = freshet("doctor", "--bootstrap", NOWHERE, "--data-dir", tmp_path)
     assert ran.code == 1
@@ -190,6 +192,7 @@ def test_the_command_prints_cause_and_remedy_and_ends_with_one_where_something_f
     ran = freshet("doctor", "--bootstrap", NOWHERE, "--data-dir", tmp_path, "--json")
     found = {one["check"]: one for one in json.loads(ran.out)}
     assert (ran.code, found["broker"]["level"], found["python"]["level"]) == (1, "fail", "ok")
+    assert found["models"]["level"] == "ok"
     assert found.keys() == {name for name, _ in examine.checks_of(Settings())}
 
 

@@ -235,6 +235,26 @@ def test_what_stopped_a_client_is_looked_for_before_another_one_takes_its_place(
     assert reader.STALLED_FETCHES * reader.FETCH_TIMEOUT_S + stalled.SECOND_TRY_S < reader.PATIENCE_S
 
 
+@pytest.mark.parametrize(
+    ("patient", "impatient", "answered"), [(WELL, DEAF, True), (DEAF, WELL, True), (DEAF, DEAF, False)]
+)
+def test_of_two_fresh_clients_one_gives_up_a_silent_address_in_time_for_another(
+    patient: Client, impatient: Client, answered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gives up soon may never be connected to a broker that is far away, so either is enough."""
+    setups: list[float] = []
+
+    def client(options: dict[str, Any]) -> Client:
+        if "socket.connection.setup.timeout.ms" not in options:
+            return patient
+        setups.append(options["socket.connection.setup.timeout.ms"] / 1000)
+        return impatient
+
+    monkeypatch.setattr(lost_broker, "AdminClient", client)
+    assert lost_broker.is_fresh_client_answered({}, "a.topic") == answered
+    assert all(2 * setup_s < lost_broker.PROBE_TIMEOUT_S for setup_s in setups)
+
+
 def test_a_client_that_cannot_be_made_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_: Any) -> Any:
         raise KafkaException(KafkaError(KafkaError._INVALID_ARG))

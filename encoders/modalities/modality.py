@@ -237,9 +237,8 @@ class ModalitySet:
     def is_undescribed(self, made_by: Mapping[str, str]) -> bool:
         """Whether a video with vectors by these encoders lacks a description of what they saw or heard."""
         return any(
-            one.of.name in made_by and self.is_current(one.of.name, made_by[one.of.name]) and one.name not in made_by
+            one.of.describes and one.name not in made_by and self.is_current(one.of.name, made_by.get(one.of.name, ""))
             for one in self.described
-            if one.of.describes
         )
 
     def wants_backfill(self, made_by: Mapping[str, str]) -> bool:

@@ -6,6 +6,9 @@ from typing import Literal
 from schemas.messages.fields import DAY_MS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024  # the largest record that the broker takes
+# Of a compacted topic: the newest segment is never compacted, and with Kafka's 1 GiB a recovery reads it whole
+# (docs/decisions/0088-segments-of-compacted-topics-are-small.md). None may be smaller than the largest batch.
+SEGMENT_BYTES = 2 * MAX_RECORD_BYTES
 
 Cleanup = Literal["delete", "compact", "compact,delete"]
 
@@ -44,6 +47,7 @@ class Topic:
             config["compression.type"] = "zstd"
         if "compact" in self.cleanup:
             config["min.compaction.lag.ms"] = "600000"  # a zombie's late write can be corrected before it is compacted
+            config["segment.bytes"] = str(SEGMENT_BYTES)
         if "compact" in self.cleanup and self.keyed_by_user:
             # The records of an erased person are compacted within a day, however small their share of the log. The
             # tombstone, which carries the id, goes a day later: an agent that has to read it may be down that long.

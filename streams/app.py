@@ -52,6 +52,7 @@ from streams.profiles.step import ProfilesStep
 from streams.profiles.store import OwnedPartitions
 from streams.ranking import agent as ranking_agent
 from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.diversity import SlateDiversity
 from streams.ranking.measured import measure_shared_state
 from streams.ranking.progress import RankedOffsets
 from streams.ranking.sequence import sequence_of
@@ -179,7 +180,9 @@ def build_ranker(settings: Settings, measures: Measures) -> BatchApp:
         now_ms=lambda: time.time() * 1000,
         wait_until_current=lambda: replica.wait_until_current(lambda: app.should_stop),
     )
-    ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out, measures)
+    diversity = SlateDiversity(measures, catalogue)
+    app.quality = diversity.figures
+    ranking_agent.declare(app, settings, replica, RankedOffsets(app, settings, out), step, out, measures, diversity)
     app.transport.between_polls.append(shared.give_back)
     app.task(replica.run)
     return app

@@ -4,6 +4,7 @@ The originals (torch, scikit-learn) are not there where models are usually made,
 stands in `answers.npz`. `freshet export --from-source` asks them again, and a test compares.
 """
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from encoders.base import ModelError, Vectors
 from encoders.models import manifest
-from encoders.models.manifest import EXPORTER, REMEDY, WEIGHTS, Manifest, ModelFile
+from encoders.models.manifest import EXPORTER, REMEDY, WEIGHTS, Manifest, ModelFile, describe
 from encoders.models.session import Port, open_content
 
 MAX_DIFFERENCE = 1e-5  # of any output's value to the original's; seen: 7.6e-6
@@ -99,3 +100,22 @@ def write_draft(
 ) -> None:
     """Write the manifest of a folder under construction, so that its files can be opened and checked as in service."""
     manifest.write(folder, Manifest(weights, exporter, tuple(sorted(made, key=lambda file: file.name))))
+
+
+def copied(
+    origin: Path,
+    path: Path,
+    report: Report,
+    weights: Mapping[str, str] = WEIGHTS,
+    exporter: str = EXPORTER,
+    **facts: Any,
+) -> list[ModelFile]:
+    """Copy a file that is right as it is into a folder under construction, with its draft; returns its entry.
+
+    facts  what `describe` is told of it
+    """
+    report(f"export: {path.name}, copied")
+    shutil.copyfile(origin, path)
+    made = [describe(path, **facts)]
+    write_draft(path.parent, made, weights, exporter)
+    return made

@@ -25,8 +25,11 @@ def with_fusion_version(video: Encoded, fusion: Fusion, modalities: ModalitySet)
     So another way of fusing needs no video to be encoded again. What other models made is left as it is.
     """
     version, now = version_of(fusion.version), video.vectors.get(RETRIEVAL)
-    if now is not None and now.encoder == version:
-        return video
+    return video if now is not None and now.encoder == version else fused_again(video, fusion, modalities)
+
+
+def fused_again(video: Encoded, fusion: Fusion, modalities: ModalitySet) -> Encoded:
+    """The video with a retrieval vector of this fusion, of its vectors by present models; as it is without any."""
     rows = {
         name: row[None, :]
         for name, dim in modalities.stored.items()
@@ -34,5 +37,5 @@ def with_fusion_version(video: Encoded, fusion: Fusion, modalities: ModalitySet)
         and modalities.is_current(name, vector.encoder)
         and (row := decode_vector(vector, dim)) is not None
     }
-    fused = encode_vector(version, fusion(rows)[0]) if rows else None
+    fused = encode_vector(version_of(fusion.version), fusion(rows)[0]) if rows else None
     return video if fused is None else replace(video, vectors={**video.vectors, RETRIEVAL: fused})

@@ -12,7 +12,7 @@ from encoders.fusion.projection import read_directions
 from encoders.modalities.batching import means, run
 from encoders.modalities.modality import Description, LabelRule, Modality, ModalityContext, Scale
 from encoders.modalities.speech import SpeechDetector
-from encoders.models.manifest import MODELS, SPEECH_FOLDER, read
+from encoders.models.manifest import MODELS, SPEECH_FOLDER, has_speech, read
 from encoders.models.session import Port, Provider, open_model
 
 RATE = 16_000  # samples a second
@@ -52,6 +52,7 @@ def modality(context: ModalityContext) -> Modality[Vectors]:
         open=lambda: AudioEncoder(context.folder, provider=context.provider, threads=context.threads),
         labels=LabelRule("audio", MIN_SHARE),
         described=Description(PHRASE, DESCRIBING, SCALES[context.text_model], ((SPEECH, SAID),), SPEECH_FOLDER),
+        describes=has_speech(context.folder),
         columns=16,  # a guess, see `Weighted`
         directions=partial(read_directions, context.folder / DIRECTIONS),
         weight=0.5,  # a guess: nothing was tuned

@@ -134,6 +134,7 @@ class Modality(Generic[T]):
     open        opens the encoder; a ModelError says in a sentence why it cannot
     labels      the labels that are kept, where the encoder is a `Classifier`
     described   how its labels are said in the space of the modality that reads words; None: they are not
+    describes   whether the models at hand have the labels that it takes; else no video is asked to be described
     reads_words whether its encoder takes plain words: a search compares with its vectors
     columns     how many of the 256 of a retrieval vector are its own, see `maps_of`
     directions  float32 [dim, d], orthonormal, for d columns: what of its vectors goes there; None: the first d numbers
@@ -148,6 +149,7 @@ class Modality(Generic[T]):
     open: Callable[[], Encoder[T]]
     labels: LabelRule | None = None
     described: Description | None = None
+    describes: bool = True
     reads_words: bool = False
     columns: int
     directions: Callable[[int], Vectors] | None = None
@@ -235,7 +237,7 @@ class ModalitySet:
     def is_undescribed(self, made_by: Mapping[str, str]) -> bool:
         """Whether a video with vectors by these encoders lacks a description of what they saw or heard."""
         return any(
-            one.of.name in made_by and self.is_current(one.of.name, made_by[one.of.name]) and one.name not in made_by
+            one.of.describes and one.name not in made_by and self.is_current(one.of.name, made_by.get(one.of.name, ""))
             for one in self.described
         )
 

@@ -2,11 +2,13 @@
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.metrics.exposition import registry_of
 from streams.metrics.measures import Measures
+
+disable_created_metrics()  # a gauge beside each series that says when it began, which workers do not have either
 
 BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 

@@ -52,7 +52,9 @@ def _show(verified: Sequence["Verified"]) -> None:
     width = max(len(one.topic) for one in verified)
     typer.echo(f"{'topic':{width}}  {'records':>9}  {'breaches':>8}")
     for one in verified:
-        note = f"  ({one.repeats} published again with their version)" if one.repeats else ""
+        notes = [f"{one.repeats} published again with their version"] if one.repeats else []
+        notes += [f"{one.not_judged} cannot be judged: what they follow from was deleted"] if one.not_judged else []
+        note = f"  ({'; '.join(notes)})" if notes else ""
         typer.echo(f"{one.topic:{width}}  {one.records:>9}  {one.breaches:>8}{note}")
     for one in verified:
         for breach in one.first:

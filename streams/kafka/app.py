@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class BatchApp(faust.App):
     """A Faust app whose events are polls (poll.py).
 
-    quality  says how good the agent's predictions are, by figure, from any thread; nothing where it predicts nothing
+    quality  says how good what the agent makes is, by figure, from any thread; empty where nobody judges it
     """
 
     quality: Callable[[], Mapping[str, float]] = dict

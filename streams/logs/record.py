@@ -12,9 +12,12 @@ from ranker.profile.erasure import coder
 from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, FEEDBACK, UPLOADS
 from streams.errors import OperatorError
+from streams.kafka.client import KafkaException
 from streams.kafka.command_reader import CommandReader, command_reader
 from streams.kafka.partition_queues import Place, partition_queues
 from streams.kafka.records import Record
+from streams.kafka.security import librdkafka_options
+from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 from streams.logs.erasure_places import TookEffectByCode
 from streams.logs.live_order import LiveOrder
 from streams.logs.recorded import line_of
@@ -53,6 +56,9 @@ class Recorder:
         self._read: dict[str, dict[int, int]] = {self._erasures: {}, self._erased: {}}  # topic → partition → offset
         names = (*self._topics, self._erasures)
         self._partitions = {name: len(reader.require_partitions(name)) for name in names}
+        self._watch = TopicWatch(librdkafka_options(settings))
+        self._watch.follow((*names, self._erased))
+        self._identities = self._ask_for_topics()
         log.require_topics(self._partitions)
         self._starts = self._first_offsets()
         self.order = LiveOrder(settings.prefix, self._partitions, self._begins())
@@ -68,6 +74,7 @@ class Recorder:
         with partition_queues(self._settings, self.order.reached) as queues:
             while True:
                 ends = {place: end for name in self._partitions for place, end in self._ends(name).items()}
+                self._require_same_topics()  # whose ends these are
                 self._read_erasures(ends)
                 streams = {place: end for place, end in ends.items() if place in self.order.reached}
                 queues.read_to(streams)
@@ -77,10 +84,26 @@ class Recorder:
                     if self.written % PROGRESS_EVERY == 0:
                         on_progress(self._progress(began, streams))
                 out.flush()
+                self._require_same_topics()
                 on_progress(self._progress(began, streams))
                 if not follow:
                     return
                 time.sleep(FOLLOW_INTERVAL_S)
+
+    def _ask_for_topics(self) -> Mapping[str, TopicIdentity]:
+        try:
+            return self._watch.ask()
+        except KafkaException as error:
+            raise OperatorError(f"The topics cannot be asked for: {error.args[0].str()}.", "Try again.") from error
+
+    def _require_same_topics(self) -> None:
+        """OperatorError where one was deleted, or deleted and made again, since the recording began."""
+        now = self._ask_for_topics()
+        for name, before in self._identities.items():
+            if name not in now or now[name].id != before.id:
+                what = "was made again" if name in now else "was deleted"
+                cause = f"{name} {what} while it was recorded: what the log lacks of it is gone."
+                raise OperatorError(cause, NEW_LOG)
 
     def _progress(self, began: int, ends: Mapping[Place, int]) -> Progress:
         return Progress(sum(self.order.reached.values()) - began, sum(ends.values()) - began, self.written)

@@ -11,6 +11,7 @@ AGE_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 2
 SLATE_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ENCODE_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 RECORDS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 20_000.0)
 
 
@@ -77,6 +78,15 @@ TABLE = (
         "slates that a source gave nothing for, since what it asks was away",
     ),
     Metric("freshet_exhausted_slates_total", "counter", (), "slates of people who have seen all that may be shown"),
+    Metric("freshet_slate_items_total", "counter", (), "places of those slates"),
+    Metric("freshet_explored_items_total", "counter", (), "places that were drawn, for exploration"),
+    Metric(
+        "freshet_slate_diversity",
+        "histogram",
+        (),
+        "1 less the mean cosine of two videos of a slate, of up to twenty slates a second",
+        SHARES,
+    ),
     Metric(
         "freshet_event_to_slate_seconds",
         "histogram",

@@ -12,10 +12,13 @@ from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
+from encoders.annotate.tags import merged
 from encoders.base import Content
 from encoders.embedder import VideoEmbedder
-from encoders.fusion.embeddings import RETRIEVAL
+from encoders.fusion.embeddings import RETRIEVAL, fused_again
+from encoders.fusion.fusion import Fusion
 from encoders.modalities.modality import ModalitySet
+from encoders.moderation.policy import KIND
 from ranker.library.library import VideoLibrary
 from schemas.messages import videos
 from schemas.messages.videos import CatalogueRecord, Encoded, Upload, Uploads
@@ -99,7 +102,7 @@ def is_embedded(sent: Sent, library: VideoLibrary, modalities: ModalitySet) -> b
         return video_id in library.videos and library.videos[video_id].at_ms > sent.order_ms
     retrieval = video.vectors.get(RETRIEVAL)
     of_all = retrieval is None or modalities.are_all_in(retrieval.encoder)  # none was added since it was embedded
-    return of_all and not modalities.wants_backfill({name: of.encoder for name, of in video.vectors.items()})
+    return of_all and not modalities.wants_backfill(made_by(video))
 
 
 async def _embed(
@@ -119,21 +122,61 @@ async def _embed(
         media = await loader.load_batch([(_unread_record(one), one) for one in batch])
         contents: Sequence[Content | None] = media.contents
         made = with_places(embedder.features(batch, contents), library)
-        kept = [one for one in made if not loses(one, library, embedder.modalities)]
-        left += len(made) - len(kept)
-        _publish(settings, kept, publisher)
+        whole = [with_what_is_kept(one, library, embedder.fusion, embedder.modalities) for one in made]
+        changed = [one for one in whole if not is_as_stored(one, library)]
+        left += len(made) - len(changed)
+        _publish(settings, changed, publisher)
         on_progress(start + len(batch), len(missing))
     _repair(settings, await library_now(settings), publisher)
     return left
 
 
-def loses(made: CatalogueRecord, library: VideoLibrary, modalities: ModalitySet) -> bool:
-    """Whether a stored vector of the present models would go: the media of that upload cannot be read any more."""
+def made_by(video: Encoded) -> dict[str, str]:
+    """The encoders of a video's vectors by name."""
+    return {name: of.encoder for name, of in video.vectors.items()}
+
+
+def is_as_stored(made: CatalogueRecord, library: VideoLibrary) -> bool:
+    """Whether nothing new has come of the very upload that is stored."""
+    stored = library.videos.get(made.video_id)
+    if stored is None or not isinstance(made, Encoded):
+        return False
+    return made.at_ms == stored.at_ms and made_by(made) == made_by(stored)
+
+
+def with_what_is_kept(
+    made: CatalogueRecord, library: VideoLibrary, fusion: Fusion, modalities: ModalitySet
+) -> CatalogueRecord:
+    """A video made again, with what is stored by present models of media that cannot be read any more.
+
+    Its own vectors count, and those that it lacks are the stored ones; the retrieval vector is of both. Labels and tags
+    of what is kept stay, and what moderation has found, which may be of pictures that nobody can look at again.
+    """
     stored = library.videos.get(made.video_id)
     if stored is None or not isinstance(made, Encoded) or made.at_ms != stored.at_ms:
-        return False
-    current = {name for name, of in stored.vectors.items() if modalities.is_current(name, of.encoder)}
-    return not current <= made.vectors.keys()
+        return made
+    kept = {
+        name: vector
+        for name, vector in stored.vectors.items()
+        if name not in made.vectors and modalities.is_current(name, vector.encoder)
+    }
+    if not kept:
+        return made
+    kinds = (KIND, *(f"{one.labels.kind}:" for one in modalities if one.name in kept and one.labels))
+    labels = {label: share for label, share in stored.labels.items() if label.startswith(kinds)}
+    found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
+    return fused_again(
+        replace(
+            made,
+            vectors={**made.vectors, **kept},
+            labels={**labels, **made.labels},
+            expires={**stored.expires, **made.expires},
+            tags=merged(made.tags, found),
+            duration_ms=stored.duration_ms if made.duration_ms is None else made.duration_ms,
+        ),
+        fusion,
+        modalities,
+    )
 
 
 def with_places(made: Sequence[CatalogueRecord], library: VideoLibrary) -> list[CatalogueRecord]:

@@ -15,6 +15,7 @@ from streams.kafka.sends import put
 from streams.metrics.measures import Measures
 from streams.metrics.polls import observe_poll
 from streams.ranking.catalogue_replica import CatalogueReplica
+from streams.ranking.diversity import SlateDiversity
 from streams.ranking.measured import observe_slates
 from streams.ranking.progress import RankedOffsets
 from streams.ranking.step import RankStep
@@ -28,6 +29,7 @@ def declare(
     step: RankStep,
     out: ConfirmedProducer,
     measures: Measures,
+    diversity: SlateDiversity,
 ) -> AgentT[Any]:
     """Declare the agent on a batch-wise Faust app."""
     profiles = app.topic(PROFILES.full(settings.prefix), schema=Raw())
@@ -53,6 +55,7 @@ def declare(
                 await put(out, step.sends(outcome.answers, ranked.topic_id))
                 await out.sent()  # the broker takes these while the next are ranked
                 observe_slates(measures, outcome.answers)
+                diversity.observe(outcome.answers)
             else:
                 await out.confirmed()
                 measures.count("freshet_coalesced_profiles_total", superseded)

@@ -54,7 +54,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     boot: str = ""  # id of that boot
     open_transactions: dict[str, int] = {}  # records that they hold back from every reader, by topic[partition]
     metrics: str = ""  # where it serves its metrics, if it does
-    quality: Mapping[str, float] = {}  # how good the learner's predictions of the newest exposures are
+    quality: Mapping[str, float] = {}  # how good the newest are of the learner's predictions, of the ranker's slates
 
 
 def is_silent(status: Status, now_ms: float) -> bool:

@@ -13,6 +13,7 @@ from streams.operations.contract import verify
 from streams.operations.contract.rules import RULES
 from tests.support.events import NOON
 from tests.support.kafka_logs import Rec, good_log, home, send
+from tests.support.made_again import delete_records
 
 pytestmark = pytest.mark.connected
 
@@ -38,3 +39,9 @@ def test_verify_reads_a_broker_from_the_start(settings: Settings) -> None:
     assert "profile of 1 bytes" in bad.stdout.splitlines()[-1]
     as_json = CliRunner().invoke(contract.app, ["verify", "--json", *wanted])
     assert json.loads(as_json.stdout)["breaches"] == 1
+    delete_records(settings, topics.FEEDBACK)
+    cut = CliRunner().invoke(contract.app, ["verify", *wanted])
+    assert "(4 cannot be judged: what they follow from was deleted)" in cut.stdout
+    told = json.loads(CliRunner().invoke(contract.app, ["verify", "--json", *wanted]).stdout)
+    assert told["breaches"] == 1
+    assert [one["not_judged"] for one in told["topics"] if one["topic"] == slates] == [4]

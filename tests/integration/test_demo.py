@@ -8,22 +8,38 @@ from pathlib import Path
 
 import pytest
 
+from schemas.agents import needed
 from streams.demo.checks import replay_state
 from streams.demo.clips import MADE
 from streams.demo.untitled import VIDEO, WORDS
 from tests.support.brokers import CACHE
 from tests.support.command import demo
+from tests.support.metrics import faults, missing_in
 from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
+from tests.support.scraping import PORTS, scraping
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there"), *LOCAL_MODE]
 
 STOPS_WITHIN_S = 150  # 15 on two cores that have nothing else to do
+OF_AN_INDEX = {"freshet_index_up", "freshet_index_complete"}
+ABSENT = OF_AN_INDEX | {  # where all goes well, and there is no HTTP API
+    "freshet_api_requests_total",
+    "freshet_api_request_seconds",
+    "freshet_dead_letters_total",
+    "freshet_degraded_slates_total",
+    "freshet_open_transaction_records",
+    "freshet_waiting",
+}
 
 
 def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
-    ran = demo(tmp_path, "--events", 300, "--json", "--keep")
-    out, err = ran.communicate(timeout=600)
+    with scraping(tmp_path) as pages:
+        ran = demo(tmp_path, "--events", 300, "--json", "--keep", FRESHET_METRICS_PORT=PORTS)
+        out, err = ran.communicate(timeout=600)
     assert ran.returncode == 0, err
+    assert pages.keys() == set(needed(""))
+    assert faults(pages) == {}
+    assert missing_in(pages.values()) <= ABSENT
     told = json.loads(out)
     assert told["events"] == 300 + 4 + 200  # the log, ana, the measured ones
     assert told["uploads"] == 400 + 10 + len(MADE) + 1
@@ -51,9 +67,13 @@ def test_a_small_demo_answers_everybody_and_moves_a_slate(tmp_path: Path):
 
 def test_a_demo_with_qdrant_waits_for_it_and_leaves_nothing_there(tmp_path: Path):
     with aside(QdrantStub()) as stub:
-        ran = demo(tmp_path, "--events", 100, "--json", FRESHET_QDRANT_URL=stub.url)
-        out, err = ran.communicate(timeout=600)
+        with scraping(tmp_path) as pages:
+            ran = demo(tmp_path, "--events", 100, "--json", FRESHET_QDRANT_URL=stub.url, FRESHET_METRICS_PORT=PORTS)
+            out, err = ran.communicate(timeout=600)
         assert ran.returncode == 0, err
+        assert pages.keys() == set(needed(stub.url))
+        assert faults(pages) == {}
+        assert missing_in(pages.values()) <= ABSENT - OF_AN_INDEX
         assert "the agents profiles, encoder, indexer, ranker, learner to start" in err
         assert "Qdrant holds 400 videos, and slates are made with it" in err
         assert set(json.loads(out)["checks"].values()) == {True}

@@ -12,6 +12,7 @@ from streams.worker.health import statuses
 from tests.support.events import skipped, uploaded, watched
 from tests.support.metrics import described, documented, get, sum_of
 from tests.support.qdrant_stub import LOCAL_MODE, SILENCE, QdrantStub, aside
+from tests.support.scraping import PORTS
 from tests.support.system import agents, publish, slates, wait_until
 
 ONLY_THEN = {  # and with a Qdrant server
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.connected, *LOCAL_MODE]
 
 
 def test_workers_serve_what_the_page_says_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
-    settings = settings.model_copy(update={"metrics_port": "19700-19799"})
+    settings = settings.model_copy(update={"metrics_port": PORTS})
     names = ("profiles", "encoder", "ranker", "learner")
     with agents(settings, tmp_path, *names) as running:
         publish(settings, UPLOADS, [(f"v{n}", videos.encode(uploaded(f"v{n}"))) for n in range(4)])
@@ -67,7 +68,7 @@ def test_workers_serve_what_the_page_says_and_nothing_else(settings: Settings, t
 
 def test_an_index_that_is_complete_and_then_falls_silent_shows(settings: Settings, tmp_path: Path) -> None:
     with aside(QdrantStub()) as stub:
-        settings = settings.model_copy(update={"metrics_port": "19700-19799", "qdrant_url": stub.url})
+        settings = settings.model_copy(update={"metrics_port": PORTS, "qdrant_url": stub.url})
         with agents(settings, tmp_path, "encoder", "indexer", "ranker") as running:
             publish(settings, UPLOADS, [("v1", videos.encode(uploaded("v1")))])
 

@@ -8,10 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from schemas.agents import needed
 from schemas.settings.model import Settings
 from streams.kafka import topic_admin
 from streams.local.broker import free_port
+from tests.support.metrics import faults, missing_in
 from tests.support.playground import STOPS_WITHIN_S, invited, started
+from tests.support.scraping import PORTS, scraping
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.usefixtures("all_there")]
 
@@ -34,13 +37,17 @@ def test_the_playground_does_what_a_person_expects_where_the_port_is_taken_and_l
 
 def test_its_people_go_on_watching_until_ctrl_c_and_their_topics_go_with_them(settings: Settings, tmp_path: Path):
     number = free_port()
-    running = started(tmp_path, settings.bootstrap, number)
-    assert f"http://127.0.0.1:{number}/" in invited(running)
-    latest = [_newest_slates(number)]
-    while latest[-1] <= latest[0] + 5:
-        time.sleep(1)
-        latest.append(_newest_slates(number))
-        assert len(latest) < LIMIT_S, "nobody goes on watching"
+    running = started(tmp_path, settings.bootstrap, number, FRESHET_METRICS_PORT=PORTS)
+    with scraping(tmp_path, api=f"http://127.0.0.1:{number}/metrics") as pages:
+        assert f"http://127.0.0.1:{number}/" in invited(running)
+        latest = [_newest_slates(number)]
+        while latest[-1] <= latest[0] + 5:
+            time.sleep(1)
+            latest.append(_newest_slates(number))
+            assert len(latest) < LIMIT_S, "nobody goes on watching"
+    assert pages.keys() == {*needed(""), "api"}
+    assert faults(pages) == {}
+    assert not {name for name in missing_in(pages.values()) if name.startswith("freshet_api")}
     own = settings.model_copy(update={"prefix": "freshet.playground-"})
     assert topic_admin.topic_configs(own)
     running.send_signal(signal.SIGINT)

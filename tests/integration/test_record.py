@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.support.brokers import CACHE
 from tests.support.command import freshet
 from tests.support.events import liked, minute, skipped, uploaded, watched
 from tests.support.forked import forked, freshet_command
+from tests.support.made_again import likes, make_again
 from tests.support.system import LIMIT_S, agents, everything, prefix_of, publish, wait_until
 
 pytestmark = pytest.mark.connected
@@ -186,3 +188,23 @@ def test_a_topic_that_was_made_again_is_no_continuation(settings: Settings, tmp_
     ran = freshet(settings, "record", log)
     assert ran.returncode == 1
     assert "the topic was made again" in ran.stderr
+
+
+def test_a_topic_that_is_made_again_while_it_is_recorded_ends_the_log_and_two_logs_are_replayed_as_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    first, second, out, err = (tmp_path / name for name in ("first.jsonl", "second.jsonl", "out", "err"))
+    publish(settings, FEEDBACK, likes(range(60)))
+    arguments = ["record", str(first), "--follow"]
+    following = forked(freshet_command, arguments, supervise.environment(settings), out, err)
+    wait_until("the first are recorded", lambda: first.exists() and first.read_bytes().count(b"\n") == 60)
+    make_again(settings, FEEDBACK)
+    publish(settings, FEEDBACK, likes(range(60, 300)))  # more than before: it goes on behind where reading was
+    assert following.wait(LIMIT_S) == 1
+    assert re.search(r"was (deleted|made again) while it was recorded", err.read_text())
+    assert first.read_bytes().count(b"\n") == 60
+    recorded(settings, second)
+    both = tmp_path / "both.jsonl"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    outcome = replayed(settings, both, 4)
+    assert (outcome.events, outcome.without_slate["repeat"]) == (300, 0)

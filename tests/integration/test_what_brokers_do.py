@@ -6,8 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_END, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer, TopicPartition
 
 from schemas.messages import videos
 from schemas.settings.model import Settings
@@ -21,7 +20,7 @@ from streams.logs.digest import live_digest
 from streams.worker.health import Status, statuses
 from tests.chaos.topics import lag
 from tests.support.events import minute, uploaded, withdrew
-from tests.support.made_again import PEOPLE, folded, likes, make_again
+from tests.support.made_again import PEOPLE, delete_records, folded, likes, make_again
 from tests.support.system import LIMIT_S, agents, everything, publish, slates, wait_until
 
 pytestmark = pytest.mark.connected
@@ -227,14 +226,6 @@ def test_what_two_workers_hold_is_kept_when_its_topic_is_made_again_and_its_even
         slow.send_signal(signal.SIGCONT)
         publish(settings, FEEDBACK, likes(range(300, 330)))
         wait_until("what came before counts too", lambda: folded(settings) == 330)
-
-
-def delete_records(settings: Settings, topic: Topic) -> None:
-    """Delete all that a topic holds."""
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
-    all_of = [TopicPartition(topic.full(settings.prefix), p, OFFSET_END) for p in range(settings.partitions)]
-    for done in admin.delete_records(all_of).values():
-        done.result()
 
 
 def answered(settings: Settings, version: int) -> set[str]:

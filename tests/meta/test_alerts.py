@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from schemas.agents import FOR_DATA
-from tests.support.metrics import documented
+from tests.support.metrics import documented, promtool
 from tests.support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -144,18 +144,18 @@ def test_panels_of_the_board_do_not_overlap_and_take_the_chosen_source() -> None
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
-def promtool(*words: object) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("promtool")
-    if not program:
+def judged(*words: object) -> subprocess.CompletedProcess[str]:
+    done = promtool(*words)
+    if done is None:
         pytest.skip("promtool is not installed (Debian has it in the package prometheus)")
-    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=False)
+    return done
 
 
 @pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
 def test_prometheus_takes_rules_and_configuration(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
     (folder / "api-read-token").write_text("r", "utf-8")  # who runs the API puts it there
-    checked = promtool("check", "config", folder / name)
+    checked = judged("check", "config", folder / name)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "FAILED" not in checked.stdout
 
@@ -165,7 +165,7 @@ def test_prometheus_parses_every_expression_of_the_board(tmp_path: Path) -> None
     records = [{"record": f"query:{number}", "expr": one} for number, one in enumerate(queries)]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": records}]}), "utf-8")
-    checked = promtool("check", "rules", file)
+    checked = judged("check", "rules", file)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -193,5 +193,5 @@ def test_an_alert_fires_where_it_should_and_only_there(
     tests["tests"][0]["alert_rule_test"] = [{"eval_time": "29m", "alertname": alert, "exp_alerts": expected}]
     file = tmp_path / "tests.yml"
     file.write_text(yaml.safe_dump(tests), "utf-8")
-    done = promtool("test", "rules", file)
+    done = judged("test", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr

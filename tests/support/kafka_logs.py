@@ -117,13 +117,17 @@ def good_log(prefix: str = PREFIX) -> Log:
     return log
 
 
-def breaches(log: Log, **changed: Any) -> list[Breach]:
-    facts = Facts(Settings(**{"late_ms": DAY_MS} | changed), SEVERAL)
+def facts_of(**changed: Any) -> Facts:
+    return Facts(Settings(**{"late_ms": DAY_MS} | changed), SEVERAL)
+
+
+def breaches(log: Log, facts: Facts | None = None, **changed: Any) -> list[Breach]:
+    facts = facts or facts_of(**changed)
     return [one for topic in RULES for one in check(topic, log.get(topic, []), facts)]
 
 
-def said(log: Log, **changed: Any) -> list[str]:
-    return [one.what for one in breaches(log, **changed)]
+def said(log: Log, facts: Facts | None = None, **changed: Any) -> list[str]:
+    return [one.what for one in breaches(log, facts, **changed)]
 
 
 def send(settings: Settings, log: Log) -> None:

@@ -1,8 +1,11 @@
-"""Topics that are deleted and made again, and events without ids to see that each counts once."""
+"""Topics that are deleted and made again, or emptied, and events without ids to see that each counts once."""
 
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ranker.profile.codec import version_of
 from schemas.messages import feedback
@@ -34,6 +37,14 @@ def make_again(settings: Settings, *topics: Topic) -> None:
                 return
         time.sleep(0.2)
     raise AssertionError(f"not made again within {LIMIT_S:g} s: {[topic.name for topic in topics]}")
+
+
+def delete_records(settings: Settings, topic: Topic) -> None:
+    """Delete all that a topic holds."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+    all_of = [TopicPartition(topic.full(settings.prefix), p, OFFSET_END) for p in range(settings.partitions)]
+    for done in admin.delete_records(all_of).values():
+        done.result()
 
 
 def folded(settings: Settings) -> int:

@@ -273,7 +273,7 @@ def add_operations(app: FastAPI, world: World) -> None:
                 "ranker": "home@1",
                 "policy": "home@7",
                 "encoder": "minilm@3",
-                "quality": {"auc_finish": 0.70 + time.time() % 40 / 1000, "calibration_finish": 1.02},
+                "quality": {"auc_finish": 0.7 + time.time() % 40 / 1000, "calibration_finish": 1.02, "diversity": 0.58},
             },
         }
 

@@ -16,8 +16,8 @@ STOPS_WITHIN_S = 150
 INVITATION = "open http://"
 
 
-def started(folder: Path, bootstrap: str, api_port: int, *arguments: str) -> subprocess.Popen[str]:
-    """The command, with nothing of the caller's settings but the models."""
+def started(folder: Path, bootstrap: str, api_port: int, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """The command, with nothing of the caller's settings but the models; more variables may be set."""
     share_labels(folder)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")}
     ours = {"FRESHET_DATA_DIR": str(folder), "FRESHET_CACHE_DIR": str(CACHE.settings.cache_dir)}
@@ -25,7 +25,7 @@ def started(folder: Path, bootstrap: str, api_port: int, *arguments: str) -> sub
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=clean | ours | {"FRESHET_API_PORT": str(api_port), "PYTHONUNBUFFERED": "1"},
+        env=clean | ours | variables | {"FRESHET_API_PORT": str(api_port), "PYTHONUNBUFFERED": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

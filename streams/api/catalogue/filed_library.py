@@ -11,7 +11,7 @@ import sys
 import tempfile
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -75,12 +75,13 @@ class FiledLibrary(VideoLibrary):
     """A library whose records hold no vectors: those of one name, which are all of one model, are rows of a file.
 
     folder  where the files are made
+    dims    dimensions of the vectors by name; others are left out
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dims: Mapping[str, int]) -> None:
         super().__init__()
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self._folder, self._dims = folder, dims
         self._files: dict[str, VectorFile] = {}
         self._row_of: dict[str, int] = {}
         self._free: list[int] = []
@@ -150,7 +151,7 @@ class FiledLibrary(VideoLibrary):
         self._drop(record.video_id)
         self._row_of[record.video_id] = at = self._free.pop() if self._free else len(self._row_of)
         for name, vector in record.vectors.items():
-            if decode_vector(vector, self._file(name, vector.dim).dim) is not None:
+            if name in self._dims and decode_vector(vector, self._dims[name]) is not None:
                 self._unwritten[name][at] = vector.data
         labels = {sys.intern(label): share for label, share in record.labels.items()}
         bare = {name: self._without_data(vector) for name, vector in record.vectors.items()}
@@ -161,20 +162,18 @@ class FiledLibrary(VideoLibrary):
         if (at := self._row_of.pop(video_id, None)) is None:
             return
         self._free.append(at)
-        for name, file in self._files.items():
+        for file in self._files.values():
             file.is_there[at : at + 1] = False
-            self._unwritten[name].pop(at, None)
+        for unwritten in self._unwritten.values():
+            unwritten.pop(at, None)
 
     def _without_data(self, vector: Vector) -> Vector:
         return self._bare.setdefault((vector.dim, vector.encoder), replace(vector, data=b""))
 
-    def _file(self, name: str, dim: int) -> VectorFile:
-        if name not in self._files:
-            self._files[name] = VectorFile(self._folder, dim)
-        return self._files[name]
-
     def _write(self) -> None:
         for name, unwritten in self._unwritten.items():
+            if unwritten and name not in self._files:
+                self._files[name] = VectorFile(self._folder, self._dims[name])
             for start, data in _runs(unwritten):
                 self._files[name].write(start, b"".join(data))
                 for at in range(start, start + len(data)):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from encoders.fusion.embeddings import RETRIEVAL, fusion_of
+from encoders.fusion.embeddings import DIM, RETRIEVAL, fusion_of
 from encoders.fusion.fusion import version_of
 from encoders.modalities.configured import modalities_of
 from ranker.catalogue.catalogue import Catalogue
@@ -53,7 +53,7 @@ class CatalogueState:
         )
         models = models_of(self.feed, encoder)
         self.step = RankStep(settings, self.shared, self.feed.recommend, models, now_ms=lambda: time.time() * 1000)
-        self.library = FiledLibrary(settings.data_dir / "api")
+        self.library = FiledLibrary(settings.data_dir / "api", {**self.modalities.stored, RETRIEVAL: DIM})
         self.outdated: set[str] = set()
         self._limited_until_ms: dict[str, int] = {}
         self._encoder = encoder

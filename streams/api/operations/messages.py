@@ -60,7 +60,9 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     rates         records a second by topic over the last half minute
     model         versions of what makes slates, once the catalogue is read; `quality` has how good the predictions of
                   the newest exposures are, where a learner of this machine has met some: `auc_finish`,
-                  `log_loss_finish` (nats), `calibration_finish` (observed by expected), and so of each outcome
+                  `log_loss_finish` (nats), `calibration_finish` (observed by expected), and so of each outcome; where a
+                  ranker of this machine has made slates, their `diversity` (1 less the mean cosine of two videos) and
+                  `exploration` (share of places that were drawn)
     """
 
     workers: list[dict[str, Any]]

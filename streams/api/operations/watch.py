@@ -86,9 +86,13 @@ class OperationsWatch:
 
 
 def _quality(workers: Iterable[Status]) -> dict[str, dict[str, float]]:
-    """How good predictions are, by the learner that learns: one that lost its partition still says its last figures."""
-    found = max((one for one in workers if one.quality), key=lambda one: (bool(one.lag), one.at_ms), default=None)
-    return {"quality": dict(found.quality)} if found else {}
+    """How good the newest predictions and slates are, by one worker of each agent that says so.
+
+    It is one that reads: a learner that lost its partition still says its last figures.
+    """
+    found = sorted((one for one in workers if one.quality), key=lambda one: (bool(one.lag), one.at_ms))
+    of_agents = {one.agent: one.quality for one in found}  # the last of each
+    return {"quality": {key: value for one in of_agents.values() for key, value in one.items()}} if found else {}
 
 
 def _by_partition(offsets: dict[Place, int]) -> dict[int, int]:

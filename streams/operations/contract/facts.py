@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,11 +12,12 @@ from ranker.profile.erasure import coder
 from ranker.profile.fold import Arrival
 from schemas.messages import feedback
 from schemas.settings.model import Settings
-from schemas.topics import Topic
+from schemas.topics import DEAD_LETTERS, Topic
 from streams.kafka.records import Record, partition_of
 from streams.ranking.slates import source_offset_of
 
 Place = tuple[str, int, int]  # full topic name, partition, offset
+Partition = tuple[str, int]  # full topic name, partition
 Offset = tuple[int, int]  # partition, offset
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -90,9 +91,31 @@ class Facts:
     markers: dict[str, list[int]] = field(default_factory=dict)  # keyed hash of a person → versions of their markers
     video_states: dict[str, list[VideoState]] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)
-    first_offsets: dict[int, int] = field(default_factory=dict)  # feedback partition → its oldest offset that is left
+    starts: dict[Partition, int] = field(default_factory=dict)  # where each partition's log begins, if not at 0
+    began_ms: dict[Partition, int] = field(default_factory=dict)  # of these: when the oldest record left was written
     versions: dict[str, tuple[int, int]] = field(default_factory=dict)  # person → version, trigger's offset
     repeats: int = 0  # slates that were published again with their version, as they may after a crash
+    not_judged: int = 0  # messages of the present topic that could only be judged by records that were deleted
+
+    def note(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The same records; of each partition it is noted where its log begins."""
+        begun: set[int] = set()
+        for record in records:
+            if record.partition not in begun:
+                begun.add(record.partition)
+                place = record.topic, record.partition
+                self.starts[place] = max(record.offset, self.starts.get(place, 0))
+                if self.starts[place]:
+                    self.began_ms[place] = record.timestamp
+            yield record
+
+    def is_deleted(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether an offset lies before the beginning of its partition's log."""
+        return offset < self.starts.get((topic, partition), 0)
+
+    def may_be_deleted(self, topic: str, written_ms: int) -> bool:
+        """Whether a record of this time may be missing from a topic because its log no longer goes so far back."""
+        return any(name == topic and written_ms <= began_ms for (name, _), began_ms in self.began_ms.items())
 
     def erased_until_ms(self, user_id: str, written_ms: int | None = None) -> int:
         """Until when a person is erased, by the erasures written up to a moment; -1: they are not."""
@@ -121,6 +144,10 @@ class Facts:
         code = coder(self.settings.erasure_key.get_secret_value())(user_id)
         return version - max((one for one in self.markers.get(code, ()) if one < version), default=0)
 
+    def home(self, topic: Topic, key: str) -> int:
+        """The partition on which a key's records belong."""
+        return partition_of(key.encode("utf-8", "surrogatepass"), self.partitions[topic])
+
     def full(self, topic: Topic) -> str:
         """Name on the broker."""
         return topic.full(self.settings.prefix)
@@ -145,5 +172,9 @@ def misplaced(record: Record, topic: Topic, facts: Facts, key: str | None = None
 
 def no_dead_letter(record: Record, facts: Facts, why: str) -> Iterator[Breach]:
     """A record that cannot be used, and for which no dead letter was written."""
-    if (record.topic, record.partition, record.offset) not in facts.dead_letters:
+    if (record.topic, record.partition, record.offset) in facts.dead_letters:
+        return
+    if facts.may_be_deleted(facts.full(DEAD_LETTERS), record.timestamp):
+        facts.not_judged += 1
+    else:
         yield breach(record, f"cannot be used, and there is no dead letter for it: {why}")

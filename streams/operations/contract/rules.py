@@ -47,7 +47,7 @@ CHECK_BATCH_SIZE = 1000  # records
 
 def check(topic: Topic, records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Breaches of one topic's records, which come in offset order per partition; adds to the facts."""
-    return RULES[topic](records, facts)
+    return RULES[topic](facts.note(records), facts)
 
 
 def dead_letters(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
@@ -85,7 +85,7 @@ def handled(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
 
 def erasures(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded, or a dead letter gives the reason; on the person's partition, or rerouted to it."""
-    rerouted = Rerouted()
+    rerouted = Rerouted(facts)
     for record in records:
         rerouted.see(record)
         validated = read_erasures([record], facts.partitions[topics.ERASURES])
@@ -112,7 +112,7 @@ def markers(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
 
 def uploads(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded, or a dead letter gives the reason; on the video's partition, or rerouted to it."""
-    partitions, rerouted = facts.partitions[topics.UPLOADS], Rerouted()
+    partitions, rerouted = facts.partitions[topics.UPLOADS], Rerouted(facts)
     for record in records:
         rerouted.see(record)
         validated = read_uploads([record], partitions)
@@ -156,10 +156,9 @@ def vector_faults(video: videos.Encoded) -> Iterator[str]:
 
 def feedback(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:
     """Decoded, or a dead letter gives the reason; on the person's partition, or rerouted to it."""
-    partitions, lives, rerouted = facts.partitions[topics.FEEDBACK], Lives(facts), Rerouted()
+    partitions, lives, rerouted = facts.partitions[topics.FEEDBACK], Lives(facts), Rerouted(facts)
     for batch in batches(records):
         for record in batch:
-            facts.first_offsets.setdefault(record.partition, record.offset)
             rerouted.see(record)
         for partition in sorted({record.partition for record in batch}):
             mine = [record for record in batch if record.partition == partition]
@@ -204,7 +203,8 @@ class Lives:
 class Rerouted:
     """Records on a wrong partition, each of which has to be there a second time on the right one."""
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._misrouted: dict[bytes, Record] = {}  # by place
         self._origins: set[bytes | None] = set()
 
@@ -220,8 +220,11 @@ class Rerouted:
 
     def missing(self) -> Iterator[Breach]:
         """Breaches of those that were not."""
-        lost = (record for place, record in self._misrouted.items() if place not in self._origins)
-        yield from (breach(record, "is on the wrong partition and was not rerouted") for record in lost)
+        for record in (one for place, one in self._misrouted.items() if place not in self._origins):
+            if self._facts.may_be_deleted(record.topic, record.timestamp):
+                self._facts.not_judged += 1
+            else:
+                yield breach(record, "is on the wrong partition and was not rerouted")
 
 
 def profiles(records: Iterable[Record], facts: Facts) -> Iterator[Breach]:

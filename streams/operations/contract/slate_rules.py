@@ -95,10 +95,12 @@ def against_the_log(slate: Recommendation, written_ms: int, facts: Facts) -> Ite
     if trigger.topic != facts.full(topics.FEEDBACK):
         yield f"its trigger is on {trigger.topic}"
         return
-    if trigger.partition in facts.first_offsets and trigger.offset < facts.first_offsets[trigger.partition]:
-        return  # the trigger has expired, so the rest cannot be checked any more
+    if facts.is_deleted(trigger.topic, trigger.partition, trigger.offset):
+        facts.not_judged += 1  # by what its person had done
+        return
     history = facts.histories.get(slate.user_id, History())
-    at = history.place(trigger.offset) if trigger.partition in facts.first_offsets else None
+    is_home = trigger.partition == facts.home(topics.FEEDBACK, slate.user_id)
+    at = history.place(trigger.offset) if is_home else None
     if at is None or history.at_ms[at] != trigger.at_ms:
         yield f"its trigger {trigger.partition}@{trigger.offset} is not an accepted event of {slate.user_id}"
         return

@@ -66,7 +66,7 @@ def test_the_operator_sees_workers_latencies_and_dead_letters(clean: Page) -> No
     assert len(clean.all(".histogram .bar")) > 5
     clean.until(lambda: "/s" in clean.text(".rates"))
     lines = {line.text for line in clean.all('[aria-label="Model"] .rates li')}
-    assert len(lines) == 2 and "calibration finish\n1.0200" in lines
+    assert len(lines) == 3 and {"calibration finish\n1.0200", "diversity\n0.5800"} < lines
     clean.click('[data-reason="schema"]')
     clean.until(lambda: "at_ms is missing" in clean.text(".letters-box"))
     assert not clean.all("pre img")

@@ -1,12 +1,18 @@
 """What a backfill takes up, and what it leaves alone."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 from msgspec.structs import replace
 
 from encoders.fusion.embeddings import RETRIEVAL
-from encoders.models.manifest import MODELS
+from encoders.fusion.weighted import Weighted
+from encoders.models.manifest import MODELS, SPEECH_FOLDER
 from ranker.library.library import VideoLibrary
-from schemas.messages.videos import Encoded, Vector
-from streams.operations.backfill import loses, missing_uploads, with_places
+from schemas.messages.vectors import decode_vector
+from schemas.messages.videos import CatalogueRecord, Encoded, Vector
+from streams.operations.backfill import is_as_stored, missing_uploads, with_places, with_what_is_kept
 from tests.support.events import NOON, minute, uploaded, withdrawn, withdrew
 from tests.support.models import built_in
 
@@ -37,17 +43,65 @@ def test_another_fusion_needs_no_backfill_but_another_set_of_modalities_does() -
     assert wanted(uploaded("a"), uploaded("b"), known=known) == ["b"]
 
 
-def test_a_video_whose_media_cannot_be_read_any_more_keeps_the_vectors_of_the_present_models() -> None:
-    text, image, _ = built_in()
-    vector = {one.name: Vector(1, f"{one.name}@{one.version}", b"\0\0\x80?") for one in (text, image)}
-    seen = replace(described("a"), vectors=vector)
-    outdated = replace(described("b"), vectors=vector | {"image": Vector(1, "image@fp32-0123456789abcdef", b"")})
-    library, text_alone = gallery(seen, outdated), {"text": vector["text"]}
-    assert wanted(uploaded("a"), known=library) == ["a"]  # it lacks a description
-    lost, nothing, later = (replace(described(name), vectors=text_alone) for name in ("a", "b", "c"))
-    assert [loses(one, library, built_in()) for one in (lost, nothing, later)] == [True, False, False]
-    assert not loses(replace(lost, at_ms=NOON + 1), library, built_in())  # of another upload
-    assert not loses(withdrawn("a", NOON), library, built_in())
+def unit(dim: int, at: int = 0) -> bytes:
+    return np.eye(1, dim, at, dtype="<f4").tobytes()
+
+
+def vectors(*names: str, by: str = "") -> dict[str, Vector]:
+    """A vector of each name, by the present models or by others."""
+    present = {one.name: one.version for one in (*built_in(), *built_in().described)}
+    dims = built_in().stored
+    return {name: Vector(dims[name], f"{name}@{by or present[name]}", unit(dims[name])) for name in names}
+
+
+MAPS = {"text": np.eye(384, 256, dtype=np.float32), "image": np.eye(1280, 256, k=1, dtype=np.float32)}
+FUSION = Weighted(MAPS, "mean")
+
+
+def kept(made: CatalogueRecord, *stored: Encoded) -> CatalogueRecord:
+    return with_what_is_kept(made, gallery(*stored), FUSION, built_in())
+
+
+def test_a_video_whose_media_cannot_be_read_any_more_keeps_what_was_seen_beside_its_new_text() -> None:
+    stored = replace(
+        described("a"),
+        vectors=vectors("image") | vectors("text", "image_text", by="fp32-0123456789abcdef"),
+        labels={"image:tabby": 0.7, "audio:rock": 0.6, "safety:nudity": 0.5, "safety:limited": 1.0, "safety:harm": 0.9},
+        expires={"safety:limited": NOON + 9},
+        duration_ms=700,
+    )
+    assert wanted(uploaded("a"), known=gallery(stored)) == ["a"]
+    made = replace(described("a"), vectors=vectors("text"), labels={"safety:harm": 0.1}, tags=["Tabby", "mine"])
+    whole = kept(made, stored)
+    assert isinstance(whole, Encoded)
+    assert whole.vectors.keys() == {"text", "image", RETRIEVAL}
+    assert decode_vector(whole.vectors[RETRIEVAL], 256) == pytest.approx((np.eye(256)[0] + np.eye(256)[1]) / 2**0.5)
+    assert whole.labels == {"image:tabby": 0.7, "safety:nudity": 0.5, "safety:limited": 1.0, "safety:harm": 0.1}
+    assert (whole.expires, whole.tags, whole.duration_ms) == ({"safety:limited": NOON + 9}, ["Tabby", "mine"], 700)
+    assert not is_as_stored(whole, gallery(stored)) and is_as_stored(whole, gallery(whole))
+
+
+def test_nothing_is_kept_of_another_upload_of_other_models_or_where_all_could_be_read() -> None:
+    stored = replace(described("a"), vectors=vectors("text", "image"))
+    for made in (replace(stored, vectors=vectors("text"), at_ms=NOON + 1), stored, withdrawn("a", NOON)):
+        assert kept(made, stored) is made
+    outdated = replace(stored, vectors=vectors("image", by="int8-0123456789abcdef"))
+    made = replace(stored, vectors=vectors("text"))
+    assert kept(made, outdated) is made and kept(made) is made
+
+
+def test_another_upload_and_a_withdrawal_are_never_as_stored() -> None:
+    stored = described("a")
+    assert is_as_stored(stored, gallery(stored))
+    assert not is_as_stored(replace(stored, at_ms=NOON + 1), gallery(stored))
+    assert not is_as_stored(withdrawn("a", NOON), gallery(stored)) and not is_as_stored(stored, gallery())
+
+
+def test_where_nobody_can_tell_speech_from_music_no_sound_has_to_be_described(tmp_path: Path) -> None:
+    heard = {"audio": next(f"audio@{one.version}" for one in built_in() if one.name == "audio")}
+    assert not built_in(tmp_path).wants_backfill(heard)
+    (tmp_path / SPEECH_FOLDER).mkdir()
+    assert built_in(tmp_path).wants_backfill(heard)
 
 
 def test_a_later_upload_is_taken_up_and_a_later_record_stays() -> None:

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.settings.model import Settings
-from streams.kafka import client, log_ends
+from streams.kafka import client, log_ends, topic_watch
 from streams.kafka.client import answered_in_time
 from streams.kafka.log_ends import LogEnds
+from streams.kafka.topic_watch import TopicWatch
 
 PLACE = ("a.topic", 3)
 
@@ -69,3 +71,43 @@ def test_what_stays_is_raised_at_once(code: int, monkeypatch: pytest.MonkeyPatch
 def test_partitions_that_are_not_there_or_may_not_be_asked_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     admin_clients(monkeypatch, KafkaError.TOPIC_AUTHORIZATION_FAILED)
     assert LogEnds(Settings()).ends([PLACE]) == {}
+
+
+class Admin(AdminClient):
+    """Counts how many there are, and answers nothing about nothing, or not at all."""
+
+    made = 0
+    is_answered = True
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        Admin.made += 1
+
+    def list_offsets(self, *_: Any, **__: Any) -> Any:
+        unanswered: Future[Any] = Future()
+        unanswered.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        return {} if Admin.is_answered else {TopicPartition("a.topic", 0): unanswered}
+
+    describe_topics = list_offsets
+
+
+@pytest.mark.parametrize("module", [topic_watch, log_ends])
+def test_questions_are_asked_by_one_client_until_one_is_not_answered(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AdminClient", Admin)
+    monkeypatch.setattr(Admin, "made", 0)
+    watch, ends = TopicWatch({"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}), LogEnds(Settings())
+    watch.follow(["a.topic"])
+
+    def ask() -> Any:
+        return watch.ask() if module is topic_watch else ends.ends([("a.topic", 0)])
+
+    assert [ask(), ask(), ask()] == [{}, {}, {}]
+    assert Admin.made == 1
+    monkeypatch.setattr(Admin, "is_answered", False)
+    with pytest.raises(KafkaException):
+        ask()
+    monkeypatch.setattr(Admin, "is_answered", True)
+    ask()
+    assert Admin.made == 2, "one that has lost its broker would ask nobody ever again"

@@ -3,17 +3,15 @@
 import asyncio
 import json
 import time
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from ranker.catalogue.catalogue import Catalogue
 from schemas.settings.model import Settings
-from streams.kafka import client, log_ends, lost_broker, reader, stalled, topic_watch
+from streams.kafka import client, lost_broker, reader, stalled
 from streams.kafka.client import answered_in_time
 from streams.kafka.log_ends import LogEnds
 from streams.kafka.lost_broker import BrokerWatch
@@ -272,44 +270,24 @@ def test_what_stopped_a_client_is_looked_for_before_another_one_takes_its_place(
     assert reader.STALLED_FETCHES * reader.FETCH_TIMEOUT_S + stalled.SECOND_TRY_S < reader.PATIENCE_S
 
 
-class Admin(AdminClient):
-    """Counts how many there are, and answers nothing about nothing, or not at all."""
-
-    made = 0
-    is_answered = True
-
-    def __init__(self, options: Any) -> None:
-        super().__init__(options)
-        Admin.made += 1
-
-    def list_offsets(self, *_: Any, **__: Any) -> Any:
-        unanswered: Future[Any] = Future()
-        unanswered.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
-        return {} if Admin.is_answered else {TopicPartition("a.topic", 0): unanswered}
-
-    describe_topics = list_offsets
-
-
-@pytest.mark.parametrize("module", [topic_watch, log_ends])
-def test_questions_are_asked_by_one_client_until_one_is_not_answered(
-    module: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("patient", "impatient", "answered"), [(WELL, DEAF, True), (DEAF, WELL, True), (DEAF, DEAF, False)]
+)
+def test_of_two_fresh_clients_one_gives_up_a_silent_address_in_time_for_another(
+    patient: Client, impatient: Client, answered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AdminClient", Admin)
-    monkeypatch.setattr(Admin, "made", 0)
-    watch, ends = TopicWatch({"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}), LogEnds(Settings())
-    watch.follow(["a.topic"])
+    """Who gives up soon may never be connected to a broker that is far away, so either is enough."""
+    setups: list[float] = []
 
-    def ask() -> Any:
-        return watch.ask() if module is topic_watch else ends.ends([("a.topic", 0)])
+    def client(options: dict[str, Any]) -> Client:
+        if "socket.connection.setup.timeout.ms" not in options:
+            return patient
+        setups.append(options["socket.connection.setup.timeout.ms"] / 1000)
+        return impatient
 
-    assert [ask(), ask(), ask()] == [{}, {}, {}]
-    assert Admin.made == 1
-    monkeypatch.setattr(Admin, "is_answered", False)
-    with pytest.raises(KafkaException):
-        ask()
-    monkeypatch.setattr(Admin, "is_answered", True)
-    ask()
-    assert Admin.made == 2, "one that has lost its broker would ask nobody ever again"
+    monkeypatch.setattr(lost_broker, "AdminClient", client)
+    assert lost_broker.is_fresh_client_answered({}, "a.topic") == answered
+    assert all(2 * setup_s < lost_broker.PROBE_TIMEOUT_S for setup_s in setups)
 
 
 def test_a_client_that_cannot_be_made_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:

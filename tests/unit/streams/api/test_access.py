@@ -10,6 +10,7 @@ from schemas.settings.model import Settings
 from streams.api.access import MAX_BODY, require_tokens
 from streams.errors import OperatorError
 from tests.support.api import Api, running
+from tests.support.metrics import faults
 
 READ, WRITE = {"Authorization": "Bearer r3ad"}, {"Authorization": "Bearer wr1te"}
 EVENT = {"kind": "like", "user_id": "ana", "video_id": "v1", "at_ms": 1_650_000_000_000}
@@ -133,6 +134,7 @@ async def test_requests_are_counted_by_route_and_not_by_what_is_asked(api: Api) 
     text = (await api.http.get("/metrics")).text
     assert 'freshet_api_requests_total{route="/v1/users/{user_id}/slate",status="404"} 1.0' in text
     assert "ana" not in text
+    assert faults({"api": text}) == {}
 
 
 async def test_the_documents_name_no_foreign_host(api: Api) -> None:

@@ -40,7 +40,7 @@ def test_it_answers_as_the_library_that_holds_its_vectors(
 ) -> None:
     monkeypatch.setattr(filed_library, "FIRST_ROWS", 4)
     monkeypatch.setattr(filed_library, "FEW", few)
-    held, filed, asked = VideoLibrary(), FiledLibrary(tmp_path), np.random.default_rng(1)
+    held, filed, asked = VideoLibrary(), FiledLibrary(tmp_path, DIMS), np.random.default_rng(1)
     where = SearchFilter(exclude=frozenset({"v003", "v010"}))
     for record in some_records(400):
         for library in (held, filed):
@@ -69,7 +69,7 @@ def test_it_answers_as_the_library_that_holds_its_vectors(
 
 
 def test_what_it_knows_nothing_of_is_said(tmp_path: Path) -> None:
-    library, chance = FiledLibrary(tmp_path), np.random.default_rng(0)
+    library, chance = FiledLibrary(tmp_path, DIMS), np.random.default_rng(0)
     assert library.near(np.zeros(8, np.float32), "text", 3) == []
     assert library.column("text")[0] == [] and library.place("v1", "text") is None
     library.take([with_vectors(encoded("v1"), chance, "text")])
@@ -80,14 +80,14 @@ def test_what_it_knows_nothing_of_is_said(tmp_path: Path) -> None:
 
 
 def test_a_vector_that_is_not_finite_is_not_found(tmp_path: Path) -> None:
-    library = FiledLibrary(tmp_path)
+    library = FiledLibrary(tmp_path, DIMS)
     bad = Vector(8, "e@1", np.full(8, np.nan, "<f4").tobytes())
     library.take([replace(encoded("v1"), vectors={"text": bad})])
     assert library.near(np.ones(8, np.float32), "text", 3) == [] and "v1" in library.videos
 
 
 def test_its_records_hold_no_vectors_and_its_files_have_no_names(tmp_path: Path) -> None:
-    library = FiledLibrary(tmp_path)
+    library = FiledLibrary(tmp_path, DIMS)
     library.take(some_records(50))
     assert {len(vector.data) for video in library.videos.values() for vector in video.vectors.values()} == {0}
     assert list(tmp_path.iterdir()) == []
@@ -97,7 +97,7 @@ def test_what_a_full_disk_refuses_is_found_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    library, chance, write = FiledLibrary(tmp_path), np.random.default_rng(0), os.pwrite
+    library, chance, write = FiledLibrary(tmp_path, DIMS), np.random.default_rng(0), os.pwrite
     first, second, third = (with_vectors(encoded(f"v{n}"), chance, "text") for n in range(3))
     library.take([first])
     monkeypatch.setattr(os, "pwrite", lambda *_: 0)
@@ -112,3 +112,27 @@ def test_what_a_full_disk_refuses_is_found_once_there_is_room(
         "vectors of videos",
         "vectors of videos are written to disk again",
     ]
+
+
+def test_a_first_vector_of_a_wrong_dimension_hides_none_of_the_right_one(tmp_path: Path) -> None:
+    library, chance = FiledLibrary(tmp_path, DIMS), np.random.default_rng(0)
+    short = {"text": Vector(3, "e@1", np.ones(3, "<f4").tobytes())}
+    library.take([replace(encoded("v1"), vectors=short)])
+    library.take([with_vectors(encoded(f"v{n}"), chance, "text") for n in (2, 3)])
+    found = library.near(np.ones(8, np.float32), "text", 3)
+    assert {hit.video.video_id for hit in found} == {"v2", "v3"} and "v1" in library.videos
+
+
+def test_a_file_that_cannot_be_made_is_made_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, chance = FiledLibrary(tmp_path, DIMS), np.random.default_rng(0)
+
+    def refused(**_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr(filed_library.tempfile, "TemporaryFile", refused)
+        library.take([with_vectors(encoded(f"v{n}"), chance, "text", RETRIEVAL) for n in (1, 2)])
+    assert library.near(np.ones(8, np.float32), "text", 3) == [] and {"v1", "v2"} == library.videos.keys()
+    library.take([withdrawn("v2", NOON + 1)])
+    for name, dim in DIMS.items():
+        assert [hit.video.video_id for hit in library.near(np.ones(dim, np.float32), name, 3)] == ["v1"]

@@ -116,7 +116,9 @@ async def test_the_status_tells_latency_versions_and_the_catalogue(api: Api) -> 
     assert told["model"] == {} and not told["catalogue"]["is_read"]
 
 
-async def test_the_status_tells_how_good_predictions_are_by_the_learner_that_learns(api: Api) -> None:
+async def test_the_status_tells_how_good_predictions_are_by_the_learner_that_learns_and_slates(
+    api: Api,
+) -> None:
     folder = status_folder(api.settings)
     folder.mkdir(parents=True)
     common: dict[str, Any] = {"agent": "learner", "pid": os.getpid(), "state": "ready"}
@@ -125,10 +127,12 @@ async def test_the_status_tells_how_good_predictions_are_by_the_learner_that_lea
         Status(**common, at_ms=2, quality={"auc_finish": 0.75}, lag={"freshet.examples.v1[0]": 0}),
         Status(**common, at_ms=4, lag={"freshet.examples.v1[0]": 0}),  # it has met nothing yet
     )
-    for number, one in enumerate(found):
-        (folder / f"learner-{number}.json").write_bytes(msgspec.json.encode(one))
+    of_slates = {"diversity": 0.5, "exploration": 0.1}
+    ranker = Status(**{**common, "agent": "ranker"}, at_ms=1, quality=of_slates, lag={"freshet.profiles.v1[0]": 0})
+    for number, one in enumerate(found := (*found, ranker)):
+        (folder / f"{one.agent}-{number}.json").write_bytes(msgspec.json.encode(one))
     told = (await api.http.get("/v1/status")).json()
-    assert told["model"]["quality"] == {"auc_finish": 0.75} and told["model"]["policy"].startswith("home@")
+    assert told["model"]["quality"] == {"auc_finish": 0.75, **of_slates} and told["model"]["policy"].startswith("home@")
     assert [one["quality"] for one in told["workers"]] == [one.quality for one in found]
 
 

@@ -17,7 +17,7 @@ from streams.dead_letters.validation import read_uploads
 from streams.operations.contract.rules import RULES
 from tests.support import events
 from tests.support.events import NOON, minute
-from tests.support.kafka_logs import PARTITIONS, breaches, good_log, home, put, put_event, put_letter, said
+from tests.support.kafka_logs import PARTITIONS, breaches, facts_of, good_log, home, put, put_event, put_letter, said
 
 PAGE = encode_page(Page(64, NOON, bytes(PAGE_BYTES)))
 EXAMPLE = Example(7, "v9", NOON, 1, True, "feed", NOTHING)
@@ -67,6 +67,25 @@ def test_an_event_on_the_wrong_partition_is_rerouted() -> None:
     origin = f"{wrong.topic}/{wrong.partition}/{wrong.offset}".encode()
     put_event(log, event, headers=[("freshet-origin", origin)])
     assert breaches(log) == []
+
+
+def test_a_dead_letter_that_was_deleted_may_have_been_there() -> None:
+    log, facts = good_log(), facts_of()
+    put(log, topics.UPLOADS, "v7", b"{", minute(3))
+    put_letter(log, put(log, topics.UPLOADS, "v8", b"{", minute(4)), offset=1, timestamp=minute(4))
+    assert breaches(log, facts) == [] and facts.not_judged == 1
+    put(log, topics.UPLOADS, "v9", b"{", minute(5))
+    assert ["there is no dead letter" in what for what in said(log)] == [True]
+
+
+def test_an_event_that_was_rerouted_to_where_records_were_deleted_may_have_been_there() -> None:
+    log, facts = good_log(), facts_of()
+    wrong, empty = (p for p in range(PARTITIONS) if p not in (home("ana"), home("ben")))
+    other = next(f"p{n}" for n in range(99) if home(f"p{n}") == empty)
+    put_event(log, events.watched(other, "v5", minute(3)), partition=wrong)
+    assert said(log) == ["is on the wrong partition and was not rerouted"]
+    put_event(log, events.watched(other, "v4", minute(4)), offset=9)
+    assert breaches(log, facts) == [] and facts.not_judged == 1
 
 
 def broken_vector(**fields: Any) -> bytes:

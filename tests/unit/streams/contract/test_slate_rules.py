@@ -16,6 +16,7 @@ from tests.support.kafka_logs import (
     Log,
     Rec,
     breaches,
+    facts_of,
     good_log,
     home,
     put,
@@ -190,7 +191,30 @@ def test_a_video_withdrawn_before_the_trigger_is_found(withdrawn_at: int, again_
     assert said(log) == (["v4 had been withdrawn"] * 2 if found else [])
 
 
-def test_what_retention_took_is_not_held_against_a_slate() -> None:
-    log = good_log()
+def test_what_retention_took_is_not_held_against_a_slate_but_counted() -> None:
+    log, facts = good_log(), facts_of()
     log[topics.FEEDBACK] = [record._replace(offset=record.offset + 4) for record in log[topics.FEEDBACK]]
-    assert breaches(log) == []
+    assert breaches(log, facts) == []
+    assert facts.not_judged == 4
+
+
+def test_slates_of_a_partition_that_was_emptied_cannot_be_judged() -> None:
+    log, facts = good_log(), facts_of()
+    del log[topics.FEEDBACK]
+    assert ["is not an accepted event" in what for what in said(log)] == [True] * 4
+    facts.starts = {("freshet.feedback.v1", home("ben")): 2}
+    others = {what.rpartition(" ")[2] for what in said(log, facts)}
+    of_ben = 2 * (1 + (home("ana") == home("ben")))
+    assert "ben" not in others and facts.not_judged == of_ben
+
+
+def test_a_slate_by_what_is_left_is_judged_as_before() -> None:
+    log = good_log()
+    for topic in (topics.FEEDBACK, topics.RECOMMENDATIONS):
+        log[topic] = [record for record in log[topic] if record.key == b"ben"]
+    log[topics.FEEDBACK] = log[topics.FEEDBACK][1:]
+    record, slate = last_slate(log)
+    again = replaced(items=[msgspec.structs.replace(slate.items[0], video_id="v1")])(slate)
+    log[topics.RECOMMENDATIONS][-1] = record._replace(value=recommendations.encode(again))
+    facts = facts_of()
+    assert said(log, facts) == ["v1 was seen before"] and facts.not_judged == 1

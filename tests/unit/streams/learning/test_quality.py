@@ -9,14 +9,9 @@ from ranker.profile.outcomes import FINISHED, HEADS, LIKED
 from schemas.settings.model import Settings
 from streams.learning.quality import WINDOW, ProgressiveQuality
 from streams.learning.step import LearnOutcome, LearnStep, Predicted
-from streams.metrics.exposition import exposition, registry_of
 from streams.metrics.measures import Measures
 from tests.support.learning import EXAMPLES, FACTS, events, examples, new_state, records
-from tests.support.metrics import sum_of
-
-
-def page_of(measures: Measures) -> str:
-    return exposition(registry_of(measures))[0].decode()
+from tests.support.metrics import page_of, sum_of
 
 
 def outcome(logits: list[float], labels: list[int]) -> LearnOutcome:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,13 +17,9 @@ from streams.metrics import exposition, server
 from streams.metrics.measures import Distribution, Measures, one
 from streams.metrics.polls import observe_poll
 from streams.metrics.table import TABLE
-from tests.support.metrics import described, documented, get, sum_of
+from tests.support.metrics import described, documented, faults, get, page_of, sum_of
 
 FRESHET = {name: row for name, row in documented().items() if name.startswith("freshet_")}
-
-
-def page_of(measures: Measures) -> str:
-    return exposition.exposition(exposition.registry_of(measures))[0].decode()
 
 
 @pytest.fixture
@@ -148,3 +145,18 @@ def test_a_taken_port_is_one_sentence_and_a_range_has_a_next_one(
 def test_what_is_no_port_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match=r"FRESHET_METRICS_PORT.*9464-9563"):
         load({}, {"FRESHET_METRICS_PORT": text}, None)
+
+
+def test_promtool_accepts_every_metric_of_the_table() -> None:
+    measures = Measures()
+    for metric in TABLE:
+        labels = dict.fromkeys(metric.labels, "one")
+        if metric.kind == "counter":
+            measures.count(metric.name, 1.0, **labels)
+        elif metric.kind == "histogram":
+            measures.observe(metric.name, [0.1], **labels)
+        else:
+            measures.gauge(metric.name, partial(list, [(tuple(labels.values()), 1.0)]))
+    page = page_of(measures)
+    assert described(page).keys() >= FRESHET.keys()
+    assert faults({"all": page}) == {}

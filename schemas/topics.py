@@ -7,7 +7,7 @@ from schemas.messages.fields import DAY_MS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024  # the largest record that the broker takes
 # Of a compacted topic: the newest segment is never compacted, and with Kafka's 1 GiB a recovery reads it whole
-# (docs/decisions/0088-segments-of-compacted-topics-are-small.md). None may be smaller than the largest batch.
+# (docs/decisions/0083-segments-of-compacted-topics-are-small.md). None may be smaller than the largest batch.
 SEGMENT_BYTES = 2 * MAX_RECORD_BYTES
 
 Cleanup = Literal["delete", "compact", "compact,delete"]

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
-from operator import attrgetter
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ FAVOURITES = 4  # most favourite creators of a person; a guess
 FAVOURITE_PERCENT = 200  # a creator is a favourite from two whole watches, or one follow, on; a guess
 LISTS = ("follows", "watches", "likes", "skips")  # of a profile, in the order in which they are looked up
 
-VIDEO_ID, AT_MS, WEIGHT = map(attrgetter, ("video_id", "at_ms", "weight"))  # of an interaction
 Floats = NDArray[np.float32]
 
 
@@ -118,10 +116,10 @@ def look_up(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Interact
     """What the profiles' LISTS hold, one list after another, and where each list but the first begins."""
     lists = [getattr(profile, name) for name in LISTS for profile in profiles]
     interactions = [*chain.from_iterable(lists)]
-    video_ids = map(VIDEO_ID, interactions)
-    rows = np.fromiter(map(catalogue.row_of.get, video_ids, repeat(-1)), np.int32, len(interactions))
-    at_ms = np.fromiter(map(AT_MS, interactions), np.int64, len(interactions))
-    weights = np.fromiter(map(WEIGHT, interactions), np.int64, len(interactions))
+    row_of, count = catalogue.row_of.get, len(interactions)
+    rows = np.fromiter([row_of(interaction.video_id, -1) for interaction in interactions], np.int32, count)
+    at_ms = np.fromiter([interaction.at_ms for interaction in interactions], np.int64, count)
+    weights = np.fromiter([interaction.weight for interaction in interactions], np.int64, count)
     known = rows >= 0
     places = np.arange(len(lists)).repeat([*map(len, lists)])[known]
     starts = places.searchsorted(np.arange(len(profiles), len(lists), len(profiles)))

@@ -70,7 +70,7 @@ def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
         contributions = scores.contributions(places) if scores.contributions else None
         shown = shown_codes(reasons, contributions, sources)
         named = {
-            code: named_interest(reason, features, contributions, candidates.query[places], places)
+            code: named_where_shown(code, reason, shown, features, contributions, candidates.query[places], places)
             for code, reason in enumerate(reasons)
             if reason.names_interest
         }
@@ -98,6 +98,24 @@ def probabilities(scores: Scores, places: Places) -> list[dict[str, float]]:
     if switch.is_used():
         return calls.named_rows(tuple(scores.heads), heads)
     return [*map(dict, map(zip, repeat(tuple(scores.heads)), heads.T.tolist()))]  # twice as fast as comprehensions
+
+
+def named_where_shown(
+    code: int,
+    reason: Reason,
+    shown: Shown,
+    features: FeatureMatrix,
+    contributions: Contributions | None,
+    query: Places,
+    places: Places,
+) -> Rows:
+    """The interest that a code names for each item [M], −1 where none is named or the code is not shown."""
+    rows, items = np.full(len(places), -1, np.int32), np.flatnonzero((shown.first == code) | (shown.second == code))
+    if contributions is not None:
+        contributions = contributions._replace(values=contributions.values[:, items])
+    if len(items):
+        rows[items] = named_interest(reason, features, contributions, query[items], places[items])
+    return rows
 
 
 def named_interest(

@@ -20,6 +20,8 @@ export function follow(user, onSlate, onTrouble) {
 
   async function run() {
     for (let tries = 0, opened = 0; !stop.signal.aborted; ) {
+      await shown();
+      if (stop.signal.aborted) return;
       if (opened < STREAM_TRIES && (await stream())) {
         tries = 0;
         continue;
@@ -39,13 +41,19 @@ export function follow(user, onSlate, onTrouble) {
     }
   }
 
-  /** Take events until the stream ends; gives whether it brought any. */
+  /** Take events until the stream ends or nobody sees the page; gives whether that was no fault of the stream's. */
   function stream() {
     return new Promise((resolve) => {
       let brought = false;
       const events = new EventSource(path`/v1/users/${user}/slates`);
-      const end = () => (clearTimeout(silent), events.close(), resolve(brought));
+      const end = () => {
+        clearTimeout(silent);
+        events.close();
+        document.removeEventListener("visibilitychange", end);
+        resolve(brought || document.hidden);
+      };
       const silent = setTimeout(end, SILENT_MS);
+      document.addEventListener("visibilitychange", end);
       stop.signal.addEventListener("abort", end, { once: true });
       events.addEventListener("slate", (event) => {
         brought = true;
@@ -74,6 +82,12 @@ export function follow(user, onSlate, onTrouble) {
   function noSlateYet(error) {
     if (error.status !== 404) throw error;
     return { slate: null, reflects: true, why: error.message };
+  }
+
+  /** Until somebody sees the page: a browser has six connections a host, and pages that were left would keep theirs. */
+  function shown() {
+    if (!document.hidden) return Promise.resolve();
+    return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
   }
 
   function pause(ms) {

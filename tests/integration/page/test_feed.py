@@ -204,3 +204,9 @@ def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: Worl
     page.until(lambda: world.erased == [user])
     page.until(lambda: page.text(".person-id") not in ("", user))
     assert world.events == []  # an event after the erasure would make the person known again
+
+
+def test_a_page_that_was_left_holds_no_connection(clean: Page, world: World) -> None:
+    """A browser keeps pages that were left, and allows six connections a host: the seventh page had none for its titles."""
+    for _ in range(8):
+        clean.open_feed()

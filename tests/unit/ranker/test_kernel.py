@@ -75,6 +75,7 @@ def catalogue_by(rng: np.random.Generator) -> Catalogue:
     catalogue.has_vector[rows] = rng.random(catalogue.size) < 0.8
     catalogue.duration_ms[rows] = rng.integers(0, 3, catalogue.size) * 17_000
     catalogue.total_popularity[rows] = some(rng, catalogue.size) ** 2
+    catalogue.trend[rows] = some(rng, catalogue.size) ** 2
     return catalogue
 
 

@@ -207,6 +207,6 @@ def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: Worl
 
 
 def test_a_page_that_was_left_holds_no_connection(clean: Page, world: World) -> None:
-    """A browser keeps pages that were left, and allows six connections a host: the seventh page had none for its titles."""
+    """A browser keeps pages that were left, and allows six connections a host: the seventh had none for its titles."""
     for _ in range(8):
         clean.open_feed()

@@ -23,6 +23,9 @@ COPY schemas schemas
 COPY encoders encoders
 COPY ranker ranker
 COPY streams streams
+# Compiles ranking's loops; the compiler stays in this stage.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/* \
+    && PYTHONPATH=. python -m ranker.pipeline.kernel.build
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 # Fetches the pretrained weights and needs the network; everything after it does not. It copies what the models are made by

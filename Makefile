@@ -48,13 +48,14 @@ tools:
 # What Freshet runs on, and Freshet itself; what develops and tests it comes on top, where a verb needs that.
 INSTALL = if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(BIN)/python $(1); \
 	else $(BIN)/python -m pip install --disable-pip-version-check $(1) | sed -un 's/^ *Downloading \(.* MB)\)/  fetching \1/p'; fi
-$(RUNS): requirements/runtime.txt requirements/build.txt pyproject.toml
+$(RUNS): requirements/runtime.txt requirements/build.txt pyproject.toml $(wildcard ranker/pipeline/kernel/*.[ch])
 	@{ [ -n "$(PYTHON)" ] && $(HAS_PYTHON); } || { echo "$(NO_PYTHON)"; exit 1; }
 	@echo "making $(VENV) with $(PYTHON) from requirements/runtime.txt (355 MB to fetch, once)"
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
 	@$(call INSTALL,--require-hashes -r requirements/runtime.txt -r requirements/build.txt)
 	@$(call INSTALL,--no-deps --no-build-isolation -e .)
+	@$(BIN)/python -m ranker.pipeline.kernel.build
 	@touch $@
 
 $(STAMP): requirements/dev.txt $(RUNS)
@@ -176,5 +177,5 @@ film: setup  ## Remake docs/page-film.webp, the recording of the page, by a head
 	@$(BIN)/python -m tests.integration.page.film
 
 clean:  ## Remove .venv and what tools left in this folder; models and broker data stay in their own folders.
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) ranker/pipeline/kernel/*.so build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ from ranker.feeds.feed import FeedContext
 from ranker.feeds.ranking_table import RankingError, RankingTable, read_table, usual_table
 from ranker.learning.parameters import Learned
 from ranker.learning.storage import ParametersError, read
+from ranker.pipeline.kernel import switch
 from ranker.pipeline.pipeline import Pipeline
 from schemas.settings.load import SettingsError
 from schemas.settings.model import Settings
@@ -40,6 +41,7 @@ def ranking_of(settings: Settings) -> RankingTable:
 def build_feed(context: FeedContext) -> Pipeline:
     """The pipeline of the feed that the settings name; a SettingsError says what is wrong with it."""
     place = context.settings.feed
+    switch.use(context.settings.kernel == "auto")
     pipeline = call_function(VARIABLE, place, context)
     if not isinstance(pipeline, Pipeline):
         kind = type(pipeline).__name__

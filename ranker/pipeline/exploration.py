@@ -6,6 +6,7 @@ from hashlib import blake2b
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.types import Candidates, Floats, Places, Query, Selection
 
 
@@ -14,7 +15,11 @@ def explorable(candidates: Candidates, score: Floats, shown: Places, source: str
 
     As no creator of these has a place yet, two draws cannot exceed the cap of a creator, and each is uniform.
     """
-    fresh = candidates.sources.contain(source).nonzero()[0]
+    sources = candidates.sources
+    if switch.is_used() and source in sources.names:
+        bit, query, rows = sources.names.index(source), candidates.query, candidates.rows
+        return calls.explorable(sources.words, bit, score, query, rows, catalogue.creator, shown)
+    fresh = sources.contain(source).nonzero()[0]
     is_shown = np.zeros(len(score), np.bool_)
     is_shown[shown[shown >= 0]] = True
     creators = catalogue.creator[candidates.rows]

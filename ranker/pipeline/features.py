@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.leave_one_out import without_each
 from ranker.pipeline.query_features import INTERESTS, LIKES_START, SKIPS_START, QueryFeatures
 from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, Places, QueryBatch
@@ -31,20 +32,12 @@ def featurize(catalogue: Catalogue) -> Featurize:
     """Features from the catalogue's columns and from one small matrix product a query."""
 
     def featurize(batch: QueryBatch, candidates: Candidates) -> FeatureMatrix:
-        rows, values = candidates.rows, np.empty((len(NAMES), len(candidates.rows)), np.float32)
+        values = np.empty((len(NAMES), len(candidates.rows)), np.float32)
         cosines = reference_cosines(batch.query_features, candidates, catalogue)
         cosines[:INTERESTS].max(axis=0, initial=0, out=values[0])
         values[1] = cosines[LIKES_START]
         cosines[SKIPS_START:LIKES_START].max(axis=0, initial=0, out=values[2])
-        trend, popularity = counts(batch, candidates, catalogue)
-        values[3], values[4] = trend / np.float32(10), popularity / np.float32(20)
-        now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
-        values[5] = now_ms[candidates.query] - catalogue.at_ms[rows]
-        values[5] = 1 / (1 + np.maximum(values[5], 0) / np.float32(DAY_MS))
-        values[6] = creator_affinity(batch.query_features, candidates, catalogue)
-        duration_ms = catalogue.duration_ms[rows].astype(np.float32)
-        duration_ms[duration_ms == 0] = UNKNOWN_DURATION_MS
-        values[7] = duration_ms / (duration_ms + np.float32(HALF_LONG_MS))
+        put_columns(batch, candidates, catalogue, values[3:])
         nearness, query_features = cosines[:INTERESTS], batch.query_features
 
         def without(places: Places) -> Mapping[str, Floats]:
@@ -54,6 +47,24 @@ def featurize(catalogue: Catalogue) -> Featurize:
         return FeatureMatrix(NAMES, values, nearness, query_features.interests, without=without)
 
     return featurize
+
+
+def put_columns(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue, values: Floats) -> None:
+    """Write the features that need no vectors [5, N]: `trend`, `popular`, `fresh`, `creator` and `long`."""
+    rows, (trend, popularity) = candidates.rows, counts(batch, candidates, catalogue)
+    now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
+    if switch.is_used():
+        columns = catalogue.at_ms, catalogue.duration_ms, catalogue.creator
+        people = batch.query_features.creators, batch.query_features.watch_counts
+        calls.columns((rows, candidates.query), (trend, popularity), now_ms, columns, *people, values)
+        return
+    values[0], values[1] = trend / np.float32(10), popularity / np.float32(20)
+    values[2] = now_ms[candidates.query] - catalogue.at_ms[rows]
+    values[2] = 1 / (1 + np.maximum(values[2], 0) / np.float32(DAY_MS))
+    values[3] = creator_affinity(batch.query_features, candidates, catalogue)
+    duration_ms = catalogue.duration_ms[rows].astype(np.float32)
+    duration_ms[duration_ms == 0] = UNKNOWN_DURATION_MS
+    values[4] = duration_ms / (duration_ms + np.float32(HALF_LONG_MS))
 
 
 def counts(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue) -> tuple[Floats, Floats]:
@@ -78,7 +89,10 @@ def reference_cosines(query_features: QueryFeatures, candidates: Candidates, cat
     cosines = np.empty((REFERENCES, len(candidates.rows)), np.float32)
     for (query, span), count in zip(spans, tile_counts, strict=True):
         rows = candidates.rows[span]
-        catalogue.take_vectors(rows, work[: len(rows)])
+        if catalogue.elsewhere is None and switch.is_used():
+            calls.gather(catalogue.vectors, rows, work[: len(rows)])
+        else:
+            catalogue.take_vectors(rows, work[: len(rows)])
         products = (tiles[:count] @ columns[query]).reshape(-1, REFERENCES)
         np.multiply(products[: len(rows)].T, scale[query], out=cosines[:, span])
     return cosines

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.query_features import LIKES_START, QueryFeatures
 from ranker.pipeline.types import Floats, Places
 
@@ -17,6 +18,10 @@ def without_each(
     nearness  cosines to the interests and to the next, times their strengths [I + 1, M]
     liking    cosines to the mean of the likes [M]
     """
+    if switch.is_used():
+        of_people = query_features.strengths, query_features.next_strength
+        similar, without = calls.without_each(nearness, *of_people, query, liking, query_features.videos)
+        return {"similar": similar, "liking": without}
     strengths = np.vstack([query_features.strengths.T, query_features.next_strength])  # [I + 1, B]
     return {
         "similar": _similar(nearness, strengths, query)[:-1],

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline import source_sets
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.pair_keys import Keys, is_first, keys_of, parts_of
 from ranker.pipeline.source_sets import SourceSets
 from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, Rows, SourceResult, name_of
@@ -39,8 +40,7 @@ def filter_candidates(
     drops = [Drops(catalogue.ids, names, merged.rows[span], rejected_by[span]) for _, span in merged.spans()]
     degraded = [missing_for(query, results) for query in range(count)]
     exhausted, backfilled = [False] * count, []
-    passed = rejected_by == PASSED
-    kept = candidates_of(merged.keys[passed], merged.sources[passed], count, catalogue)
+    kept = passing(merged, rejected_by, catalogue)
     for query, span in kept.spans():
         found = kept.rows[span]
         if len(found) < size:
@@ -60,6 +60,10 @@ def missing_for(query: int, results: Mapping[str, SourceResult]) -> tuple[str, .
 
 def merge(results: Mapping[str, SourceResult], count: int, catalogue: Catalogue) -> Candidates:
     """What the sources, by name, returned for `count` queries: each row once a query, with the set of its sources."""
+    names = (*results, FILL)
+    if switch.is_used() and len(names) <= source_sets.WORD_BITS:
+        of_sources = [one.rows for one in results.values()], [one.query for one in results.values()]
+        return _candidates(names, calls.merge(*of_sources, catalogue.order, catalogue.by_id, count))
     rows = np.concatenate([result.rows for result in results.values()])
     query = np.concatenate([result.query for result in results.values()]).astype(np.int64, copy=False)
     source = np.arange(len(results)).repeat([len(result.rows) for result in results.values()])
@@ -68,8 +72,21 @@ def merge(results: Mapping[str, SourceResult], count: int, catalogue: Catalogue)
     keys.sort()
     pairs, source = keys >> bits, keys & ((1 << bits) - 1)
     first = is_first(pairs).nonzero()[0]
-    sources = source_sets.union((*results, FILL), source, first)
+    sources = source_sets.union(names, source, first)
     return candidates_of(pairs[first], sources, count, catalogue)
+
+
+def passing(merged: Candidates, rejected_by: NDArray[np.int16], catalogue: Catalogue) -> Candidates:
+    """The candidates that no filter rejected."""
+    if switch.is_used():
+        of_all = calls.Merged(merged.keys, merged.rows, merged.query, merged.sources.words, merged.bounds)
+        return _candidates(merged.sources.names, calls.keep(rejected_by, PASSED, of_all))
+    passed = rejected_by == PASSED
+    return candidates_of(merged.keys[passed], merged.sources[passed], len(merged.bounds) - 1, catalogue)
+
+
+def _candidates(names: tuple[str, ...], merged: calls.Merged) -> Candidates:
+    return Candidates(merged.keys, merged.rows, merged.query, SourceSets(names, merged.words), merged.bounds)
 
 
 def first_rejecting_filter(batch: QueryBatch, candidates: Candidates, filters: Sequence[Filter]) -> NDArray[np.int16]:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.pipeline.kernel import calls, switch
+
 Places = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Keys = NDArray[np.int64]
@@ -23,9 +25,12 @@ class Pairs:
     def __init__(self, keys: Keys) -> None:
         self.keys = np.sort(keys)
         bits = max(8, (TABLE_RATIO * len(keys)).bit_length())
-        self._shift = np.uint64(64 - bits)
-        self._table = np.zeros(1 << bits, np.bool_)
-        self._table[self._hashes(keys)] = True
+        self.shift = 64 - bits
+        if switch.is_used():
+            self.table = calls.hashed(self.keys, self.shift, bits)
+            return
+        self.table = np.zeros(1 << bits, np.bool_)
+        self.table[self._hashes(keys)] = True
 
     def find(self, query: Places, numbers: Numbers) -> tuple[Places, Places]:
         """Which of the given pairs are present, and at which places of `keys`; a negative number is never present.
@@ -36,8 +41,10 @@ class Pairs:
         """
         if not len(self.keys):
             return np.empty(0, np.int64), np.empty(0, np.int64)
+        if switch.is_used():
+            return calls.find(self.keys, self.table, self.shift, query, numbers)
         wanted = keys_of(query, numbers)
-        maybe = self._table[self._hashes(wanted)].nonzero()[0]
+        maybe = self.table[self._hashes(wanted)].nonzero()[0]
         wanted = wanted[maybe]
         places = self.keys.searchsorted(wanted)
         same = self.keys.take(places, mode="clip") == wanted
@@ -50,7 +57,7 @@ class Pairs:
         return present
 
     def _hashes(self, keys: Keys) -> NDArray[np.uint64]:
-        return (keys.view(np.uint64) * GOLDEN) >> self._shift
+        return (keys.view(np.uint64) * GOLDEN) >> np.uint64(self.shift)
 
 
 def keys_of(query: Places, numbers: Numbers) -> Keys:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import UNNAMED, Catalogue, Rows
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.pair_keys import Mask, Pairs, Places, is_first, keys_of, place_within
 from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes
@@ -62,6 +63,8 @@ def query_features(profiles: Sequence[Profile], catalogue: Catalogue) -> QueryFe
     """Look up what the profiles remember."""
     interactions, (watches, likes, skips) = look_up(profiles, catalogue)
     newest_ms = np.array([profile.newest_ms for profile in profiles], np.int64)
+    if switch.is_used():
+        return _compiled(profiles, interactions, (watches, likes, skips), newest_ms, catalogue)
     videos = np.full((len(profiles), VIDEOS), -1, np.int32)
     strengths, following = put_interests(videos, interactions[watches:skips], newest_ms, catalogue)
     put_newest(videos[:, SKIPS_START:LIKES_START], interactions[skips:], catalogue)
@@ -80,14 +83,43 @@ def query_features(profiles: Sequence[Profile], catalogue: Catalogue) -> QueryFe
     )
 
 
+def _compiled(
+    profiles: Sequence[Profile],
+    interactions: InteractionColumns,
+    starts: tuple[int, int, int],
+    newest_ms: NDArray[np.int64],
+    catalogue: Catalogue,
+) -> QueryFeatures:
+    marks = (
+        interactions.query,
+        interactions.rows,
+        interactions.weights,
+        strengths_of(interactions, newest_ms, catalogue),
+    )
+    columns = catalogue.has_vector, catalogue.order, catalogue.creator
+    shape = len(profiles), VIDEOS, INTERESTS, FAVOURITES
+    videos, strengths, following, creators, watch_counts, favourites = calls.people(marks, starts, columns, shape)
+    return QueryFeatures(
+        videos,
+        strengths[:, :INTERESTS],
+        following,
+        strengths[:, INTERESTS],
+        interactions[starts[2] :],
+        seen_pairs(profiles),
+        Pairs(creators),
+        watch_counts,
+        favourites,
+    )
+
+
 def look_up(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[InteractionColumns, list[int]]:
     """What the profiles' LISTS hold, one list after another, and where each list but the first begins."""
     lists = [getattr(profile, name) for name in LISTS for profile in profiles]
     interactions = [*chain.from_iterable(lists)]
-    row_of = catalogue.row_of.get
-    rows = np.array([row_of(interaction.video_id, -1) for interaction in interactions], np.int32)
-    at_ms = np.array([interaction.at_ms for interaction in interactions], np.int64)
-    weights = np.array([interaction.weight for interaction in interactions], np.int64)
+    row_of, count = catalogue.row_of.get, len(interactions)
+    rows = np.fromiter([row_of(interaction.video_id, -1) for interaction in interactions], np.int32, count)
+    at_ms = np.fromiter([interaction.at_ms for interaction in interactions], np.int64, count)
+    weights = np.fromiter([interaction.weight for interaction in interactions], np.int64, count)
     known = rows >= 0
     places = np.arange(len(lists)).repeat([*map(len, lists)])[known]
     starts = places.searchsorted(np.arange(len(profiles), len(lists), len(profiles)))
@@ -101,8 +133,7 @@ def put_interests(
 
     Returns the strengths of one more [B, 9], and which that is [B].
     """
-    strength = interactions.weights * np.exp2((interactions.at_ms - newest_ms[interactions.query]) / HALF_LIFE_MS)
-    strength[~catalogue.has_vector[interactions.rows]] = 0
+    strength = strengths_of(interactions, newest_ms, catalogue)
     pairs = keys_of(interactions.query, catalogue.order[interactions.rows])
     best = np.lexsort((-strength, pairs))
     best = best[is_first(pairs[best]) & (strength[best] > 0)]
@@ -115,6 +146,16 @@ def put_interests(
     videos[:, :INTERESTS] = rows[:, :INTERESTS]
     strongest = strengths[:, :1]
     return (strengths / np.where(strongest > 0, strongest, 1)).astype(np.float32), rows[:, INTERESTS]
+
+
+def strengths_of(
+    interactions: InteractionColumns, newest_ms: NDArray[np.int64], catalogue: Catalogue
+) -> NDArray[np.float64]:
+    """How strongly each interaction speaks for its video, 0 where that has no vector [M]."""
+    age = (interactions.at_ms - newest_ms[interactions.query]) / HALF_LIFE_MS
+    strength: NDArray[np.float64] = np.exp2(age) * interactions.weights
+    strength[~catalogue.has_vector[interactions.rows]] = 0
+    return strength
 
 
 def put_newest(videos: Rows, interactions: InteractionColumns, catalogue: Catalogue) -> None:

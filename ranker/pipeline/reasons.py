@@ -5,15 +5,17 @@ shown, rounded. If the scorer can tell what contributed to a score, a code with 
 and a code without features by its sources. For items that this leaves unexplained, every code speaks by its sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import islice, repeat
+from functools import cache, lru_cache
+from itertools import chain, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.kernel import calls, switch
+from ranker.pipeline.kernel.calls import Shown
 from ranker.pipeline.source_sets import SourceSets
 from ranker.pipeline.types import (
     Candidates,
@@ -66,12 +68,13 @@ def explain(catalogue: Catalogue, table: Sequence[Reason]) -> Explain:
         sources = candidates.sources[places]
         reasons = table_for(sources.names)
         contributions = scores.contributions(places) if scores.contributions else None
-        share = shares(strengths(reasons, contributions, sources))
-        named = np.full(share.shape, -1, np.int32)
-        for code, reason in enumerate(reasons):
-            if reason.names_interest:
-                named[code] = named_interest(reason, features, contributions, candidates.query[places], places)
-        because = reasons_of(share, reasons, named, catalogue.ids)
+        shown = shown_codes(reasons, contributions, sources)
+        named = {
+            code: named_where_shown(code, reason, shown, features, contributions, candidates.query[places], places)
+            for code, reason in enumerate(reasons)
+            if reason.names_interest
+        }
+        because = reasons_of(shown, reasons, named, catalogue.ids)
         items = map(
             Item,
             chosen.cumsum(axis=1)[chosen].tolist(),  # ranks
@@ -92,7 +95,27 @@ def probabilities(scores: Scores, places: Places) -> list[dict[str, float]]:
     if not scores.heads:
         return [{} for _ in places]
     heads = rounded(np.array([head[places] for head in scores.heads.values()])).clip(SMALLEST, 1 - SMALLEST)  # [H, M]
+    if switch.is_used():
+        return calls.named_rows(tuple(scores.heads), heads)
     return [*map(dict, map(zip, repeat(tuple(scores.heads)), heads.T.tolist()))]  # twice as fast as comprehensions
+
+
+def named_where_shown(
+    code: int,
+    reason: Reason,
+    shown: Shown,
+    features: FeatureMatrix,
+    contributions: Contributions | None,
+    query: Places,
+    places: Places,
+) -> Rows:
+    """The interest that a code names for each item [M], −1 where none is named or the code is not shown."""
+    rows, items = np.full(len(places), -1, np.int32), np.flatnonzero((shown.first == code) | (shown.second == code))
+    if contributions is not None:
+        contributions = contributions._replace(values=contributions.values[:, items])
+    if len(items):
+        rows[items] = named_interest(reason, features, contributions, query[items], places[items])
+    return rows
 
 
 def named_interest(
@@ -176,27 +199,58 @@ def shares(strength: Floats) -> Floats:
     return strength
 
 
-def reasons_of(share: Floats, table: Sequence[Reason], interest: Rows, ids: Sequence[str]) -> list[list[Because]]:
-    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first.
+def shown_codes(table: Sequence[Reason], contributions: Contributions | None, sources: SourceSets) -> Shown:
+    """Which codes of a table are shown for M items, and by what share."""
+    if contributions is None or len(sources.words) < 2 or sources.words.shape[1] > 1 or not switch.is_used():
+        return greatest_two(shares(strengths(table, contributions, sources)))
+    codes = codes_of(tuple(table), contributions.names, sources.names)
+    return calls.reasons(contributions.values, codes, sources.words, MIN_SECOND_SHARE)[1]
 
-    interest  which each code names [codes, M], −1: none
-    """
-    items, codes = np.arange(share.shape[1]), [reason.code for reason in table]
 
-    def because(places: Places, items: Places) -> list[Because]:
-        weights, named = rounded(share[places, items]).tolist(), interest[places, items].tolist()
-        return [
-            Because(codes[place], weight, ids[row] if row >= 0 else None)
-            for place, weight, row in zip(places.tolist(), weights, named, strict=True)
-        ]
+@lru_cache(64)
+def codes_of(table: tuple[Reason, ...], names: tuple[str, ...], sources: tuple[str, ...]) -> calls.Codes:
+    """A table as arrays."""
+    features = [[names.index(name) for name in reason.features if name in names] for reason in table]
+    bits = [sum(1 << sources.index(name) for name in {*reason.sources} if name in sources) for reason in table]
+    return calls.Codes(
+        np.array([*chain.from_iterable(features)], np.int64),
+        np.cumsum([*map(len, features)], dtype=np.int64),
+        np.array([bool(reason.features) for reason in table]),
+        np.array(bits, np.uint64),
+        np.array([reason.source_weight for reason in table], np.float32),
+    )
 
+
+def greatest_two(share: Floats) -> Shown:
+    """The greatest share of every item [codes, M], and the next if it matters; of equal ones the code listed first."""
+    items = np.arange(share.shape[1])
     left = np.where(np.isnan(share), -1, share)
     first = left.argmax(axis=0)
-    found = [[one] for one in because(first, items)]
     left[first, items] = -2
     second = left.argmax(axis=0)
-    shown = np.flatnonzero(rounded(left[second, items]) >= MIN_SECOND_SHARE)
-    for item, one in zip(shown.tolist(), because(second[shown], shown), strict=True):
+    is_shown = rounded(left[second, items]) >= MIN_SECOND_SHARE
+    return Shown(first, rounded(share[first, items]), np.where(is_shown, second, -1), rounded(share[second, items]))
+
+
+def reasons_of(
+    shown: Shown, table: Sequence[Reason], interest: Mapping[int, Rows], ids: Sequence[str]
+) -> list[list[Because]]:
+    """The reasons of every item.
+
+    interest  which a code names [M] by its place in the table, −1: none; a code that is left out names none
+    """
+    codes = [reason.code for reason in table]
+
+    def because(items: Places, places: Places, weights: NDArray[np.float64]) -> list[Because]:
+        rows = np.full(len(places), -1, np.int32)
+        for code, named in interest.items():
+            np.copyto(rows, named[items], where=places == code)
+        video_ids = [ids[row] if row >= 0 else None for row in rows.tolist()]
+        return [*map(Because, map(codes.__getitem__, places.tolist()), weights.tolist(), video_ids)]
+
+    found = [[one] for one in because(np.arange(len(shown.first)), shown.first, shown.weight)]
+    also = np.flatnonzero(shown.second >= 0)
+    for item, one in zip(also.tolist(), because(also, shown.second[also], shown.second_weight[also]), strict=True):
         found[item].append(one)
     return found
 

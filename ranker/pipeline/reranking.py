@@ -12,6 +12,7 @@ import numpy as np
 
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.exploration import explorable, insert_exploration
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.types import Candidates, Floats, Places, QueryBatch, Rows, Scores, Selection, Selector
 
 POOL_SIZE = 96  # the best candidates compete for places; a guess
@@ -43,9 +44,8 @@ def diverse(catalogue: Catalogue, size: int, mix: Mix) -> Selector:
     def diverse(batch: QueryBatch, candidates: Candidates, scores: Scores) -> Selection:
         if not len(candidates.rows):
             return Selection(np.full((len(batch.queries), size), -1), np.ones((len(batch.queries), size)))
-        pool = pools(candidates, scores.score)
+        pool, gain = competing(candidates, scores.score)
         rows = candidates.rows[pool]
-        gain = relevance(np.where(pool >= 0, scores.score[pool], NO_SCORE))
         chosen = mmr(gain, cosines(rows, catalogue), size, mix.relevance, caps(rows, catalogue, mix))
         best = np.where(chosen >= 0, pool[np.arange(len(pool))[:, None], chosen], -1)
         if size < MIN_EXPLORE_SIZE or not mix.explore:
@@ -54,6 +54,14 @@ def diverse(catalogue: Catalogue, size: int, mix: Mix) -> Selector:
         return insert_exploration(batch.queries, best, drawable, candidates.query[drawable])
 
     return diverse
+
+
+def competing(candidates: Candidates, score: Floats) -> tuple[Places, Floats]:
+    """The best candidates of each query [B, 96], and what each gains a slate [B, 96]."""
+    if switch.is_used():
+        return calls.pools(score, candidates.bounds, POOL_SIZE)
+    pool = pools(candidates, score)
+    return pool, relevance(np.where(pool >= 0, score[pool], NO_SCORE))
 
 
 def pools(candidates: Candidates, score: Floats) -> Places:
@@ -116,6 +124,8 @@ def mmr(gain: Floats, similarity: Floats, size: int, relevance: float, limits: S
     >>> mmr(np.array([[1, 0.5, 0.1]], np.float32), similarity, 4, 0.7).tolist()
     [[0, 2, 1, -1]]
     """
+    if switch.is_used():
+        return calls.mmr(gain, similarity, size, relevance, float(CAP_PENALTY), limits)
     count, pool = gain.shape
     gain = np.multiply(gain, np.float32(relevance), out=gain.copy(), where=np.isfinite(gain))
     beyond_cap = gain - CAP_PENALTY

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.types import Contributions, FeatureMatrix, Floats, Places, Scorer, Scores
 
 
@@ -53,9 +54,7 @@ def weighted_sum(weights: Weights) -> Scorer:
         return np.array([[weights.linear_effect(name)] for name in names], np.float32)
 
     def score(features: FeatureMatrix) -> Scores:
-        logits = bias + np.zeros((len(heads), features.values.shape[1]), np.float32)
-        for column, values in zip(columns_of(features.names), features.values, strict=True):
-            logits += column * values  # one feature after another: the bits do not depend on the other candidates
+        logits = weighted(features.values, columns_of(features.names), bias)
         probabilities = dict(zip(weights.heads, logistic(logits), strict=True))
         total = np.zeros(logits.shape[1], np.float32)
         for name, weight in head_weights:
@@ -68,6 +67,19 @@ def weighted_sum(weights: Weights) -> Scorer:
         return Scores(probabilities, total, contributions)
 
     return Scorer(weights.version, score)
+
+
+def weighted(values: Floats, columns: Floats, bias: Floats) -> Floats:
+    """Log-odds [H, N] of features [F, N] by their weights [F, H, 1] and what the heads begin with [H, 1].
+
+    One feature after another: the bits do not depend on the other candidates.
+    """
+    if switch.is_used():
+        return calls.logits(values, columns, bias)
+    logits: Floats = bias + np.zeros((len(bias), values.shape[1]), np.float32)
+    for column, of_feature in zip(columns, values, strict=True):
+        logits += column * of_feature
+    return logits
 
 
 def logistic(logits: Floats) -> Floats:

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     partitions: PositiveInt = Field(4, description="partitions of each topic")
     replication: PositiveInt = Field(1, description="copies of each partition")
     feed: str = Field("ranker.feeds.home:build", description="function that makes the ranking pipeline")
+    kernel: Literal["auto", "off"] = Field(
+        "auto", description="auto: ranking's loops run compiled where they were compiled; off: in NumPy"
+    )
     ranking: str = Field("", description="TOML file of what slates are made of; empty: the feed's own")
     slate_size: Annotated[int, Field(ge=1, le=500)] = Field(20, description="items on a slate")
     seed: Annotated[int, Field(ge=0, le=MAX_INT)] = Field(0, description="seed of all random numbers")

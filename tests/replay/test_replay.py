@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from ranker.pipeline.kernel import switch
 from ranker.profile.erasure import GAP
 from ranker.profile.model import Profile
 from schemas.messages import feedback, videos
@@ -59,6 +60,17 @@ def test_how_it_is_computed_changes_no_byte(plain: tuple[Outcome, list[Recommend
     outcome, slates = replayed(golden_lines(), **how)
     assert (outcome.state_digest, outcome.slate_digest) == (plain[0].state_digest, plain[0].slate_digest)
     assert [slate.items for slate in slates] == [slate.items for slate in plain[1]]
+
+
+@pytest.mark.skipif(not switch.IS_BUILT, reason="the kernel is not compiled here")
+@pytest.mark.parametrize("how", [{"batch": 7}, {"learning": 1}])
+def test_the_compiled_kernel_changes_no_byte(how: dict[str, int]) -> None:
+    compiled = replayed(golden_lines(), kernel="auto", **how)
+    assert switch.is_used()
+    by_numpy = replayed(golden_lines(), kernel="off", **how)
+    assert not switch.is_used()
+    assert compiled[0].slate_digest == by_numpy[0].slate_digest
+    assert compiled[1] == by_numpy[1]
 
 
 @pytest.mark.parametrize("how", [{"batch": 1}, {"partitions": 1}, {"batch": 7, "partitions": 3, "restart_at": 150}])

@@ -13,10 +13,12 @@ from tests.support.paths import GOLDEN
 LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulation.world with seed 7
 
 
-def replayed(lines: Iterator[bytes], restart_at: int | None = None, **how: int) -> tuple[Outcome, list[Recommendation]]:
+def replayed(
+    lines: Iterator[bytes], restart_at: int | None = None, kernel: str = "auto", **how: int
+) -> tuple[Outcome, list[Recommendation]]:
     """Run a log; `how` is batch, partitions or seed, and whether it learns."""
     batch, learning = how.pop("batch", 64), bool(how.pop("learning", 0))
-    settings = CACHE.settings.model_copy(update=how)
+    settings = CACHE.settings.model_copy(update={**how, "kernel": kernel})
     run = Replay(settings, replay_embedder(settings), batch=batch, learning=learning)
 
     async def collect() -> list[Recommendation]:

@@ -5,7 +5,13 @@ from functools import partial
 
 from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Check, Finding, run_checks
-from streams.operations.doctor.installation import check_models, check_packages, check_providers, check_python
+from streams.operations.doctor.installation import (
+    check_kernel,
+    check_models,
+    check_packages,
+    check_providers,
+    check_python,
+)
 from streams.operations.doctor.kafka import KafkaChecks
 from streams.operations.doctor.machine import check_disk, check_java
 from streams.operations.doctor.ports import check_ports
@@ -18,6 +24,7 @@ def checks_of(settings: Settings) -> list[tuple[str, Check]]:
     return [
         ("python", check_python),
         ("packages", check_packages),
+        ("kernel", partial(check_kernel, settings)),
         ("models", partial(check_models, settings)),
         ("providers", partial(check_providers, settings)),
         ("disk", partial(check_disk, settings)),

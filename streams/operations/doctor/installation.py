@@ -10,12 +10,14 @@ from encoders.modalities.configured import modalities_of
 from encoders.modalities.opened import opened
 from encoders.models.manifest import WITHOUT_SPEECH, folder_of, has_speech, verify_for
 from encoders.models.session import lack_of_cuda
+from ranker.pipeline.kernel import switch
 from schemas.settings.model import Settings
 from streams.operations.doctor.finding import Finding, fail, ok, warn
 
 OLDEST = (3, 11)
 ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([\w.]+)$")
+BUILD = "python -m ranker.pipeline.kernel.build"
 EXPORT = "Run `freshet export`."
 SPEECH = "Run `freshet export`, with FRESHET_MODELS from a bundle that has it."
 
@@ -49,6 +51,16 @@ def check_packages(version_of: Version = metadata.version) -> Iterator[Finding]:
     yield from faults
     if not faults:
         yield ok("packages", ", ".join(f"{name} {_installed(name, version_of)}" for name in found))
+
+
+def check_kernel(settings: Settings, is_built: bool = switch.IS_BUILT) -> Iterator[Finding]:
+    """Whether ranking's loops run compiled."""
+    if settings.kernel == "off":
+        yield ok("kernel", "ranking's loops run in NumPy: FRESHET_KERNEL=off")
+    elif is_built:
+        yield ok("kernel", "ranking's loops are compiled")
+    else:
+        yield ok("kernel", f"ranking's loops run in NumPy, which takes more CPU: `{BUILD}` compiles them")
 
 
 def check_models(settings: Settings) -> Iterator[Finding]:

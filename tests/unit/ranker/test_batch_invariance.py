@@ -4,8 +4,10 @@ import asyncio
 import random
 
 import numpy as np
+import pytest
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.pipeline.kernel import switch
 from ranker.pipeline.types import Query
 from schemas.messages.feedback import Feedback
 from schemas.messages.videos import CatalogueRecord
@@ -51,6 +53,18 @@ async def test_neither_the_batch_nor_cached_neighbours_change_a_bit() -> None:
         assert warm == cold
     backwards = await pipeline.recommend(queries[::-1])
     assert [digest(slate) for slate in backwards][::-1] == cold
+
+
+@pytest.mark.skipif(not switch.IS_BUILT, reason="the kernel is not compiled here")
+@pytest.mark.parametrize("batch", [1, 7, 24, 64])
+async def test_the_compiled_kernel_changes_no_bit(batch: int) -> None:
+    catalogue, queries = crowd(64)
+    pipeline, found = home_feed(catalogue), []
+    for is_used in (True, False):
+        with switch.switched(is_used):
+            parts = [await pipeline.recommend(queries[at : at + batch]) for at in range(0, len(queries), batch)]
+        found.append([digest(slate) for part in parts for slate in part])
+    assert found[0] == found[1]
 
 
 async def test_a_catalogue_that_grew_answers_like_one_that_was_rebuilt_from_its_records() -> None:

@@ -9,7 +9,7 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.home import REASONS
 from ranker.pipeline.pipeline import Pipeline
-from ranker.pipeline.reasons import MIN_SECOND_SHARE, Reason, explain, reasons_of, rounded
+from ranker.pipeline.reasons import MIN_SECOND_SHARE, Reason, explain, greatest_two, reasons_of, rounded
 from ranker.pipeline.sources import same_for_all
 from ranker.pipeline.types import (
     Contributions,
@@ -149,7 +149,7 @@ def test_the_two_greatest_shares_are_shown_and_of_equal_ones_the_code_listed_fir
     share = (rng.integers(0, 6, (5, 400)) / 16).astype(np.float32)
     share[2, ::40] = np.nan  # of a contribution that is no number: it speaks last
     interest = rng.integers(-1, 3, share.shape).astype(np.int32)
-    found = reasons_of(share, table, interest, ["v0", "v1", "v2"])
+    found = reasons_of(greatest_two(share), table, dict(enumerate(interest)), ["v0", "v1", "v2"])
     for item, column in enumerate(share.T):
         first, second = sorted(range(5), key=lambda code: (np.isnan(column[code]), -column[code], code))[:2]
         shown = [first, second] if column[second] >= MIN_SECOND_SHARE else [first]

@@ -1,0 +1,1 @@
+"""The kernel: loops of ranking that are compiled where a compiler is, with the same bits as their NumPy forms."""

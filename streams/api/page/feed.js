@@ -50,6 +50,7 @@ export function showFeed(root, { user, notify, opened }) {
     answeredMs = ms;
     beat.answered(ms, times);
     announce(`Answered in ${Math.round(ms)} milliseconds. Next: ${queued()[0] ? titleOf(queued()[0].video_id) : "nothing"}.`);
+    if (!queued().length) beginAgain();
   });
   const empty = h("p", { class: "empty" }, "The first slate is on its way.");
   const stagePlace = h("div", { class: "stage" }, empty);
@@ -130,10 +131,19 @@ export function showFeed(root, { user, notify, opened }) {
     refresh();
   }
 
+  /** A slate that takes all into account and holds only what was met: there is nothing else, so its videos come back. */
+  function beginAgain() {
+    if (clock.waits() || !slate?.items.length) return;
+    gone.clear();
+    if (!now) first();
+    refresh();
+  }
+
   function nothingLeft() {
     stage.end();
     now = null;
     show(stagePlace, h("p", { class: "empty" }, "That was all for now. Search, or upload something new."));
+    beginAgain();
   }
 
   /** Say what came of the card that is left, unless it was said before. */

@@ -195,6 +195,7 @@ def test_another_person_has_another_feed_and_is_remembered(page: Page, world: Wo
 def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: World) -> None:
     page.open_feed()
     page.until(lambda: "0:02" in page.text(".time"))
+    page.press(" ")  # what is watched to its end is said by itself
     user = page.text(".person-id")
     page.click("#person")
     page.click(".erase .danger")
@@ -206,7 +207,21 @@ def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: Worl
     assert world.events == []  # an event after the erasure would make the person known again
 
 
+def test_who_has_seen_everything_goes_round_again(clean: Page, world: World) -> None:
+    world.videos = dict([*world.videos.items()][:4])
+    clean.open()
+    clean.until(clean.now)
+    met = []
+    for _ in range(6):
+        clean.until(lambda: clean.answers() == len(world.events) and clean.now())
+        met.append(clean.now())
+        clean.press("s")
+        clean.until(lambda: len(world.events) == len(met))
+    assert sorted(met[:4]) == sorted(world.videos)
+    assert clean.text(".slate-state") == "videos come back, as you have seen all others."
+
+
 def test_a_page_that_was_left_holds_no_connection(clean: Page, world: World) -> None:
-    """A browser keeps pages that were left, and allows six connections a host: the seventh page had none for its titles."""
+    """A browser keeps pages that were left, and allows six connections a host: the seventh had none for its titles."""
     for _ in range(8):
         clean.open_feed()

@@ -21,7 +21,7 @@ const notify = notifier(() => showView());
 
 function showView(silent) {
   view?.end(silent === true);
-  notify.forget();
+  notify.forget(silent === true);
   const [, name = "", query = ""] = /^#?\/?([a-z]*)(?:\?(.*))?$/.exec(location.hash) ?? [];
   const shown = VIEWS[name] ? name : "feed";
   const [user] = people();

@@ -225,6 +225,7 @@ export function showFeed(root, { user, notify, opened }) {
       answered(place);
       slates.expect(place);
       if (!clock.waits()) beat.calm();
+      if (more.event_id) notify(null); // it was sent again, and by now the API is there
     } catch (error) {
       answered(null);
       beat.calm();
@@ -232,7 +233,7 @@ export function showFeed(root, { user, notify, opened }) {
       gone.delete(card.item.video_id);
       if (now === card) stage.describe(now);
       refresh();
-      notify(error, () => send(card, kind, { ...more, event_id: event.event_id, at_ms: event.at_ms })); // the same event
+      notify.unsent(error, () => send(card, kind, { ...more, event_id: event.event_id, at_ms: event.at_ms })); // the same event
     }
   }
 

@@ -207,6 +207,48 @@ def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: Worl
     assert world.events == []  # an event after the erasure would make the person known again
 
 
+def test_an_erasure_is_heard_by_another_tab_which_says_nothing_more_of_the_person(page: Page, world: World) -> None:
+    page.open_feed()
+    page.until(lambda: "0:02" in page.text(".time"))  # watched for long enough to be said when it is left
+    page.press(" ")
+    user, tab = page.text(".person-id"), page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open_feed()
+        page.click("#person")
+        page.click(".erase .danger")
+        page.click(".erase .sure")
+        page.until(lambda: world.erased == [user])
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(tab)
+    page.until(lambda: page.text(".person-id") not in ("", user))
+    page.driver.get("about:blank")
+    page.rest(0.3)
+    assert [event for event in world.events if event["user_id"] == user] == []
+
+
+def test_two_tabs_show_two_people(page: Page) -> None:
+    page.open_feed()
+    user, tab = page.text(".person-id"), page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open_feed()
+        assert page.text(".person-id") == user
+        page.click("#person")
+        page.find("#user-id").send_keys("u42")
+        page.click(".person-box .primary")
+        page.until(lambda: page.text(".person-id") == "u42")
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(tab)
+    page.click('.tabs a[data-view="trending"]')
+    page.click('.tabs a[data-view="feed"]')
+    assert page.text(".person-id") == user
+    page.click("#person")
+    assert page.text(".erase .danger") == f"Erase {user} …"
+
+
 def test_who_has_seen_everything_goes_round_again(clean: Page, world: World) -> None:
     world.videos = dict([*world.videos.items()][:4])
     clean.open()

@@ -74,6 +74,7 @@ export function showFeed(root, { user, notify, opened }) {
       return;
     }
     if (slate && !answer.cold && fresh.version < slate.version) return; // written late by a worker that was frozen
+    if (answer.cold && now && slate?.version > 0 && slate.expires_at_ms > Date.now()) now.done.add("watch"); // erased elsewhere: it is not said
     slate = fresh;
     const ids = [wanted, ...fresh.items.flatMap((item) => [item.video_id, ...(item.reasons ?? []).map((because) => because.video_id)])];
     learn(fresh.items.filter((item) => item.title).map(({ video_id, title }) => ({ video_id, title })));

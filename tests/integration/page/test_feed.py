@@ -228,6 +228,19 @@ def test_an_erasure_is_heard_by_another_tab_which_says_nothing_more_of_the_perso
     assert [event for event in world.events if event["user_id"] == user] == []
 
 
+def test_what_was_watched_before_an_erasure_elsewhere_is_not_said_after_it(page: Page, world: World) -> None:
+    page.open_feed()
+    page.press("l")
+    page.until(lambda: page.answers() == 1 and "0:02" in page.text(".time"))
+    page.press(" ")
+    world.events.clear()
+    world.slates.clear()  # as `freshet forget` does
+    page.until(lambda: page.text(".slate-state").startswith("A first slate"))
+    page.driver.get("about:blank")
+    page.rest(0.3)
+    assert world.events == []
+
+
 def test_two_tabs_show_two_people(page: Page) -> None:
     page.open_feed()
     user, tab = page.text(".person-id"), page.driver.current_window_handle

@@ -101,6 +101,15 @@ TRANSIENT = frozenset(
         # while a broker comes back; librdkafka calls them retriable for some requests only
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,  # a restarted broker is a new leader, and the client knows the former one
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._NOENT,  # a question for offsets while no partition has a leader
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError.INCONSISTENT_TOPIC_ID,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,

@@ -3,13 +3,13 @@
 The numbers of the fields are those of onnx.proto (github.com/onnx/onnx). A test reads what is written by onnx itself.
 """
 
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.models.protobuf import bytes_field, float_field, number_field, text_field
 from encoders.models.session import Port
 
 OPSET = 18
@@ -65,17 +65,19 @@ class Graph:
         """Add an operator with so many outputs."""
         own = name or f"n{len(self._nodes)}_{kind}"
         values = [own] if outputs == 1 else [f"{own}.{place}" for place in range(outputs)]
-        fields = [_text(1, one) for one in inputs] + [_text(2, one) for one in values] + [_text(3, own), _text(4, kind)]
-        fields += [_bytes(5, _attribute(*one)) for one in attributes.items()]
+        fields = [text_field(1, one) for one in inputs] + [text_field(2, one) for one in values]
+        fields += [text_field(3, own), text_field(4, kind)]
+        fields += [bytes_field(5, _attribute(*one)) for one in attributes.items()]
         if domain:
             self._domains.add(domain)
-            fields.append(_text(7, domain))
+            fields.append(text_field(7, domain))
         self._nodes.append(b"".join(fields))
         return values
 
     def output(self, value: str, port: Port) -> None:
         """Make a value an output of the graph, under the name of the port."""
-        self._nodes.append(_text(1, value) + _text(2, port.name) + _text(3, f"{port.name}_out") + _text(4, "Identity"))
+        texts = (value, port.name, f"{port.name}_out", "Identity")
+        self._nodes.append(b"".join(text_field(number, one) for number, one in enumerate(texts, 1)))
         self._outputs.append(port)
 
     def describe(self, metadata: Mapping[str, str]) -> None:
@@ -84,14 +86,16 @@ class Graph:
 
     def encoded(self) -> bytes:
         """The file's bytes; the same graph gives the same bytes."""
-        graph = [_bytes(1, node) for node in self._nodes] + [_text(2, "freshet")]
-        graph += [_bytes(5, tensor) for tensor in self._tensors]
+        graph = [bytes_field(1, node) for node in self._nodes] + [text_field(2, "freshet")]
+        graph += [bytes_field(5, tensor) for tensor in self._tensors]
         ports = [(11, port) for port in self._inputs] + [(12, port) for port in self._outputs]
-        graph += [_bytes(field, _port(port)) for field, port in ports]
-        texts = [_bytes(14, _text(1, key) + _text(2, value)) for key, value in self._metadata.items()]
-        opsets = [_bytes(8, _int(2, self._opset))]
-        opsets += [_bytes(8, _text(1, domain) + _int(2, 1)) for domain in sorted(self._domains)]
-        return b"".join([_int(1, IR_VERSION), _text(2, "freshet"), _bytes(7, b"".join(graph)), *opsets, *texts])
+        graph += [bytes_field(field, _port(port)) for field, port in ports]
+        texts = [bytes_field(14, text_field(1, key) + text_field(2, value)) for key, value in self._metadata.items()]
+        opsets = [bytes_field(8, number_field(2, self._opset))]
+        opsets += [bytes_field(8, text_field(1, domain) + number_field(2, 1)) for domain in sorted(self._domains)]
+        return b"".join(
+            [number_field(1, IR_VERSION), text_field(2, "freshet"), bytes_field(7, b"".join(graph)), *opsets, *texts]
+        )
 
     def save(self, path: Path) -> None:
         path.write_bytes(self.encoded())
@@ -104,59 +108,32 @@ def unit(graph: Graph, rows: str) -> str:
 
 
 def _tensor(name: str, array: Array, raw: bytes) -> bytes:
-    dims = b"".join(_int(1, length) for length in array.shape)
-    return dims + _int(2, TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
+    dims = b"".join(number_field(1, length) for length in array.shape)
+    return dims + number_field(2, TYPES[array.dtype.name]) + text_field(8, name) + bytes_field(9, raw)
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
     match value:
         case bool() | int():
-            told, kind = _int(3, int(value)), 2
+            told, kind = number_field(3, int(value)), 2
         case float():
-            told, kind = _float(2, value), 1
+            told, kind = float_field(2, value), 1
         case str():
-            told, kind = _text(4, value), 3
+            told, kind = text_field(4, value), 3
         case [float(), *_]:
-            told, kind = b"".join(_float(7, float(one)) for one in value), 6
+            told, kind = b"".join(float_field(7, float(one)) for one in value), 6
         case _:
-            told, kind = b"".join(_int(8, int(one)) for one in value), 7
-    return _text(1, name) + told + _int(20, kind)
+            told, kind = b"".join(number_field(8, int(one)) for one in value), 7
+    return text_field(1, name) + told + number_field(20, kind)
 
 
 def _port(port: Port) -> bytes:
     """A ValueInfoProto: name, type, and the lengths of the axes, which have names where they are free."""
     axes = [
-        _text(2, f"{port.name}_{axis}") if length is None else _int(1, length) for axis, length in enumerate(port.shape)
+        text_field(2, f"{port.name}_{axis}") if length is None else number_field(1, length)
+        for axis, length in enumerate(port.shape)
     ]
-    shape = b"".join(_bytes(1, axis) for axis in axes)
-    return _text(1, port.name) + _bytes(2, _bytes(1, _int(1, TYPES[port.dtype]) + _bytes(2, shape)))
-
-
-def _int(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value & (1 << 64) - 1)
-
-
-def _float(field: int, value: float) -> bytes:
-    return _varint(field << 3 | 5) + struct.pack("<f", value)
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    """A number in groups of seven bits, the least first.
-
-    >>> _varint(300).hex()
-    'ac02'
-    """
-    groups = bytearray()
-    while value > 0x7F:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)
+    shape = b"".join(bytes_field(1, axis) for axis in axes)
+    return text_field(1, port.name) + bytes_field(
+        2, bytes_field(1, number_field(1, TYPES[port.dtype]) + bytes_field(2, shape))
+    )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from encoders.base import ModelError
 from encoders.models.manifest import checked_bytes, remedy_of
+from encoders.models.tables import without_tables
 
 Provider = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -74,7 +75,9 @@ def open_model(
     provider  "cuda" refuses to fall back; "auto" takes CUDA if a first run succeeds there, otherwise the CPU
     threads   of one call; with 1 the result's bits do not depend on the number of cores
     """
-    return open_content(path, checked_bytes(path), provider, threads, inputs, outputs, remedy_of(path.parent))
+    file = path.resolve()  # onnxruntime maps no file that lies beside the folder that it was told
+    content = without_tables(checked_bytes(path), file)
+    return open_content(path, content, provider, threads, inputs, outputs, remedy_of(path.parent), file.parent)
 
 
 def open_content(
@@ -85,11 +88,16 @@ def open_content(
     inputs: Sequence[Port],
     outputs: Sequence[Port],
     remedy: str,
+    tables: Path | None = None,
 ) -> Model:
-    """The same of a file that no manifest lists; `remedy` says how to make another one."""
+    """The same of a file that no manifest lists.
+
+    remedy  says how to make another one
+    tables  folder of the file that holds what the content lacks
+    """
     ports = (tuple(port.name for port in inputs), tuple(port.name for port in outputs))
     for name in _wanted(path, provider):
-        session = _session(path, content, name, threads, remedy)
+        session = _session(path, content, name, threads, remedy, tables)
         _check_ports(path, "input", session.get_inputs(), inputs, remedy)
         _check_ports(path, "output", session.get_outputs(), outputs, remedy)
         model = Model(path, "cuda" if name == CUDA else "cpu", session, *ports)
@@ -164,13 +172,15 @@ def lack_of_cuda() -> str | None:
     return None
 
 
-def _session(path: Path, content: bytes, name: str, threads: int, remedy: str) -> Any:
+def _session(path: Path, content: bytes, name: str, threads: int, remedy: str, tables: Path | None) -> Any:
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.enable_cpu_mem_arena = False  # it keeps what the largest call took: 100 MB of 32 texts; no call is slower
+    if tables is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(tables))
     if threads > 1:  # idle threads would otherwise spin, and take CPU from the other agents
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

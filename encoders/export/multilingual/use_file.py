@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import ModelError, Vectors
+from encoders.models.protobuf import fields
 
 PARTS = 17  # of the table: row `id` is row `id // 17` of part `id % 17`
 DIM = 512
@@ -64,41 +65,7 @@ def read_use(weights: Path, model: Path) -> UseFile:
 
 def _pieces(content: bytes) -> Iterator[tuple[str, float]]:
     """The pieces of a SentencePiece model: field 1 of the message, in each of which 1 is the text and 2 the score."""
-    for number, value in _fields(content):
-        if number == 1 and isinstance(value, bytes):
-            of_piece = dict(_fields(value))
-            text, score = of_piece[1], of_piece.get(2, b"\0\0\0\0")
-            if isinstance(text, bytes) and isinstance(score, bytes):
-                yield text.decode("utf-8"), struct.unpack("<f", score)[0]
-
-
-def _fields(content: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of a protocol buffer's message with their numbers."""
-    at = 0
-    while at < len(content):
-        key, at = _varint(content, at)
-        match key & 7:
-            case 0:
-                value, at = _varint(content, at)
-                yield key >> 3, value
-                continue
-            case 1:
-                length = 8
-            case 2:
-                length, at = _varint(content, at)
-            case 5:
-                length = 4
-            case _:
-                raise ValueError(key)
-        yield key >> 3, content[at : at + length]
-        at += length
-
-
-def _varint(content: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
+    for number, piece in fields(content):
+        if number == 1 and isinstance(piece, slice):
+            of_piece = {key: content[value] for key, value in fields(content, piece) if isinstance(value, slice)}
+            yield of_piece[1].decode("utf-8"), struct.unpack("<f", of_piece.get(2, b"\0\0\0\0"))[0]

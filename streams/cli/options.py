@@ -156,7 +156,7 @@ def print_figures(figures: Mapping[str, object]) -> None:
     """One figure a line, counts by name on one line."""
     for name, value in figures.items():
         text = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name:<16}{text}")
+        typer.echo(f"{name:<15} {text}")
 
 
 def moment(text: str) -> int:

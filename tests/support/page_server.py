@@ -72,7 +72,7 @@ class World:
         met = {event.get("video_id") for event in mine}
         liked = {event["video_id"]: self.subject(event["video_id"]) for event in mine if event["kind"] == "like"}
         unseen = [video for video in self.videos if video not in met]
-        ranked = sorted(unseen, key=lambda video: self.subject(video) not in liked.values())[:ITEMS]
+        ranked = sorted(unseen or self.videos, key=lambda video: self.subject(video) not in liked.values())[:ITEMS]
         slate = {
             "schema_version": "1.0",
             "recommendation_id": f"slate-{user}-{version}",
@@ -83,7 +83,7 @@ class World:
             "trigger": trigger,
             "models": {"ranker": "home@1", "policy": "home@7"},
             "timings_ms": {"total": 4.2},
-            "degraded": [],
+            "degraded": [] if unseen else ["unseen"],
             "exhausted": False,
             "items": [self.item(video, rank, liked) for rank, video in enumerate(ranked, 1)],
         }

@@ -4,7 +4,7 @@ import { h, icon, show } from "./dom.js";
 import { showFeed } from "./feed.js";
 import { notifier } from "./notice.js";
 import { showOperate } from "./operate.js";
-import { choosePerson, drawPerson, people } from "./person.js";
+import { choosePerson, drawPerson, people, watchErasures } from "./person.js";
 import { showUpload } from "./upload.js";
 import { showSearch, showTrending } from "./videos.js";
 
@@ -21,7 +21,7 @@ const notify = notifier(() => showView());
 
 function showView(silent) {
   view?.end(silent === true);
-  notify.forget();
+  notify.forget(silent === true);
   const [, name = "", query = ""] = /^#?\/?([a-z]*)(?:\?(.*))?$/.exec(location.hash) ?? [];
   const shown = VIEWS[name] ? name : "feed";
   const [user] = people();
@@ -41,6 +41,7 @@ function open(videoId) {
 
 tabs.forEach((tab) => show(tab, icon(tab.dataset.view), h("span", {}, NAMES[tab.dataset.view])));
 button.addEventListener("click", () => choosePerson(notify, showView));
+watchErasures(showView);
 addEventListener("hashchange", showView);
 addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

@@ -50,6 +50,7 @@ export function showFeed(root, { user, notify, opened }) {
     answeredMs = ms;
     beat.answered(ms, times);
     announce(`Answered in ${Math.round(ms)} milliseconds. Next: ${queued()[0] ? titleOf(queued()[0].video_id) : "nothing"}.`);
+    if (!queued().length) beginAgain();
   });
   const empty = h("p", { class: "empty" }, "The first slate is on its way.");
   const stagePlace = h("div", { class: "stage" }, empty);
@@ -73,6 +74,7 @@ export function showFeed(root, { user, notify, opened }) {
       return;
     }
     if (slate && !answer.cold && fresh.version < slate.version) return; // written late by a worker that was frozen
+    if (answer.cold && now && slate?.version > 0 && slate.expires_at_ms > Date.now()) now.done.add("watch"); // erased elsewhere: it is not said
     slate = fresh;
     const ids = [wanted, ...fresh.items.flatMap((item) => [item.video_id, ...(item.reasons ?? []).map((because) => because.video_id)])];
     learn(fresh.items.filter((item) => item.title).map(({ video_id, title }) => ({ video_id, title })));
@@ -130,10 +132,19 @@ export function showFeed(root, { user, notify, opened }) {
     refresh();
   }
 
+  /** A slate that takes all into account and holds only what was met: there is nothing else, so its videos come back. */
+  function beginAgain() {
+    if (clock.waits() || !slate?.items.length) return;
+    gone.clear();
+    if (!now) first();
+    refresh();
+  }
+
   function nothingLeft() {
     stage.end();
     now = null;
     show(stagePlace, h("p", { class: "empty" }, "That was all for now. Search, or upload something new."));
+    beginAgain();
   }
 
   /** Say what came of the card that is left, unless it was said before. */
@@ -215,6 +226,7 @@ export function showFeed(root, { user, notify, opened }) {
       answered(place);
       slates.expect(place);
       if (!clock.waits()) beat.calm();
+      if (more.event_id) notify(null); // it was sent again, and by now the API is there
     } catch (error) {
       answered(null);
       beat.calm();
@@ -222,7 +234,7 @@ export function showFeed(root, { user, notify, opened }) {
       gone.delete(card.item.video_id);
       if (now === card) stage.describe(now);
       refresh();
-      notify(error, () => send(card, kind, { ...more, event_id: event.event_id, at_ms: event.at_ms })); // the same event
+      notify.unsent(error, () => send(card, kind, { ...more, event_id: event.event_id, at_ms: event.at_ms })); // the same event
     }
   }
 

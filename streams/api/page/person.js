@@ -7,23 +7,47 @@ import { hash } from "./poster.js";
 import { ago } from "./words.js";
 
 const KEY = "freshet.people"; // the newest first
+const HERE = "freshet.person"; // of this tab: another one may show somebody else
+const ERASED = "freshet.erased";
 const KEPT = 6;
 const DID = { watches: "watched", likes: "liked", skips: "skipped", hides: "hid", follows: "followed" };
 
-/** People of this device, the one now in front; a made-up one where there is none. */
+/** People of this device, the one of this tab in front; a made-up one where there is none. */
 export function people() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]").filter((one) => typeof one === "string" && one);
-    if (kept.length) return kept;
-  } catch {
-    // what is damaged is made again
-  }
+  const here = sessionStorage.getItem(HERE);
+  const others = kept().filter((one) => one !== here);
+  if (here || others.length) return here ? [here, ...others] : (take(others[0]), others);
   const guest = `guest-${Math.random().toString(36).slice(2, 7)}`;
   keep([guest]);
+  take(guest);
   return [guest];
 }
 
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? "[]").filter((one) => typeof one === "string" && one);
+  } catch {
+    return []; // what is damaged is made again
+  }
+}
+
 const keep = (ids) => localStorage.setItem(KEY, JSON.stringify(ids.slice(0, KEPT)));
+const take = (id) => sessionStorage.setItem(HERE, id);
+
+/** Nobody of this device and of this tab is this person any more. */
+function forget(user) {
+  keep(kept().filter((one) => one !== user));
+  sessionStorage.removeItem(HERE);
+}
+
+/** Call `changed` with true where another tab erases the person of this one. */
+export function watchErasures(changed) {
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key !== ERASED || !newValue || newValue !== sessionStorage.getItem(HERE)) return;
+    forget(newValue);
+    changed(true);
+  });
+}
 
 /** The button in the header says who it is. */
 export function drawPerson(button) {
@@ -38,15 +62,16 @@ function avatar(user) {
 /** The dialog to choose a person; `changed` is called once another is chosen, or with true once this one was erased. */
 export function choosePerson(notify, changed) {
   const [user, ...others] = people();
-  const take = (id) => {
+  const become = (id) => {
     keep([id, ...people().filter((one) => one !== id)]);
+    take(id);
     box.close();
     changed(false);
   };
   const input = h("input", { id: "user-id", required: true, maxlength: 256, autocomplete: "off", spellcheck: "false", placeholder: "u42" });
   const form = h(
     "form",
-    { onsubmit: (event) => (event.preventDefault(), input.value.trim() && take(input.value.trim())) },
+    { onsubmit: (event) => (event.preventDefault(), input.value.trim() && become(input.value.trim())) },
     h("label", { for: "user-id" }, "Any id; one that nobody had yet begins from nothing"),
     h("div", { class: "inline" }, input, h("button", { type: "submit", class: "primary" }, "Be this person")),
   );
@@ -56,7 +81,7 @@ export function choosePerson(notify, changed) {
     user,
     "person-box",
     form,
-    others.length ? h("ul", { class: "chips" }, others.map((one) => h("li", {}, h("button", { type: "button", onclick: () => take(one) }, avatar(one), one)))) : null,
+    others.length ? h("ul", { class: "chips" }, others.map((one) => h("li", {}, h("button", { type: "button", onclick: () => become(one) }, avatar(one), one)))) : null,
     h("section", {}, h("h3", {}, `What is known of ${user}`), known, eraseArea),
   );
   offerErasure();
@@ -78,8 +103,9 @@ export function choosePerson(notify, changed) {
     try {
       await request("DELETE", path`/v1/users/${user}`);
       announce(`The erasure of ${user} was asked for.`);
-      const rest = people().filter((one) => one !== user);
-      keep(rest);
+      forget(user);
+      localStorage.setItem(ERASED, user); // other tabs hear of it, and
+      localStorage.removeItem(ERASED); // nothing keeps whom it was
       box.close();
       changed(true); // and nothing more is said of this person
     } catch (error) {

@@ -1,6 +1,6 @@
 // Upload a clip, and watch where it arrives: the catalogue, the search, somebody's slate.
 
-import { get, path, post, request } from "./api.js";
+import { get, isPassing, path, post, request } from "./api.js";
 import { learn } from "./catalogue.js";
 import { announce, h, icon, show } from "./dom.js";
 import { duration } from "./words.js";
@@ -45,28 +45,32 @@ export function showUpload(root, { user, notify, open }) {
   async function publish(event) {
     event.preventDefault();
     stop();
-    button.disabled = true;
     const videoId = `page-${Date.now().toString(36)}`;
-    const way = makeJourney(journey, open, videoId);
+    const upload = { kind: "upload", video_id: videoId, at_ms: Date.now(), title: title.value.trim() };
+    const words = tags.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+    if (words.length) upload.tags = words;
+    if (creator.value.trim()) upload.creator_id = creator.value.trim();
+    await send(upload, file.files[0], makeJourney(journey, open, videoId));
+  }
+
+  /** Send the file and then the upload; again as long as the API is away, and by the same id. */
+  async function send(upload, clip, way) {
+    button.disabled = true;
     try {
-      const [clip] = file.files;
-      const media = clip ? await store(videoId, clip) : null;
-      if (clip) way.reached("stored");
-      else way.leftOut("stored", "no file");
-      const upload = { kind: "upload", video_id: videoId, at_ms: Date.now(), title: title.value.trim() };
-      const words = tags.value.split(",").map((tag) => tag.trim()).filter(Boolean);
-      if (words.length) upload.tags = words;
-      if (creator.value.trim()) upload.creator_id = creator.value.trim();
-      if (media) upload[clip.type.startsWith("image/") ? "thumbnail_uri" : "media_uri"] = media;
+      if (!clip) way.leftOut("stored", "no file");
+      else if (!way.is("stored")) {
+        upload[clip.type.startsWith("image/") ? "thumbnail_uri" : "media_uri"] = await store(upload.video_id, clip);
+        way.reached("stored");
+      }
       const place = await post("/v1/videos", upload);
       way.reached("accepted", `partition ${place.partition}, offset ${place.offset}`);
       notify(null);
-      stop = followUpload(videoId, upload.title, user, way);
-    } catch (error) {
-      way.failed();
-      notify(error);
-    } finally {
       button.disabled = false;
+      stop = followUpload(upload.video_id, upload.title, user, way);
+    } catch (error) {
+      button.disabled = isPassing(error);
+      if (!isPassing(error)) way.failed();
+      notify(error, () => send(upload, clip, way));
     }
   }
 

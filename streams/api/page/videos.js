@@ -78,7 +78,7 @@ export function showSearch(root, { notify, open, words }) {
     const { signal } = asked;
     const q = input.value.trim();
     history.replaceState(null, "", q ? `#/search?q=${encodeURIComponent(q)}` : "#/search");
-    if (!q) return suggest();
+    if (!q) return suggest(signal);
     try {
       const began = performance.now();
       const { items, complete } = await get(path`/v1/search?q=${q}&k=${RESULTS}`, { signal });
@@ -94,16 +94,17 @@ export function showSearch(root, { notify, open, words }) {
     return undefined;
   };
   /** Nothing asked yet: what people watch now is something to begin with. */
-  async function suggest() {
+  async function suggest(signal) {
     show(found);
     try {
       const { items } = await get(`/v1/trending?k=${RESULTS}`);
       await known(items);
       const subjects = [...new Set(items.map((item) => aboutOf(item.video_id)).filter(Boolean))].slice(0, 10);
-      if (input.value.trim()) return;
+      if (input.value.trim() || signal.aborted) return;
+      notify(null);
       show(found, h("ul", { class: "chips suggestions" }, subjects.map((one) => h("li", {}, h("button", { type: "button", onclick: () => ((input.value = one), search()) }, one)))));
     } catch (error) {
-      notify(error, suggest);
+      if (!signal.aborted) notify(error, search);
     }
   }
   input.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(search, TYPING_MS))));
@@ -119,8 +120,7 @@ export function showSearch(root, { notify, open, words }) {
     ),
   );
   input.focus({ preventScroll: true });
-  if (input.value) search();
-  else suggest();
+  search();
   return { end: () => (clearTimeout(timer), asked.abort()) };
 }
 

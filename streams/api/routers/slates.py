@@ -18,10 +18,11 @@ router = APIRouter(tags=["slates"])
 
 MAX_WAIT_MS = 10_000
 HEARTBEAT_S = 15.0
+FIRST_S = 2.0  # between looks for a first slate, which nothing announces: it comes with the first videos
 NO_SLATE = "There is no slate for this person yet, and none can be made without a history before there are videos."
 
 STREAM: Responses = {
-    200: {"description": "events `slate`, and a comment line each 15 s", "content": {"text/event-stream": {}}}
+    200: {"description": "events `slate`, and a comment line at least each 15 s", "content": {"text/event-stream": {}}}
 }
 After = Annotated[
     str | None,
@@ -95,20 +96,21 @@ async def _body(services: Services, user_id: str, found: StoredSlate | None, pla
 
 async def _events(services: Services, user_id: str) -> AsyncIterator[bytes]:
     sent: StoredSlate | None = None
-    is_first = True
+    waits_for_first = True
     with services.waiters.listen(user_id) as changed:
         while True:
             changed.clear()
             found = await services.slates.get(user_id)
-            if is_first or found != sent:
+            if waits_for_first or found != sent:
                 body = await _body(services, user_id, found, None)
                 yield b": no slate yet\n\n" if body is None else b"event: slate\ndata: %b\n\n" % body
-                sent, is_first = found, False
+                sent, waits_for_first = found, body is None
             try:
-                async with asyncio.timeout(HEARTBEAT_S):
+                async with asyncio.timeout(FIRST_S if waits_for_first else HEARTBEAT_S):
                     await changed.wait()
             except TimeoutError:
-                yield b": still here\n\n"
+                if not waits_for_first:
+                    yield b": still here\n\n"
 
 
 def _place(after: str | None) -> Place | None:

@@ -26,7 +26,7 @@ def test_a_like_reorders_the_slate_before_the_eyes(clean: Page, world: World) ->
     assert after != before
     assert liked not in after
     assert {world.subject(video) for video in after[:5]} == {world.subject(liked)}
-    assert re.fullmatch(r"answered in \d+ ms", clean.text(".pulse-text"))
+    assert re.fullmatch(r"answered in [\d.]+ m?s", clean.text(".pulse-text"))
     (event,) = world.events
     assert {"kind": "like", "video_id": liked, "rank": 3, "surface": "feed"}.items() <= event.items()
     assert event["recommendation_id"] == f"slate-{event['user_id']}-0"
@@ -35,7 +35,7 @@ def test_a_like_reorders_the_slate_before_the_eyes(clean: Page, world: World) ->
     assert clean.text("#announcer").startswith("Answered in")
     clean.press("j")
     clean.until(lambda: clean.now() == after[0])
-    assert re.search(r"answered in \d+ ms", clean.text(".details"))  # each card says how fresh it is
+    assert re.search(r"answered in [\d.]+ m?s", clean.text(".details"))  # each card says how fresh it is
 
 
 def test_the_keys_move_and_judge(clean: Page, world: World) -> None:
@@ -195,6 +195,7 @@ def test_another_person_has_another_feed_and_is_remembered(page: Page, world: Wo
 def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: World) -> None:
     page.open_feed()
     page.until(lambda: "0:02" in page.text(".time"))
+    page.press(" ")  # what is watched to its end is said by itself
     user = page.text(".person-id")
     page.click("#person")
     page.click(".erase .danger")
@@ -204,6 +205,75 @@ def test_an_erasure_is_asked_for_only_after_a_second_yes(page: Page, world: Worl
     page.until(lambda: world.erased == [user])
     page.until(lambda: page.text(".person-id") not in ("", user))
     assert world.events == []  # an event after the erasure would make the person known again
+
+
+def test_an_erasure_is_heard_by_another_tab_which_says_nothing_more_of_the_person(page: Page, world: World) -> None:
+    page.open_feed()
+    page.until(lambda: "0:02" in page.text(".time"))  # watched for long enough to be said when it is left
+    page.press(" ")
+    user, tab = page.text(".person-id"), page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open_feed()
+        page.click("#person")
+        page.click(".erase .danger")
+        page.click(".erase .sure")
+        page.until(lambda: world.erased == [user])
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(tab)
+    page.until(lambda: page.text(".person-id") not in ("", user))
+    page.driver.get("about:blank")
+    page.rest(0.3)
+    assert [event for event in world.events if event["user_id"] == user] == []
+
+
+def test_what_was_watched_before_an_erasure_elsewhere_is_not_said_after_it(page: Page, world: World) -> None:
+    page.open_feed()
+    page.press("l")
+    page.until(lambda: page.answers() == 1 and "0:02" in page.text(".time"))
+    page.press(" ")
+    world.events.clear()
+    world.slates.clear()  # as `freshet forget` does
+    page.until(lambda: page.text(".slate-state").startswith("A first slate"))
+    page.driver.get("about:blank")
+    page.rest(0.3)
+    assert world.events == []
+
+
+def test_two_tabs_show_two_people(page: Page) -> None:
+    page.open_feed()
+    user, tab = page.text(".person-id"), page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open_feed()
+        assert page.text(".person-id") == user
+        page.click("#person")
+        page.find("#user-id").send_keys("u42")
+        page.click(".person-box .primary")
+        page.until(lambda: page.text(".person-id") == "u42")
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(tab)
+    page.click('.tabs a[data-view="trending"]')
+    page.click('.tabs a[data-view="feed"]')
+    assert page.text(".person-id") == user
+    page.click("#person")
+    assert page.text(".erase .danger") == f"Erase {user} …"
+
+
+def test_who_has_seen_everything_goes_round_again(clean: Page, world: World) -> None:
+    world.videos = dict([*world.videos.items()][:4])
+    clean.open()
+    clean.until(clean.now)
+    met = []
+    for _ in range(6):
+        clean.until(lambda: clean.answers() == len(world.events) and clean.now())
+        met.append(clean.now())
+        clean.press("s")
+        clean.until(lambda: len(world.events) == len(met))
+    assert sorted(met[:4]) == sorted(world.videos)
+    assert clean.text(".slate-state") == "videos come back, as you have seen all others."
 
 
 def test_a_page_that_was_left_holds_no_connection(clean: Page, world: World) -> None:

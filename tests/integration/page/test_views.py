@@ -25,6 +25,11 @@ def open_view(page: Page, view: str) -> None:
     page.find(VIEWS[view])
 
 
+def likes(world: World) -> int:
+    """How many likes came; the card may have been watched for long enough to be said, too."""
+    return [event["kind"] for event in world.events].count("like")
+
+
 def test_what_trends_is_in_order_and_opens(clean: Page) -> None:
     open_view(clean, "trending")
     assert [tile.get_attribute("data-id") for tile in clean.all(".tile")][:3] == ["v0", "v1", "v2"]
@@ -144,6 +149,42 @@ def test_a_like_while_the_api_is_away_is_said_and_sent_later(page: Page, world: 
     page.offline(False)
     page.until(lambda: [event["kind"] for event in world.events] == ["like"])
     page.until(lambda: not page.find("#notice").is_displayed())
+
+
+def test_a_like_while_the_api_is_away_is_sent_later_from_another_view_too(page: Page, world: World) -> None:
+    page.open_feed()
+    page.offline(True)
+    page.press("l")
+    page.until(lambda: page.text("#notice").startswith("The API does not answer."))
+    page.click('.tabs a[data-view="upload"]')
+    assert page.find("#notice").is_displayed()
+    page.offline(False)
+    page.until(lambda: likes(world) == 1)
+    page.until(lambda: not page.find("#notice").is_displayed())
+
+
+def test_a_like_that_was_refused_for_its_token_is_sent_with_another(page: Page, world: World) -> None:
+    page.open_feed()
+    world.token = "s3cret"
+    page.press("l")
+    page.find("#token").send_keys("s3cret")
+    page.click(".token-box .primary")
+    page.until(lambda: likes(world) == 1)
+
+
+def test_an_upload_while_the_api_is_away_is_sent_later_and_once(page: Page, world: World, tmp_path: Path) -> None:
+    clip = tmp_path / "street_food.mp4"
+    clip.write_bytes(b"not a clip")
+    page.open("upload")
+    page.find("#clip").send_keys(str(clip))
+    page.offline(True)
+    page.click("form.upload button.primary")
+    page.until(lambda: page.text("#notice").startswith("The API does not answer. Trying again."))
+    page.offline(False)
+    page.until(lambda: [upload["title"] for upload in world.uploads] == ["street food"])
+    page.until(lambda: page.text('[data-step="found"] b') and not page.find("#notice").is_displayed())
+    assert page.run("return document.querySelector('form.upload button').disabled") is False
+    assert list(world.media) == [world.uploads[0]["media_uri"]]
 
 
 def test_what_was_not_confirmed_is_sent_again_as_the_same_event(page: Page, world: World) -> None:

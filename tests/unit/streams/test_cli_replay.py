@@ -40,4 +40,5 @@ def test_a_replay_without_slates_opens_no_model_and_prints_the_state_digest(
     assert ran.code == 0, ran.err
     assert "line 3: $: decode" in ran.err
     assert "events" in ran.out and "not_chosen" in ran.out
+    assert "first_back_in_time None" in ran.out  # no name runs into its figure
     assert not (tmp_path / "models").exists()

@@ -108,8 +108,22 @@ async def test_a_stream_begins_at_once_and_has_each_new_slate(api: Api) -> None:
 
 async def test_a_stream_without_news_shows_that_it_lives(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slates, "HEARTBEAT_S", 0.01)
+    api.bring(record("ana", slate("ana")))
     events = slates._events(api.services(), "ana")
-    assert [await anext(events), await anext(events)] == [b": no slate yet\n\n", b": still here\n\n"]
+    assert version_of(await anext(events)) == 1
+    assert await anext(events) == b": still here\n\n"
+
+
+async def test_a_stream_that_began_before_there_were_videos_has_the_first_slate_once_there_are(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slates, "FIRST_S", 0.01)
+    events = slates._events(api.services(), "ben")
+    assert [await anext(events), await anext(events)] == [b": no slate yet\n\n"] * 2
+    api.cold.message = slate("ben", 9)
+    assert version_of(await asyncio.wait_for(anext(events), 5)) == 9
+    monkeypatch.setattr(slates, "HEARTBEAT_S", 0.01)
+    assert await anext(events) == b": still here\n\n"  # it is given once
 
 
 def version_of(event: bytes) -> int:

@@ -59,7 +59,7 @@ def table(models: Path, videos: Videos, peak: float, provider: Provider = "cuda"
                 spent = sweep(*encoders, videos[:batch])
                 together = batch / sum(spent)
                 rate = together * sum(GFLOP.values()) / 1000
-                cells = [precision, f"{batch}", *(f"{batch / of:.0f}" for of in spent), f"{together:.0f}"]
+                cells = [precision, f"{batch}", *(f"{batch / of:.1f}" for of in spent), f"{together:.1f}"]
                 e5 = f"{batch / titled(languages, videos[:batch]):.0f}" if precision == "fp32" else "–"
                 lines.append(f"| {' | '.join(cells)} | {rate:.2f} | {rate / peak:.1%} | {e5} |")
     return lines

@@ -28,7 +28,8 @@ def test_fp16_models_answer_nearly_as_fp32_ones() -> None:
 def test_the_sweep_gives_a_row_a_precision_and_batch() -> None:
     rows = table(real_models(), made(1), peak=products(64, "cpu"), provider="cpu")[2:]
     assert [row.split(" | ")[:2] for row in rows] == [["| fp32", "1"], ["| fp16", "1"]]
-    assert all(float(cell) > 0 for row in rows for cell in row.split(" | ")[2:7])
+    assert all(float(cell) > 0 for row in rows for cell in row.split(" | ")[2:6])
+    assert all(float(row.split(" | ")[6]) >= 0 for row in rows)  # TFLOP/s, of which a busy CPU makes none to speak of
 
 
 @pytest.mark.slow

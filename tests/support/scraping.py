@@ -14,7 +14,9 @@ PORTS = "19700-19799"
 
 @contextmanager
 def scraping(folder: Path, **others: str) -> Iterator[Mapping[str, str]]:
-    """Scrape every worker whose status lies below a folder, and others, again and again: what each said last, by name.
+    """Scrape every worker whose status lies below a folder, and others, again and again: the longest page of each.
+
+    Not the last: an agent that ends has no partitions any more, and says nothing of them.
 
     others  addresses by name
     """
@@ -30,7 +32,7 @@ def scraping(folder: Path, **others: str) -> Iterator[Mapping[str, str]]:
                 except OSError:  # it is about to start, or has ended
                     continue
                 if status == 200:
-                    pages[name] = text
+                    pages[name] = max(pages.get(name, ""), text, key=len)
 
     thread = threading.Thread(target=scrape)
     thread.start()

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from html import escape, unescape
 
+import av
 import pytest
 
 from ranker.evaluation.report.page import html_report
@@ -59,6 +61,21 @@ def look_at(page, folder, *, dark=False):
 @pytest.fixture(scope="module")
 def page():
     return html_report(whole_evaluation())
+
+
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no chromedriver: apt-get install chromium-driver")
+def test_the_picture_in_the_documentation_is_of_the_plots(page, tmp_path):
+    from tests.meta import report_picture
+
+    report, file = tmp_path / "report.html", tmp_path / "report.webp"
+    report.write_text(page, "utf-8")
+    report_picture.draw(report, file)
+    for picture in (file, report_picture.FILE):
+        with av.open(str(picture)) as opened:
+            shown = next(opened.decode(video=0))
+        assert shown.width == report_picture.WIDTH
+        assert 800 < shown.height < 2000
+        assert 20_000 < picture.stat().st_size < 200_000
 
 
 @pytest.mark.parametrize(("dark", "background"), [(False, "rgb(255, 255, 255)"), (True, "rgb(20, 23, 27)")])

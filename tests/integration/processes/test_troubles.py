@@ -124,7 +124,7 @@ def test_a_broker_that_is_gone_is_named_and_found_again(up: Up) -> None:
     time.sleep(30)
     up.broker.start()
     wait_until("it answers", up.answers)
-    lines = said(up, before)
+    lines = said(up, before, besides="no assignment: its group")
     assert processes_that_say(lines, "the broker does not answer, nothing is committed") == [*PROCESSES]
     assert processes_that_say(lines, "the broker answers again, after") == [*PROCESSES]
 

@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+KERNEL := $(VENV)/.kernel
 PACKAGES := schemas encoders ranker streams
 LOG ?=
 ARGS ?=
@@ -27,7 +28,7 @@ UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: tools $(STAMP) models  ## Make .venv from the lock, install Freshet, export the models; a second run does nothing.
+setup: tools $(STAMP) $(KERNEL) models  ## Make .venv from the lock, install Freshet, export the models; a second run does nothing.
 
 NO_PYTHON := missing: Python 3.11 or newer with venv. Install it (Debian, Ubuntu: apt-get install python3 python3-venv; \
 	macOS: brew install python@3.11), or name it: make setup PYTHON=python3.x
@@ -48,13 +49,17 @@ tools:
 # What Freshet runs on, and Freshet itself; what develops and tests it comes on top, where a verb needs that.
 INSTALL = if [ -n "$(UV)" ]; then $(UV) pip install -q --compile-bytecode --python $(BIN)/python $(1); \
 	else $(BIN)/python -m pip install --disable-pip-version-check $(1) | sed -un 's/^ *Downloading \(.* MB)\)/  fetching \1/p'; fi
-$(RUNS): requirements/runtime.txt requirements/build.txt pyproject.toml $(wildcard ranker/pipeline/kernel/*.[ch])
+$(RUNS): requirements/runtime.txt requirements/build.txt pyproject.toml
 	@{ [ -n "$(PYTHON)" ] && $(HAS_PYTHON); } || { echo "$(NO_PYTHON)"; exit 1; }
 	@echo "making $(VENV) with $(PYTHON) from requirements/runtime.txt (355 MB to fetch, once)"
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
 	@$(call INSTALL,--require-hashes -r requirements/runtime.txt -r requirements/build.txt)
 	@$(call INSTALL,--no-deps --no-build-isolation -e .)
+	@touch $@
+
+# Ranking's small loops, where there is a C compiler; a sentence where there is none.
+$(KERNEL): $(RUNS) $(wildcard ranker/pipeline/kernel/*.[ch])
 	@$(BIN)/python -m ranker.pipeline.kernel.build
 	@touch $@
 
@@ -75,7 +80,7 @@ jars: tools $(RUNS)
 	@if command -v mvn >/dev/null; then $(BIN)/freshet broker --fetch; fi
 
 # Models and Kafka's jars are fetched side by side.
-ready: tools $(RUNS)
+ready: tools $(RUNS) $(KERNEL)
 	@$(MAKE) -j2 models jars
 
 CLIPS ?= $(wildcard ../shared/data)

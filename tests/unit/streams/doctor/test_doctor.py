@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -154,6 +155,19 @@ def test_this_installation_is_sound() -> None:
     found = [*installation.check_python(), *installation.check_packages()]
     assert [one.level for one in found] == ["ok", "ok"]
     assert failed(installation.check_python((3, 10, 2))).found == "this is Python 3.10.2"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "is_built", "said"),
+    [
+        ("auto", True, "ranking's loops are compiled"),
+        ("auto", False, "in NumPy, which takes more CPU: `python -m ranker.pipeline.kernel.build`"),
+        ("off", True, "in NumPy: FRESHET_KERNEL=off"),
+    ],
+)
+def test_which_form_of_rankings_loops_runs_is_said(kernel: Literal["auto", "off"], is_built: bool, said: str) -> None:
+    (found,) = installation.check_kernel(Settings(kernel=kernel), is_built)
+    assert found.level == "ok" and said in found.found
 
 
 def test_a_check_that_hangs_or_breaks_does_not_keep_the_next_one() -> None:

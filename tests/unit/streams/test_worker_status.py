@@ -87,6 +87,20 @@ def test_the_command_prints_a_table_where_there_is_no_terminal_and_json_for_prog
     assert (found["agent"], found["lag"], found["silent"], found["read_per_s"]) == ("ranker", own["lag"], False, None)
 
 
+def test_health_names_each_worker_that_does_not_run(freshet: Freshet, tmp_path: Path) -> None:
+    folder = status_folder(Settings(data_dir=tmp_path))
+    folder.mkdir(parents=True)
+    own = {**COMMON, "pid": os.getpid(), "at_ms": int(time.time() * 1000)}
+    (folder / "ranker-1.json").write_bytes(msgspec.json.encode(own))
+    ran = freshet("health", "ranker", "profiles", "encoder", "--data-dir", tmp_path)
+    assert ran.code == 1 and ran.out.splitlines()[1:] == [
+        "profiles does not run on this machine",
+        "encoder does not run on this machine",
+    ]
+    ran = freshet("health", "profiles", "--json", "--data-dir", tmp_path)
+    assert ran.code == 1 and json.loads(ran.out) == [] and "profiles does not run" in ran.err
+
+
 def test_on_a_terminal_the_table_is_kept_up_to_date(
     freshet: Freshet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

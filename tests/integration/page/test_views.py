@@ -10,6 +10,11 @@ from tests.support.page_browser import Page
 from tests.support.page_server import World
 
 AXE = CACHE.settings.cache_dir.parent / "axe/axe.min.js"
+NOTE_NOTICES = """
+const bar = document.getElementById("notice");
+window.notices = [];
+new MutationObserver(() => window.notices.push(bar.textContent)).observe(bar, {childList: true});
+"""
 VIEWS = {  # and what there is once one is drawn
     "": ".queue > li",
     "trending": ".tile",
@@ -189,10 +194,13 @@ def test_an_upload_while_the_api_is_away_is_sent_later_and_once(page: Page, worl
 
 def test_what_was_not_confirmed_is_sent_again_as_the_same_event(page: Page, world: World) -> None:
     page.open_feed()
+    page.run(NOTE_NOTICES)
     world.unsure = True
     page.press("l")
     first, again = page.until(lambda: len(world.events) == 2 and world.events)
     assert first == again and first["kind"] == "like"
+    said = page.run("return window.notices.filter(Boolean)")
+    assert said and all(one.startswith("What you did is not stored yet. Trying again.") for one in said)
 
 
 def test_messages_are_what_the_schema_asks_for(page: Page, world: World) -> None:

@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
 
@@ -31,7 +31,7 @@ def serve(settings: Settings, report: Report) -> None:
     say_outages_once(settings, RECOMMENDATIONS.full(settings.prefix))
     with _bound(settings) as bound:
         report(f"HTTP API on {http_url(settings.api_host, bound.getsockname()[1])}")
-        refused: list[OperatorError] = []
+        refused: list[Exception] = []
         config = uvicorn.Config(
             build(settings, noting(open_services, refused)),
             log_config=None,
@@ -47,7 +47,7 @@ def serve(settings: Settings, report: Report) -> None:
 
 
 @contextmanager
-def _without_traceback(refused: list[OperatorError]) -> Iterator[None]:
+def _without_traceback(refused: list[Exception]) -> Iterator[None]:
     """Raise what was refused, in place of the traceback and the exit of uvicorn."""
     log = logging.getLogger("uvicorn.error")
 
@@ -65,17 +65,18 @@ def _without_traceback(refused: list[OperatorError]) -> Iterator[None]:
         log.removeFilter(is_wanted)
 
 
-def noting(opened: OpenServices, refused: list[OperatorError]) -> OpenServices:
+def noting(opened: OpenServices, refused: list[Exception]) -> OpenServices:
     """The same services; the error by which they cannot be opened is noted too, as uvicorn keeps it to itself."""
 
     @asynccontextmanager
     async def noted(settings: Settings) -> AsyncIterator[Services]:
-        try:
-            async with opened(settings) as services:
-                yield services
-        except OperatorError as error:
-            refused.append(error)
-            raise
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(opened(settings))
+            except Exception as error:  # settings, models, folders, servers: the command line has a sentence for each
+                refused.append(error)
+                raise
+            yield services
 
     return noted
 

@@ -8,7 +8,9 @@ from typing import cast
 
 import pytest
 
+from schemas.settings.load import SettingsError
 from schemas.settings.model import Settings
+from schemas.settings.plugins import load_function
 from streams.api.server import _bound, serve
 from streams.api.services import Services, open_store
 from streams.errors import OperatorError
@@ -40,6 +42,19 @@ def test_slates_that_cannot_be_opened_are_told_without_a_traceback(
         serve(Settings(data_dir=tmp_path, api_port=0), lambda _: None)
     said = capsys.readouterr()
     assert "Traceback" not in said.err + said.out
+
+
+def test_a_feed_that_is_not_there_is_told_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def opened(_: Settings) -> AsyncIterator[Services]:
+        yield load_function("FRESHET_FEED", "no_such_module:build")(None)
+
+    monkeypatch.setattr("streams.api.server.open_services", opened)
+    with pytest.raises(SettingsError, match="there is no module no_such_module"):
+        serve(Settings(data_dir=tmp_path, api_port=0), lambda _: None)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,12 @@ def test_the_learner_has_its_auc_beside_and_others_none() -> None:
     assert [row[HEADINGS.index("AUC")] for row in rows] == ["", "0.713"]
 
 
+def test_slates_of_old_events_have_no_made_up_latency() -> None:
+    rows = [Row(Status(**COMMON), False, p50_ms=300_000.0, p99_ms=300_000.0), Row(Status(**COMMON), False, p50_ms=7.5)]
+    place = HEADINGS.index("p50 ms")
+    assert [row[place : place + 2] for row in cells(rows)] == [(">300,000", ">300,000"), ("8", "")]
+
+
 def test_a_status_that_is_old_is_silent() -> None:
     (row,) = Watcher(Settings(), lambda _: "", lambda _: [Status(**COMMON)], lambda: 1020.0).look()
     assert isinstance(row, Row) and row.is_silent and cells([row])[0][2] == "silent"

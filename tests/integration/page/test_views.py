@@ -51,6 +51,10 @@ def test_search_finds_while_one_types(clean: Page, world: World) -> None:
     clean.find("#words").clear()
     clean.find("#words").send_keys("nothing like it")
     clean.until(lambda: clean.text(".search + .lead").startswith("No videos"))
+    clean.find("#words").clear()
+    clean.find("#words").send_keys("?!")
+    clean.until(lambda: clean.text(".search + .lead") == "There is no word in the query.")
+    assert not clean.all(".tile") and not clean.find("#notice").is_displayed()
 
 
 def test_an_upload_is_followed_to_where_it_is_found(clean: Page, world: World, tmp_path: Path) -> None:
@@ -66,6 +70,15 @@ def test_an_upload_is_followed_to_where_it_is_found(clean: Page, world: World, t
     (upload,) = world.uploads
     assert {"title": "Street food", "tags": ["food", "japan"], "kind": "upload"}.items() <= upload.items()
     assert world.media[upload["media_uri"]] == b"not really a clip"
+    assert clean.text('[data-step="known"] b').endswith("text: topic:food, image:ramen")
+
+
+def test_an_upload_without_a_word_is_not_waited_for_in_the_search(clean: Page) -> None:
+    open_view(clean, "upload")
+    clean.find("#title").send_keys("?!")
+    clean.click(".upload .primary")
+    clean.until(lambda: clean.text('[data-step="found"] b') == "there is no word in it")
+    clean.find('[data-step="known"][data-state="done"]')
 
 
 def test_the_operator_sees_workers_latencies_and_dead_letters(clean: Page) -> None:

@@ -209,13 +209,8 @@ def add_catalogue(app: FastAPI, world: World) -> None:
 
     def found(videos: list[str]) -> dict[str, Any]:
         items = [
-            {
-                "video_id": video,
-                "score": 0.9 - 0.01 * at,
-                "share": 0.2 / (at + 1),
-                "title": world.videos[video]["title"],
-            }
-            for at, video in enumerate(videos)
+            {"video_id": one, "score": 0.9 - 0.01 * at, "share": 0.2 / (at + 1), "title": world.videos[one]["title"]}
+            for at, one in enumerate(videos)
         ]
         return {"items": items, "complete": True}
 

@@ -18,7 +18,7 @@ from schemas.settings.model import Settings
 from streams.api.routers.page import FILES
 from streams.demo.clips import Clip
 from streams.demo.playground import people
-from streams.demo.playground.check import page, subject_grows, trending
+from streams.demo.playground.check import like, operators, page, soon, subject_grows, trending
 from streams.demo.playground.client import ApiClient, StoppedError
 from streams.demo.playground.people import World, look, now_ms
 from streams.demo.playground.run import apart, invitation, left, port
@@ -37,7 +37,7 @@ def client(answer: Answer, stopped: Event | None = None) -> ApiClient:
     return ApiClient("http://playground", stopped or Event(), httpx.MockTransport(answer))
 
 
-def slate(*video_ids: str, cold: bool = False) -> httpx.Response:
+def slate(*video_ids: str, cold: bool = False, reflects: bool = True) -> httpx.Response:
     items = [
         {"rank": rank, "video_id": one, "score": 0.5, "p": {}, "propensity": 1.0, "sources": [], "reasons": []}
         for rank, one in enumerate(video_ids, 1)
@@ -63,7 +63,7 @@ def slate(*video_ids: str, cold: bool = False) -> httpx.Response:
         "exhausted": False,
         "items": items,
     }
-    return httpx.Response(200, json={"slate": message, "reflects": True, "cold": cold, "age_ms": 1})
+    return httpx.Response(200, json={"slate": message, "reflects": reflects, "cold": cold, "age_ms": 1})
 
 
 def accepted(request: httpx.Request) -> httpx.Response:
@@ -189,6 +189,40 @@ def test_the_page_is_there_with_every_module_or_the_check_says_so():
 
 def test_nothing_trending_fails_the_check():
     assert not trending(client(lambda _: httpx.Response(200, json={"items": []}))).holds
+
+
+def test_a_worker_that_is_slow_to_be_ready_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.demo.playground.check.LOOK_INTERVAL_S", 0.0)
+    states = iter(["starting", "unassigned", "ready"])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"workers": [{"agent": "learner", "state": next(states)}]})
+
+    assert soon(lambda: operators(client(answer))).holds
+    assert list(states) == []
+
+
+def test_a_worker_that_is_never_ready_fails_the_check(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.demo.playground.check.SOON_S", 0.0)
+    workers = [{"agent": "learner", "state": "starting"}]
+    found = soon(lambda: operators(client(lambda _: httpx.Response(200, json={"workers": workers}))))
+    assert not found.holds
+
+
+def test_a_slate_that_is_longer_in_coming_than_one_request_waits_is_waited_for(world: World):
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        if request.method == "POST":
+            return accepted(request)
+        asked += 1
+        return slate("v1", reflects=asked == 3)
+
+    video = of_kind(world, "piano")[0]
+    shown = client(lambda _: slate("v1")).slate("a").slate
+    assert like(client(answer), shown, "a", [video]).items[0].video_id == "v1"
+    assert asked == 3
 
 
 def test_the_invitation_says_where_the_page_is_and_three_things_to_try(world: World):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.packed import ByRow
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.kernel.calls import Shown
 from ranker.pipeline.source_sets import SourceSets
@@ -233,7 +234,7 @@ def greatest_two(share: Floats) -> Shown:
 
 
 def reasons_of(
-    shown: Shown, table: Sequence[Reason], interest: Mapping[int, Rows], ids: Sequence[str]
+    shown: Shown, table: Sequence[Reason], interest: Mapping[int, Rows], ids: ByRow[str]
 ) -> list[list[Because]]:
     """The reasons of every item.
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.packed import ByRow
 from ranker.pipeline.pair_keys import Keys
 from ranker.pipeline.query_features import QueryFeatures
 from ranker.pipeline.source_sets import SourceSets
@@ -161,7 +162,7 @@ class Dropped(NamedTuple):
 class Drops(NamedTuple):
     """Which filter removed each of one query's candidates, kept as numbers until somebody asks for names."""
 
-    ids: Sequence[str]  # the catalogue's, by row
+    ids: ByRow[str]  # the catalogue's
     filters: Sequence[str]  # names
     rows: Rows = NO_ROWS  # [C]
     by: NDArray[np.int16] = np.empty(0, np.int16)  # [C] place of the first filter that rejected it, −1: none did

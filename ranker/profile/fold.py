@@ -285,11 +285,6 @@ def _by_person(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
     return people
 
 
-def is_first_positive(state: Profile, event: Feedback) -> bool:
-    """Whether this event speaks for a video of which `state` remembers nothing positive."""
-    return weight_of(event) >= POSITIVE and not _speaks_for(state, event.video_id)
-
-
 def _speaks_for(state: Profile, video_id: str) -> bool:
     for known in state.watches:
         if known.video_id == video_id and known.weight >= POSITIVE:

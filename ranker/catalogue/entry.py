@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
-from schemas.messages.videos import Encoded, Upload
+from schemas.messages.videos import RETRIEVAL, Encoded, Upload
 
 Vectors = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class Entry:
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
     """What the catalogue stores of a record, without a vector that is not finite or of another size or encoder."""
-    vector = record.vectors.get("retrieval")
+    vector = record.vectors.get(RETRIEVAL)
     if vector is not None and encoder not in (None, vector.encoder):
         vector = None
     return Entry(

@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from schemas.messages.fields import AtMs, Id, Share, SpanMs, Text, VideoId, Word
 
+RETRIEVAL = "retrieval"  # name of the vector that the index compares by
+
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="upload"):
     """A new or changed video; at least one of title, description, tags, media_uri, thumbnail_uri is there."""

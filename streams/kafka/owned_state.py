@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from faust.types import TP
 
 from schemas.settings.model import Settings
+from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.app import BatchApp
-from streams.kafka.client import RECORD_BYTES
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
@@ -157,7 +157,7 @@ class OwnedState(Generic[V]):
             partition,
             len(newest),
         )
-        writable = [one for one in newest if one.size() <= RECORD_BYTES]
+        writable = [one for one in newest if one.size() <= MAX_RECORD_BYTES]
         if len(writable) < len(newest):  # no agent wrote those, and no agent can
             log.error("%s[%d]: %d are too large for it", self.changelog, partition, len(newest) - len(writable))
         self._out.put(self.changelog, partition, writable)

@@ -18,7 +18,7 @@ from schemas.settings.model import Settings
 from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
 from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
 from streams.kafka.outage import OF_OUTAGE
-from streams.kafka.records import Message, TopicPartition
+from streams.kafka.records import Message, Place, TopicPartition
 from streams.kafka.security import librdkafka_options
 from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
 
@@ -33,7 +33,6 @@ LEAST_BYTES_S = 500_000  # and as much longer as it takes where the broker deliv
 ANSWER_S = 5.0  # in which the broker tells the other client a partition's end; else why it is silent is not known
 HOPS = 100  # batches of transactions that are looked behind
 
-Place = tuple[str, int]
 Starts = Callable[[], Mapping[Place, int]]
 
 

@@ -11,10 +11,10 @@ from typing import Protocol
 from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.kafka.client import PATIENCE_S, answered_in_time
-from streams.kafka.log_ends import LogEnds, Place
+from streams.kafka.log_ends import LogEnds
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, partitions_of
-from streams.kafka.records import Message, Record, TopicPartition, records_of
+from streams.kafka.records import Message, Place, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again

@@ -21,7 +21,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     recommendation_id: Annotated[Id | None, Meta(description="the slate on which the person met the video")] = None
     rank: Annotated[Rank | None, Meta(description="the video's place on that slate, from 1")] = None
     session_id: Context = None
-    surface: Context = None
+    surface: Annotated[
+        Word | None,
+        Meta(description="where the person met the video; outcomes are learned by it, and a slate is for the last one"),
+    ] = None
     country: Context = None
     utc_offset_min: Annotated[
         Annotated[int, Meta(ge=-900, le=900)] | None,

@@ -23,6 +23,7 @@ from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES, WEIGHTS
 from streams.dead_letters.validation import dead_letter
+from streams.kafka.owned_state import Owned
 from streams.kafka.records import Polled, Record
 from streams.kafka.sends import Stage
 from streams.learning.weights_topic import sends
@@ -90,7 +91,7 @@ class LearnStep:
     def __init__(
         self,
         settings: Settings,
-        states: Mapping[int, LearnerState],
+        states: Owned[LearnerState],
         facts: Mapping[str, VideoFacts],
         withdrawn: Callable[[], Iterable[str]] = tuple,
     ) -> None:

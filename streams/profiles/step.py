@@ -19,6 +19,7 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, EVENT_IDS, EXAMPLES, FEEDBACK, PROFILES, TRENDS
 from streams.dead_letters.validation import ValidatedBatch, late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
+from streams.kafka.owned_state import Owned
 from streams.kafka.records import Headers, Polled, Record
 from streams.kafka.sends import Send, Stage
 from streams.profiles.erasure import LAST_BEFORE, erased_dead_letters, read_erasures, tombstone
@@ -67,7 +68,7 @@ class ProfilesStep:
     def __init__(
         self,
         settings: Settings,
-        states: Mapping[int, PartitionState],
+        states: Owned[PartitionState],
         trends_limit: int = TRENDS_LIMIT,
         *,
         for_learning: bool = False,

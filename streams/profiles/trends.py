@@ -1,7 +1,7 @@
 """Trends of the owned partitions, restored from trends.v1 when a partition is assigned."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 
 import msgspec
 from faust.types import TP
@@ -20,7 +20,7 @@ from streams.profiles.step import TRENDS_LIMIT
 log = logging.getLogger("freshet.trends")
 
 
-class OwnedTrends(Mapping[int, TrendCounts]):
+class OwnedTrends:
     """Counts of the profiles partitions that this worker owns."""
 
     def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
@@ -32,12 +32,6 @@ class OwnedTrends(Mapping[int, TrendCounts]):
 
     def __getitem__(self, partition: int) -> TrendCounts:
         return self._counts[partition]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._counts)
-
-    def __len__(self) -> int:
-        return len(self._counts)
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         for tp in revoked:

@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.arrays import Rows, Vectors
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
 from ranker.catalogue.moments import Moments
 from ranker.catalogue.packed import ByRow, Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
@@ -21,9 +22,6 @@ from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.catalogue.top_lists import SharedLists, TopLists, best
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
-
-Rows = NDArray[np.int32]
-Vectors = NDArray[np.float32]
 
 DIM = 256
 GROWTH = 2048  # capacity is a multiple of this many rows

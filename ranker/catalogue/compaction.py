@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue, Rows
+from ranker.arrays import Rows
+from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends
 

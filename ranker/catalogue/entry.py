@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ranker.arrays import Vectors
 from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import RETRIEVAL, Encoded, Upload
-
-Vectors = NDArray[np.float32]
 
 LIMITED = "safety:limited"  # the label that moderation writes
 FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64

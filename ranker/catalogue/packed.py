@@ -9,13 +9,9 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Protocol, TypeVar
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ranker.arrays import Rows, Vectors
 from ranker.catalogue.entry import VideoFacts
 
-Rows = NDArray[np.int32]
-Vectors = NDArray[np.float32]
 T = TypeVar("T")
 
 FREE, GONE = -1, -2  # entries of the table of rows

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ranker.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.leave_one_out import without_each
 from ranker.pipeline.query_features import INTERESTS, LIKES_START, SKIPS_START, QueryFeatures
-from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, Places, QueryBatch
+from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, QueryBatch
 
 NAMES = (
     "similar",  # cosine to the nearest interest, times its strength

@@ -7,9 +7,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import UNNAMED, Catalogue, Rows
+from ranker.arrays import Floats, Keys, Mask, Places, Rows
+from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.pair_keys import Keys, Mask, Pairs, Places, is_first, keys_of, place_within
+from ranker.pipeline.pair_keys import Pairs, is_first, keys_of, place_within
 from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes
 
@@ -22,7 +23,6 @@ FAVOURITES = 4  # most favourite creators of a person; a guess
 FAVOURITE_PERCENT = 200  # a creator is a favourite from two whole watches, or one follow, on; a guess
 LISTS = ("follows", "watches", "likes", "skips")  # of a profile, in the order in which they are looked up
 
-Floats = NDArray[np.float32]
 Strengths = NDArray[np.float64]  # [M] of interactions
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ranker.arrays import Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.top_lists import TOP_LENGTH, TopLists
 from ranker.learning.parameters import Parameters
 from ranker.learning.surface_trends import SurfaceTrends
 from ranker.pipeline.tastes import Tastes, Where, anything
-from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
+from ranker.pipeline.types import NO_ROWS, QueryBatch, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable, RemoteIndex
 from ranker.retrieval.neighbour_cache import NeighbourCache
 from ranker.retrieval.neighbour_lists import NeighbourLists

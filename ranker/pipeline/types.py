@@ -11,18 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.arrays import Floats as Floats
+from ranker.arrays import Keys
+from ranker.arrays import Mask as Mask
+from ranker.arrays import Places as Places
+from ranker.arrays import Rows as Rows
 from ranker.catalogue.packed import ByRow
-from ranker.pipeline.pair_keys import Keys
 from ranker.pipeline.query_features import QueryFeatures
 from ranker.pipeline.source_sets import SourceSets
 from ranker.profile.history import Interactions
 from ranker.profile.model import Profile
 from schemas.messages.recommendations import Item
 
-Rows = NDArray[np.int32]
-Places = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Heads = Mapping[str, Floats]
 
 PRESENT = -1

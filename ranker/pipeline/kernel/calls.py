@@ -7,16 +7,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.arrays import Floats, Keys, Mask, Numbers, Places, Rows, Words
+
 with suppress(ImportError):  # then nothing here is called, see switch.py
     from ranker.pipeline.kernel import compiled
-
-Rows = NDArray[np.int32]
-Places = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Words = NDArray[np.uint64]
-Keys = NDArray[np.int64]
-Numbers = NDArray[np.int32] | NDArray[np.uint32] | NDArray[np.int64]
 
 
 class People(NamedTuple):

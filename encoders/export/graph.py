@@ -39,13 +39,13 @@ class Graph:
         self._metadata: dict[str, str] = {}
         self._domains: set[str] = set()
 
-    def constant(self, value: Array | np.generic, name: str | None = None) -> str:
+    def constant(self, value: Array | np.generic) -> str:
         """A value that is part of the file; the same value is written once."""
         array = np.asarray(value, order="C")
         raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
         key = (array.dtype.name, array.shape, raw)
         if key not in self._constants:
-            self._constants[key] = name or f"c{len(self._tensors)}"
+            self._constants[key] = f"c{len(self._tensors)}"
             self._tensors.append(_tensor(self._constants[key], array, raw))
         return self._constants[key]
 

@@ -6,7 +6,7 @@ compaction (compaction.py) may number all rows again.
 """
 
 from array import array
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from math import log2
 from typing import Any
 from zlib import crc32
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ranker.arrays import Rows, Vectors
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
 from ranker.catalogue.moments import Moments
-from ranker.catalogue.packed import ByRow, Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
+from ranker.catalogue.packed import ByRow, Facts, Ids, RowOf, Tags, Words, places_among
 from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.catalogue.top_lists import SharedLists, TopLists, best
 from ranker.profile.model import video_code
@@ -26,6 +26,8 @@ from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 DIM = 256
 GROWTH = 2048  # capacity is a multiple of this many rows
 UNNAMED = -1  # code of a creator, category or language that was not named
+
+TakeVectors = Callable[[Rows, Vectors | None], Vectors]  # of rows [..., D], as far as they are at hand, else zero
 
 COLUMNS = (  # arrays that have a value for each row
     "vectors", "checksum", "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
@@ -39,7 +41,7 @@ class Catalogue:
     def __init__(self, dim: int = DIM, encoder: str | None = None, holds_vectors: bool = True) -> None:
         self.dim = dim
         self.holds_vectors = holds_vectors  # otherwise they are taken from elsewhere
-        self.elsewhere: VectorRows | None = None
+        self.elsewhere: TakeVectors | None = None
         self.encoder = encoder  # only its vectors are used; None: those of any encoder
         self.size = 0
         self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
@@ -85,7 +87,7 @@ class Catalogue:
     def take_vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
         """The vectors of rows [..., D], each −1 one of no meaning; where none are held, as far as they are at hand."""
         if self.elsewhere is not None:
-            return self.elsewhere.take(rows, out)
+            return self.elsewhere(rows, out)
         return self.vectors.take(rows, axis=0, out=out, mode="clip")
 
     def __len__(self) -> int:

@@ -9,20 +9,13 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Protocol, TypeVar
 from zlib import crc32
 
-from ranker.arrays import Rows, Vectors
+from ranker.arrays import Rows
 from ranker.catalogue.entry import VideoFacts
 
 T = TypeVar("T")
 
 FREE, GONE = -1, -2  # entries of the table of rows
 LEAST = 1024
-
-
-class VectorRows(Protocol):
-    """Vectors by row, as far as they are at hand; the others count as zero."""
-
-    def take(self, rows: Rows, out: Vectors | None = None) -> Vectors:
-        """The vectors of these rows [..., D]."""
 
 
 class ByRow(Protocol[T]):

@@ -56,8 +56,9 @@ def put_columns(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue,
     now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
     if switch.is_used():
         columns = catalogue.at_ms, catalogue.duration_ms, catalogue.creator
-        people = batch.query_features.creators, batch.query_features.watch_counts
-        calls.columns((rows, candidates.query), (trend, popularity), now_ms, columns, *people, values)
+        creators, watches = batch.query_features.creators, batch.query_features.watch_counts
+        hashed = creators.keys, creators.table, creators.shift
+        calls.columns((rows, candidates.query), (trend, popularity), now_ms, columns, hashed, watches, values)
         return
     values[0], values[1] = trend / np.float32(10), popularity / np.float32(20)
     values[2] = now_ms[candidates.query] - catalogue.at_ms[rows]

@@ -20,7 +20,7 @@ from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, Place, TopicPartition
 from streams.kafka.security import librdkafka_options
-from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
+from streams.kafka.unreadable import Seeking, UnreadableBatch, pass_over_in_thread
 
 SILENT_S = 5.0  # of a partition that holds more
 SILENT_FETCHES = 100  # as well: time that the agent took for a batch does not count
@@ -36,14 +36,13 @@ HOPS = 100  # batches of transactions that are looked behind
 Starts = Callable[[], Mapping[Place, int]]
 
 
-class Positioned(Protocol):
+class Positioned(Seeking, Protocol):
     """What is asked of a client that may have stopped."""
 
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = ..., *, cached: bool = ...
     ) -> tuple[int, int]: ...
-    def seek(self, partition: TopicPartition) -> None: ...
 
 
 class StallWatch:

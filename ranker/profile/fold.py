@@ -31,9 +31,7 @@ from ranker.profile.history import (
 )
 from ranker.profile.model import EMPTY, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
 from ranker.profile.outcomes import outcome_of
-from schemas.messages.feedback import Feedback, Follow, Hide, Watch
-
-KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
+from schemas.messages.feedback import KIND_OF, Feedback, Follow, Hide, Watch
 
 new_digest = blake2b(digest_size=RECENT_BYTES).copy  # half of what making one costs
 ALL_SEEN = SEEN * SEEN_BYTES

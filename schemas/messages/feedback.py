@@ -115,9 +115,7 @@ class Search(Event, frozen=True, kw_only=True, tag="search"):
 
 
 Feedback = Watch | Like | Skip | Impression | Shared | Comment | Save | Follow | Rate | Hide | Search
-KINDS = frozenset(
-    ("watch", "like", "skip", "impression", "share", "comment", "save", "follow", "rate", "hide", "search")
-)
+KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
 
 decode: Callable[[bytes], Feedback] = msgspec.json.Decoder(Feedback).decode
 encode = msgspec.json.Encoder().encode

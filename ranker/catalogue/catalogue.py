@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Rows, Vectors
+from ranker.catalogue.arrays import Rows, Vectors
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
 from ranker.catalogue.moments import Moments
 from ranker.catalogue.packed import ByRow, Facts, Ids, RowOf, Tags, Words, places_among

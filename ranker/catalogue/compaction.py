@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Rows
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends

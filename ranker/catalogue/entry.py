@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import RETRIEVAL, Encoded, Upload

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Floats, Places, Rows
+from ranker.catalogue.arrays import Floats, Places, Rows
 
 if TYPE_CHECKING:
     from ranker.catalogue.catalogue import Catalogue

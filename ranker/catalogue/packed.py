@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Protocol, TypeVar
 from zlib import crc32
 
-from ranker.arrays import Rows
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.entry import VideoFacts
 
 T = TypeVar("T")

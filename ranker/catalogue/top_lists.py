@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Rows
+from ranker.catalogue.arrays import Rows
 
 if TYPE_CHECKING:
     from ranker.catalogue.catalogue import Catalogue

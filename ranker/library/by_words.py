@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.library.library import Hit, VideoLibrary
 from ranker.retrieval.index import SearchFilter
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.retrieval.index import SearchFilter
 from schemas.messages.plain_text import language_code
 from schemas.messages.vectors import decode_vector

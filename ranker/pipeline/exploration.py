@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from ranker.arrays import Floats, Places
+from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.types import Candidates, Query, Selection

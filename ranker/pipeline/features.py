@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ranker.arrays import Floats, Places
+from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.leave_one_out import without_each

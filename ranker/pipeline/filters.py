@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ranker.arrays import Mask, Rows
+from ranker.catalogue.arrays import Mask, Rows
 from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.types import Candidates, Filter, QueryBatch

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ranker.arrays import Floats, Places
+from ranker.catalogue.arrays import Floats, Places
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.query_features import LIKES_START, QueryFeatures
 

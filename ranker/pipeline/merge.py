@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Keys, Rows
+from ranker.catalogue.arrays import Keys, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline import source_sets
 from ranker.pipeline.kernel import calls, switch

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Keys, Mask, Numbers, Places
+from ranker.catalogue.arrays import Keys, Mask, Numbers, Places
 from ranker.pipeline.kernel import calls, switch
 
 TABLE_RATIO = 8  # places of the hash table for each pair: about one absent pair in eight is compared in vain

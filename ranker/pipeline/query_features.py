@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Floats, Keys, Mask, Places, Rows
+from ranker.catalogue.arrays import Floats, Keys, Mask, Places, Rows
 from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.pair_keys import Pairs, is_first, keys_of, place_within

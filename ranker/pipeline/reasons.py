@@ -13,7 +13,7 @@ from itertools import chain, islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Floats, Mask, Places, Rows
+from ranker.catalogue.arrays import Floats, Mask, Places, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.packed import ByRow
 from ranker.pipeline.kernel import calls, switch

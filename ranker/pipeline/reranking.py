@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.arrays import Floats, Places, Rows
+from ranker.catalogue.arrays import Floats, Places, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.exploration import explorable, insert_exploration
 from ranker.pipeline.kernel import calls, switch

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from ranker.arrays import Floats, Places
+from ranker.catalogue.arrays import Floats, Places
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.types import Contributions, FeatureMatrix, Scorer, Scores
 

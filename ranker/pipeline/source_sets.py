@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ranker.arrays import Mask, Places, Words
+from ranker.catalogue.arrays import Mask, Places, Words
 
 WORD_BITS = 64
 

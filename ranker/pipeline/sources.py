@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ranker.arrays import Rows
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.top_lists import TOP_LENGTH, TopLists
 from ranker.learning.parameters import Parameters

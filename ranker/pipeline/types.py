@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Floats as Floats
-from ranker.arrays import Keys
-from ranker.arrays import Mask as Mask
-from ranker.arrays import Places as Places
-from ranker.arrays import Rows as Rows
+from ranker.catalogue.arrays import Floats as Floats
+from ranker.catalogue.arrays import Keys
+from ranker.catalogue.arrays import Mask as Mask
+from ranker.catalogue.arrays import Places as Places
+from ranker.catalogue.arrays import Rows as Rows
 from ranker.catalogue.packed import ByRow
 from ranker.pipeline.query_features import QueryFeatures
 from ranker.pipeline.source_sets import SourceSets

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ranker.arrays import Mask, Rows, Vectors
+from ranker.catalogue.arrays import Mask, Rows, Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import Entry
 from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter

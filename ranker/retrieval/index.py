@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 
 
 class IndexUnavailable(Exception):

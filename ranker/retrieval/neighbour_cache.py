@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Mask, Rows, Vectors
+from ranker.catalogue.arrays import Mask, Rows, Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.exact import BLOCK, NO_SCORE, TILE, ExactIndex, products
 from ranker.retrieval.index import Coverage, Hits, IndexElsewhere, VideoIndex

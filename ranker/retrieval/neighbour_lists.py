@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ranker.arrays import Rows
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.index import RemoteIndex, Taste
 

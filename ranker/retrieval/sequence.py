@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Mask, Rows, Vectors
+from ranker.catalogue.arrays import Mask, Rows, Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.pipeline.merge import FILL, RESHOW_SEEN

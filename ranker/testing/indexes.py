@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.retrieval.index import IndexedVideo, SearchFilter, VideoIndex
 
 DIM = 16

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
-from ranker.arrays import Mask
+from ranker.catalogue.arrays import Mask
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
 from ranker.pipeline.merge import filter_candidates, merge

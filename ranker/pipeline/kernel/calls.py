@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.arrays import Floats, Keys, Mask, Numbers, Places, Rows, Words
+from ranker.catalogue.arrays import Floats, Keys, Mask, Numbers, Places, Rows, Words
 
 with suppress(ImportError):  # then nothing here is called, see switch.py
     from ranker.pipeline.kernel import compiled

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.library.library import Hit, VideoLibrary, admits
 from ranker.retrieval.index import SearchFilter
 from schemas.messages.vectors import decode_vector

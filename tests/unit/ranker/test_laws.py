@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ranker.arrays import Vectors
+from ranker.catalogue.arrays import Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext

@@ -40,6 +40,7 @@ from streams.kafka.app import BatchApp
 from streams.kafka.client import SELDOM
 from streams.kafka.confirmed_producer import ConfirmedProducer
 from streams.kafka.owned_state import OwnedState
+from streams.kafka.rebalance import on_assigned
 from streams.kafka.records import partition_of
 from streams.kafka.transport import Transport
 from streams.learning import agent as learning_agent
@@ -121,6 +122,7 @@ def build_encoder(settings: Settings, measures: Measures) -> BatchApp:
     _follow(app, settings, {UPLOADS: (UPLOADS, FEATURES)})
     source, changelog = UPLOADS.full(settings.prefix), FEATURES.full(settings.prefix)
     versions = OwnedState(app, settings, source, changelog, stored_version, lambda one: one.order, out)
+    on_assigned(app, versions.recover_assigned)
 
     async def embed(uploads: Sequence[Uploads], contents: Sequence[Content | None]) -> list[CatalogueRecord]:
         return await asyncio.to_thread(embedder.features, uploads, contents)

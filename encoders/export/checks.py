@@ -19,6 +19,7 @@ from encoders.models.manifest import EXPORTER, REMEDY, WEIGHTS, Manifest, ModelF
 from encoders.models.session import Port, open_content
 
 MAX_DIFFERENCE = 1e-5  # of any output's value to the original's; seen: 7.6e-6
+LEAST_COSINE = 0.998  # of vectors by weights of 4 bits to numpy's; sums in int8 cost up to 0.001
 ANSWERS = Path(__file__).with_name("answers.npz")
 
 Report = Callable[[str], None]
@@ -88,6 +89,15 @@ def aligned(name: str, vectors: Vectors, report: Report, *, least: float) -> Par
     if not cosine >= least:  # also where it is NaN
         raise ModelError(f"{name} has the cosine {cosine:.4f} to torch's, less than {least}: change encoders/export.")
     return {"torch_cosine_min": cosine}
+
+
+def like_numpy(name: str, vectors: Vectors, expected: Vectors, report: Report) -> Parity:
+    """The manifest's entry on the least cosine of unit vectors [N, D] to numpy's by the same weights in float32."""
+    cosine = float((vectors * expected).sum(axis=1).min())
+    report(f"export: {name}, smallest cosine to numpy {cosine:.5f}")
+    if not cosine >= LEAST_COSINE:  # also where it is NaN
+        raise ModelError(f"{name} differs from numpy, cosine {cosine:.5f}, not {LEAST_COSINE}: change encoders/export.")
+    return {"numpy_cosine_min": cosine}
 
 
 def kept(rows: Vectors, matrix: Vectors) -> Parity:

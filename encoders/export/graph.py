@@ -39,31 +39,23 @@ class Graph:
         self._metadata: dict[str, str] = {}
         self._domains: set[str] = set()
 
-    def constant(self, value: Array | np.generic, name: str | None = None) -> str:
+    def constant(self, value: Array | np.generic) -> str:
         """A value that is part of the file; the same value is written once."""
         array = np.asarray(value, order="C")
         raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
         key = (array.dtype.name, array.shape, raw)
         if key not in self._constants:
-            self._constants[key] = name or f"c{len(self._tensors)}"
+            self._constants[key] = f"c{len(self._tensors)}"
             self._tensors.append(_tensor(self._constants[key], array, raw))
         return self._constants[key]
 
-    def node(self, kind: str, *inputs: str, name: str | None = None, domain: str = "", **attributes: Attribute) -> str:
+    def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
         """Add an operator of ONNX, or of another domain, with one output; an input that is left out is empty."""
-        return self.nodes(kind, *inputs, outputs=1, name=name, domain=domain, **attributes)[0]
+        return self.nodes(kind, *inputs, outputs=1, domain=domain, **attributes)[0]
 
-    def nodes(
-        self,
-        kind: str,
-        *inputs: str,
-        outputs: int,
-        name: str | None = None,
-        domain: str = "",
-        **attributes: Attribute,
-    ) -> list[str]:
+    def nodes(self, kind: str, *inputs: str, outputs: int, domain: str = "", **attributes: Attribute) -> list[str]:
         """Add an operator with so many outputs."""
-        own = name or f"n{len(self._nodes)}_{kind}"
+        own = f"n{len(self._nodes)}_{kind}"
         values = [own] if outputs == 1 else [f"{own}.{place}" for place in range(outputs)]
         fields = [text_field(1, one) for one in inputs] + [text_field(2, one) for one in values]
         fields += [text_field(3, own), text_field(4, kind)]

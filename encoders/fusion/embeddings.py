@@ -7,10 +7,10 @@ from encoders.fusion.projection import RETRIEVAL_DIM
 from encoders.modalities.configured import modalities_of
 from encoders.modalities.modality import ModalitySet
 from schemas.messages.vectors import decode_vector, encode_vector
+from schemas.messages.videos import RETRIEVAL as RETRIEVAL
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
 
-RETRIEVAL = "retrieval"  # name of the vector that the index compares by
 DIM = RETRIEVAL_DIM
 
 

@@ -6,7 +6,7 @@ compaction (compaction.py) may number all rows again.
 """
 
 from array import array
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from math import log2
 from typing import Any
 from zlib import crc32
@@ -14,23 +14,23 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Rows, Vectors
 from ranker.catalogue.entry import Entry, VideoFacts, catalogue_entry_from, unit
 from ranker.catalogue.moments import Moments
-from ranker.catalogue.packed import Facts, Ids, RowOf, Tags, VectorRows, Words, places_among
+from ranker.catalogue.packed import ByRow, Facts, Ids, RowOf, Tags, Words, places_among
 from ranker.catalogue.popularity import Popularity, people_per_unit
 from ranker.catalogue.top_lists import SharedLists, TopLists, best
 from ranker.profile.model import video_code
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
-Rows = NDArray[np.int32]
-Vectors = NDArray[np.float32]
-
 DIM = 256
 GROWTH = 2048  # capacity is a multiple of this many rows
 UNNAMED = -1  # code of a creator, category or language that was not named
 
-COLUMNS = (
-    "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
+TakeVectors = Callable[[Rows, Vectors | None], Vectors]  # of rows [..., D], as far as they are at hand, else zero
+
+COLUMNS = (  # arrays that have a value for each row
+    "vectors", "checksum", "has_vector", "is_active", "at_ms", "duration_ms", "creator", "category", "language", "code",
     "order", "trend", "total_popularity", "decayed_units", "restricted_until_ms",
 )  # fmt: skip
 
@@ -41,15 +41,15 @@ class Catalogue:
     def __init__(self, dim: int = DIM, encoder: str | None = None, holds_vectors: bool = True) -> None:
         self.dim = dim
         self.holds_vectors = holds_vectors  # otherwise they are taken from elsewhere
-        self.elsewhere: VectorRows | None = None
+        self.elsewhere: TakeVectors | None = None
         self.encoder = encoder  # only its vectors are used; None: those of any encoder
         self.size = 0
         self.retirements = 0  # rows retired so far: cached neighbours of another count may hold a retired one
         self.compactions = 0  # row numbers from before another count mean nothing
         self.now_ms = 0  # of the last tick
         self.forget_names()
-        self.vectors: Vectors = np.zeros((GROWTH if holds_vectors else 0, dim), np.float32)  # unit rows
-        self.checksum: NDArray[np.uint32] = np.zeros(0 if holds_vectors else GROWTH, np.uint32)  # of a vector not held
+        self.vectors: Vectors = np.zeros((GROWTH, dim if holds_vectors else 0), np.float32)  # unit rows
+        self.checksum: NDArray[np.uint32] = np.zeros(GROWTH, np.uint32)  # of the vector as it came
         self.has_vector: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         self.is_active: NDArray[np.bool_] = np.zeros(GROWTH, np.bool_)
         # event time before which a video is shown to its creator's followers alone
@@ -72,7 +72,6 @@ class Catalogue:
         self.categories: dict[str, int] = {}
         self.languages: dict[str, int] = {}
         self.by_creator: dict[int, array[int]] = {}
-        self._sorted_ids: NDArray[np.object_] = np.empty(0, np.object_)
         self.by_id: Rows = np.empty(0, np.int32)  # all rows, sorted by id: the inverse of `order`
         self._lists = SharedLists()
         self.moments = Moments()
@@ -80,20 +79,15 @@ class Catalogue:
     def forget_names(self) -> None:
         """Begin again with what is known by row and name."""
         words = Words()
-        self.ids: list[str] | Ids = [] if self.holds_vectors else Ids()  # by row, like the next two
-        self.tags: list[tuple[str, ...]] | Tags = [] if self.holds_vectors else Tags(words)
-        self.facts: list[VideoFacts] | Facts = [] if self.holds_vectors else Facts(words)
+        self.ids: ByRow[str] = [] if self.holds_vectors else Ids()  # by row, like the next two
+        self.tags: ByRow[tuple[str, ...]] = [] if self.holds_vectors else Tags(words)
+        self.facts: ByRow[VideoFacts] = [] if self.holds_vectors else Facts(words)
         self.row_of: MutableMapping[str, int] = {} if self.holds_vectors else RowOf(self.ids)  # that may be shown
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of its arrays that have a value for each row."""
-        return ("vectors", *COLUMNS) if self.holds_vectors else ("checksum", *COLUMNS)
 
     def take_vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
         """The vectors of rows [..., D], each −1 one of no meaning; where none are held, as far as they are at hand."""
         if self.elsewhere is not None:
-            return self.elsewhere.take(rows, out)
+            return self.elsewhere(rows, out)
         return self.vectors.take(rows, axis=0, out=out, mode="clip")
 
     def __len__(self) -> int:
@@ -226,20 +220,15 @@ class Catalogue:
         return bool(same and self._has_same_vector(row, entry.vector))
 
     def _keep_vector(self, row: int, vector: Vectors | None) -> None:
-        if vector is None:
-            return
-        self.has_vector[row] = vector.any()
-        if self.holds_vectors:
-            self.vectors[row] = unit(vector)
-        else:
-            self.checksum[row] = crc32(vector.tobytes())
+        if vector is not None:
+            self.has_vector[row], self.checksum[row] = vector.any(), crc32(vector.tobytes())
+            self.vectors[row] = unit(vector)[: self.vectors.shape[1]]
 
     def _has_same_vector(self, row: int, vector: Vectors | None) -> bool:
         if vector is None or not vector.any():
             return not self.has_vector[row]
-        if not self.holds_vectors:
-            return bool(self.checksum[row] == crc32(vector.tobytes()))
-        return np.array_equal(unit(vector), self.vectors[row])
+        same = np.array_equal(unit(vector)[: self.vectors.shape[1]], self.vectors[row])
+        return same and bool(self.checksum[row] == crc32(vector.tobytes()))
 
     def _codes(self, entry: Entry) -> tuple[int, int, int]:
         return (
@@ -264,7 +253,7 @@ class Catalogue:
 
     def _grow(self) -> None:
         more = max(1, self.size // (4 * GROWTH)) * GROWTH
-        for name in self.columns:
+        for name in COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
 
@@ -274,20 +263,13 @@ class Catalogue:
         if before == self.size:
             return
         new = sorted(range(before, self.size), key=self.ids.__getitem__)
-        places = self._places(np.array([self.ids[row] for row in new], np.object_))
+        places = places_among([self.ids[row] for row in new], self.ids, self.by_id)
         self.by_id = np.insert(self.by_id, places, np.array(new, np.int32))
         self.order[self.by_id] = np.arange(self.size, dtype=np.int32)
 
-    def _places(self, names: NDArray[np.object_]) -> Sequence[int] | NDArray[np.intp]:
-        if not self.holds_vectors:
-            return places_among(names.tolist(), self.ids, self.by_id)
-        places = np.searchsorted(self._sorted_ids, names)
-        self._sorted_ids = np.insert(self._sorted_ids, places, names)
-        return places
-
     def reindex(self) -> None:
         """Sort the ids of all rows again: they have other numbers."""
-        self._sorted_ids, self.by_id = np.empty(0, np.object_), np.empty(0, np.int32)
+        self.by_id = np.empty(0, np.int32)
         self._reindex(0)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import GROWTH, Catalogue, Rows
+from ranker.catalogue.arrays import Rows
+from ranker.catalogue.catalogue import COLUMNS, GROWTH, Catalogue
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends
 
@@ -45,7 +46,7 @@ def forget_popularity(catalogue: Catalogue, parts: Sequence[Trends | TrendCounts
 
 def _move(catalogue: Catalogue, kept: NDArray[np.intp]) -> None:
     capacity = (len(kept) // GROWTH + 1) * GROWTH
-    for name in catalogue.columns:
+    for name in COLUMNS:
         column = getattr(catalogue, name)
         moved = np.zeros((capacity, *column.shape[1:]), column.dtype)
         moved[: len(kept)] = column[kept]

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Vectors
 from schemas.messages.plain_text import comparable, language_code
 from schemas.messages.vectors import decode_vector
-from schemas.messages.videos import Encoded, Upload
-
-Vectors = NDArray[np.float32]
+from schemas.messages.videos import RETRIEVAL, Encoded, Upload
 
 LIMITED = "safety:limited"  # the label that moderation writes
 FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64
@@ -48,7 +46,7 @@ class Entry:
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
     """What the catalogue stores of a record, without a vector that is not finite or of another size or encoder."""
-    vector = record.vectors.get("retrieval")
+    vector = record.vectors.get(RETRIEVAL)
     if vector is not None and encoder not in (None, vector.encoder):
         vector = None
     return Entry(

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Floats, Places, Rows
+
 if TYPE_CHECKING:
     from ranker.catalogue.catalogue import Catalogue
     from ranker.catalogue.top_lists import TopLists
-
-Rows = NDArray[np.int32]
-Places = NDArray[np.int64]
-Floats = NDArray[np.float32]
 
 
 class Moments:

@@ -6,29 +6,27 @@ Python's lists and dict are quicker, and take some 600 bytes a video.
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, MutableMapping, Sequence
-from typing import Protocol, overload
+from typing import Protocol, TypeVar
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.entry import VideoFacts
 
-Rows = NDArray[np.int32]
-Vectors = NDArray[np.float32]
+T = TypeVar("T")
 
 FREE, GONE = -1, -2  # entries of the table of rows
 LEAST = 1024
 
 
-class VectorRows(Protocol):
-    """Vectors by row, as far as they are at hand; the others count as zero."""
+class ByRow(Protocol[T]):
+    """What is known of the video of each row: a list, or one of the columns below."""
 
-    def take(self, rows: Rows, out: Vectors | None = None) -> Vectors:
-        """The vectors of these rows [..., D]."""
+    def append(self, value: T, /) -> None: ...
+    def __getitem__(self, row: int, /) -> T: ...
+    def __len__(self) -> int: ...
 
 
-class Ids(Sequence[str]):
+class Ids:
     """Video ids by row, as UTF-8 one after another."""
 
     def __init__(self) -> None:
@@ -42,15 +40,7 @@ class Ids(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise IndexError(row)
+    def __getitem__(self, row: int) -> str:
         return self._bytes[self._ends[row] : self._ends[row + 1]].decode("utf-8", "surrogatepass")
 
 
@@ -72,7 +62,7 @@ class Words:
         return self._words[number]
 
 
-class Tags(Sequence[tuple[str, ...]]):
+class Tags:
     """The tags of videos by row."""
 
     def __init__(self, words: Words) -> None:
@@ -86,20 +76,12 @@ class Tags(Sequence[tuple[str, ...]]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, row: int) -> tuple[str, ...]: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[tuple[str, ...]]: ...
-    def __getitem__(self, row: int | slice) -> tuple[str, ...] | list[tuple[str, ...]]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise IndexError(row)
+    def __getitem__(self, row: int) -> tuple[str, ...]:
         numbers = self._numbers[self._ends[row] : self._ends[row + 1]]
         return tuple(word for number in numbers if (word := self._words[number]) is not None)
 
 
-class Facts(Sequence[VideoFacts]):
+class Facts:
     """The facts of videos by row."""
 
     WIDTH = 4
@@ -115,15 +97,7 @@ class Facts(Sequence[VideoFacts]):
     def __len__(self) -> int:
         return len(self._numbers) // self.WIDTH
 
-    @overload
-    def __getitem__(self, row: int) -> VideoFacts: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[VideoFacts]: ...
-    def __getitem__(self, row: int | slice) -> VideoFacts | list[VideoFacts]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise IndexError(row)
+    def __getitem__(self, row: int) -> VideoFacts:
         creator, tag, music, duration_ms = self._numbers[self.WIDTH * row : self.WIDTH * (row + 1)]
         return VideoFacts(self._words[creator], self._words[tag], self._words[music], duration_ms)
 
@@ -131,7 +105,7 @@ class Facts(Sequence[VideoFacts]):
 class RowOf(MutableMapping[str, int]):
     """Rows by video id: a hash table with open addressing, whose keys are in `ids`."""
 
-    def __init__(self, ids: Sequence[str]) -> None:
+    def __init__(self, ids: ByRow[str]) -> None:
         self._ids, self._table = ids, array("i", [FREE]) * LEAST
         self._count = self._used = 0  # rows, and entries that are not free
 
@@ -191,14 +165,14 @@ class RowOf(MutableMapping[str, int]):
             self._table[self._find(self._ids[row])] = row
 
 
-def places_among(names: Sequence[str], ids: Sequence[str], by_id: Rows) -> list[int]:
+def places_among(names: Sequence[str], ids: ByRow[str], by_id: Rows) -> list[int]:
     """Where sorted names come among the rows that are sorted by their ids.
 
     >>> places_among(["a", "d"], ["c", "b"], np.array([1, 0], np.int32))
     [0, 2]
     """
-    places, start = list[int](), 0
+    places, start, rows = list[int](), 0, by_id.data  # which gives Python's own numbers
     for name in names:
-        start = bisect_left(by_id, name, lo=start, key=ids.__getitem__)
+        start = bisect_left(rows, name, lo=start, key=ids.__getitem__)
         places.append(start)
     return places

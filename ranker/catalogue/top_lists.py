@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Rows
+
 if TYPE_CHECKING:
     from ranker.catalogue.catalogue import Catalogue
 
-Rows = NDArray[np.int32]
 
 TOP_LENGTH = 64  # of each shared list: trending, newest, popular; a guess
 POOL_LENGTH = 4 * TOP_LENGTH  # at first; a guess

@@ -51,7 +51,8 @@ def vectors_of(context: FeedContext) -> Hydrate | None:
     """What fetches the vectors of candidates, where this process holds none."""
     if not (remote := remote_of(context)):
         return None
-    cache = context.catalogue.elsewhere = VectorCache(remote, context.catalogue, context.settings.vector_cache)
+    cache = VectorCache(remote, context.catalogue, context.settings.vector_cache)
+    context.catalogue.elsewhere = cache.take
     return vectors_by(cache)
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ranker.library.library import Hit, Vectors, VideoLibrary
+from ranker.catalogue.arrays import Vectors
+from ranker.library.library import Hit, VideoLibrary
 from ranker.retrieval.index import SearchFilter
 
 Scales = Mapping[str, Callable[[float], float]]  # by the name of the vectors: their cosines to a common height

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.library.library import Vectors, VideoLibrary
+from ranker.catalogue.arrays import Vectors
+from ranker.library.library import VideoLibrary
 from schemas.messages.videos import Encoded
 
 MAX_LENGTH_DIFFERENCE = 0.05  # relative, between a video and its re-upload; a guess

@@ -11,16 +11,14 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Vectors
 from ranker.retrieval.index import SearchFilter
 from schemas.messages.plain_text import language_code
 from schemas.messages.vectors import decode_vector
+from schemas.messages.videos import RETRIEVAL as RETRIEVAL
 from schemas.messages.videos import CatalogueRecord, Encoded, Withdrawn
 
-Vectors = NDArray[np.float32]
-
-RETRIEVAL = "retrieval"
 REBUILD_SHARE = 4  # a column of which more than a quarter changed is built from all videos
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.library.library import RETRIEVAL, Vectors, VideoLibrary, admits
+from ranker.catalogue.arrays import Vectors
+from ranker.library.library import RETRIEVAL, VideoLibrary, admits
 from ranker.retrieval.index import SearchFilter
 from schemas.messages.videos import Encoded
 

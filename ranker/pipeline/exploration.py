@@ -5,9 +5,10 @@ from hashlib import blake2b
 
 import numpy as np
 
+from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.types import Candidates, Floats, Places, Query, Selection
+from ranker.pipeline.types import Candidates, Query, Selection
 
 
 def explorable(candidates: Candidates, score: Floats, shown: Places, source: str, catalogue: Catalogue) -> Places:

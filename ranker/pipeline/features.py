@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.leave_one_out import without_each
 from ranker.pipeline.query_features import INTERESTS, LIKES_START, SKIPS_START, QueryFeatures
-from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, Floats, Places, QueryBatch
+from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, QueryBatch
 
 NAMES = (
     "similar",  # cosine to the nearest interest, times its strength
@@ -55,8 +56,9 @@ def put_columns(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue,
     now_ms = np.array([query.now_ms for query in batch.queries], np.int64)
     if switch.is_used():
         columns = catalogue.at_ms, catalogue.duration_ms, catalogue.creator
-        people = batch.query_features.creators, batch.query_features.watch_counts
-        calls.columns((rows, candidates.query), (trend, popularity), now_ms, columns, *people, values)
+        creators, watches = batch.query_features.creators, batch.query_features.watch_counts
+        hashed = creators.keys, creators.table, creators.shift
+        calls.columns((rows, candidates.query), (trend, popularity), now_ms, columns, hashed, watches, values)
         return
     values[0], values[1] = trend / np.float32(10), popularity / np.float32(20)
     values[2] = now_ms[candidates.query] - catalogue.at_ms[rows]

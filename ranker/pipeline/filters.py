@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ranker.catalogue.arrays import Mask, Rows
 from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.pair_keys import keys_of
-from ranker.pipeline.types import Candidates, Filter, Mask, QueryBatch, Rows
+from ranker.pipeline.types import Candidates, Filter, QueryBatch
 from ranker.profile.history import HiddenItem, Interactions
 
 

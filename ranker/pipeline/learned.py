@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
 from ranker.learning.features import FEATURES, FIRST_LOGITS, PERSON, overall_rates, person_features, person_numbers
 from ranker.learning.parameters import NOTHING_LEARNED, Parameters
@@ -20,8 +21,6 @@ from ranker.pipeline.types import (
     Contributions,
     FeatureMatrix,
     Featurize,
-    Floats,
-    Places,
     QueryBatch,
     Scorer,
     Scores,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ranker.catalogue.arrays import Floats, Places
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.query_features import LIKES_START, QueryFeatures
-from ranker.pipeline.types import Floats, Places
 
 
 def without_each(

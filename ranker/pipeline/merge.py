@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Keys, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline import source_sets
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.pair_keys import Keys, is_first, keys_of, parts_of
+from ranker.pipeline.pair_keys import is_first, keys_of, parts_of
 from ranker.pipeline.source_sets import SourceSets
-from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, Rows, SourceResult, name_of
+from ranker.pipeline.types import Candidates, Drops, Filter, QueryBatch, SourceResult, name_of
 from ranker.profile.model import seen_codes
 
 FILL = "fill"  # source of what was taken from the whole catalogue because the sources returned too little

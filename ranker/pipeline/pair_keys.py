@@ -5,12 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Keys, Mask, Numbers, Places
 from ranker.pipeline.kernel import calls, switch
-
-Places = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Keys = NDArray[np.int64]
-Numbers = NDArray[np.int32] | NDArray[np.uint32] | NDArray[np.int64]
 
 TABLE_RATIO = 8  # places of the hash table for each pair: about one absent pair in eight is compared in vain
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio: Fibonacci hashing, Knuth, TAOCP 6.4

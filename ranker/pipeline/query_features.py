@@ -7,9 +7,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import UNNAMED, Catalogue, Rows
+from ranker.catalogue.arrays import Floats, Keys, Mask, Places, Rows
+from ranker.catalogue.catalogue import UNNAMED, Catalogue
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.pair_keys import Mask, Pairs, Places, is_first, keys_of, place_within
+from ranker.pipeline.pair_keys import Pairs, is_first, keys_of, place_within
 from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes
 
@@ -22,7 +23,7 @@ FAVOURITES = 4  # most favourite creators of a person; a guess
 FAVOURITE_PERCENT = 200  # a creator is a favourite from two whole watches, or one follow, on; a guess
 LISTS = ("follows", "watches", "likes", "skips")  # of a profile, in the order in which they are looked up
 
-Floats = NDArray[np.float32]
+Strengths = NDArray[np.float64]  # [M] of interactions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,55 +62,40 @@ class InteractionColumns:
 
 def query_features(profiles: Sequence[Profile], catalogue: Catalogue) -> QueryFeatures:
     """Look up what the profiles remember."""
-    interactions, (watches, likes, skips) = look_up(profiles, catalogue)
+    interactions, starts = look_up(profiles, catalogue)
     newest_ms = np.array([profile.newest_ms for profile in profiles], np.int64)
-    if switch.is_used():
-        return _compiled(profiles, interactions, (watches, likes, skips), newest_ms, catalogue)
-    videos = np.full((len(profiles), VIDEOS), -1, np.int32)
-    strengths, following = put_interests(videos, interactions[watches:skips], newest_ms, catalogue)
+    strength = strengths_of(interactions, newest_ms, catalogue)
+    found = (_compiled if switch.is_used() else _by_numpy)(interactions, starts, strength, len(profiles), catalogue)
+    return QueryFeatures(
+        found.videos,
+        found.strengths[:, :INTERESTS],
+        found.following,
+        found.strengths[:, INTERESTS],
+        interactions[starts[-1] :],
+        seen_pairs(profiles),
+        Pairs(found.creators),
+        found.watches,
+        found.favourites,
+    )
+
+
+def _by_numpy(
+    interactions: InteractionColumns, starts: Sequence[int], strength: Strengths, count: int, catalogue: Catalogue
+) -> calls.People:
+    watches, likes, skips = starts
+    videos = np.full((count, VIDEOS), -1, np.int32)
+    strengths, following = put_interests(videos, interactions[watches:skips], strength[watches:skips], catalogue)
     put_newest(videos[:, SKIPS_START:LIKES_START], interactions[skips:], catalogue)
     put_newest(videos[:, LIKES_START:], interactions[likes:skips], catalogue)
-    creators, watch_counts, favourites = creators_of(interactions[:likes], watches, len(profiles), catalogue)
-    return QueryFeatures(
-        videos,
-        strengths[:, :INTERESTS],
-        following,
-        strengths[:, INTERESTS],
-        interactions[skips:],
-        seen_pairs(profiles),
-        creators,
-        watch_counts,
-        favourites,
-    )
+    return calls.People(videos, strengths, following, *creators_of(interactions[:likes], watches, count, catalogue))
 
 
 def _compiled(
-    profiles: Sequence[Profile],
-    interactions: InteractionColumns,
-    starts: tuple[int, int, int],
-    newest_ms: NDArray[np.int64],
-    catalogue: Catalogue,
-) -> QueryFeatures:
-    marks = (
-        interactions.query,
-        interactions.rows,
-        interactions.weights,
-        strengths_of(interactions, newest_ms, catalogue),
-    )
+    interactions: InteractionColumns, starts: Sequence[int], strength: Strengths, count: int, catalogue: Catalogue
+) -> calls.People:
+    marks = interactions.query, interactions.rows, interactions.weights, strength
     columns = catalogue.has_vector, catalogue.order, catalogue.creator
-    shape = len(profiles), VIDEOS, INTERESTS, FAVOURITES
-    videos, strengths, following, creators, watch_counts, favourites = calls.people(marks, starts, columns, shape)
-    return QueryFeatures(
-        videos,
-        strengths[:, :INTERESTS],
-        following,
-        strengths[:, INTERESTS],
-        interactions[starts[2] :],
-        seen_pairs(profiles),
-        Pairs(creators),
-        watch_counts,
-        favourites,
-    )
+    return calls.people(marks, starts, columns, (count, VIDEOS, INTERESTS, FAVOURITES))
 
 
 def look_up(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[InteractionColumns, list[int]]:
@@ -127,13 +113,12 @@ def look_up(profiles: Sequence[Profile], catalogue: Catalogue) -> tuple[Interact
 
 
 def put_interests(
-    videos: Rows, interactions: InteractionColumns, newest_ms: NDArray[np.int64], catalogue: Catalogue
+    videos: Rows, interactions: InteractionColumns, strength: Strengths, catalogue: Catalogue
 ) -> tuple[Floats, Rows]:
     """Write the strongest videos of each person into `videos`, ties by id; a video counts by its strongest interaction.
 
     Returns the strengths of one more [B, 9], and which that is [B].
     """
-    strength = strengths_of(interactions, newest_ms, catalogue)
     pairs = keys_of(interactions.query, catalogue.order[interactions.rows])
     best = np.lexsort((-strength, pairs))
     best = best[is_first(pairs[best]) & (strength[best] > 0)]
@@ -148,12 +133,10 @@ def put_interests(
     return (strengths / np.where(strongest > 0, strongest, 1)).astype(np.float32), rows[:, INTERESTS]
 
 
-def strengths_of(
-    interactions: InteractionColumns, newest_ms: NDArray[np.int64], catalogue: Catalogue
-) -> NDArray[np.float64]:
+def strengths_of(interactions: InteractionColumns, newest_ms: NDArray[np.int64], catalogue: Catalogue) -> Strengths:
     """How strongly each interaction speaks for its video, 0 where that has no vector [M]."""
     age = (interactions.at_ms - newest_ms[interactions.query]) / HALF_LIFE_MS
-    strength: NDArray[np.float64] = np.exp2(age) * interactions.weights
+    strength: Strengths = np.exp2(age) * interactions.weights
     strength[~catalogue.has_vector[interactions.rows]] = 0
     return strength
 
@@ -169,7 +152,7 @@ def put_newest(videos: Rows, interactions: InteractionColumns, catalogue: Catalo
 
 def creators_of(
     interactions: InteractionColumns, follows: int, count: int, catalogue: Catalogue
-) -> tuple[Pairs, Floats, Rows]:
+) -> tuple[Keys, Floats, Rows]:
     """Creators whose videos were followed or watched, how many whole watches, and each person's favourites [B, 4].
 
     The first `follows` interactions are follows. Equally strong favourites keep the order of the interactions.
@@ -189,7 +172,7 @@ def creators_of(
     column = place_within(query)
     fits = column < FAVOURITES
     favourites[query[fits], column[fits]] = creators[first[often]][fits]
-    return Pairs(pairs[starts]), (total / 100).astype(np.float32), favourites
+    return pairs[starts], (total / 100).astype(np.float32), favourites
 
 
 def seen_pairs(profiles: Sequence[Profile]) -> Pairs:

@@ -13,22 +13,13 @@ from itertools import chain, islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Floats, Mask, Places, Rows
 from ranker.catalogue.catalogue import Catalogue
+from ranker.catalogue.packed import ByRow
 from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.kernel.calls import Shown
 from ranker.pipeline.source_sets import SourceSets
-from ranker.pipeline.types import (
-    Candidates,
-    Contributions,
-    Explain,
-    FeatureMatrix,
-    Floats,
-    Mask,
-    Places,
-    Rows,
-    Scores,
-    Selection,
-)
+from ranker.pipeline.types import Candidates, Contributions, Explain, FeatureMatrix, Scores, Selection
 from schemas.messages.recommendations import Because, Item
 
 MIN_SECOND_SHARE = 0.1  # of two reasons at most; a smaller share is shown only if it is the greatest
@@ -233,7 +224,7 @@ def greatest_two(share: Floats) -> Shown:
 
 
 def reasons_of(
-    shown: Shown, table: Sequence[Reason], interest: Mapping[int, Rows], ids: Sequence[str]
+    shown: Shown, table: Sequence[Reason], interest: Mapping[int, Rows], ids: ByRow[str]
 ) -> list[list[Because]]:
     """The reasons of every item.
 

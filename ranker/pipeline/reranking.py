@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ranker.catalogue.arrays import Floats, Places, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.exploration import explorable, insert_exploration
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.types import Candidates, Floats, Places, QueryBatch, Rows, Scores, Selection, Selector
+from ranker.pipeline.types import Candidates, QueryBatch, Scores, Selection, Selector
 
 POOL_SIZE = 96  # the best candidates compete for places; a guess
 CAP_PENALTY = np.float32(4)  # more than any difference in value: beyond the cap only when nothing else is left

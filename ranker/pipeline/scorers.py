@@ -7,8 +7,9 @@ from hashlib import sha256
 
 import numpy as np
 
+from ranker.catalogue.arrays import Floats, Places
 from ranker.pipeline.kernel import calls, switch
-from ranker.pipeline.types import Contributions, FeatureMatrix, Floats, Places, Scorer, Scores
+from ranker.pipeline.types import Contributions, FeatureMatrix, Scorer, Scores
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ranker.catalogue.arrays import Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.top_lists import TOP_LENGTH, TopLists
 from ranker.learning.parameters import Parameters
 from ranker.learning.surface_trends import SurfaceTrends
 from ranker.pipeline.tastes import Tastes, Where, anything
-from ranker.pipeline.types import NO_ROWS, QueryBatch, Rows, Source, SourceResult, surface_of
+from ranker.pipeline.types import NO_ROWS, QueryBatch, Source, SourceResult, surface_of
 from ranker.retrieval.index import IndexUnavailable, RemoteIndex
 from ranker.retrieval.neighbour_cache import NeighbourCache
 from ranker.retrieval.neighbour_lists import NeighbourLists
@@ -42,9 +43,10 @@ def near_recent_listed(lists: NeighbourLists) -> Source:
         interests = batch.query_features.interests[query, column].tolist()
         found, places = await lists.find(interests), query.tolist()
         near = [NO_ROWS if (rows := found.get(row)) is None else rows for row in interests]
-        known = {place for place, row in zip(places, interests, strict=True) if found.get(row) is not None}
-        refused = {place for place, row in zip(places, interests, strict=True) if found.get(row, near) is None}
-        missing = dict.fromkeys(sorted(refused | ({*places} - known)), "vector_index")
+        asked = [(place, found[row]) for place, row in zip(places, interests, strict=True) if row in found]
+        answered = {place for place, rows in asked if rows is not None}
+        silent = {place for place, rows in asked if rows is None} | {*places} - answered
+        missing = dict.fromkeys(sorted(silent), "vector_index")
         return SourceResult(np.concatenate([NO_ROWS, *near]), query.repeat([*map(len, near)]), missing)
 
     return near_recent

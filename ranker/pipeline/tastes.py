@@ -7,7 +7,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import Catalogue, Rows
+from ranker.catalogue.arrays import Rows
+from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.types import Query, QueryBatch
 from ranker.profile.model import seen_codes
 from ranker.retrieval.index import SearchFilter, Taste

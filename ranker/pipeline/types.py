@@ -11,17 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.pipeline.pair_keys import Keys
+from ranker.catalogue.arrays import Floats as Floats
+from ranker.catalogue.arrays import Keys
+from ranker.catalogue.arrays import Mask as Mask
+from ranker.catalogue.arrays import Places as Places
+from ranker.catalogue.arrays import Rows as Rows
+from ranker.catalogue.packed import ByRow
 from ranker.pipeline.query_features import QueryFeatures
 from ranker.pipeline.source_sets import SourceSets
 from ranker.profile.history import Interactions
 from ranker.profile.model import Profile
 from schemas.messages.recommendations import Item
 
-Rows = NDArray[np.int32]
-Places = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Heads = Mapping[str, Floats]
 
 PRESENT = -1
@@ -161,7 +162,7 @@ class Dropped(NamedTuple):
 class Drops(NamedTuple):
     """Which filter removed each of one query's candidates, kept as numbers until somebody asks for names."""
 
-    ids: Sequence[str]  # the catalogue's, by row
+    ids: ByRow[str]  # the catalogue's
     filters: Sequence[str]  # names
     rows: Rows = NO_ROWS  # [C]
     by: NDArray[np.int16] = np.empty(0, np.int16)  # [C] place of the first filter that rejected it, −1: none did

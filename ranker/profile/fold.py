@@ -31,9 +31,7 @@ from ranker.profile.history import (
 )
 from ranker.profile.model import EMPTY, RECENT_BYTES, SEEN, SEEN_BYTES, Origin, Profile
 from ranker.profile.outcomes import outcome_of
-from schemas.messages.feedback import Feedback, Follow, Hide, Watch
-
-KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
+from schemas.messages.feedback import KIND_OF, Feedback, Follow, Hide, Watch
 
 new_digest = blake2b(digest_size=RECENT_BYTES).copy  # half of what making one costs
 ALL_SEEN = SEEN * SEEN_BYTES
@@ -283,11 +281,6 @@ def _by_person(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
         else:
             theirs.append(arrival)
     return people
-
-
-def is_first_positive(state: Profile, event: Feedback) -> bool:
-    """Whether this event speaks for a video of which `state` remembers nothing positive."""
-    return weight_of(event) >= POSITIVE and not _speaks_for(state, event.video_id)
 
 
 def _speaks_for(state: Profile, video_id: str) -> bool:

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import Catalogue, Rows
+from ranker.catalogue.arrays import Mask, Rows, Vectors
+from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import Entry
-from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter, Vectors
-
-Mask = NDArray[np.bool_]
+from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 
 BLOCK = 8  # query rows in one matrix product; from 12 on the bits depended on the place in the block
 TILE = 256  # catalogue rows in one matrix product; from 384 on the bits depended on the place in the tile

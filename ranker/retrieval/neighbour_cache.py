@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
+from ranker.catalogue.arrays import Mask, Rows, Vectors
+from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.exact import BLOCK, NO_SCORE, TILE, ExactIndex, products
 from ranker.retrieval.index import Coverage, Hits, IndexElsewhere, VideoIndex
 
@@ -18,8 +19,6 @@ CAPACITY = 100_000  # videos; about 0.3 KiB each with 32 neighbours
 MIN_SLOTS = 1024  # allocated at first, and doubled when they are used up
 PREFETCH_ROWS = 256  # examined at once for videos to prefetch
 CHUNK = 32  # videos that an index elsewhere is asked for at once: what came before a silence is kept
-
-Mask = NDArray[np.bool_]
 
 
 class NeighbourCache:

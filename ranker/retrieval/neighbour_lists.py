@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ranker.catalogue.catalogue import Catalogue, Rows
+from ranker.catalogue.arrays import Rows
+from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.index import RemoteIndex, Taste
 
 CAPACITY = 20_000  # videos; some 0.35 KiB each with 32 neighbours

@@ -10,15 +10,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Mask, Rows, Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.profile.history import POSITIVE
 from ranker.profile.model import Profile, seen_codes
 from ranker.retrieval.exact import BLOCK, NO_SCORE, TILE, products, top
 
-Rows = NDArray[np.int32]
 Numbers = NDArray[np.int64]
-Vectors = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 class SequenceModel(Protocol):

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranker.catalogue.catalogue import Catalogue, Rows, Vectors
+from ranker.catalogue.arrays import Rows, Vectors
+from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.index import RemoteIndex
 from ranker.retrieval.neighbour_cache import grown
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from ranker.catalogue.arrays import Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds.feed import FeedContext
 from ranker.pipeline.merge import FILL, RESHOW_SEEN
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.types import Slate
 from ranker.profile.model import seen_codes
-from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter, Vectors
+from ranker.retrieval.index import Hits, IndexedVideo, IndexUnavailable, SearchFilter
 from ranker.testing.example import example_context
 from ranker.testing.stages import VERSION, StageLaws
 from schemas.messages.recommendations import Item

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ranker.retrieval.index import IndexedVideo, SearchFilter, Vectors, VideoIndex
+from ranker.catalogue.arrays import Vectors
+from ranker.retrieval.index import IndexedVideo, SearchFilter, VideoIndex
 
 DIM = 16
 START_MS = 1_650_000_000_000

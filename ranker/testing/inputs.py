@@ -6,21 +6,13 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
+from ranker.catalogue.arrays import Mask
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
 from ranker.pipeline.merge import filter_candidates, merge
 from ranker.pipeline.query_features import query_features
 from ranker.pipeline.sources import same_for_all
-from ranker.pipeline.types import (
-    Candidates,
-    FeatureMatrix,
-    Mask,
-    Query,
-    QueryBatch,
-    Scores,
-    SourceResult,
-    name_of,
-)
+from ranker.pipeline.types import Candidates, FeatureMatrix, Query, QueryBatch, Scores, SourceResult, name_of
 
 
 def batch_of(queries: Sequence[Query], context: FeedContext) -> QueryBatch:

@@ -21,7 +21,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     recommendation_id: Annotated[Id | None, Meta(description="the slate on which the person met the video")] = None
     rank: Annotated[Rank | None, Meta(description="the video's place on that slate, from 1")] = None
     session_id: Context = None
-    surface: Context = None
+    surface: Annotated[
+        Word | None,
+        Meta(description="where the person met the video; outcomes are learned by it, and a slate is for the last one"),
+    ] = None
     country: Context = None
     utc_offset_min: Annotated[
         Annotated[int, Meta(ge=-900, le=900)] | None,
@@ -112,9 +115,7 @@ class Search(Event, frozen=True, kw_only=True, tag="search"):
 
 
 Feedback = Watch | Like | Skip | Impression | Shared | Comment | Save | Follow | Rate | Hide | Search
-KINDS = frozenset(
-    ("watch", "like", "skip", "impression", "share", "comment", "save", "follow", "rate", "hide", "search")
-)
+KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in Feedback.__args__}
 
 decode: Callable[[bytes], Feedback] = msgspec.json.Decoder(Feedback).decode
 encode = msgspec.json.Encoder().encode

@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from schemas.messages.fields import AtMs, Id, Share, SpanMs, Text, VideoId, Word
 
+RETRIEVAL = "retrieval"  # name of the vector that the index compares by
+
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="upload"):
     """A new or changed video; at least one of title, description, tags, media_uri, thumbnail_uri is there."""
@@ -31,7 +33,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     thumbnail_uri: Annotated[
         Text | None, Meta(description="address of a picture, for a video without pictures of its own")
     ] = None
-    music_id: Annotated[Id | None, Meta(description="the music used; passed on, no slate depends on it")] = None
+    music_id: Annotated[Id | None, Meta(description="the music used; how people take to it is learned")] = None
 
 
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="withdraw"):

@@ -1,43 +1,27 @@
 """Where a Qdrant server is, whether its key may go there, and what its settings contradict each other in."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from schemas.settings.kafka_security import is_loopback
 
-
-class Access(Protocol):
-    """The settings of the connection to Qdrant, and of copies there."""
-
-    @property
-    def qdrant_url(self) -> str: ...
-    @property
-    def qdrant_api_key(self) -> SecretStr: ...
-    @property
-    def qdrant_read_key(self) -> SecretStr: ...
-    @property
-    def qdrant_ca(self) -> str: ...
-    @property
-    def qdrant_replicas(self) -> int: ...
-    @property
-    def qdrant_write_consistency(self) -> int: ...
+if TYPE_CHECKING:
+    from schemas.settings.model import Settings
 
 
-def fault(access: Access) -> str | None:
+def fault(settings: "Settings") -> str | None:
     """Name the first contradiction with what to do, or None; never shows a secret. Without a server all is well."""
-    if not access.qdrant_url:
+    if not settings.qdrant_url:
         return None
-    if access.qdrant_ca and urlsplit(access.qdrant_url).scheme != "https":
+    if settings.qdrant_ca and urlsplit(settings.qdrant_url).scheme != "https":
         return "FRESHET_QDRANT_CA is set and FRESHET_QDRANT_URL is not https; use https, or leave FRESHET_QDRANT_CA out"
-    if access.qdrant_write_consistency > access.qdrant_replicas:
+    if settings.qdrant_write_consistency > settings.qdrant_replicas:
         return (
-            f"FRESHET_QDRANT_WRITE_CONSISTENCY={access.qdrant_write_consistency} copies cannot have a write where"
-            f" FRESHET_QDRANT_REPLICAS is {access.qdrant_replicas}; raise that, or lower the first"
+            f"FRESHET_QDRANT_WRITE_CONSISTENCY={settings.qdrant_write_consistency} copies cannot have a write where"
+            f" FRESHET_QDRANT_REPLICAS is {settings.qdrant_replicas}; raise that, or lower the first"
         )
-    return key_fault(access.qdrant_url, access.qdrant_api_key.get_secret_value()) or key_fault(
-        access.qdrant_url, access.qdrant_read_key.get_secret_value(), "FRESHET_QDRANT_READ_KEY"
+    return key_fault(settings.qdrant_url, settings.qdrant_api_key.get_secret_value()) or key_fault(
+        settings.qdrant_url, settings.qdrant_read_key.get_secret_value(), "FRESHET_QDRANT_READ_KEY"
     )
 
 

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from confluent_kafka import KafkaError
 from confluent_kafka import KafkaException as KafkaException  # other folders catch it by this name
 
+from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.outage import CLIENT_LOG, OF_OUTAGE
 from streams.kafka.thinned_log import Thinned
 
@@ -23,7 +24,6 @@ METADATA_TIMEOUT_S = 10.0  # for an answer about a topic or an offset
 RETRY_DELAY_S = 1.0  # before a broker that did not answer is asked again
 ANSWER_TIMEOUT_S = 5.0  # of an agent's question, for its threads are few
 PATIENCE_S = 10.0  # with one client that gets no answer; then another client asks
-RECORD_BYTES = 16 * 1024 * 1024  # the largest record of all topics
 UNPACKED_BYTES = 32 * 1024 * 1024  # a batch of so much is read, one of three times that is passed over (unreadable.py)
 MAX_POLL_INTERVAL_S = 900.0  # then the group takes a worker for dead
 
@@ -39,7 +39,7 @@ CONSUMER = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "earliest",
     "queued.max.messages.kbytes": 32 * 1024,  # bounds the memory of what is fetched ahead
-    "fetch.max.bytes": RECORD_BYTES,  # of one answer; a larger first batch comes all the same
+    "fetch.max.bytes": MAX_RECORD_BYTES,  # of one answer; a larger first batch comes all the same
     # Also of what a zstd batch unpacks to: librdkafka triples its buffer until that fits, and stops above this.
     "receive.message.max.bytes": 3 * UNPACKED_BYTES,
     "check.crcs": True,  # a damaged batch is known as one, instead of events that nobody sent

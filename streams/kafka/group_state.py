@@ -7,8 +7,7 @@ from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.lost_broker import PROBE_TIMEOUT_S, fresh_client
-
-Place = tuple[str, int]
+from streams.kafka.records import Place
 
 
 def unowned(options: Mapping[str, Any], group: str, topics: Iterable[str]) -> set[Place]:

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from schemas.settings.model import Settings
 from streams.kafka.client import ANSWER_TIMEOUT_S, CLIENT, KafkaException
-from streams.kafka.records import TopicPartition
+from streams.kafka.records import Place, TopicPartition
 from streams.kafka.security import librdkafka_options
 
 UNNAMED = (
@@ -16,7 +16,6 @@ UNNAMED = (
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
 )
-Place = tuple[str, int]  # topic and partition
 
 
 class LogEnds:

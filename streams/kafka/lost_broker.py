@@ -90,7 +90,7 @@ def fresh_client(options: Mapping[str, Any]) -> AdminClient:
     return AdminClient(quiet)
 
 
-def is_fresh_client_answered(options: Mapping[str, Any], topic: str, limit_s: float = PROBE_TIMEOUT_S) -> bool:
+def is_fresh_client_answered(options: Mapping[str, Any], topic: str) -> bool:
     """Whether a broker answers one of two clients that are made for this question.
 
     Where several brokers have one name, and one of them is silent, a client may wait for that one all the time. The
@@ -102,7 +102,7 @@ def is_fresh_client_answered(options: Mapping[str, Any], topic: str, limit_s: fl
             client = fresh_client({**options, **more})
         except KafkaException:  # a certificate is being replaced, say
             return False
-        return is_answered(client, topic, limit_s)
+        return is_answered(client, topic)
 
     with ThreadPoolExecutor(2) as both:
         return any(both.map(ask, ({}, IMPATIENT)))

@@ -7,13 +7,13 @@ whole batches (confirmed_producer.py) and recovery reads them in whole batches, 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from schemas.settings.model import Settings
-from streams.kafka.client import RECORD_BYTES
+from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
-from streams.kafka.rebalance import on_assigned, on_revoked
+from streams.kafka.rebalance import on_revoked
 from streams.kafka.records import Message, Record
 
 if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose import takes 0.3 s
@@ -26,7 +26,14 @@ log = logging.getLogger("freshet.state")
 PROGRESS_INTERVAL_S = 5.0
 
 V = TypeVar("V")
+S = TypeVar("S", covariant=True)
 Version = Any  # whatever orders the values of one state: an int, or a tuple
+
+
+class Owned(Protocol[S]):
+    """What a worker has of each partition that it owns."""
+
+    def __getitem__(self, partition: int, /) -> S: ...
 
 
 class OwnedState(Generic[V]):
@@ -57,7 +64,6 @@ class OwnedState(Generic[V]):
         self._out = out
         self._values: dict[int, dict[str, V]] = {}
         on_revoked(app, self._on_revoked)
-        on_assigned(app, self._on_assigned)
         app.transport.on_made_again.append(self._on_made_again)
 
     def __getitem__(self, partition: int) -> dict[str, V]:
@@ -73,7 +79,8 @@ class OwnedState(Generic[V]):
             if tp.topic == self._source:
                 self._values.pop(tp.partition, None)
 
-    async def _on_assigned(self, assigned: "set[TP]") -> None:
+    async def recover_assigned(self, assigned: "set[TP]") -> None:
+        """Read back what is assigned; handed to `on_assigned` where nothing else has to be read before or after it."""
         # A recovery that a rebalance overtakes still ends, so nothing that is there is taken for granted.
         await self.recover({tp.partition for tp in assigned if tp.topic == self._source})
 
@@ -159,7 +166,7 @@ class OwnedState(Generic[V]):
             partition,
             len(newest),
         )
-        writable = [one for one in newest if one.size() <= RECORD_BYTES]
+        writable = [one for one in newest if one.size() <= MAX_RECORD_BYTES]
         if len(writable) < len(newest):  # no agent wrote those, and no agent can
             log.error("%s[%d]: %d are too large for it", self.changelog, partition, len(newest) - len(writable))
         self._out.put(self.changelog, partition, writable)

@@ -8,11 +8,9 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.command_reader import SILENCE_S
 from streams.kafka.reader import FETCH_TIMEOUT_S, GrouplessConsumer, groupless, is_end
-from streams.kafka.records import Message, Record, TopicPartition, records_of
+from streams.kafka.records import Message, Place, Record, TopicPartition, records_of
 from streams.kafka.stalled import pass_stalled
 from streams.kafka.unreadable import pass_over
-
-Place = tuple[str, int]  # topic and partition
 
 FETCHED_AT_ONCE = 1000
 FULL_RECORDS, FULL_BYTES = 2000, 4 * 1024 * 1024  # of one partition: then it pauses until half of that is taken

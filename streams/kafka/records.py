@@ -23,6 +23,7 @@ REFUSALS = frozenset(  # errors of one batch, which every further fetch would re
         KafkaError.MSG_SIZE_TOO_LARGE,
     )
 )
+Place = tuple[str, int]  # topic and partition
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -49,6 +50,9 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+Polled = Iterable[tuple[Place, Sequence[Record]]]  # partitions with what a fetch brought of them, in offset order
 
 
 def records_of(messages: Sequence[Message], refused: list[Message] | None = None) -> list[Record]:
@@ -83,11 +87,9 @@ def _headers_of(messages: Iterable[Message]) -> list[Headers]:
             return [headers or () for headers in found]
 
 
-def by_partition(
-    messages: Sequence[Message], refused: list[Message] | None = None
-) -> dict[tuple[str, int], list[Record]]:
+def by_partition(messages: Sequence[Message], refused: list[Message] | None = None) -> dict[Place, list[Record]]:
     """Records by topic and partition, each partition's in offset order."""
-    found: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    found: dict[Place, list[Record]] = defaultdict(list)
     for record in records_of(messages, refused):
         found[record[:2]].append(record)
     return found

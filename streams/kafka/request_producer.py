@@ -74,8 +74,8 @@ class RequestProducer:
     watch  knows the topics that may be published to: a broker may create another one at its first record
     """
 
-    def __init__(self, settings: Settings, watch: TopicWatch, limit_s: float = DELIVERY_LIMIT_S) -> None:
-        self._watch, self._limit_s = watch, limit_s
+    def __init__(self, settings: Settings, watch: TopicWatch) -> None:
+        self._watch = watch
         self._options = {
             **CLIENT,
             **librdkafka_options(settings),
@@ -83,7 +83,7 @@ class RequestProducer:
             "partitioner": "murmur2_random",  # as the agents have it
             "linger.ms": 1,
             "message.max.bytes": MAX_RECORD_BYTES,
-            "message.timeout.ms": int(1000 * limit_s),
+            "message.timeout.ms": int(1000 * DELIVERY_LIMIT_S),
         }
         self._client: Any = Producer(self._options)
         self._changing = threading.Lock()  # held while records are handed over, and while the client is replaced
@@ -101,16 +101,16 @@ class RequestProducer:
             return []
         if topic not in self._watch.current:
             raise NotConfirmedError(f"There is no topic {topic}, or the broker has not answered yet.")
-        batch, end_s = _Batch(len(records)), time.monotonic() + self._limit_s
+        batch, end_s = _Batch(len(records)), time.monotonic() + DELIVERY_LIMIT_S
         for at, record in enumerate(records):
             while not self._hand_over(topic, record, partial(self._take, batch, at)):
                 if time.monotonic() > end_s:
                     raise NotConfirmedError("The broker does not take records as fast as they come.")
                 await asyncio.sleep(QUEUE_FULL_WAIT_S)
         try:
-            await asyncio.wait_for(asyncio.shield(batch.done), self._limit_s + MARGIN_S)
+            await asyncio.wait_for(asyncio.shield(batch.done), DELIVERY_LIMIT_S + MARGIN_S)
         except TimeoutError:
-            raise NotConfirmedError(f"No delivery report came within {self._limit_s:g} s.") from None
+            raise NotConfirmedError(f"No delivery report came within {DELIVERY_LIMIT_S:g} s.") from None
         if batch.error is not None:
             raise NotConfirmedError(f"The broker did not confirm a record: {batch.error.str()}.")
         return [one for one in batch.written if one is not None]

@@ -18,9 +18,9 @@ from schemas.settings.model import Settings
 from streams.kafka.batch_head import BatchHead, BrokerError, NoBatch, batch_head
 from streams.kafka.client import CLIENT, CONSUMER, KafkaException, log
 from streams.kafka.outage import OF_OUTAGE
-from streams.kafka.records import Message, TopicPartition
+from streams.kafka.records import Message, Place, TopicPartition
 from streams.kafka.security import librdkafka_options
-from streams.kafka.unreadable import UnreadableBatch, pass_over_in_thread
+from streams.kafka.unreadable import Seeking, UnreadableBatch, pass_over_in_thread
 
 SILENT_S = 5.0  # of a partition that holds more
 SILENT_FETCHES = 100  # as well: time that the agent took for a batch does not count
@@ -33,18 +33,16 @@ LEAST_BYTES_S = 500_000  # and as much longer as it takes where the broker deliv
 ANSWER_S = 5.0  # in which the broker tells the other client a partition's end; else why it is silent is not known
 HOPS = 100  # batches of transactions that are looked behind
 
-Place = tuple[str, int]
 Starts = Callable[[], Mapping[Place, int]]
 
 
-class Positioned(Protocol):
+class Positioned(Seeking, Protocol):
     """What is asked of a client that may have stopped."""
 
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]: ...
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = ..., *, cached: bool = ...
     ) -> tuple[int, int]: ...
-    def seek(self, partition: TopicPartition) -> None: ...
 
 
 class StallWatch:

@@ -23,15 +23,14 @@ from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.settings.model import Settings
 from schemas.topics import EXAMPLES, WEIGHTS
 from streams.dead_letters.validation import dead_letter
-from streams.kafka.records import Record
+from streams.kafka.owned_state import Owned
+from streams.kafka.records import Polled, Record
 from streams.kafka.sends import Stage
 from streams.learning.weights_topic import sends
 
 log = logging.getLogger("freshet.learning")
 
 NO_ROWS = np.zeros(0, np.int64)
-
-Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 
 
 @dataclass
@@ -92,14 +91,14 @@ class LearnStep:
     def __init__(
         self,
         settings: Settings,
-        states: Mapping[int, LearnerState],
+        states: Owned[LearnerState],
         facts: Mapping[str, VideoFacts],
         withdrawn: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._states, self._facts, self._withdrawn = states, facts, withdrawn
         self._examples, self._weights = EXAMPLES.full(settings.prefix), WEIGHTS.full(settings.prefix)
 
-    def apply(self, poll: Poll) -> LearnOutcome:
+    def apply(self, poll: Polled) -> LearnOutcome:
         """Learn from a poll: what lies before an event that was learned from is a repeat of its partition."""
         outcome = LearnOutcome()
         for (topic, partition), records in poll:

@@ -1,7 +1,7 @@
 """The learner's state, read back from weights.v1 when this worker becomes the one that learns."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from faust.types import TP
@@ -28,7 +28,7 @@ class OvertakenError(RuntimeError):
     """This worker learns no more: another one does."""
 
 
-class OwnedLearner(Mapping[int, LearnerState]):
+class OwnedLearner:
     """The state of the learner where this worker owns it, by the one partition of examples.v1."""
 
     def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
@@ -41,12 +41,6 @@ class OwnedLearner(Mapping[int, LearnerState]):
 
     def __getitem__(self, partition: int) -> LearnerState:
         return self._states[partition]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._states)
-
-    def __len__(self) -> int:
-        return len(self._states)
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         if TP(self._examples, 0) in revoked:

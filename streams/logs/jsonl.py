@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ranker.profile.fold import KIND_OF
 from schemas.messages import cloudevents, feedback, lenient, videos
 from schemas.messages.dead_letters import DeadLetter, Reason
 from schemas.messages.erasures import Erasure
+from schemas.messages.feedback import KIND_OF
 from schemas.messages.fields import YEAR_2100_MS
 from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from schemas.messages.erasures import Erasure
 from schemas.topics import ERASURES, FEEDBACK, UPLOADS
 from streams.dead_letters import validation
-from streams.kafka.records import Record
+from streams.kafka.records import Place, Record
 from streams.logs.pending_erasures import PendingErasures, TookEffect
 from streams.profiles.erasure import read_erasures
 
-Place = tuple[str, int]  # topic and partition
 Take = Callable[[Place], Record | None]
 
 CHUNK = 1 << 15

@@ -9,7 +9,7 @@ from streams.dead_letters.validation import FEEDBACK_BYTES
 from streams.logs.recorded import MARK
 
 KIND = re.compile(rb'\{"kind": ?"([a-z]+)",')  # as a log's lines begin
-KINDS = frozenset(str(one.__struct_config__.tag).encode() for one in feedback.Feedback.__args__)
+KINDS = frozenset(kind.encode() for kind in feedback.KIND_OF.values())
 
 
 def plain_event(value: bytes) -> feedback.Feedback | None:

@@ -14,8 +14,8 @@ from schemas.topics import ERASED, ERASURES, FEEDBACK, UPLOADS
 from streams.errors import OperatorError
 from streams.kafka.client import KafkaException
 from streams.kafka.command_reader import CommandReader, command_reader
-from streams.kafka.partition_queues import Place, partition_queues
-from streams.kafka.records import Record
+from streams.kafka.partition_queues import partition_queues
+from streams.kafka.records import Place, Record
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 from streams.logs.erasure_places import TookEffectByCode

@@ -8,12 +8,11 @@ from typing import BinaryIO
 
 from schemas.topics import ERASURES
 from streams.errors import OperatorError
-from streams.kafka.records import Record
+from streams.kafka.records import Place, Record
 from streams.logs import recorded
 from streams.logs.recorded import BEGIN, record_of
 from streams.logs.source import MAX_LINE_BYTES
 
-Place = tuple[str, int]  # topic and partition
 OTHER_FILE = "Name another file."
 
 

@@ -62,8 +62,8 @@ class Measures:
     Each label set has one writer, and another thread reads: values are replaced and never changed in place.
     """
 
-    def __init__(self, table: Sequence[Metric] = TABLE) -> None:
-        self._table = {metric.name: metric for metric in table}
+    def __init__(self) -> None:
+        self._table = {metric.name: metric for metric in TABLE}
         self._counts: dict[str, dict[Labels, float]] = {}
         self._distributions: dict[str, dict[Labels, Distribution]] = {}
         self._gauges: dict[str, list[Callable[[], Readings]]] = {}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from encoders.fusion.embeddings import DIM, fusion_of
 from encoders.fusion.fusion import version_of
-from ranker.retrieval.index import Hits, Vectors
+from ranker.catalogue.arrays import Vectors
+from ranker.retrieval.index import Hits
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.kafka.probe import Report

@@ -19,7 +19,8 @@ from schemas.settings.model import Settings
 from schemas.topics import ERASED, ERASURES, EVENT_IDS, EXAMPLES, FEEDBACK, PROFILES, TRENDS
 from streams.dead_letters.validation import ValidatedBatch, late_dead_letters, read_feedback
 from streams.kafka.confirmed_producer import Outgoing
-from streams.kafka.records import Headers, Record
+from streams.kafka.owned_state import Owned
+from streams.kafka.records import Headers, Polled, Record
 from streams.kafka.sends import Send, Stage
 from streams.profiles.erasure import LAST_BEFORE, erased_dead_letters, read_erasures, tombstone
 from streams.profiles.state import PartitionState
@@ -30,7 +31,6 @@ log = logging.getLogger("freshet.profiles")
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
 EXAMPLES_LIMIT = 1000  # examples in one record; about 100 KB
 
-Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 ReadFeedback = Callable[[Sequence[Record], int], ValidatedBatch]  # of a topic with so many partitions
 
 
@@ -68,7 +68,7 @@ class ProfilesStep:
     def __init__(
         self,
         settings: Settings,
-        states: Mapping[int, PartitionState],
+        states: Owned[PartitionState],
         trends_limit: int = TRENDS_LIMIT,
         *,
         for_learning: bool = False,
@@ -82,7 +82,7 @@ class ProfilesStep:
         self._feedback, self._erasures, self._profiles, self._erased, self._trends, self._event_ids = names
         self._examples = EXAMPLES.full(settings.prefix)
 
-    def apply(self, poll: Poll, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
+    def apply(self, poll: Polled, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
         """Take in a poll: erasures first, then feedback partition by partition.
 
         partitions      of the feedback topic, by which keys are checked

@@ -1,7 +1,7 @@
 """What the profiles agent owns, kept in compacted topics: profiles and erasure markers, recovered with a partition."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from faust.types import TP
 
@@ -33,9 +33,6 @@ class ErasureMarkers(OwnedState[ErasureMarker]):
         super().__init__(app, settings, source, changelog, decode_marker, _marker_order, out)
         self._code = coder(settings.erasure_key.get_secret_value())
 
-    async def _on_assigned(self, assigned: set[TP]) -> None:
-        """Whoever recovers the profiles recovers these first."""
-
     def _outgoing(self, partition: int) -> Iterable[Outgoing]:
         return [Outgoing(code.encode(), encode(marker)) for code, marker in self[partition].items()]
 
@@ -60,9 +57,6 @@ class OwnedEventIds(OwnedState[Page]):
         super().__init__(app, settings, source, changelog, decode_page, _page_order, out)
         self._markers, self._late_ms = markers, settings.late_ms
         self.by_person: dict[int, dict[str, EventIds]] = {}
-
-    async def _on_assigned(self, assigned: set[TP]) -> None:
-        """Whoever recovers the profiles recovers these then."""
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         await super()._on_revoked(revoked)
@@ -109,9 +103,6 @@ class ProfileStore(OwnedState[bytes]):
         self.event_ids = OwnedEventIds(app, settings, out, self.markers)
         self.unconfirmed: dict[int, UnconfirmedExamples] = {}
         self._since: Mapping[int, int] = {}
-
-    async def _on_assigned(self, assigned: set[TP]) -> None:
-        """Whoever owns the partitions recovers these, and what goes with them, in order."""
 
     async def recover_since(self, places: Mapping[int, int]) -> None:
         """Read these partitions back, with the examples from these places on that may not be confirmed."""
@@ -178,7 +169,7 @@ class ProfileStore(OwnedState[bytes]):
         await self._out.confirmed()
 
 
-class OwnedPartitions(Mapping[int, PartitionState]):
+class OwnedPartitions:
     """The state of each owned partition as the step takes it, put together from where it is kept."""
 
     def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
@@ -225,12 +216,6 @@ class OwnedPartitions(Mapping[int, PartitionState]):
             next_offset,
             store.unconfirmed[partition],
         )
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._trends)
-
-    def __len__(self) -> int:
-        return len(self._trends)
 
 
 def _marker_order(marker: ErasureMarker) -> int:

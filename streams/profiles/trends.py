@@ -1,7 +1,7 @@
 """Trends of the owned partitions, restored from trends.v1 when a partition is assigned."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose im
 log = logging.getLogger("freshet.trends")
 
 
-class OwnedTrends(Mapping[int, TrendCounts]):
+class OwnedTrends:
     """Counts of the profiles partitions that this worker owns."""
 
     def __init__(self, app: "BatchApp", settings: Settings, out: ConfirmedProducer) -> None:
@@ -36,12 +36,6 @@ class OwnedTrends(Mapping[int, TrendCounts]):
 
     def __getitem__(self, partition: int) -> TrendCounts:
         return self._counts[partition]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._counts)
-
-    def __len__(self) -> int:
-        return len(self._counts)
 
     async def _on_revoked(self, revoked: "set[TP]") -> None:
         for tp in revoked:

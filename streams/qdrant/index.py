@@ -69,14 +69,13 @@ class QdrantIndex:
         *,
         modalities: Dims | None = None,
         hnsw_ef: int = 0,
-        exact: bool = False,
         reading: Patience = READING,
         writing: Patience = WRITING,
         storage: Storage = DEFAULT,
     ) -> None:
         self._client, self._collection = client, collection
         self._dims = {RETRIEVAL: dim, **(modalities or {})}
-        self._hnsw_ef, self._exact = hnsw_ef, exact
+        self._hnsw_ef, self._exact = hnsw_ef, False
         self._reading, self._writing, self._storage = reading, writing, storage
         self.collection = Collection(client, collection, self._dims, encoder, writing, storage)
 

@@ -11,10 +11,10 @@ from typing import Protocol
 from schemas.settings.model import Settings
 from schemas.topics import Topic
 from streams.kafka.client import PATIENCE_S, answered_in_time
-from streams.kafka.log_ends import LogEnds, Place
+from streams.kafka.log_ends import LogEnds
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, partitions_of
-from streams.kafka.records import Message, Record, TopicPartition, records_of
+from streams.kafka.records import Message, Place, Record, TopicPartition, records_of
 from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
@@ -103,25 +103,22 @@ class CatalogueReplica:
         self._ends.clear()
         self._passed.clear()
         consumer.assign(places)
-        self._topics = self._topics or self._watch.current  # the first answer may be still to come
-        if not self._caught_up and not await self._catch_up(consumer, places):
-            return self._later_ones(places, consumer)
         while True:
             if again := made_again(self._topics, self._watch.current):
                 log.warning("deleted and made again: %s; the catalogue's topics are read from their beginning", again)
                 self._topics = {}
                 self.read.clear()
                 return [TopicPartition(place.topic, place.partition, 0) for place in places]
-            self._topics = self._topics or self._watch.current
+            self._topics = self._topics or self._watch.current  # the first answer may be still to come
             if messages := consumer.consume(FETCH_BATCH_SIZE, 0):
                 await self._take(consumer, messages)
                 self._mark_ready()
             if time.monotonic() - self._current_as_of_s > CHECK_INTERVAL_S:
                 try:
-                    asked = [place for place in places if place.topic in self._checked]
+                    asked = [place for place in places if place.topic in self._checked or not self._caught_up]
                     await self._check(consumer, asked)
-                except TimeoutError:
-                    log.warning("no answer for %g s; reading on with another client", PATIENCE_S, extra=OF_OUTAGE)
+                except TimeoutError as why:
+                    log.warning("%s; reading on with another client", why, extra=OF_OUTAGE)
                     return self._later_ones(places, consumer)
             await asyncio.sleep(POLL_INTERVAL_S)
 
@@ -134,14 +131,22 @@ class CatalogueReplica:
         if behind:  # an end up to which nothing is held any more cannot be read up to
             firsts = await answered_in_time(self._log_ends.firsts, behind)
             behind = {place: end for place, end in behind.items() if firsts.get(place, 0) < end}
-        heard_s = time.monotonic()
+        heard_s = reported_s = time.monotonic()
         while behind := self._behind(consumer, behind):
             messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
             await self._take(consumer, messages)
             heard_s = time.monotonic() if messages else heard_s
             await self._pass_stalled(consumer, places, heard_s)
             if time.monotonic() - heard_s > PATIENCE_S:
-                raise TimeoutError("the broker delivers nothing more, short of the end")
+                raise TimeoutError(f"nothing came for {PATIENCE_S:g} s, short of the end")
+            if not self._caught_up and time.monotonic() - reported_s > PROGRESS_INTERVAL_S:
+                reported_s, so_far = time.monotonic(), len(self.shared)
+                log.info("reading the catalogue: %d videos so far, %d partitions to go", so_far, len(behind))
+        if not self._caught_up:
+            self._caught_up = True
+            log.info("catalogue of %d videos read in %.1f s", len(self.shared), time.monotonic() - asked_s)
+            if len(self.shared) < self.shared.needs:
+                log.info("waiting for the first video")
         self._mark_ready()
         self._current_as_of_s = asked_s
 
@@ -166,34 +171,6 @@ class CatalogueReplica:
             if found := await asyncio.to_thread(pass_stalled, self._settings, consumer, name, end, start):
                 self._passed[name] = found.last + 1
         self._next_stall_check_s = time.monotonic() + STALL_CHECK_INTERVAL_S
-
-    async def _catch_up(self, consumer: GrouplessConsumer, places: Sequence[TopicPartition]) -> bool:
-        """Read up to the ends of all partitions; False where nothing came for long."""
-        started = logged = heard_s = time.monotonic()
-        behind = {(place.topic, place.partition) for place in places}
-        while behind:
-            messages = await asyncio.to_thread(consumer.consume, FETCH_BATCH_SIZE, POLL_INTERVAL_S)
-            await self._take(consumer, messages)
-            heard_s = time.monotonic() if messages else heard_s
-            left = (place for place in places if (place.topic, place.partition) in behind)
-            await self._pass_stalled(consumer, left, heard_s)
-            if time.monotonic() - heard_s > PATIENCE_S:
-                log.warning("nothing came for %g s; reading on with another client", PATIENCE_S, extra=OF_OUTAGE)
-                return False
-            behind -= {(message.topic(), message.partition()) for message in messages if is_end(message)}
-            if behind and time.monotonic() - logged > PROGRESS_INTERVAL_S:
-                logged = time.monotonic()
-                log.info(
-                    "reading the catalogue: %d videos so far, %d partitions to go",
-                    len(self.shared),
-                    len(behind),
-                )
-        log.info("catalogue of %d videos read in %.1f s", len(self.shared), time.monotonic() - started)
-        if len(self.shared) < self.shared.needs:
-            log.info("waiting for the first video")
-        self._caught_up = True
-        self._mark_ready()
-        return True
 
     def _mark_ready(self) -> None:
         if self._caught_up and len(self.shared) >= self.shared.needs and not self.ready.is_set():

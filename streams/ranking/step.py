@@ -22,14 +22,13 @@ from schemas.topics import RECOMMENDATIONS
 from streams.dead_letters.validation import dead_letter
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.owned_state import text_of
-from streams.kafka.records import Record
+from streams.kafka.records import Polled, Record
 from streams.kafka.sends import Send
 from streams.ranking.shared_state import SharedState
 from streams.ranking.slates import Times, recommendation, source_headers
 
 RANK_BATCH_SIZE = 64  # profiles that are ranked together; other tasks run between two batches
 
-Poll = Iterable[tuple[tuple[str, int], Sequence[Record]]]  # topic and partition with its records, in offset order
 NO_MOMENTS: Mapping[int, int] = {}
 T = TypeVar("T")
 Recommend = Callable[[Sequence[Query]], Awaitable[list[Slate]]]
@@ -80,7 +79,7 @@ class RankStep:
         self._seed, self._topic = settings.seed, RECOMMENDATIONS.full(settings.prefix)
 
     def batches(
-        self, poll: Poll, is_answered: Callable[[Record], bool], size: int = RANK_BATCH_SIZE
+        self, poll: Polled, is_answered: Callable[[Record], bool], size: int = RANK_BATCH_SIZE
     ) -> Iterator[Sequence[Record]]:
         """What of a poll has to be answered and is not yet, the partitions by turns, in batches."""
         newest = [self.newest([r for r in records if not is_answered(r)]) for _, records in poll]

@@ -17,11 +17,12 @@ from encoders.base import Vectors, unit_rows
 from encoders.fusion.fusion import Fusion, load_fusion
 from encoders.modalities.text import TextEncoder
 from encoders.models.manifest import folder_of
-from ranker.evaluation.metrics import Figures, Mask, auc, interval, recall_at
+from ranker.evaluation.metrics import Mask, auc
 from ranker.pipeline.query_features import INTERESTS, LIKES
 from streams.errors import OperatorError
 from tests.bench.films import FOLDER, Films, Shelf, read
 from tests.bench.ground import Ground
+from tests.bench.metrics import Figures, interval, recall_at
 from tests.support.models import built_in
 
 K = 50

@@ -24,11 +24,11 @@ from encoders.modalities.text import TextEncoder
 from encoders.modalities.text_models import MINILM, TOKENIZER
 from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
-from ranker.evaluation.metrics import interval
 from streams.errors import OperatorError
 from tests.bench.films import FOLDER, read
 from tests.bench.ground import Ground
 from tests.bench.machine import on_two_cores
+from tests.bench.metrics import interval
 from tests.support.models import built_in
 
 K = 10

@@ -26,10 +26,10 @@ from encoders.modalities.image import SIDE
 from encoders.models import manifest
 from encoders.models.manifest import EXPORTER, WEIGHTS, Manifest
 from encoders.models.session import Model, Port, open_model, quantise_nodes
-from ranker.evaluation.metrics import interval
 from tests.bench.compression import Make, copied, halved, kept, neighbours, pruned
 from tests.bench.ground import Ground
 from tests.bench.machine import on_two_cores
+from tests.bench.metrics import interval
 
 PICTURES, PATCHES = 60, 12  # of a clip, of a recording
 ROUNDS, TIMED = 20, 3

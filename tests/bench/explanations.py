@@ -11,12 +11,11 @@ from itertools import islice
 import numpy as np
 
 from ranker.evaluation.bootstrap import Estimate, estimate, ratio, sample, sums_by
-from ranker.evaluation.falsification import Case
 from schemas.topics import UPLOADS
 from streams.logs.jsonl import Fault, Line, read_log
 from tests.bench.ground import Ground
 from tests.bench.results import Goal, Result
-from tests.support.falsification import falsify_log
+from tests.support.falsification import Case, falsify_log
 
 NAME, LEAST = "explanations", 0.95  # the goal
 DRAWS, SEED = 1000, 0

@@ -15,13 +15,16 @@ from streams.app import new_app
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.owned_state import OwnedState, text_of
 from streams.kafka.poll import Poll, Raw
+from streams.kafka.rebalance import on_assigned
 from tests.bench.work import REFERENCE, State
 
 
 def owned(app: Any, settings: Settings, out: ConfirmedProducer) -> OwnedState[bytes | State]:
     """States of the partitions that this worker owns: packed as they are stored, opened as they are touched."""
     source, changelog = FEEDBACK.full(settings.prefix), PROFILES.full(settings.prefix)
-    return OwnedState(app, settings, source, changelog, bytes, _version, out)
+    states = OwnedState(app, settings, source, changelog, bytes, _version, out)
+    on_assigned(app, states.recover_assigned)
+    return states
 
 
 class _Counted(msgspec.Struct, gc=False):

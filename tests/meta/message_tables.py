@@ -13,7 +13,8 @@ import msgspec
 
 from ranker.feeds.home import REASONS
 from ranker.profile.event_ids import MAX_PAGES, PAGE_IDS
-from ranker.profile.fold import fold, is_first_positive
+from ranker.profile.fold import fold
+from ranker.profile.history import POSITIVE, weight_of
 from ranker.profile.model import EMPTY, SEEN, Origin, Profile
 from schemas import topics
 from schemas.messages.dead_letters import EXPLAINED, Reason
@@ -142,7 +143,7 @@ def effects() -> str:
     rows = []
     for what, event in samples():
         after = fold(EMPTY, event, Origin(None, "freshet.feedback.v1", 0, 0, AT_MS))
-        people = "counts" if is_first_positive(EMPTY, event) else "–"
+        people = "counts" if weight_of(event) >= POSITIVE else "–"
         rows.append((what, entry_in(after), people, "yes" if after.seen else "–"))
     return table("event", "goes into the profile's", "in trends", "video is seen", rows=rows)
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ranker.catalogue.catalogue import Catalogue, Vectors
+from ranker.catalogue.arrays import Vectors
+from ranker.catalogue.catalogue import Catalogue
 from ranker.retrieval.exact import ExactIndex
 from ranker.retrieval.index import Coverage, Taste
 

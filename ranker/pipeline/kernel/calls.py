@@ -2,21 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.catalogue.arrays import Floats, Keys, Mask, Numbers, Places, Rows, Words
+
 with suppress(ImportError):  # then nothing here is called, see switch.py
     from ranker.pipeline.kernel import compiled
-
-Rows = NDArray[np.int32]
-Places = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Words = NDArray[np.uint64]
-Keys = NDArray[np.int64]
-Numbers = NDArray[np.int32] | NDArray[np.uint32] | NDArray[np.int64]
 
 
 class People(NamedTuple):
@@ -103,20 +97,12 @@ def _first(of_all: Merged, count: int) -> Merged:
     return Merged(keys[:count], rows[:count], query[:count], words[:count], bounds)
 
 
-class Hashed(Protocol):
-    """Sorted keys with their table of hashes."""
-
-    keys: Keys
-    table: Mask
-    shift: int
-
-
 def columns(
     candidates: tuple[Rows, Places],
     counts: tuple[Floats, Floats],
     now_ms: NDArray[np.int64],
     of_catalogue: tuple[NDArray[np.int64], Rows, Rows],
-    creators: Hashed,
+    creators: tuple[Keys, Mask, int],
     watches: Floats,
     values: Floats,
 ) -> None:
@@ -125,8 +111,9 @@ def columns(
     candidates    rows and queries
     counts        trend and popularity of each
     of_catalogue  at_ms, duration_ms and creator, by row
+    creators      sorted keys, their table of hashes, and its shift
     """
-    keys, table, shift = creators.keys, creators.table, creators.shift
+    keys, table, shift = creators
     compiled.columns(*candidates, *counts, now_ms, *of_catalogue, keys, table, shift, watches, values)
 
 

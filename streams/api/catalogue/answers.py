@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from encoders.base import Vectors
 from encoders.fusion.embeddings import RETRIEVAL
-from ranker.catalogue.catalogue import Rows
+from ranker.catalogue.arrays import Rows
 from ranker.library.by_words import near_words
 from ranker.library.library import Hit
 from ranker.library.playlist import Step, Wish

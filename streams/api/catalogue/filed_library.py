@@ -20,7 +20,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from ranker.library.library import Hit, Vectors, VideoLibrary, admits
+from ranker.catalogue.arrays import Vectors
+from ranker.library.library import Hit, VideoLibrary, admits
 from ranker.retrieval.index import SearchFilter
 from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import CatalogueRecord, Encoded, Vector

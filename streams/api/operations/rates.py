@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from streams.kafka.log_ends import Place
+from streams.kafka.records import Place
 
 WINDOW_S = 30.0
 

@@ -18,7 +18,8 @@ from streams.api.operations.messages import CatalogueAnswer, StatusAnswer
 from streams.api.operations.rates import Rates
 from streams.api.slate_store import SlateRecord
 from streams.kafka.client import KafkaException
-from streams.kafka.log_ends import LogEnds, Place
+from streams.kafka.log_ends import LogEnds
+from streams.kafka.records import Place
 from streams.worker.health import Status, statuses
 
 log = logging.getLogger("freshet.api")

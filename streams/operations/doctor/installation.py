@@ -24,12 +24,12 @@ SPEECH = "Run `freshet export`, with FRESHET_MODELS from a bundle that has it."
 Version = Callable[[str], str]  # of an installed package; raises PackageNotFoundError
 
 
-def check_python(version: Sequence[int] = sys.version_info[:3], size: int = sys.maxsize) -> Iterator[Finding]:
+def check_python(version: Sequence[int] = sys.version_info[:3]) -> Iterator[Finding]:
     """Python itself."""
     text = ".".join(map(str, version))
     if tuple(version[:2]) < OLDEST:
         yield fail("python", f"this is Python {text}", "Install Python 3.11 or newer.")
-    elif size < 2**32:
+    elif sys.maxsize < 2**32:
         yield fail("python", f"this Python {text} has 32 bits", "Install one with 64 bits: onnxruntime has no other.")
     else:
         yield ok("python", f"Python {text}")

@@ -10,7 +10,7 @@ from encoders.annotate.description import Describer, describer_of
 from encoders.base import LABELS, Content, Vectors, unit_rows
 from encoders.embedder import VideoEmbedder, describers_of
 from encoders.fusion.embeddings import RETRIEVAL, with_fusion_version
-from encoders.fusion.stand_in import with_stand_in
+from encoders.fusion.weighted import with_stand_in
 from encoders.modalities.modality import Description, Modality, ModalitySet
 from encoders.modalities.opened import OpenedEncoders
 from encoders.models.manifest import SPEECH_FOLDER, has_speech

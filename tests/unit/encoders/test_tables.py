@@ -20,7 +20,7 @@ TABLE = np.random.default_rng(0).standard_normal((V, DIM)).astype(np.float32)
 def drawn(table: np.ndarray = TABLE, *, is_added: bool = False) -> Graph:
     """Rows of a table, each number times 2; perhaps with the whole table's sum."""
     graph = Graph([IDS])
-    name = graph.constant(table, "table")
+    name = graph.constant(table)
     rows = graph.node("Mul", graph.node("Gather", name, "ids"), graph.constant(np.float32(2)))
     if is_added:
         rows = graph.node("Add", rows, graph.node("ReduceSum", name, graph.constant(np.array([0])), keepdims=0))

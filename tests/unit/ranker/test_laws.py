@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ranker.catalogue.arrays import Vectors
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
@@ -31,7 +32,7 @@ from ranker.pipeline.types import (
     name_of,
 )
 from ranker.retrieval.exact import ExactIndex
-from ranker.retrieval.index import Hits, SearchFilter, Vectors, VideoIndex
+from ranker.retrieval.index import Hits, SearchFilter, VideoIndex
 from ranker.testing import FeedLaws, FilterLaws, ScorerLaws, SelectorLaws, SourceLaws, VideoIndexLaws
 from ranker.testing.indexes import DIM
 from ranker.testing.stages import StageLaws

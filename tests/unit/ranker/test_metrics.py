@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from ranker.evaluation.metrics import auc, interval, recall_at
+from ranker.evaluation.metrics import auc
+from tests.bench.metrics import interval, recall_at
 
 
 def by_hand(scores: np.ndarray, positive: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 """Feedback: what decodes, what does not, and with which sentence."""
 
 import json
-from typing import get_args
 
 import msgspec
 import pytest
@@ -21,6 +20,7 @@ NEEDS = {
     "search": {"query": "cats"},
 }
 # As clients were told; these may never stop decoding.
+KINDS = {"watch", "like", "skip", "impression", "share", "comment", "save", "follow", "rate", "hide", "search"}
 WATCH_OF_THE_CONTRACT = b"""{"kind":"watch","event_id":"e-81723","user_id":"u42","video_id":"v7","at_ms":1650812741000,
  "watched_ms":18250,"duration_ms":21000,"recommendation_id":"r","rank":3,
  "session_id":"s9","surface":"feed","country":"DE","utc_offset_min":120,"domain":"video"}"""
@@ -49,7 +49,11 @@ def refusal(decode, data: bytes) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
+def test_the_kinds_are_those_of_the_union():
+    assert {*feedback.KIND_OF.values()} == KINDS
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_kind_decodes_and_is_written_as_it_was(kind):
     event = feedback.decode(of_kind(kind))
     assert event.__struct_config__.tag == kind
@@ -57,16 +61,12 @@ def test_each_kind_decodes_and_is_written_as_it_was(kind):
     assert json.loads(feedback.encode(event))["kind"] == kind
 
 
-def test_the_kinds_are_those_of_the_union():
-    assert {kind.__struct_config__.tag for kind in get_args(feedback.Feedback)} == feedback.KINDS
-
-
-@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_fields_that_readers_do_not_know_are_ignored(kind):
     assert feedback.decode(of_kind(kind, mood={"deep": [1, None]})) == feedback.decode(of_kind(kind))
 
 
-@pytest.mark.parametrize("kind", sorted(feedback.KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("field", ["user_id", "video_id", "at_ms"])
 def test_what_every_event_needs_is_asked_for_by_name(kind, field):
     if (kind, field) == ("search", "video_id"):
@@ -88,7 +88,7 @@ def test_all_kinds_take_the_same_context():
         "event_id": "e", "recommendation_id": "r", "rank": 3, "session_id": "s", "surface": "feed", "country": "DE",
         "utc_offset_min": 120, "domain": "video", "duration_ms": 21_000,
     }  # fmt: skip
-    for kind in sorted(feedback.KINDS):
+    for kind in sorted(KINDS):
         event = feedback.decode(of_kind(kind, **context))
         assert {name: getattr(event, name) for name in context} == context
 

@@ -13,7 +13,6 @@ from streams.dead_letters.publisher import of_batch
 from streams.dead_letters.validation import ORIGIN, ORIGIN_MS, read_feedback
 from streams.kafka import records, unreadable
 from streams.kafka.batch_head import head_of
-from streams.kafka.client import RECORD_BYTES
 from streams.kafka.records import Record, partition_of, records_of
 from streams.ranking.step import profile_of
 from tests.support import wire
@@ -43,10 +42,6 @@ def test_a_large_one_that_fits_is_sent_on_with_its_headers() -> None:
     assert [name for name, _ in outgoing.headers] == ["x", ORIGIN, ORIGIN_MS]
     raw = wire.Raw(outgoing.value, outgoing.key, [(n.encode(), v) for n, v in outgoing.headers])
     assert wire.HEAD.size + len(wire.records_of([raw])) <= outgoing.size() <= MAX_RECORD_BYTES
-
-
-def test_the_topics_take_what_the_clients_may_send() -> None:
-    assert RECORD_BYTES == MAX_RECORD_BYTES
 
 
 def test_a_profile_under_a_key_that_is_nobodys_is_refused() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from ranker.profile.codec import pack, unpack
-from ranker.profile.fold import fold_batch, is_first_positive
-from ranker.profile.model import EMPTY
+from ranker.profile.fold import fold_batch
+from ranker.profile.history import POSITIVE, weight_of
 from schemas.messages.fields import DAY_MS
 from tests.support.events import ONE_OF_EACH, arrivals, fold_all, folded, liked, minute, shared, shown, watched
 
@@ -111,4 +111,4 @@ def test_a_person_speaks_for_a_video_for_the_first_time_once():
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.__struct_config__.tag)
 def test_positives_are_what_the_contract_calls_so(event):
     negatives = {"skip", "impression", "hide", "search"}
-    assert is_first_positive(EMPTY, event) == (event.__struct_config__.tag not in negatives)
+    assert (weight_of(event) >= POSITIVE) == (event.__struct_config__.tag not in negatives)

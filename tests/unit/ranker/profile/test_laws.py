@@ -10,7 +10,8 @@ from ranker.catalogue.popularity import TrendCounts
 from ranker.profile import history
 from ranker.profile.codec import pack, unpack
 from ranker.profile.counters import NOTHING
-from ranker.profile.fold import Arrival, fold, fold_batch, is_first_positive, verdict
+from ranker.profile.fold import Arrival, fold, fold_batch, verdict
+from ranker.profile.history import POSITIVE, weight_of
 from ranker.profile.model import EMPTY, Origin, Profile, seen_codes
 from schemas.messages.fields import DAY_MS
 from tests.support.events import (
@@ -93,6 +94,11 @@ def test_any_cut_into_batches_gives_the_same_bytes(events, size):
     assert {user_id: pack(state) for user_id, state in users.items()} == {u: pack(state) for u, state in whole.items()}
 
 
+def speaks_for(state: Profile, video_id: str) -> bool:
+    strong = [one.video_id for one in state.watches if one.weight >= POSITIVE]
+    return video_id in {*strong, *(one.video_id for one in (*state.likes, *state.follows))}
+
+
 def one_by_one(users: dict[str, Profile], batch: list[Arrival], late_ms: int, counts: TrendCounts) -> tuple:
     """What a batch does when each event is asked for its verdict and folded, in the order of arrival."""
     changed, late, repeats, newest_ms = {}, [], 0, 0
@@ -104,7 +110,7 @@ def one_by_one(users: dict[str, Profile], batch: list[Arrival], late_ms: int, co
             case "repeat":
                 repeats += 1
             case "new":
-                if is_first_positive(state, event):
+                if weight_of(event) >= POSITIVE and not speaks_for(state, event.video_id):
                     counts.add(event.video_id, event.at_ms)
                 origin = Origin(event.event_id, one.topic, one.partition, one.offset, event.at_ms)
                 changed[event.user_id], newest_ms = fold(state, event, origin), max(newest_ms, event.at_ms)

@@ -165,6 +165,7 @@ def test_what_is_wrong_with_a_cloud_event_is_said_of_the_envelope(value: Any, he
         (spelled(watched_ms='"18250"'), "schema", "without quotes"),
         (spelled(watched_ms="1e300"), "range", "$.watched_ms"),
         (spelled(at_ms="1.65e15"), "timestamp", "$.at_ms"),
+        (spelled(at_ms="1650000000"), "timestamp", "$.at_ms`; send Unix time in milliseconds, not in seconds"),
         (spelled(watched_ms="9" * 5000), "range", "out of range"),
         (spelled(duration_ms="NaN"), "decode", "NaN is no JSON; leave the field out"),
         (spelled(duration_ms="-Infinity"), "decode", "-Infinity is no JSON"),

@@ -17,10 +17,12 @@ from schemas.messages.feedback import Like
 from schemas.settings.model import Settings
 from streams.api.routers.page import FILES
 from streams.demo.clips import Clip
+from streams.demo.playground import people
 from streams.demo.playground.check import page, subject_grows, trending
 from streams.demo.playground.client import ApiClient, StoppedError
 from streams.demo.playground.people import World, look, now_ms
-from streams.demo.playground.run import apart, invitation, port
+from streams.demo.playground.run import apart, invitation, left, port
+from streams.demo.stage import run_folder
 from streams.errors import OperatorError
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -108,7 +110,7 @@ def test_the_client_asks_again_while_the_api_starts():
             raise found
         return httpx.Response(found.status_code, content=found.content)
 
-    assert client(answer).videos() == 7
+    assert client(answer).videos() == (7, False)
 
 
 def test_the_client_goes_on_no_longer_than_the_playground():
@@ -116,6 +118,31 @@ def test_the_client_goes_on_no_longer_than_the_playground():
     stopped.set()
     with pytest.raises(StoppedError):
         client(lambda _: httpx.Response(503), stopped).videos()
+
+
+def catalogue(videos: int, encoder: str) -> httpx.Response:
+    workers = [{"agent": "encoder", "state": encoder}, {"agent": "ranker", "state": "ready"}]
+    return httpx.Response(200, json={"catalogue": {"videos": videos}, "workers": workers})
+
+
+def test_filling_waits_for_an_encoder_that_is_slow_to_open_and_gives_up_one_that_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(people, "STALLED_S", 0.0)
+    monkeypatch.setattr(people, "POLL_INTERVAL_S", 0.001)
+    slow = [catalogue(0, "starting")] * 9 + [catalogue(1, "ready"), catalogue(2, "ready")]
+    answers = iter(slow)
+    people.wait_until_embedded(client(lambda _: next(answers)), 2)
+    with pytest.raises(OperatorError, match="1 of 2 videos are embedded, and for 0 s no other one"):
+        people.wait_until_embedded(client(lambda _: catalogue(1, "ready")), 2)
+
+
+def test_the_log_of_a_playground_that_gave_up_stays(tmp_path: Path):
+    with run_folder(tmp_path, keep=False, name="playground") as folder:
+        log = folder / "agents.log"
+        log.write_text("encoder  | killed\n")
+        stays = left(log)
+    assert not folder.exists() and stays.read_text() == "encoder  | killed\n"
 
 
 def test_what_the_api_rejects_is_an_error():

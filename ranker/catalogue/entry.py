@@ -11,6 +11,7 @@ from schemas.messages.vectors import decode_vector
 from schemas.messages.videos import RETRIEVAL, Encoded, Upload
 
 LIMITED = "safety:limited"  # the label that moderation writes
+MORE_TAGS = 2
 FOR_GOOD = 2**63 - 1  # later than any event time, and fits an int64
 
 
@@ -21,6 +22,7 @@ class VideoFacts(NamedTuple):
     tag: str | None = None  # the first
     music: str | None = None
     duration_ms: int = 0  # 0: unknown
+    more_tags: tuple[str, ...] = ()  # the next, at most MORE_TAGS
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Entry:
     @property
     def facts(self) -> VideoFacts:
         """What the ranking learns by."""
-        return VideoFacts(self.creator_id, self.tags[0] if self.tags else None, self.music_id, self.duration_ms or 0)
+        return _facts(self.creator_id, self.tags, self.music_id, self.duration_ms)
 
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
@@ -74,8 +76,11 @@ def tags_of(record: Encoded | Upload) -> tuple[str, ...]:
 
 def facts_of(video: Encoded | Upload) -> VideoFacts:
     """The facts of a video, from its upload or its record of features.v1: the same from both."""
-    tags = tags_of(video)
-    return VideoFacts(video.creator_id, tags[0] if tags else None, video.music_id, video.duration_ms or 0)
+    return _facts(video.creator_id, tags_of(video), video.music_id, video.duration_ms)
+
+
+def _facts(creator: str | None, tags: tuple[str, ...], music: str | None, duration_ms: int | None) -> VideoFacts:
+    return VideoFacts(creator, tags[0] if tags else None, music, duration_ms or 0, tags[1 : 1 + MORE_TAGS])
 
 
 def restricted_until_ms(record: Encoded) -> int:

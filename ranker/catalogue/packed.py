@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from zlib import crc32
 
 from ranker.catalogue.arrays import Rows
-from ranker.catalogue.entry import VideoFacts
+from ranker.catalogue.entry import MORE_TAGS, VideoFacts
 
 T = TypeVar("T")
 
@@ -84,22 +84,24 @@ class Tags:
 class Facts:
     """The facts of videos by row."""
 
-    WIDTH = 4
+    WIDTH = 4 + MORE_TAGS
 
     def __init__(self, words: Words) -> None:
         self._words, self._numbers = words, array("i")
 
     def append(self, facts: VideoFacts) -> None:
         """Add the facts of the next row."""
-        named = map(self._words.number, (facts.creator, facts.tag, facts.music))
+        more = (*facts.more_tags, *[None] * (MORE_TAGS - len(facts.more_tags)))
+        named = map(self._words.number, (facts.creator, facts.tag, facts.music, *more))
         self._numbers.extend((*named, facts.duration_ms))
 
     def __len__(self) -> int:
         return len(self._numbers) // self.WIDTH
 
     def __getitem__(self, row: int) -> VideoFacts:
-        creator, tag, music, duration_ms = self._numbers[self.WIDTH * row : self.WIDTH * (row + 1)]
-        return VideoFacts(self._words[creator], self._words[tag], self._words[music], duration_ms)
+        *named, duration_ms = self._numbers[self.WIDTH * row : self.WIDTH * (row + 1)]
+        creator, tag, music, *more = (self._words[number] for number in named)
+        return VideoFacts(creator, tag, music, duration_ms, tuple(word for word in more if word is not None))
 
 
 class RowOf(MutableMapping[str, int]):

@@ -14,13 +14,14 @@ from ranker.retrieval.neighbour_lists import NeighbourLists
 from ranker.retrieval.sequence import SequenceRetrieval
 
 POLICY = "home@2"  # raised with the stages
+TAGS = ("effect of tag", "effect of second tag", "effect of third tag")
 VIDEO = ("effect of video", "rate of video", "effect of video on surface", "rate of video on surface")
 REASONS = (
     # near a video that the person watched or liked, which it names
     Reason("similar_to", ("similar", "liking"), ("near_recent",), names_interest=True),
     # its creator is followed or often watched, or people take to their videos
     Reason("creator", ("creator", "effect of creator", "rate of creator"), ("creators",)),
-    Reason("topic", ("effect of tag",)),  # people take to videos with its first tag
+    Reason("topic", TAGS),  # people take to videos with its tags
     Reason("length", ("effect of duration",)),  # people take to videos so long on that surface
     Reason("music", ("effect of music",)),
     Reason("trending", ("trend",), ("trending", "trending_here")),  # many people turn to it at present

@@ -32,6 +32,7 @@ class Field(NamedTuple):
     part      `context` is the same for all videos of a slate, so it cannot change their order
     has_rate  whether the smoothed rates of its keys are features as well
     of_one    whether a key is of one video alone, and goes with it
+    shares    the field before it whose keys are its keys too, with their effects and counts; empty: they are its own
     """
 
     name: str
@@ -40,13 +41,17 @@ class Field(NamedTuple):
     part: Part = "video"
     has_rate: bool = False
     of_one: bool = False
+    shares: str = ""
 
 
+OF_TAG = (0.4, 0.8, 0.4)
 FIELDS = (
     Field("surface", lambda one: one.surface, (4, 0.5, 4), "context"),
     Field("hour", lambda one: f"{one.hour} {one.surface}", (0.1, 0.05, 0.1), "context"),
     Field("duration", lambda one: f"{duration_bucket(one.facts.duration_ms)} {one.surface}", (102, 0.5, 20)),
-    Field("tag", lambda one: one.facts.tag, (0.4, 0.8, 0.4)),
+    Field("tag", lambda one: one.facts.tag, OF_TAG),
+    Field("second tag", lambda one: further_tag(one.facts, 0), OF_TAG, shares="tag"),
+    Field("third tag", lambda one: further_tag(one.facts, 1), OF_TAG, shares="tag"),
     Field("creator", lambda one: one.facts.creator, (0.1, 0.04, 0.1), has_rate=True),
     Field("music", lambda one: one.facts.music, (0.1, 0.02, 0.1)),
     Field("video", lambda one: one.video_id, (0.1, 0.02, 0.1), has_rate=True, of_one=True),
@@ -59,6 +64,18 @@ FIELDS = (
     ),
 )
 FIELD_NAMES = tuple(field.name for field in FIELDS)
+KEYS_OF = tuple(
+    FIELD_NAMES.index(field.shares or field.name) for field in FIELDS
+)  # the field under which keys are kept
+
+
+def further_tag(facts: VideoFacts, place: int) -> str | None:
+    """A tag beyond the first, if there is one.
+
+    >>> further_tag(VideoFacts(tag="sea", more_tags=("dogs",)), 0), further_tag(VideoFacts(tag="sea"), 0)
+    ('dogs', None)
+    """
+    return facts.more_tags[place] if place < len(facts.more_tags) else None
 
 
 def on_surface(surface: str, video_id: str) -> str:

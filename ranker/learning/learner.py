@@ -72,7 +72,7 @@ class Learner:
 
     def _learn(self, opened: Sequence[Open]) -> Iterator[LearnedBatch]:
         shown = [self._shown(one.example) for one in opened]
-        drift(self.parameters, self._tick)
+        drift(self.parameters, self._tick, len(opened))
         predicted = predict(self.parameters, shown, grow=True)
         yield LearnedBatch(opened, shown, predicted)
         learn(self.parameters, predicted, outcomes_of(opened))
@@ -85,7 +85,8 @@ class Learner:
 
 def outcomes_of(opened: Sequence[Open]) -> Outcomes:
     """What came of exposures, as the model learns it."""
-    labels = np.array([labels_of(one.labels) for one in opened], np.float64)
+    bits = np.array([one.labels for one in opened], np.int64)
+    labels = (bits[:, None] >> np.arange(len(HEADS)) & 1).astype(np.float64)
     is_new = np.array([one.example.is_first for one in opened])
     return Outcomes(labels, is_new[:, None] | (labels > 0), is_new)
 

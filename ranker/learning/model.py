@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.learning.clock import FULL_DAY
 from ranker.learning.features import (
     FIRST_LOGITS,
     IS_PERSON,
@@ -103,11 +104,16 @@ def rank_logits(parameters: Parameters, shown: Sequence[Shown]) -> Floats:
     return rank
 
 
-def drift(parameters: Parameters, tick: int) -> None:
-    """Let the weights become as uncertain as time makes them; `tick` is a second of event time."""
+def drift(parameters: Parameters, tick: int, exposures: int) -> None:
+    """Let the weights become as uncertain as time makes them, before so many exposures are learned from.
+
+    As by an ExposureClock: where years pass with few exposures, time alone would make them follow whoever is there now.
+
+    tick  a second of event time
+    """
     if parameters.tick and tick > parameters.tick:
-        variance = DAILY_DRIFT * min(1, (tick - parameters.tick) / DAY_S)  # in a long silence nothing is learned
-        parameters.covariance += variance * np.eye(parameters.covariance.shape[-1])
+        days = min((tick - parameters.tick) / DAY_S, exposures / FULL_DAY)
+        parameters.covariance += DAILY_DRIFT * days * np.eye(parameters.covariance.shape[-1])
     parameters.reach(tick)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.catalogue_state import CatalogueState, Moment
+from ranker.learning.clock import ExposureClock
 from ranker.learning.next_features import FEATURES, View, feature_table
 from ranker.learning.softmax import Softmax
 
@@ -27,11 +28,12 @@ class Prospect(NamedTuple):
 
 
 class NextFinish:
-    """Predicts, and learns from exposures as they come."""
+    """Predicts, and learns from exposures as they come; what it counts fades by an ExposureClock."""
 
     def __init__(self) -> None:
         self.state = CatalogueState()
         self.softmax = Softmax(len(FEATURES))
+        self._clock = ExposureClock()
 
     def put(self, video_id: str, facts: VideoFacts) -> int:
         """Make a video known, or change its facts; returns its row, which it keeps."""
@@ -39,7 +41,7 @@ class NextFinish:
 
     def prospect(self, moment: Moment) -> Prospect:
         """What speaks for each video at a moment; nothing is changed."""
-        view = View(self.state, moment)
+        view = View(self.state, moment._replace(at_ms=self._clock.at(moment.at_ms)))
         table = feature_table(view)
         return Prospect(view, table, self.softmax.scores(table))
 
@@ -55,8 +57,8 @@ class NextFinish:
 
     def meet(self, row: int, moment: Moment, *, is_finished: bool) -> None:
         """Count an exposure."""
-        self.state.meet(row, moment, is_finished=is_finished)
+        self.state.meet(row, moment._replace(at_ms=self._clock.reach(moment.at_ms)), is_finished=is_finished)
 
     def finish_later(self, row: int, moment: Moment) -> None:
         """Count that an exposure, which was counted as not finished, turned out to be."""
-        self.state.finish_later(row, moment)
+        self.state.finish_later(row, moment._replace(at_ms=self._clock.at(moment.at_ms)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.columns import grown
 from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
-from ranker.learning.fields import FIELD_NAMES, FIELDS, Exposure
+from ranker.learning.fields import FIELD_NAMES, FIELDS, KEYS_OF, Exposure
 from ranker.profile.outcomes import HEADS
 
 Floats = NDArray[np.float64]
@@ -99,8 +99,8 @@ class Parameters:
         """The row of a field's key; UNKNOWN where it has none."""
         if key is None:
             return UNKNOWN
-        row = self.row_of.get((field, key), UNKNOWN)
-        return self._new_row(field, key) if row == UNKNOWN and grow else row
+        row = self.row_of.get((KEYS_OF[field], key), UNKNOWN)
+        return self._new_row(KEYS_OF[field], key) if row == UNKNOWN and grow else row
 
     def _new_row(self, field: int, key: str) -> int:
         row = self.free.pop() if self.free else len(self.keys)

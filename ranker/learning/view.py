@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import VideoFacts
 from ranker.learning.features import EFFECTS, FEATURES, KEY_WORTH, RATED, RATES, overall_rates, rate_logits
-from ranker.learning.fields import FIELDS, Exposure, hour_of
+from ranker.learning.fields import FIELDS, KEYS_OF, Exposure, hour_of
 from ranker.learning.parameters import SURFACE, Parameters
 from ranker.learning.surface_table import SurfaceTable
 from ranker.profile.outcomes import HEADS
@@ -113,7 +113,7 @@ class ParameterView:
 
     def _keys_of(self, video: int, surface: str) -> list[tuple[int, str | None]]:
         shown = Exposure(self._catalogue.ids[video], self._catalogue.facts[video], surface, 0)
-        return [(field, FIELDS[field].key(shown)) for field in VIDEO]
+        return [(KEYS_OF[field], FIELDS[field].key(shown)) for field in VIDEO]
 
     def _logits(self, rows: Rows) -> Floats:
         total = np.zeros((len(rows), len(HEADS)), order="F")

@@ -78,6 +78,7 @@ class CatalogueEvaluation:
         self._known = 0  # videos of `facts` that the model knows
         self._people: defaultdict[str, Person] = defaultdict(Person)
         self._popularity: NDArray[np.float32] | None = None
+        self._first_ms: dict[int, int] = {}  # when each video was met first
         self._placed: list[Placed] = []
 
     def take(self, batch: LearnedBatch) -> None:
@@ -125,6 +126,7 @@ class CatalogueEvaluation:
             return
         if is_finished:
             self._finish(one.user_id, row, moment, is_test)
+        self._first_ms.setdefault(row, example.at_ms)
         self.model.meet(row, moment, is_finished=is_finished)
         person.meet(row, example.video_id, is_finished)
 
@@ -133,25 +135,24 @@ class CatalogueEvaluation:
         if is_test and not person.is_tested:
             person.is_tested = True
             if person.has_finished and row not in person.met:
-                self._placed.append(self._place(prospect, row, user_id))
+                self._placed.append(self._place(prospect, row, user_id, moment.at_ms))
         self.model.finish(prospect, row, person.met)
 
-    def _place(self, prospect: Prospect, row: int, user_id: str) -> Placed:
+    def _place(self, prospect: Prospect, row: int, user_id: str, at_ms: int) -> Placed:
         view = prospect.view
         scores: dict[str, Floats] = {name: source(view) for name, source in SOURCES.items()}
         scores |= {OURS: prospect.scores, POPULARITY: self._popularity_of(view)}
         if self._sequence:
-            scores[SEQUENCE] = self._sequence.scores(user_id, view.at_ms, view.size)
+            scores[SEQUENCE] = self._sequence.scores(user_id, at_ms, view.size)
         may_come = np.ones(view.size, np.bool_)
         may_come[[*self._people[user_id].met]] = False
         here = may_come & (view.exposures(True, IN_ALL) > 0)
         if self._recorder:
             self._recorder.ask(user_id, row, may_come, here)
-        since_ms = view.state.since_first_ms(view.at_ms)[row]
         return Placed(
             {name: place_of(row, one, may_come) for name, one in scores.items()},
             {name: place_of(row, one, here) for name, one in scores.items()},
-            not since_ms >= YOUNG_MS,
+            at_ms - self._first_ms.get(row, at_ms) < YOUNG_MS,
         )
 
     def _popularity_of(self, view: View) -> NDArray[np.float32]:

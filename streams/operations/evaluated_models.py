@@ -102,7 +102,7 @@ class Lagging:
         return frozen(self.parameters)(asked)
 
     def _learn(self, tick: int, batch: LearnedBatch) -> None:
-        drift(self.parameters, tick)
+        drift(self.parameters, tick, len(batch.shown))
         learn(self.parameters, predict(self.parameters, batch.shown, grow=True), outcomes_of(batch.opened))
 
 
@@ -160,7 +160,7 @@ class WithHistories:
         opened, shown = asked.batch.opened, asked.batch.shown
         if self._people is None:
             self._people = self._begin(opened[0].example.at_ms, asked.facts)
-        drift(self._parameters, max(one.at_ms for one in shown) // 1000)
+        drift(self._parameters, max(one.at_ms for one in shown) // 1000, len(shown))
         predicted = predict(self._parameters, warm(opened, shown, self._people), grow=True)
         held = rank_logits(self._parameters, warm(opened, asked.held, self._people))
         learn(self._parameters, predicted, outcomes_of(opened))

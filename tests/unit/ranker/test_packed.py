@@ -18,6 +18,7 @@ def test_ids_tags_and_facts_are_given_back_as_they_came() -> None:
     tags, facts = Tags(words), Facts(words)
     all_tags: list[tuple[str, ...]] = [(), ("food",), ("food", "cats", "food"), ("", "x"), ("cats",)]
     all_facts = [VideoFacts(), VideoFacts("ana", "food", None, 7), VideoFacts("ana", None, "song", 2**31 - 1)]
+    all_facts += [VideoFacts("ana", "food", None, 7, ("sea",)), VideoFacts(tag="food", more_tags=("sea", "ana"))]
     for column, values in ((ids, NAMES), (tags, all_tags), (facts, all_facts)):
         for value in values:
             column.append(value)  # type: ignore[attr-defined]

@@ -9,14 +9,16 @@ import pytest
 from ranker.catalogue.entry import VideoFacts
 from ranker.evaluation.metrics import auc
 from ranker.learning import storage
-from ranker.learning.features import FIRST_LOGITS, FIRST_WEIGHTS, WEIGHT_VARIANCE
+from ranker.learning.clock import FULL_DAY
+from ranker.learning.features import FEATURES, FIRST_LOGITS, FIRST_WEIGHTS, WEIGHT_VARIANCE
 from ranker.learning.fields import FIELD_NAMES, FIELDS
 from ranker.learning.learner import LearnedBatch, Learner, labels_of
+from ranker.learning.model import DAILY_DRIFT, drift
 from ranker.learning.parameters import Parameters
 from ranker.profile.counters import NOTHING, Counters
 from ranker.profile.example import Example
 from ranker.profile.fold import fold_batch
-from ranker.profile.outcomes import FINISHED, LIKED, SKIPPED
+from ranker.profile.outcomes import FINISHED, HEADS, LIKED, SKIPPED
 from schemas.messages.fields import DAY_MS
 from tests.support.events import NOON, arrivals, liked, minute, watched
 
@@ -42,7 +44,7 @@ def row(parameters: Parameters, field: str, key: str) -> int:
 
 def test_the_first_exposure_moves_each_effect_by_its_variance_over_that_of_all() -> None:
     parameters, _ = learned([("ana", example("v1", labels=FINISHED))])
-    known = [field.variance[0] for field in FIELDS if field.name != "music"]
+    known = [field.variance[0] for field in FIELDS if field.name not in ("music", "second tag", "third tag")]
     chance = 1 / (1 + math.exp(-FIRST_LOGITS[0]))
     curvature = chance * (1 - chance)
     scale = 1 + curvature * sum(known)
@@ -54,6 +56,19 @@ def test_the_first_exposure_moves_each_effect_by_its_variance_over_that_of_all()
     assert not parameters.effect[0].any() and not parameters.counts[0].any()  # nobody's music is no key
 
 
+def test_a_tag_has_one_effect_wherever_it_stands_among_the_tags_of_a_video() -> None:
+    facts = {"sea": VideoFacts(tag="sea"), "both": VideoFacts(tag="dogs", more_tags=("sea", "fun"))}
+    parameters = Parameters()
+    learner = Learner(parameters, facts)
+    for number, video in enumerate(("sea", "both", "sea")):
+        [*learner.take("ana", example(video, minute(number), FINISHED))]
+    [*learner.close()]
+    assert row(parameters, "second tag", "sea") == row(parameters, "tag", "sea") != 0
+    assert parameters.counts[row(parameters, "tag", "sea")].tolist() == [3, 3, 0, 0]
+    assert parameters.counts[row(parameters, "third tag", "fun")].tolist() == [1, 1, 0, 0]
+    assert parameters.effect[row(parameters, "tag", "sea"), 0] > parameters.effect[row(parameters, "tag", "fun"), 0] > 0
+
+
 def test_the_weights_take_a_kalman_step_on_the_features() -> None:
     parameters, (batch,) = learned([("ana", example("v1", labels=LIKED))])
     for head, label in enumerate((0, 1, 0)):
@@ -62,6 +77,27 @@ def test_the_weights_take_a_kalman_step_on_the_features() -> None:
         gain = WEIGHT_VARIANCE * found / (1 + chance * (1 - chance) * (WEIGHT_VARIANCE * found**2).sum())
         assert parameters.weights[head] == pytest.approx(weights + gain * (label - chance))
         assert np.linalg.eigvalsh(parameters.covariance[head]).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "exposures", "days"),
+    [
+        (36_000, FULL_DAY, 36_000 / 86_400),  # where many come, time counts
+        (3650 * 86_400, 7, 7 / FULL_DAY),  # where few come, they do, for however many years
+    ],
+)
+def test_the_weights_grow_uncertain_with_time_but_no_faster_than_exposures_come(
+    seconds: int, exposures: int, days: float
+) -> None:
+    parameters = Parameters()
+    drift(parameters, NOON // 1000, exposures)
+    before = parameters.covariance.copy()
+    drift(parameters, NOON // 1000 + seconds, exposures)
+    assert np.diagonal(parameters.covariance - before, axis1=1, axis2=2) == pytest.approx(DAILY_DRIFT * days)
+    assert (parameters.covariance - before).sum() == pytest.approx(len(HEADS) * len(FEATURES) * DAILY_DRIFT * days)
+    again = parameters.covariance.copy()
+    drift(parameters, NOON // 1000, exposures)  # late: no time has passed
+    assert (parameters.covariance == again).all()
 
 
 def test_what_happens_within_a_second_is_learned_in_one_order() -> None:

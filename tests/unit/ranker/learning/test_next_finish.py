@@ -13,8 +13,8 @@ CREATORS, EACH = 20, 6
 VIDEOS = [f"c{creator} v{number}" for creator in range(CREATORS) for number in range(EACH)]
 
 
-def loyal_world(people: int, seed: int) -> tuple[NextFinish, list[int]]:
-    """People who finish three videos of one creator each; and how far up the third stood, person by person."""
+def loyal_world(people: int, seed: int, apart: int = 1) -> tuple[NextFinish, list[int]]:
+    """People who finish three videos of one creator each, minutes apart; and how far up the third stood, by person."""
     model, chance, places = NextFinish(), np.random.default_rng(seed), []
     for video_id in VIDEOS:
         model.put(video_id, VideoFacts(video_id.split()[0], None, None, 20_000))
@@ -23,7 +23,7 @@ def loyal_world(people: int, seed: int) -> tuple[NextFinish, list[int]]:
         recent: list[Met] = []
         for step, number in enumerate(chance.permutation(EACH)[:3].tolist()):
             row = creator * EACH + number
-            moment = Moment("feed", minute(3 * person + step), recent)
+            moment = Moment("feed", minute(apart * (3 * person + step)), recent)
             prospect = model.prospect(moment)
             if step == 2:
                 places.append(int((prospect.scores > prospect.scores[row]).sum()))
@@ -44,6 +44,12 @@ def test_the_same_exposures_give_the_same_weights():
     one, two = (loyal_world(20, seed=4)[0].softmax for _ in range(2))
     assert one.weights.tobytes() == two.weights.tobytes()
     assert one.information.tobytes() == two.information.tobytes()
+
+
+def test_where_few_exposures_come_nothing_is_forgotten_however_long_it_takes():
+    each_minute, each_month = (loyal_world(20, seed=4, apart=minutes)[0] for minutes in (1, 30 * 24 * 60))
+    assert each_month.softmax.weights.tobytes() == each_minute.softmax.weights.tobytes()
+    assert each_month.softmax.information.tobytes() == each_minute.softmax.information.tobytes()
 
 
 def test_before_it_learned_all_videos_are_alike():

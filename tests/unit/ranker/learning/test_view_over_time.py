@@ -35,7 +35,7 @@ class World:
         """Four videos, some of them anew and with other facts."""
         self.now_ms += 1
         for number in self.rng.integers(VIDEOS, size=4).tolist():
-            more = {"tags": [f"t{number % 3}"]} if number % 4 else {}
+            more = {"tags": [f"t{(number + place) % 3}" for place in range(number % 4)]}
             creator, duration_ms = f"c{self.rng.integers(5)}", int(self.rng.integers(90_000))
             self.catalogue.apply(
                 [encoded(f"v{number}", self.now_ms, creator_id=creator, duration_ms=duration_ms, **more)]

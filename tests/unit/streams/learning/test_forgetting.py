@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from ranker.learning.fields import FIELD_NAMES
 from ranker.learning.parameters import NOBODY
 from ranker.profile.example import Example
 from schemas.messages.fields import DAY_MS
@@ -51,7 +52,7 @@ def test_a_long_silence_forgets_nothing() -> None:
 
 
 def videos_of(state: LearnerState) -> set[str]:
-    return {key for field, key in state.parameters.row_of if field == 6}
+    return {key for field, key in state.parameters.row_of if field == FIELD_NAMES.index("video")}
 
 
 def test_what_nobody_meets_for_a_month_is_given_up() -> None:

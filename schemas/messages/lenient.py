@@ -19,7 +19,7 @@ OPTIONAL_IDS = ("event_id", "recommendation_id", "creator_id", "music_id")  # an
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00{", b"{\x00", b"\x00\x00\x00{")  # how UTF-16 and UTF-32 begin
 MAX_DIGITS = 400  # a longer one is beyond every double; and Python refuses to read one of 4,300
-BEYOND = 10**MAX_DIGITS
+BEYOND: int = 10**MAX_DIGITS
 SURROGATE = re.compile("[\ud800-\udfff]")
 HINTS = (
     ("Expected `int`, got `float`", "; send a whole number, in JavaScript by Math.round"),

@@ -1,6 +1,5 @@
 """The settings: every field with its default, its bounds and its meaning; `load` makes them."""
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.settings import kafka_security, qdrant_address
+from schemas.settings.addresses import HOST, is_host, is_of_a_redis
 from schemas.settings.media_hosts import hosts
 from schemas.settings.ports import ports
 
@@ -22,9 +22,6 @@ Seconds = Annotated[float, Field(ge=1, le=86_400)]  # poll(2) and setrlimit(2) t
 Polled = Annotated[int, Field(ge=1, le=1_000_000)]  # records that librdkafka hands out in one call
 MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
 MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
-_HOST = re.compile(  # a name's parts have 63 characters at most; Python's resolver raises for others
-    r"\[[0-9A-Fa-f:.]{2,45}\]|(?=[^:]{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_-]{1,63})*\.?"
-)
 
 
 class Settings(BaseSettings):
@@ -149,7 +146,7 @@ class Settings(BaseSettings):
             host, _, port = address.rpartition(":")
             if "://" in address:
                 raise ValueError(f"{address!r} is not host:port; leave out {address.partition('://')[0]}://")
-            if not (_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            if not (HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address!r} is not host:port")
         return value
 
@@ -157,7 +154,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_listened_on(cls, value: str) -> str:
         """An empty one would be every address of this machine."""
-        if not (_HOST.fullmatch(value) or _is_address(value)):
+        if not is_host(value):
             raise ValueError("it should be an address or a name, such as 127.0.0.1, ::1 or, for all, 0.0.0.0")
         return value
 
@@ -165,7 +162,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_names(cls, value: str) -> str:
         for name in filter(None, map(str.strip, value.split(","))):
-            if not (_HOST.fullmatch(name) or _is_address(name)):
+            if not is_host(name):
                 raise ValueError(f"{name!r} is no host's name; leave out scheme and port, and name each host")
         return value
 
@@ -194,6 +191,13 @@ class Settings(BaseSettings):
     def _is_a_url(cls, value: str) -> str:
         if value and (fault := qdrant_address.address_fault(value)):
             raise ValueError(f"it {fault}")
+        return value
+
+    @field_validator("slates_url")
+    @classmethod
+    def _keeps_slates(cls, value: str) -> str:
+        if value and not is_of_a_redis(value):
+            raise ValueError("it should be of the form redis://host:port/db or rediss://host:port/db")
         return value
 
     @field_validator("qdrant_collection")
@@ -268,13 +272,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take values from the caller alone: `load` is handed the environment and knows every source."""
         return (init_settings,)
-
-
-def _is_address(value: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
 
 
 def _found(asked: Callable[[], bool]) -> bool:

@@ -82,6 +82,8 @@ def open_log(path: Path) -> Iterator[Source]:
 
 def _raw(path: Path, opened: ExitStack) -> io.BufferedReader:
     if path == STDIN:
+        if sys.stdin is None:
+            raise OperatorError("Standard input is closed.", "Name a file, or pipe a log in.")
         return cast(io.BufferedReader, sys.stdin.buffer)
     return opened.enter_context(io.BufferedReader(io.FileIO(path), READ_AHEAD))
 

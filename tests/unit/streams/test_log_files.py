@@ -171,6 +171,12 @@ def test_standard_input_is_a_log(freshet: Freshet, monkeypatch: pytest.MonkeyPat
     assert freshet("validate", "-").out.startswith("standard input: 2 usable (1 like, 1 upload), 0 not")
 
 
+def test_standard_input_that_is_closed_is_named(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = freshet("validate", "-")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "freshet: Standard input is closed.")
+
+
 def test_standard_input_is_sent(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(PLAIN))))
     monkeypatch.setattr(logs, "wait_for_broker", lambda _: None)

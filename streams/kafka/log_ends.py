@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from confluent_kafka import IsolationLevel, KafkaError
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from schemas.settings.model import Settings
@@ -63,9 +63,16 @@ class LogEnds:
         found = {}
         for one, answer in answers.items():
             try:
-                found[one.topic, one.partition] = answer.result().offset
+                found[one.topic, one.partition] = _named(answer.result().offset)
             except KafkaException as error:
                 if error.args[0].code() not in UNNAMED:
                     self._client = None
                     raise
         return found
+
+
+def _named(offset: int) -> int:
+    """The offset of an answer: a client whose broker goes while it asks gives one of none, and no error."""
+    if offset == OFFSET_INVALID:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+    return offset

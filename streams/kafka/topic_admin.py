@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from schemas.settings.model import Settings
 from schemas.topics import DEAD_LETTERS, Topic
@@ -24,7 +31,12 @@ Action = Literal["create", "alter", "grow", "refuse"]
 Config = Mapping[str, str]
 VISIBLE_S = 10.0  # until a change has to show; a guess: tens of milliseconds were seen
 POLL_INTERVAL_S = 0.05
+RETRY_DELAY_S = 0.5
 UNKNOWN_TOPIC_OR_PARTITION = 3
+
+
+class ConnectionLost(OperatorError):
+    """The broker had answered, and then went."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,16 @@ class TopicState:
 
 def plan(settings: Settings, topics: Sequence[Topic], report: Report = lambda _: None) -> list[Difference]:
     """List what differs, in the order of the topics; changes nothing."""
-    with connected(settings, report) as admin:
-        return _differences(admin, settings, topics)
+    end_s = time.monotonic() + settings.broker_wait_s
+    while True:
+        try:
+            with connected(settings, report) as admin:
+                return _differences(admin, settings, topics)
+        except ConnectionLost as lost:
+            if time.monotonic() >= end_s:
+                raise
+            report(f"{lost.cause} It is asked again.")
+            time.sleep(RETRY_DELAY_S)
 
 
 def check(settings: Settings, topics: Sequence[Topic]) -> None:
@@ -92,15 +112,21 @@ def apply(settings: Settings, topics: Sequence[Topic], report: Report, *, may_gr
 
 @contextmanager
 def connected(settings: Settings, report: Report = lambda _: None) -> Iterator[KafkaAdminClient]:
-    """An admin client; an error that Kafka answers with becomes OperatorError."""
+    """An admin client; an error that Kafka answers with becomes OperatorError, one of the connection ConnectionLost."""
     wait_for_authenticated_broker(settings, report)
     try:
         with KafkaAdminClient(**kafka_python_options(settings)) as admin:
             yield admin
+    except (KafkaConnectionError, NodeNotReadyError) as error:
+        cause = f"The connection to Kafka at {settings.bootstrap} was lost: {_in_short(error)}."
+        raise ConnectionLost(cause, "Try again; the broker's log may say more.") from error
     except KafkaError as error:
-        message = " ".join(str(error).split())[:300]
-        cause = f"Kafka at {settings.bootstrap} refused: {message}."
+        cause = f"Kafka at {settings.bootstrap} refused: {_in_short(error)}."
         raise OperatorError(cause, "Check the rights and the broker's log.") from error
+
+
+def _in_short(error: KafkaError) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def topic_configs(settings: Settings) -> dict[str, Config]:

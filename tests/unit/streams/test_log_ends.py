@@ -1,12 +1,13 @@
 """Ends of partitions are asked for again while a broker comes back, and with another client."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.settings.model import Settings
@@ -18,9 +19,9 @@ from streams.kafka.topic_watch import TopicWatch
 PLACE = ("a.topic", 3)
 
 
-def admin_clients(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> list[int | None]:
+def admin_clients(monkeypatch: pytest.MonkeyPatch, *codes: int | None, offsets: Sequence[int] = ()) -> list[int | None]:
     """Clients which each answer with one error, or with an offset where that is None; gives those not opened yet."""
-    left = list(codes)
+    left, given = list(codes) or [None] * len(offsets), iter(offsets)
 
     def opened(_: object) -> Any:
         code = left.pop(0)
@@ -28,7 +29,7 @@ def admin_clients(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> list[i
         def list_offsets(asked: dict[Any, Any], **_: object) -> dict[Any, "Future[Any]"]:
             answer: Future[Any] = Future()
             if code is None:
-                answer.set_result(SimpleNamespace(offset=7))
+                answer.set_result(SimpleNamespace(offset=next(given, 7)))
             else:
                 answer.set_exception(KafkaException(KafkaError(code)))
             return dict.fromkeys(asked, answer)
@@ -56,6 +57,12 @@ def admin_clients(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> list[i
 )
 def test_what_passes_while_a_broker_comes_back_ends_nobody(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     left = admin_clients(monkeypatch, code, code, None)
+    assert asyncio.run(answered_in_time(LogEnds(Settings()).ends, [PLACE])) == {PLACE: 7}
+    assert left == []
+
+
+def test_an_offset_of_a_client_whose_broker_went_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = admin_clients(monkeypatch, offsets=[OFFSET_INVALID, 7])
     assert asyncio.run(answered_in_time(LogEnds(Settings()).ends, [PLACE])) == {PLACE: 7}
     assert left == []
 

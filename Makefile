@@ -97,7 +97,7 @@ playground: ready  ## Run everything with made-up people and a page in the brows
 JOBS ?=
 SHARED = -n $(or $(JOBS),$(1)) --dist loadfile --no-loadscope-reorder
 
-test: setup  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
+test: setup jars  ## Run all tests, also those that start a real Kafka; ARGS="-k story" is handed to pytest.
 	@$(BIN)/python -m pytest -m "" $(call SHARED,4) $(ARGS)
 
 test-fast: setup  ## Run the tests of the inner loop: units, contracts, rules of the tree; no broker, some two minutes.

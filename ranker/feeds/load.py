@@ -25,7 +25,8 @@ def parameters_in(file: str, named: str = "") -> Learned:
     try:
         return read(file)
     except (OSError, ParametersError) as error:
-        raise SettingsError(f"{named}{file}: {error}. Make it with `freshet train`.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{named}{file}: {why}. Make it with `freshet train`.") from error
 
 
 def ranking_of(settings: Settings) -> RankingTable:

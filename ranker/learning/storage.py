@@ -18,6 +18,7 @@ from ranker.learning.parameters import GROWTH, NOBODY, Learned, Parameters
 FORMAT = 2  # raised when old files stop being readable
 SHAPE = repr((FORMAT, FIELD_NAMES, NAMES))  # of what is learned: parameters of another one are of no use
 ARRAYS = ("effect", "variance", "counts", "met", "recent")
+ZIP = b"PK"  # how an .npz file begins
 WHOLE = ("totals", "weights", "covariance")
 
 
@@ -42,6 +43,8 @@ def dump(parameters: Parameters) -> bytes:
 
 def load(data: bytes) -> Parameters:
     """Read parameters back; ParametersError for what is damaged, or was learned with other features."""
+    if not data.startswith(ZIP):  # numpy would advise to unpickle it
+        raise ParametersError(f"{len(data)} bytes hold no parameters: they are no .npz file")
     try:
         with np.load(BytesIO(data), allow_pickle=False) as found:
             return _parameters({name: found[name] for name in found.files})

@@ -25,6 +25,7 @@ HINTS = (
     ("Expected `int`, got `float`", "; send a whole number, in JavaScript by Math.round"),
     ("Expected `int`, got `str`", "; send the number without quotes"),
     ("Expected `float`, got `str`", "; send the number without quotes"),
+    ("Expected `int` >= 946684800000", "; send Unix time in milliseconds, not in seconds"),
 )
 CONNECT = (
     "$ is Kafka Connect's envelope of schema and payload; set "

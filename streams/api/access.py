@@ -80,6 +80,8 @@ class Access:
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > MAX_BODY and not path.startswith(MEDIA):
                 raise _too_large()
+            if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+                raise ProblemError(415, "Bodies are read as they are: send this one without Content-Encoding.")
         self._check_token(headers, path, is_safe or path in READING_POSTS)
 
     def _check_token(self, headers: dict[bytes, bytes], path: str, reads: bool) -> None:

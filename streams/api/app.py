@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from schemas.settings.model import Settings
 from streams.api import errors, openapi
 from streams.api.access import Access
+from streams.api.head import Head
 from streams.api.metrics import Measured, Metrics
 from streams.api.routers import catalogue, feedback, health, media, operations, page, people, slates, uploads
 from streams.api.services import Services, open_services
@@ -53,6 +54,7 @@ def build(settings: Settings, opened: OpenServices = open_services) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     openapi.install(app)
+    app.add_middleware(Head)
     app.add_middleware(Access, settings=settings)
     app.add_middleware(Measured, metrics=metrics)
     return app

@@ -54,8 +54,11 @@ class RedisStore:
             ) from None
         limits: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self._name, self._shown = name, urlsplit(url).hostname
-        self._writer = redis.Redis.from_url(url, **limits)
-        self._reader = redis_asyncio.Redis.from_url(url, **limits)
+        try:
+            self._writer = redis.Redis.from_url(url, **limits)
+            self._reader = redis_asyncio.Redis.from_url(url, **limits)
+        except ValueError as error:
+            raise OperatorError(f"FRESHET_SLATES_URL is no address of a Redis: {error}.", "Correct it.") from None
         self._apply = self._writer.register_script(SCRIPT)
         self._topic: TopicIdentity | None = None
         self._at: dict[int, int] = {}  # by partition, the offset behind what this process has written
@@ -63,7 +66,7 @@ class RedisStore:
             self._writer.ping()
         except redis.RedisError as error:
             raise OperatorError(
-                f"The Redis of FRESHET_SLATES_URL at {self._shown} does not answer: {error}.",
+                f"The Redis of FRESHET_SLATES_URL at {self._shown} does not answer: {str(error).rstrip('.')}.",
                 "Start it, or leave the setting out: the slates are then kept below the data folder.",
             ) from None
 

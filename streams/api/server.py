@@ -2,6 +2,8 @@
 
 import logging
 import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
 
@@ -9,7 +11,8 @@ from schemas.settings.model import Settings
 from schemas.settings.ports import http_url
 from schemas.topics import RECOMMENDATIONS
 from streams.api.access import require_tokens
-from streams.api.app import build
+from streams.api.app import OpenServices, build
+from streams.api.services import Services, open_services
 from streams.errors import OperatorError
 from streams.kafka.lost_broker import say_outages_once
 from streams.kafka.probe import Report
@@ -28,8 +31,9 @@ def serve(settings: Settings, report: Report) -> None:
     say_outages_once(settings, RECOMMENDATIONS.full(settings.prefix))
     with _bound(settings) as bound:
         report(f"HTTP API on {http_url(settings.api_host, bound.getsockname()[1])}")
+        refused: list[Exception] = []
         config = uvicorn.Config(
-            build(settings),
+            build(settings, noting(open_services, refused)),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -38,7 +42,43 @@ def serve(settings: Settings, report: Report) -> None:
             limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
-        uvicorn.Server(config).run([bound])
+        with _without_traceback(refused):
+            uvicorn.Server(config).run([bound])
+
+
+@contextmanager
+def _without_traceback(refused: list[Exception]) -> Iterator[None]:
+    """Raise what was refused, in place of the traceback and the exit of uvicorn."""
+    log = logging.getLogger("uvicorn.error")
+
+    def is_wanted(_: logging.LogRecord) -> bool:
+        return not refused
+
+    log.addFilter(is_wanted)
+    try:
+        yield
+    except SystemExit:
+        if refused:
+            raise refused[0] from None
+        raise
+    finally:
+        log.removeFilter(is_wanted)
+
+
+def noting(opened: OpenServices, refused: list[Exception]) -> OpenServices:
+    """The same services; the error by which they cannot be opened is noted too, as uvicorn keeps it to itself."""
+
+    @asynccontextmanager
+    async def noted(settings: Settings) -> AsyncIterator[Services]:
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(opened(settings))
+            except Exception as error:  # settings, models, folders, servers: the command line has a sentence for each
+                refused.append(error)
+                raise
+            yield services
+
+    return noted
 
 
 def _bound(settings: Settings) -> socket.socket:

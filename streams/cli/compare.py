@@ -5,12 +5,11 @@ What is heavy is imported when a command runs, so that `freshet --help` is quick
 
 import asyncio
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing, write_result
+from streams.cli.log_files import LogFile, ReportFile, progressing, write_result
 from streams.cli.options import Json, configured, moment
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def compare(
     ] = None,
     sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of people whose slates are compared.")] = 1.0,
     learn: Annotated[bool, typer.Option("--learn", help="Learn meanwhile, as `freshet replay --learn`.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write one HTML page with tables and plots here.")] = None,
+    report: ReportFile = None,
     draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap behind the intervals.")] = 1000,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing, write_result
+from streams.cli.log_files import LogFile, ReportFile, progressing, write_result
 from streams.cli.options import Json, configured, echo_err, moment, treat_sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def evaluate(
     split: Annotated[
         int, typer.Option(parser=moment, metavar="TIME", help="Test from here on: ISO 8601 or Unix time in ms.")
     ],
-    report: Annotated[Path | None, typer.Option(help="Write one HTML page with tables and plots here.")] = None,
+    report: ReportFile = None,
     against: Annotated[
         list[Path] | None, typer.Option(help="Parameters of `freshet train` to compare with, as they are; repeatable.")
     ] = None,

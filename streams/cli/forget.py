@@ -52,9 +52,12 @@ def _id_of(user: str) -> str:
 
 
 def _forget(settings: "Settings", user_id: str, at_ms: int, wait_s: float, as_json: bool) -> None:
+    from schemas.messages.fields import YEAR_2000_MS
     from streams.dead_letters.validation import FUTURE_MS
     from streams.operations import erase
 
+    if at_ms < YEAR_2000_MS:
+        raise typer.BadParameter("that is before 2000; give Unix time in ms, not in seconds", param_hint="--at-ms")
     if at_ms > time.time() * 1000 + FUTURE_MS:
         raise typer.BadParameter("that is in the future; what has not happened cannot be erased", param_hint="--at-ms")
     seconds = erase.forget(settings, user_id, at_ms, wait_s, echo_err)

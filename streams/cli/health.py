@@ -39,9 +39,11 @@ def health(
             )
             if one.trouble:
                 typer.echo(f"  -> {one.trouble}")
-        if not found:
+        if not (found or names):
             typer.echo(NO_WORKER)
-    missing = set(names or ()) - {one.agent for one in found}
+    missing = [name for name in dict.fromkeys(names or ()) if name not in {one.agent for one in found}]
+    for name in missing:
+        typer.echo(f"{name} does not run on this machine", err=as_json)
     unready = [one for one in found if one.state != "ready" or one.pid in silent]
     raise typer.Exit(int(bool(unready or missing) or not found))
 

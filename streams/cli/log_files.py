@@ -45,6 +45,26 @@ LogFile = Annotated[
 ]
 
 
+def writable_file(file: Path | None) -> Path | None:
+    """The file, if it can be written once the work is done, or none where none is named; a usage error otherwise."""
+    if file is None:
+        return file
+    if str(file) == "-":
+        raise typer.BadParameter("name a file; standard output has the figures.")
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder.")
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {file.parent}.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise typer.BadParameter(f"{file} cannot be written.")
+    return file
+
+
+ReportFile = Annotated[
+    Path | None, typer.Option(callback=writable_file, help="Write one HTML page with tables and plots here.")
+]
+
+
 def progress_bar() -> "Progress":
     """A bar on stderr, so that stdout carries only data."""
     from rich.console import Console

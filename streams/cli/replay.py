@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing, report_faults
+from streams.cli.log_files import LogFile, progressing, report_faults, writable_file
 from streams.cli.logs import send_log
 from streams.cli.options import (
     Json,
@@ -42,7 +42,10 @@ def replay(
     settings: "Settings",
     file: LogFile,
     out: Annotated[
-        Path | None, typer.Option(help="Write the slates here: JSON Lines, by the name also .gz, .zst or .parquet.")
+        Path | None,
+        typer.Option(
+            callback=writable_file, help="Write the slates here: JSON Lines, by the name also .gz, .zst or .parquet."
+        ),
     ] = None,
     no_slates: Annotated[
         bool, typer.Option("--no-slates", help="Fold the profiles and print their digest; rank nobody.")

@@ -44,9 +44,10 @@ def broker(
 ) -> None:
     """Run a real Kafka broker on this machine, without Docker, until Ctrl-C."""
     if fetch:
+        from streams.local.class_archive import make_class_archive
         from streams.local.jars import kafka_jars
 
-        kafka_jars(settings.cache_dir, echo_err)
+        make_class_archive(kafka_jars(settings.cache_dir.absolute(), echo_err), echo_err)
         return
     from streams.local.broker import local_broker
 

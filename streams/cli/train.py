@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.log_files import LogFile, progressing
+from streams.cli.log_files import LogFile, progressing, readable_file, writable_file
 from streams.cli.options import (
     Json,
     configured,
@@ -41,7 +41,9 @@ ROLLOUT = (
 def train(
     settings: "Settings",
     file: LogFile,
-    out: Annotated[Path, typer.Option(help="Write the parameters here.")] = Path("parameters.npz"),
+    out: Annotated[Path, typer.Option(callback=writable_file, help="Write the parameters here.")] = Path(
+        "parameters.npz"
+    ),
     until: Until = None,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +66,9 @@ def train(
 def train_sequence(
     settings: "Settings",
     file: LogFile,
-    out: Annotated[Path, typer.Option(help="Write the model here, and its card beside it.")] = Path("sequence.onnx"),
+    out: Annotated[
+        Path, typer.Option(callback=writable_file, help="Write the model here, and its card beside it.")
+    ] = Path("sequence.onnx"),
     until: Until = None,
     no_content: Annotated[
         bool, typer.Option("--no-content", help="Know videos by their ids alone: new ones are then no candidates.")
@@ -90,7 +94,10 @@ def train_sequence(
 @configured
 def train_fusion(
     settings: "Settings",
-    log: Annotated[Path | None, typer.Argument(help="A JSONL log of what people did; none: what Kafka holds.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Argument(callback=readable_file, help="A JSONL log of what people did; none: what Kafka holds."),
+    ] = None,
     every: Annotated[float | None, typer.Option(min=0.001, help="Learn again every so many hours.")] = None,
     as_json: Json = False,
 ) -> None:

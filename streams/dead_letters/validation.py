@@ -212,7 +212,7 @@ def _reason_of(error: str) -> Reason:
     """Tell a value outside its bounds from a wrong type, by msgspec's sentence."""
     if "= " not in error.replace("length >=", "").replace("length <=", "") and "out of range" not in error:
         return Reason.SCHEMA
-    return Reason.TIMESTAMP if error.endswith("`$.at_ms`") else Reason.RANGE
+    return Reason.TIMESTAMP if "`$.at_ms`" in error else Reason.RANGE
 
 
 def check_ids(**ids: str) -> None:

@@ -4,14 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-
-from faust.types import TP
+from typing import TYPE_CHECKING
 
 from encoders.media.types import Media, MediaError
 from schemas.messages.videos import Upload
 from streams.encoding.media_loader import FetchedMedia, host_of
 from streams.encoding.versions import Accepted
 from streams.kafka.records import Record
+
+if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose import takes 0.3 s
+    from faust.types import TP
 
 ACTIVE = 16  # loads at a time, and what was loaded and not taken: each holds up to 3 MB of frames and sound
 PER_HOST = 4  # of them, so that a slow host leaves room for the others
@@ -31,7 +33,9 @@ class Pending:
     host: str
 
     @property
-    def partition(self) -> TP:
+    def partition(self) -> "TP":
+        from faust.types import TP
+
         return TP(self.record.topic, self.record.partition)
 
     @property
@@ -110,14 +114,14 @@ class PendingMedia:
                 count, size = count - 1, size - one.bytes
         self._changed.set()
 
-    def first_offsets(self) -> dict[TP, int]:
+    def first_offsets(self) -> dict["TP", int]:
         """The offset of the first pending record of each partition."""
         first: dict[TP, int] = {}
         for one in self._all():
             first[one.partition] = min(one.record.offset, first.get(one.partition, one.record.offset))
         return first
 
-    def drop(self, partitions: Iterable[TP]) -> None:
+    def drop(self, partitions: Iterable["TP"]) -> None:
         """Forget what came from these partitions: their next owner reads it again."""
         gone = set(partitions)
         for video_id in [one.upload.video_id for one in self._all() if one.partition in gone]:

@@ -4,15 +4,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import KafkaError
 
-from streams.kafka.app import BatchApp
 from streams.kafka.client import ANSWER_TIMEOUT_S, KafkaException, is_transient, retry_until_answered
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Headers, Message, partition_of
 from streams.kafka.waits import Waits
+
+if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose import takes 0.3 s
+    from streams.kafka.app import BatchApp
 
 log = logging.getLogger("freshet.producer")
 
@@ -62,7 +64,7 @@ class Batch:
 class ConfirmedProducer:
     """Collects records and hands them over together; `confirmed()` returns when the broker has acked all of them."""
 
-    def __init__(self, app: BatchApp) -> None:
+    def __init__(self, app: "BatchApp") -> None:
         self._app = app
         self._waiting: dict[tuple[str, int], Batch] = {}
         self._in_flight: list[Batch] = []  # handed over to the client, delivery reports not yet looked at

@@ -72,7 +72,7 @@ class LogEnds:
 
 
 def _named(offset: int) -> int:
-    """The offset of an answer: a client whose broker goes while it asks gives one of none, and no error."""
+    """The offset of an answer; where the broker went meanwhile, the client may give this one in place of an error."""
     if offset == OFFSET_INVALID:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
     return offset

@@ -7,17 +7,19 @@ whole batches (confirmed_producer.py) and recovery reads them in whole batches, 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
-
-from faust.types import TP
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from schemas.settings.model import Settings
-from streams.kafka.app import BatchApp
 from streams.kafka.client import RECORD_BYTES
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import end_offsets, messages_to, read_between, read_to_end
 from streams.kafka.rebalance import on_assigned, on_revoked
 from streams.kafka.records import Message, Record
+
+if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose import takes 0.3 s
+    from faust.types import TP
+
+    from streams.kafka.app import BatchApp
 
 log = logging.getLogger("freshet.state")
 
@@ -39,7 +41,7 @@ class OwnedState(Generic[V]):
 
     def __init__(
         self,
-        app: BatchApp,
+        app: "BatchApp",
         settings: Settings,
         source: str,
         changelog: str,
@@ -66,12 +68,12 @@ class OwnedState(Generic[V]):
         """Values of a partition that may belong to another worker: then an empty dict that nobody keeps."""
         return self._values.get(partition, {})
 
-    async def _on_revoked(self, revoked: set[TP]) -> None:
+    async def _on_revoked(self, revoked: "set[TP]") -> None:
         for tp in revoked:
             if tp.topic == self._source:
                 self._values.pop(tp.partition, None)
 
-    async def _on_assigned(self, assigned: set[TP]) -> None:
+    async def _on_assigned(self, assigned: "set[TP]") -> None:
         # A recovery that a rebalance overtakes still ends, so nothing that is there is taken for granted.
         await self.recover({tp.partition for tp in assigned if tp.topic == self._source})
 

@@ -17,7 +17,7 @@ from schemas.topics import MAX_RECORD_BYTES
 from streams.errors import OperatorError
 from streams.kafka.probe import RETRY_DELAY_S, Report, addresses, is_broker_ready
 from streams.local.jars import KAFKA, find_program, kafka_jars
-from streams.local.java import OPTIONS, java_environment, properties_text
+from streams.local.java import OPTIONS, archive_of, java_environment, properties_text
 from streams.worker import processes
 
 HOST = "127.0.0.1"
@@ -25,6 +25,7 @@ CHOSEN_PORTS = range(20_000, 32_768)  # Linux gives outgoing connections those a
 START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
 STOP_TIMEOUT_S = 10.0
 SHORT_LIFE_S = 10.0  # a broker that ends sooner after its start would do so again
+SERVER = "kafka.Kafka"
 HEAP = ("-Xms128m", "-Xmx768m", "-XX:-UsePerfData")  # without a file in /tmp that tools may look at
 # Of a broker that lives for minutes: the optimising compiler takes ten seconds of CPU before a request costs half.
 WITHOUT_OPTIMISING = "-XX:TieredStopAtLevel=1"
@@ -49,13 +50,15 @@ rootLogger.appenderRef.file.ref = file
 class LocalBroker:
     """One broker process with its folder; it can be started again after `stop` or `kill`, with its data.
 
-    lasts  whether it will serve so many requests that optimising its code is worth the CPU, see decision 0084
+    lasts      whether it will serve so many requests that optimising its code is worth the CPU, see decision 0084
+    archiving  file for an archive of its classes, which it writes at an orderly end instead of using one
     """
 
     def __init__(
-        self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None, *, lasts: bool = False
-    ) -> None:
-        self.folder, self.jars, self.port, self.lasts = folder, jars, port, lasts
+        self, folder: Path, jars: Path, port: int, extra: Mapping[str, str] | None = None, *,
+        lasts: bool = False, archiving: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.jars, self.port, self.lasts, self.archiving = folder, jars, port, lasts, archiving
         self.extra = dict(extra or {})  # server properties that override ours
         self.process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
@@ -76,7 +79,7 @@ class LocalBroker:
         if not (self.folder / "log" / "meta.properties").exists():
             self._format()
         with (self.folder / "console.log").open("ab") as console:
-            command = self._java("kafka.Kafka", "server.properties")
+            command = self._java(SERVER, "server.properties")
             self.process = processes.start(command, console, java_environment())
         self._started_s = time.monotonic()
         try:
@@ -85,10 +88,10 @@ class LocalBroker:
             self.kill()
             raise
 
-    def stop(self) -> None:
-        """Stop it in order, or after 10 s by force."""
+    def stop(self, limit_s: float = STOP_TIMEOUT_S) -> None:
+        """Stop it in order, or after the limit by force."""
         if self.process:
-            processes.stop(self.process, STOP_TIMEOUT_S)
+            processes.stop(self.process, limit_s)
             self.process = None
 
     def kill(self) -> None:
@@ -122,6 +125,7 @@ class LocalBroker:
             java,
             *HEAP,
             *(() if self.lasts else (WITHOUT_OPTIMISING,)),
+            self._classes(main),
             *OPTIONS,
             "-Djava.awt.headless=true",
             logging,
@@ -130,6 +134,12 @@ class LocalBroker:
             main,
             *given,
         ]
+
+    def _classes(self, main: str) -> str:
+        """The archive that is written or used; Java passes over one that is missing, or not for its like."""
+        if self.archiving and main == SERVER:
+            return f"-XX:ArchiveClassesAtExit={self.archiving}"
+        return f"-XX:SharedArchiveFile={archive_of(self.jars)}"
 
     def _format(self) -> None:
         """Give an empty folder its cluster id, as Kafka demands before a first start."""

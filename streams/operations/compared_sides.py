@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.messages.erasures import Erasure
 from schemas.messages.recommendations import Recommendation, decode_recommendation
-from schemas.settings.load import load
+from schemas.settings.load import SettingsError, load
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line
@@ -133,7 +133,11 @@ def open_side(place: str, settings: Settings, has_slate: HasSlate, *, learning: 
     path = Path(place)
     if SLATES.search(path.name):
         return WrittenSide(place, _existing(path), has_slate)
-    replay = new_replay(_settings_of(place, settings), has_slate, learning=learning)
+    try:
+        replay = new_replay(_settings_of(place, settings), has_slate, learning=learning)
+    except SettingsError as error:  # which names the setting that the argument stands for; nobody set it
+        cause = re.sub(rf"FRESHET_\w+=(?={re.escape(place)})", "", str(error))
+        raise OperatorError(cause, "`freshet compare --help` says what A and B may be.", USAGE) from error
     return ReplayedSide(place, replay, clock)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import compress
 from operator import not_
 
@@ -42,6 +43,7 @@ from streams.operations.evaluated_models import (
     video_rate,
 )
 from streams.operations.log_learner import LogLearner
+from streams.operations.train_ranking import VALIDATE
 
 NO_OTHERS: Mapping[str, Model] = {}
 NO_ANSWER = Answer({}, {})
@@ -147,7 +149,14 @@ class LogEvaluation:
     def _check_sides(self) -> None:
         if not self.tested.opened or not self.training.opened:
             side = "on or after" if not self.tested.opened else "before"
-            raise OperatorError(f"The log has no exposure {side} the split.", "Choose another --split.")
+            times = [one.example.at_ms for one in (*self.training.opened, *self.tested.opened)]
+            if not times:
+                raise OperatorError("The log has no exposure.", VALIDATE)
+            raise OperatorError(
+                f"The log has no exposure {side} the split: its {len(times)} are from "
+                f"{iso_time(min(times))} to {iso_time(max(times))}.",
+                "Choose a --split between these times.",
+            )
 
     def _note(self, noted: Noted, batch: LearnedBatch, said: Mapping[str, Said], places: list[int]) -> None:
         if places:
@@ -180,6 +189,15 @@ def baseline_scores(said: Mapping[str, HeadScores], positive: NDArray[np.bool_])
 def thresholds(scores: Scores, positive: NDArray[np.bool_]) -> list[float]:
     """From which probability on each outcome is expected, by what was best on these exposures [H]."""
     return [best_threshold(scores.probability[:, n], positive[:, n]) for n in range(len(HEADS))]
+
+
+def iso_time(at_ms: int) -> str:
+    """A time as `--split` takes it.
+
+    >>> iso_time(1651161600000)
+    '2022-04-28T16:00Z'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def numbered(names: Iterable[str]) -> NDArray[np.int64]:

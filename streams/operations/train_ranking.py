@@ -13,8 +13,11 @@ from ranker.learning.learner import labels_of
 from ranker.learning.parameters import Parameters
 from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
+from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line
 from streams.operations.log_learner import LogLearner
+
+VALIDATE = "`freshet validate LOG` says what it holds."
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Trained:
 
 
 def learn_from(settings: Settings, lines: Iterable[Line | Fault], until_ms: int | None = None) -> Trained:
-    """Learn from a log's events in their order; from those alone that happened before `until_ms`, if it is given."""
+    """Learn from a log's events in their order; from those alone that happened before `until_ms`, if it is given.
+
+    Raises OperatorError where there is nothing to learn from.
+    """
     parameters = Parameters()
     if until_ms is not None:
         lines = (line for line in lines if isinstance(line, Line) and line.at_ms < until_ms)
@@ -53,4 +59,8 @@ def learn_from(settings: Settings, lines: Iterable[Line | Fault], until_ms: int 
         is_new = [one.example.is_first for one in batch.opened]
         chances.append(batch.predicted.probability[is_new])
         labels.append(np.array([labels_of(one.labels) for one in batch.opened], np.float64)[is_new])
-    return Trained(parameters, np.concatenate(chances), np.concatenate(labels))
+    trained = Trained(parameters, np.concatenate(chances), np.concatenate(labels))
+    if not len(trained.labels):
+        where = "" if until_ms is None else " before the time of --until"
+        raise OperatorError(f"The log has no exposure{where}, so nothing can be learned.", VALIDATE)
+    return trained

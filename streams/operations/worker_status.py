@@ -10,10 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ranker.profile.outcomes import HEADS
 from schemas.settings.model import Settings
+from streams.metrics.table import SLATE_S
 from streams.worker.health import Status, is_silent, statuses
 
 SCRAPE_LIMIT_S = 1.0
 READ, SLATES, LATENCY = "freshet_records_read_total", "freshet_slates_total", "freshet_event_to_slate_seconds_bucket"
+LAST_MS = 1000 * SLATE_S[-1]
 SHOWN = f"auc_{HEADS[0]}"  # of the learner; `--json` has its other figures too
 
 HEADINGS = (
@@ -140,8 +142,8 @@ def cells(rows: Iterable[Row]) -> list[tuple[str, ...]]:
             f"{row.status.in_flight:,}",
             _number(row.read_per_s),
             _number(row.slates),
-            _number(row.p50_ms),
-            _number(row.p99_ms),
+            _latency(row.p50_ms),
+            _latency(row.p99_ms),
             f"{row.status.quality[SHOWN]:.3f}" if SHOWN in row.status.quality else "",
             row.status.metrics,
         )
@@ -154,6 +156,11 @@ def as_json(row: Row) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(row.status)
     figures = {name: getattr(row, name) for name in ("read_per_s", "slates", "p50_ms", "p99_ms")}
     return {**fields, "silent": row.is_silent, **figures}
+
+
+def _latency(ms: float | None) -> str:
+    """Milliseconds; beyond the last bucket that alone: such slates are of old events, and nothing more is known."""
+    return f">{LAST_MS:,.0f}" if ms is not None and ms >= LAST_MS else _number(ms)
 
 
 def _number(value: float | None) -> str:

@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
-from faust.types import TP
 
 from ranker.catalogue.popularity import TrendCounts
 from schemas.messages.trends import Trends, decode_trends, encode
 from schemas.settings.model import Settings
 from schemas.topics import TRENDS
-from streams.kafka.app import BatchApp
 from streams.kafka.confirmed_producer import ConfirmedProducer, Outgoing
 from streams.kafka.reader import read_to_end
 from streams.kafka.rebalance import on_revoked
 from streams.kafka.records import Record
 from streams.profiles.step import TRENDS_LIMIT
+
+if TYPE_CHECKING:  # what is no agent reads records too, without Faust, whose import takes 0.3 s
+    from faust.types import TP
+
+    from streams.kafka.app import BatchApp
 
 log = logging.getLogger("freshet.trends")
 
@@ -23,7 +27,7 @@ log = logging.getLogger("freshet.trends")
 class OwnedTrends(Mapping[int, TrendCounts]):
     """Counts of the profiles partitions that this worker owns."""
 
-    def __init__(self, app: BatchApp, settings: Settings, out: ConfirmedProducer) -> None:
+    def __init__(self, app: "BatchApp", settings: Settings, out: ConfirmedProducer) -> None:
         self._topic = TRENDS.full(settings.prefix)
         self._settings, self._out = settings, out
         self._counts: dict[int, TrendCounts] = {}
@@ -39,7 +43,7 @@ class OwnedTrends(Mapping[int, TrendCounts]):
     def __len__(self) -> int:
         return len(self._counts)
 
-    async def _on_revoked(self, revoked: set[TP]) -> None:
+    async def _on_revoked(self, revoked: "set[TP]") -> None:
         for tp in revoked:
             self._counts.pop(tp.partition, None)
 

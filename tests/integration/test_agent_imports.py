@@ -1,4 +1,4 @@
-"""Which libraries and models an agent has in memory, in a process of its own."""
+"""Which libraries and models an agent or a command has in memory, in a process of its own."""
 
 import subprocess
 import sys
@@ -37,3 +37,12 @@ def test_an_encoder_has_opened_the_detector_before_the_first_upload(tmp_path: Pa
 def test_an_agent_that_encodes_nothing_loads_no_library_of_the_encoders(agent: str, tmp_path: Path) -> None:
     script = f"import sys; from streams import app; assert app.{agent}; print(len({LIBRARIES} & sys.modules.keys()))"
     assert printed(script, tmp_path) == ["0"]
+
+
+def test_what_is_no_agent_starts_without_faust(tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        import streams.api.server, streams.logs.replay, streams.operations.contract.verify, streams.operations.search
+        print(*{"faust.app", "faust.types", "mode.services"} & sys.modules.keys())
+    """
+    assert printed(script, tmp_path) == []

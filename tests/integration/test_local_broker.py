@@ -19,7 +19,7 @@ from streams.errors import OperatorError
 from streams.kafka.probe import is_broker_ready, wait_for_authenticated_broker
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
 from streams.local.jars import kafka_jars
-from tests.support.brokers import CACHE, broker_in, needs_java_and_maven
+from tests.support.brokers import CACHE, broker_in, java_that, needs_java_and_maven
 from tests.support.paths import ROOT
 from tests.support.system import LIMIT_S, wait_until
 
@@ -93,24 +93,17 @@ def test_a_data_folder_that_is_not_ascii_is_used_in_any_locale(tmp_path: Path, l
 
 @pytest.mark.connected
 @pytest.mark.skipif(sys.platform != "linux", reason="a process's threads are named in /proc")
-@pytest.mark.parametrize("lasts", [False, True])
-def test_a_broker_optimises_its_code_where_it_lasts(tmp_path: Path, lasts: bool):
-    needs_java_and_maven()
-    with local_broker(tmp_path, CACHE.settings.cache_dir, lasts=lasts) as broker:
-        assert broker.process
-        tasks = Path(f"/proc/{broker.process.pid}/task").iterdir()
-        threads = {(task / "comm").read_text().rstrip("\n #0123456789") for task in tasks}
-    assert ("C2 CompilerThre" in threads) == lasts
-    assert "C1 CompilerThre" in threads
+def test_a_broker_optimises_its_code_where_it_lasts(broker: LocalBroker, tmp_path: Path):
+    with local_broker(tmp_path, CACHE.settings.cache_dir, lasts=True) as lasting:
+        assert {"C1 CompilerThre", "C2 CompilerThre"} <= threads(lasting)
+    assert "C1 CompilerThre" in threads(broker) and "C2 CompilerThre" not in threads(broker)
 
 
-def java_that(tmp_path: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program named java on the PATH; gives the folder for jars, in which nothing is fetched."""
-    (tmp_path / "bin").mkdir(exist_ok=True)
-    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\n{does}\n")
-    (tmp_path / "bin" / "java").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    return tmp_path / "jars"
+def threads(broker: LocalBroker) -> set[str]:
+    """Names of the process's threads, without their numbers."""
+    assert broker.process
+    tasks = Path(f"/proc/{broker.process.pid}/task").iterdir()
+    return {(task / "comm").read_text().rstrip("\n #0123456789") for task in tasks}
 
 
 def test_a_broker_that_does_not_start_names_no_remedy_that_deletes_data(

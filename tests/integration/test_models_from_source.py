@@ -1,6 +1,7 @@
 """What is written without torch answers as what torch, transformers and scikit-learn make of the same weights.
 
-`make models-from-source` makes theirs, and .ci/run does that before it runs this; without them it skips.
+`make models-from-source` makes theirs, and .ci/run does that beside the tests, of which these come last; without them
+they are skipped.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from encoders.export import audio, image, text
 from encoders.export.checks import ANSWERS, Answers, asked, difference, recorded
 from encoders.models.manifest import source_folder_of, verify
+from encoders.models.provision import export_lock
 from tests.support.brokers import CACHE
 from tests.support.models import chirp, made_up_frames, real_models
 
@@ -29,7 +31,9 @@ COPIED = ("toxicity.json", "toxicity.npy", "labels.json", "tokenizer.json", "nud
 
 @pytest.fixture(scope="module")
 def source() -> Path:
-    """What `make models-from-source` made."""
+    """What `make models-from-source` made; where it is under way, its end is waited for."""
+    with export_lock(CACHE.settings.cache_dir, lambda _: None):
+        pass
     folder = source_folder_of(CACHE.settings.cache_dir)
     if not folder.exists():
         pytest.skip("the models from source are not there; `make models-from-source` makes them")

@@ -181,7 +181,8 @@ def test_a_time_and_a_share_choose_slates_and_change_none(run: Freshet, log: Pat
     ("a", "said"),
     [
         ("nonsense", "nonsense is no way of ranking"),
-        ("no_such_module:build", "there is no module no_such_module"),
+        ("no_such_module:build", "freshet: no_such_module:build: there is no module no_such_module"),
+        ("os:getcwd", "freshet: os:getcwd failed (TypeError"),
         ("missing.npz", "There is no file missing.npz"),
         ("missing.jsonl", "There is no file missing.jsonl"),
         ("missing.jsonl.zst", "There is no file missing.jsonl.zst"),

@@ -44,3 +44,12 @@ def settings_for(broker: LocalBroker, **changes: object) -> Settings:
     """Settings that point to the broker, with the models and jars that all tests share."""
     folders = {"cache_dir": CACHE.settings.cache_dir}
     return load({"bootstrap": broker.bootstrap, "broker_wait_s": 300, **folders, **changes}, {}, None).settings
+
+
+def java_that(tmp_path: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program named java on the PATH; gives the folder for jars, in which nothing is fetched."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\n{does}\n")
+    (tmp_path / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path / "jars"

@@ -27,6 +27,7 @@ SUBJECTS = {
     "climbing": ("The crux pitch, filmed from below", "Five knots to know before you go"),
 }
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b>"  # a title as a stranger may write it
+LABELS = {"safety:toxicity": 0.04, "image:ramen": 0.3, "topic:food": 0.7}
 ITEMS = 20
 SLOW_S = 0.03  # until a slate answers an event, as in life
 
@@ -208,13 +209,8 @@ def add_catalogue(app: FastAPI, world: World) -> None:
 
     def found(videos: list[str]) -> dict[str, Any]:
         items = [
-            {
-                "video_id": video,
-                "score": 0.9 - 0.01 * at,
-                "share": 0.2 / (at + 1),
-                "title": world.videos[video]["title"],
-            }
-            for at, video in enumerate(videos)
+            {"video_id": one, "score": 0.9 - 0.01 * at, "share": 0.2 / (at + 1), "title": world.videos[one]["title"]}
+            for at, one in enumerate(videos)
         ]
         return {"items": items, "complete": True}
 
@@ -224,6 +220,8 @@ def add_catalogue(app: FastAPI, world: World) -> None:
 
     @app.get("/v1/search")
     async def search(q: str) -> dict[str, Any]:
+        if not any(map(str.isalpha, q)):
+            return {**found([]), "note": "There is no word in the query."}
         return found([one for one, video in world.videos.items() if q.lower() in video["title"].lower()][:24])
 
     @app.get("/v1/trending")
@@ -233,7 +231,7 @@ def add_catalogue(app: FastAPI, world: World) -> None:
     @app.post("/v1/videos", status_code=202)
     async def upload(video: dict[str, Any]) -> dict[str, int]:
         world.uploads.append(video)
-        world.videos[video["video_id"]] = {"labels": {"topic:food": 0.7}, "modalities": ["text"], **video}
+        world.videos[video["video_id"]] = {"labels": LABELS, "modalities": ["text"], **video}
         return {"partition": 0, "offset": len(world.uploads) - 1}
 
     @app.put("/v1/media/{name}", status_code=201)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from encoders.base import Vectors
 from encoders.fusion.embeddings import RETRIEVAL
@@ -142,10 +143,10 @@ def playlist_from(state: CatalogueState, video_id: str, k: int, where: SearchFil
     return _steps(walk(state.library, wish, k, where))
 
 
-def listed(state: CatalogueState, hits: Iterable[Hit]) -> FoundVideos:
+def listed(state: CatalogueState, hits: Iterable[Hit], note: str | UnsetType = UNSET) -> FoundVideos:
     """Hits as items."""
     found = [FoundVideo(one.video.video_id, round(one.score, 4), one.video.title, one.by or None) for one in hits]
-    return FoundVideos(found, complete=not state.outdated)
+    return FoundVideos(found, complete=not state.outdated, note=note)
 
 
 def _steps(steps: Sequence[Step]) -> PlaylistAnswer:

@@ -59,10 +59,14 @@ class FoundVideo(msgspec.Struct, frozen=True):
 
 
 class FoundVideos(msgspec.Struct, frozen=True):
-    """Results, best first; `complete` is false while videos may be missing because other models embedded them."""
+    """Results, best first; `complete` is false while videos may be missing because other models embedded them.
+
+    note  why nothing was looked for, where the query holds no word
+    """
 
     items: list[FoundVideo]
     complete: bool
+    note: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TrendingVideo(msgspec.Struct, frozen=True):

@@ -10,6 +10,13 @@ from schemas.settings.model import Settings
 from streams.api.errors import ProblemError
 
 
+class NoWordError(ProblemError):
+    """A query that asks for nothing: emoji, blanks, punctuation."""
+
+    def __init__(self) -> None:
+        super().__init__(422, "There is no word in the query: say what the videos should be about.")
+
+
 class QueryEncoder:
     """The text encoder, opened by the first search; it works in a thread of its own, one query after another."""
 
@@ -19,13 +26,13 @@ class QueryEncoder:
         self._encoder: TextEncoder | None = None
 
     async def vector(self, words: str) -> Vectors:
-        """Float32 [384]; a ProblemError where there is no word among them, or no model."""
+        """Float32 [384]; a NoWordError where there is no word among them, a ProblemError where there is no model."""
         try:
             vector = await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, words)
         except ModelError as error:
             raise ProblemError(503, f"{error}. Run `freshet export` where the API runs.") from error
         if not vector.any():
-            raise ProblemError(422, "There is no word in the query: say what the videos should be about.")
+            raise NoWordError
         return vector
 
     def close(self) -> None:

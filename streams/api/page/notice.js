@@ -63,7 +63,8 @@ export function notifier(restart) {
       show(bar, h("span", {}, error.message), h("button", { type: "button", onclick: ask }, "Give a token"));
       return error.status === 401 ? ask() : undefined;
     }
-    const what = error.status === 503 ? `Not ready yet: ${error.message}` : error.message;
+    const notYet = unsent.length ? "What you did is not stored yet." : `Not ready yet: ${error.message}`; // what senders are told helps no person
+    const what = error.status === 503 ? notYet : error.message;
     const passing = isPassing(error);
     if (again && passing) waiting.push(again);
     const due = waiting.length + unsent.length;

@@ -126,6 +126,14 @@ function makeJourney(element, open, videoId) {
   };
 }
 
+/** The labels that say most of a video; every video has shares of what moderation looks for, also where these are nothing. */
+const seenIn = (video) =>
+  Object.entries(video.labels ?? {})
+    .filter(([name]) => !name.startsWith("safety:"))
+    .sort((one, other) => other[1] - one[1])
+    .slice(0, 3)
+    .map(([name]) => name);
+
 /** Ask again and again how far an upload has come; gives what stops it. */
 function followUpload(videoId, title, user, way) {
   const end = performance.now() + LIMIT_MS;
@@ -135,11 +143,11 @@ function followUpload(videoId, title, user, way) {
       const found = (await post("/v1/videos/lookup", { video_ids: [videoId] })).videos[videoId];
       if (!found) return;
       learn([found]);
-      const labels = Object.keys(found.labels ?? {}).slice(0, 3).join(", ");
-      way.reached("known", [(found.modalities ?? []).join(" + "), labels].filter(Boolean).join(": "));
+      way.reached("known", [(found.modalities ?? []).join(" + "), seenIn(found).join(", ")].filter(Boolean).join(": "));
     },
     found: async () => {
-      const { items } = await get(path`/v1/search?q=${title}&k=20`);
+      const { items, note } = await get(path`/v1/search?q=${title}&k=20`);
+      if (note) return (delete tries.found, way.leftOut("found", "there is no word in it")); // an emoji finds nothing
       const at = items.findIndex((item) => item.video_id === videoId);
       if (at >= 0) way.reached("found", `place ${at + 1}`);
     },

@@ -81,12 +81,12 @@ export function showSearch(root, { notify, open, words }) {
     if (!q) return suggest(signal);
     try {
       const began = performance.now();
-      const { items, complete } = await get(path`/v1/search?q=${q}&k=${RESULTS}`, { signal });
+      const { items, complete, note } = await get(path`/v1/search?q=${q}&k=${RESULTS}`, { signal });
       const ms = Math.round(performance.now() - began);
       await known(items);
       if (signal.aborted) return undefined;
       notify(null);
-      said.textContent = `${items.length || "No"} ${items.length === 1 ? "video" : "videos"} in ${ms} ms${complete === false ? "; the index is not complete yet" : ""}.`;
+      said.textContent = note ?? `${items.length || "No"} ${items.length === 1 ? "video" : "videos"} in ${ms} ms${complete === false ? "; the index is not complete yet" : ""}.`;
       show(found, items.length ? grid(items, open, (item) => `${item.score.toFixed(2)}${SENSES[item.by] ?? ""}`) : null);
     } catch (error) {
       if (error.name !== "AbortError") notify(error, search);

@@ -14,6 +14,7 @@ from streams.api.catalogue import answers as catalogue_answers
 from streams.api.catalogue.answers import FUSED
 from streams.api.catalogue.messages import LookupRequest, PlaylistAnswer, VideosAnswer
 from streams.api.catalogue.people import known_profile, not_erased, readable
+from streams.api.catalogue.query_encoder import NoWordError
 from streams.api.catalogue.state import CatalogueState
 from streams.api.clock import now_ms
 from streams.api.errors import ProblemError
@@ -63,8 +64,12 @@ EXPLANATION = {
     responses=answers(ref("FoundVideos")) | problems(422, 503),
 )
 async def search(services: Opened, q: Words, where: Where, k: K = 10) -> Response:
-    """Best first; what moderation limits is left out."""
-    vector, now = await services.query_encoder.vector(q), now_ms()
+    """Best first; what moderation limits is left out. A query without a word finds nothing, and a `note` says why."""
+    try:
+        vector, now = await services.query_encoder.vector(q), now_ms()
+    except NoWordError as error:
+        note = error.detail
+        return await _answer(services, lambda state: catalogue_answers.listed(state, (), note))
     return await _answer(services, lambda state: catalogue_answers.near(state, vector, k, where, now))
 
 

@@ -16,6 +16,7 @@ from streams.errors import OperatorError
 ANSWER_S = 60.0  # the first search opens the text encoder
 GIVES_UP_S = 120.0  # without an answer that can be used; a guess
 RETRY_S = 0.2
+ENCODER = "encoder"
 NOT_NOW = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.NOT_FOUND)  # the catalogue is being read; nothing in it yet
 
 
@@ -52,8 +53,18 @@ class _Catalogue(msgspec.Struct):
     videos: int
 
 
+class _Worker(msgspec.Struct):
+    agent: str
+    state: str
+
+
 class _Status(msgspec.Struct):
     catalogue: _Catalogue
+    workers: list[_Worker] = []
+
+    @property
+    def is_encoding(self) -> bool:
+        return any(worker.agent == ENCODER and worker.state == "ready" for worker in self.workers)
 
 
 class ApiClient:
@@ -95,9 +106,10 @@ class ApiClient:
         query: dict[str, str | int] = {"after": after, "wait_ms": wait_ms} if after else {}
         return msgspec.json.decode(self.get(f"/v1/users/{user_id}/slate", **query).content, type=SlateAnswer)
 
-    def videos(self) -> int:
-        """How many videos the catalogue has."""
-        return msgspec.json.decode(self.get("/v1/status").content, type=_Status).catalogue.videos
+    def videos(self) -> tuple[int, bool]:
+        """How many videos the catalogue has, and whether the encoding agent is ready to add some."""
+        status = msgspec.json.decode(self.get("/v1/status").content, type=_Status)
+        return status.catalogue.videos, status.is_encoding
 
     def _answered(self, request: httpx.Request) -> httpx.Response:
         """The answer, asked for again while there is none yet: events and uploads have ids, and count once."""

@@ -54,19 +54,24 @@ def fill(api: ApiClient, world: World, report: Report) -> None:
     for start in range(0, len(lines), BATCH):
         last = api.publish_lines(lines[start : start + BATCH])[-1].place
     report(f"{len(world.videos)} made-up videos and {len(lines)} events published; they are being embedded")
-    _wait_until_embedded(api, len(world.videos))
+    wait_until_embedded(api, len(world.videos))
     person = world.log.events[-1].key.decode()
     if not any(api.slate(person, last, WAIT_MS).reflects for _ in range(int(1000 * STALLED_S / WAIT_MS))):
         raise OperatorError("Slates do not come to the last event.", "agents.log says more.")
     report(f"all in the catalogue, and on slates, after {time.monotonic() - began:.0f} s")
 
 
-def _wait_until_embedded(api: ApiClient, wanted: int) -> None:
+def wait_until_embedded(api: ApiClient, wanted: int) -> None:
+    """Return once they are; OperatorError where a ready encoding agent adds none for long.
+
+    Until it is ready nothing is stalled: on a busy machine it takes minutes to open its models.
+    """
     reached, since = -1, time.monotonic()
-    while (there := api.videos()) < wanted:
-        if there != reached:
+    while (found := api.videos())[0] < wanted:
+        there, is_encoding = found
+        if there != reached or not is_encoding:
             reached, since = there, time.monotonic()
-        if time.monotonic() - since > STALLED_S:
+        elif time.monotonic() - since > STALLED_S:
             cause = f"{there} of {wanted} videos are embedded, and for {STALLED_S:g} s no other one."
             raise OperatorError(cause, "agents.log says more.")
         time.sleep(POLL_INTERVAL_S)

@@ -1,5 +1,6 @@
 """Starts and stops the playground: Kafka where none answers, agents and HTTP API, and the people who use them."""
 
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -88,6 +89,7 @@ class Playground:
         except OperatorError:
             for line in last:
                 self._screen.report(f"  {line}")
+            self._screen.report(f"agents.log is left at {left(log)}")
             raise
         finally:
             self._stopped.set()
@@ -122,6 +124,12 @@ class Playground:
                 self._faults.append(error)
 
         return Thread(target=until_stopped, name="playground", daemon=True)
+
+
+def left(log: Path) -> Path:
+    """The log beside the folder that it is in, where it stays when that is deleted."""
+    folder = log.parent
+    return Path(shutil.copyfile(log, folder.with_name(f"{folder.name}.log")))
 
 
 def apart(settings: Settings, folder: Path) -> Settings:

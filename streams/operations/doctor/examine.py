@@ -16,6 +16,7 @@ from streams.operations.doctor.kafka import KafkaChecks
 from streams.operations.doctor.machine import check_disk, check_java
 from streams.operations.doctor.ports import check_ports
 from streams.operations.doctor.qdrant import check_qdrant
+from streams.operations.doctor.ranking import check_ranking, check_slates
 
 
 def checks_of(settings: Settings) -> list[tuple[str, Check]]:
@@ -27,6 +28,7 @@ def checks_of(settings: Settings) -> list[tuple[str, Check]]:
         ("kernel", partial(check_kernel, settings)),
         ("models", partial(check_models, settings)),
         ("providers", partial(check_providers, settings)),
+        ("ranking", partial(check_ranking, settings)),
         ("disk", partial(check_disk, settings)),
         ("ports", partial(check_ports, settings)),
         ("java", partial(check_java, settings)),
@@ -34,6 +36,7 @@ def checks_of(settings: Settings) -> list[tuple[str, Check]]:
         ("topics", kafka.check_topics),
         ("clock", kafka.check_clock),
         ("qdrant", partial(check_qdrant, settings)),
+        ("slates", partial(check_slates, settings)),
     ]
 
 

@@ -10,6 +10,11 @@ from tests.support.page_browser import Page
 from tests.support.page_server import World
 
 AXE = CACHE.settings.cache_dir.parent / "axe/axe.min.js"
+NOTE_NOTICES = """
+const bar = document.getElementById("notice");
+window.notices = [];
+new MutationObserver(() => window.notices.push(bar.textContent)).observe(bar, {childList: true});
+"""
 VIEWS = {  # and what there is once one is drawn
     "": ".queue > li",
     "trending": ".tile",
@@ -46,6 +51,10 @@ def test_search_finds_while_one_types(clean: Page, world: World) -> None:
     clean.find("#words").clear()
     clean.find("#words").send_keys("nothing like it")
     clean.until(lambda: clean.text(".search + .lead").startswith("No videos"))
+    clean.find("#words").clear()
+    clean.find("#words").send_keys("?!")
+    clean.until(lambda: clean.text(".search + .lead") == "There is no word in the query.")
+    assert not clean.all(".tile") and not clean.find("#notice").is_displayed()
 
 
 def test_an_upload_is_followed_to_where_it_is_found(clean: Page, world: World, tmp_path: Path) -> None:
@@ -61,6 +70,15 @@ def test_an_upload_is_followed_to_where_it_is_found(clean: Page, world: World, t
     (upload,) = world.uploads
     assert {"title": "Street food", "tags": ["food", "japan"], "kind": "upload"}.items() <= upload.items()
     assert world.media[upload["media_uri"]] == b"not really a clip"
+    assert clean.text('[data-step="known"] b').endswith("text: topic:food, image:ramen")
+
+
+def test_an_upload_without_a_word_is_not_waited_for_in_the_search(clean: Page) -> None:
+    open_view(clean, "upload")
+    clean.find("#title").send_keys("?!")
+    clean.click(".upload .primary")
+    clean.until(lambda: clean.text('[data-step="found"] b') == "there is no word in it")
+    clean.find('[data-step="known"][data-state="done"]')
 
 
 def test_the_operator_sees_workers_latencies_and_dead_letters(clean: Page) -> None:
@@ -189,10 +207,13 @@ def test_an_upload_while_the_api_is_away_is_sent_later_and_once(page: Page, worl
 
 def test_what_was_not_confirmed_is_sent_again_as_the_same_event(page: Page, world: World) -> None:
     page.open_feed()
+    page.run(NOTE_NOTICES)
     world.unsure = True
     page.press("l")
     first, again = page.until(lambda: len(world.events) == 2 and world.events)
     assert first == again and first["kind"] == "like"
+    said = page.run("return window.notices.filter(Boolean)")
+    assert said and all(one.startswith("What you did is not stored yet. Trying again.") for one in said)
 
 
 def test_messages_are_what_the_schema_asks_for(page: Page, world: World) -> None:

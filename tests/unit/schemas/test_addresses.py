@@ -8,6 +8,10 @@ from schemas.settings.load import SettingsError, inspect, load
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
+        ("bootstrap", "a b:9092", "'a b:9092' is not host:port"),
+        ("bootstrap", "kafka/x:9092", "'kafka/x:9092' is not host:port"),
+        ("bootstrap", "a..b:9092", "'a..b:9092' is not host:port"),
+        ("bootstrap", f"{'a' * 64}.example:9092", "is not host:port"),
         ("metrics_host", "", "it should be an address or a name, such as 127.0.0.1, ::1 or, for all, 0.0.0.0"),
         ("api_host", " ", "it should be an address or a name"),
         ("api_host", "127.0.0.1:8090", "it should be an address or a name"),

@@ -166,6 +166,11 @@ def test_without_a_broker_every_command_ends_with_the_same_sentence(
     assert "Traceback" not in ran.err
 
 
+def test_an_erasure_up_to_a_time_in_seconds_is_refused_before_it_is_published(freshet: Freshet, tmp_path: Path):
+    ran = freshet("forget", "u", "--at-ms", "1795824168", "--bootstrap", "127.0.0.1:1", "--data-dir", tmp_path)
+    assert ran.code == 2 and "give Unix time in ms, not in seconds" in " ".join(ran.err.split())
+
+
 @pytest.mark.parametrize("command", [["send"], ["replay", "--to-kafka"], ["backfill"]], ids=" ".join)
 def test_without_a_broker_a_log_is_not_sent_and_the_sentence_is_the_same(
     freshet: Freshet, monkeypatch: pytest.MonkeyPatch, command: list[str], tmp_path: Path

@@ -20,7 +20,7 @@ from schemas.settings.model import Settings
 from streams.errors import OperatorError
 from streams.logs.jsonl import Fault, Line, read_log
 from streams.logs.replay import Replay, replay_embedder
-from streams.operations.evaluate import LogEvaluation
+from streams.operations.evaluate import LogEvaluation, iso_time
 from streams.operations.log_learner import LogLearner
 from streams.operations.train_ranking import learn_from
 from tests.support.brokers import CACHE
@@ -163,15 +163,52 @@ def test_parameters_that_learn_nothing_any_more_are_compared_on_the_same_exposur
     low, high = result["differences"]["frozen.npz"]["finish"]["auc"][1:]
     assert low < high
     ran = freshet("evaluate", log(tmp_path), "--split", split, "--against", tmp_path / "nothing.npz")
-    assert ran.code == 2 and "Make it with `freshet train`" in ran.err
+    assert ran.code == 2 and "nothing.npz: No such file or directory. Make it with `freshet train`" in ran.err
+    ran = freshet("evaluate", log(tmp_path), "--split", split, "--against", log(tmp_path))
+    assert ran.code == 2 and "they are no .npz file. Make it with" in ran.err and "pickle" not in ran.err
 
 
 @pytest.mark.parametrize("split", [minute(-99_000), minute(99_000)])
-def test_a_split_without_anything_on_one_side_is_named(split: int) -> None:
+def test_a_split_without_anything_on_one_side_is_named_with_the_times_of_the_log(split: int) -> None:
     run = LogEvaluation(Settings(), split)
     run.run(read(SOME))
-    with pytest.raises(OperatorError, match="has no exposure"):
+    side = "before" if split < minute(0) else "on or after"
+    with pytest.raises(
+        OperatorError, match=rf"no exposure {side} the split: its \d+ are from {iso_time(minute(0))} to "
+    ):
         run.result(100)
+
+
+def test_a_log_without_exposures_is_not_blamed_on_the_split() -> None:
+    with pytest.raises(OperatorError, match=r"^The log has no exposure\. `freshet validate"):
+        LogEvaluation(Settings(), minute(0)).result(100)
+
+
+def test_nothing_to_learn_from_leaves_earlier_parameters_alone(freshet: Freshet, tmp_path: Path) -> None:
+    out, empty = tmp_path / "parameters.npz", tmp_path / "empty.jsonl"
+    out.write_bytes(b"learned last night")
+    empty.write_bytes(b"")
+    for command in (["train", empty], ["train", log(tmp_path), "--until", "2020-01-01"]):
+        ran = freshet(*command, "--out", out)
+        assert ran.code == 1 and "The log has no exposure" in ran.err
+    assert out.read_bytes() == b"learned last night"
+
+
+@pytest.mark.parametrize("name", ["", "no_such_folder/file", "-"])
+def test_a_file_that_cannot_be_written_is_told_before_the_log_is_read(
+    freshet: Freshet, tmp_path: Path, name: str
+) -> None:
+    out = name if name == "-" else tmp_path / name
+    split = ("--split", str(minute(SPLIT)))
+    for command in (
+        ["train", log(tmp_path), "--out", out],
+        ["train-sequence", log(tmp_path), "--out", out],
+        ["replay", log(tmp_path), "--out", out],
+        ["evaluate", log(tmp_path), *split, "--report", out],
+        ["compare", "ranker.feeds.home:build", "ranker.feeds.home:build", log(tmp_path), "--report", out],
+    ):
+        ran = freshet(*command)
+        assert ran.code == 2 and "Invalid value for '--" in ran.err and "100%" not in ran.err
 
 
 @pytest.mark.parametrize("split", ["tomorrow", "12", "2022-13-01"])

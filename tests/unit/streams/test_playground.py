@@ -17,10 +17,12 @@ from schemas.messages.feedback import Like
 from schemas.settings.model import Settings
 from streams.api.routers.page import FILES
 from streams.demo.clips import Clip
-from streams.demo.playground.check import page, subject_grows, trending
+from streams.demo.playground import people
+from streams.demo.playground.check import like, operators, page, soon, subject_grows, trending
 from streams.demo.playground.client import ApiClient, StoppedError
 from streams.demo.playground.people import World, look, now_ms
-from streams.demo.playground.run import apart, invitation, port
+from streams.demo.playground.run import apart, invitation, left, port
+from streams.demo.stage import run_folder
 from streams.errors import OperatorError
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -35,7 +37,7 @@ def client(answer: Answer, stopped: Event | None = None) -> ApiClient:
     return ApiClient("http://playground", stopped or Event(), httpx.MockTransport(answer))
 
 
-def slate(*video_ids: str, cold: bool = False) -> httpx.Response:
+def slate(*video_ids: str, cold: bool = False, reflects: bool = True) -> httpx.Response:
     items = [
         {"rank": rank, "video_id": one, "score": 0.5, "p": {}, "propensity": 1.0, "sources": [], "reasons": []}
         for rank, one in enumerate(video_ids, 1)
@@ -61,7 +63,7 @@ def slate(*video_ids: str, cold: bool = False) -> httpx.Response:
         "exhausted": False,
         "items": items,
     }
-    return httpx.Response(200, json={"slate": message, "reflects": True, "cold": cold, "age_ms": 1})
+    return httpx.Response(200, json={"slate": message, "reflects": reflects, "cold": cold, "age_ms": 1})
 
 
 def accepted(request: httpx.Request) -> httpx.Response:
@@ -108,7 +110,7 @@ def test_the_client_asks_again_while_the_api_starts():
             raise found
         return httpx.Response(found.status_code, content=found.content)
 
-    assert client(answer).videos() == 7
+    assert client(answer).videos() == (7, False)
 
 
 def test_the_client_goes_on_no_longer_than_the_playground():
@@ -116,6 +118,31 @@ def test_the_client_goes_on_no_longer_than_the_playground():
     stopped.set()
     with pytest.raises(StoppedError):
         client(lambda _: httpx.Response(503), stopped).videos()
+
+
+def catalogue(videos: int, encoder: str) -> httpx.Response:
+    workers = [{"agent": "encoder", "state": encoder}, {"agent": "ranker", "state": "ready"}]
+    return httpx.Response(200, json={"catalogue": {"videos": videos}, "workers": workers})
+
+
+def test_filling_waits_for_an_encoder_that_is_slow_to_open_and_gives_up_one_that_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(people, "STALLED_S", 0.0)
+    monkeypatch.setattr(people, "POLL_INTERVAL_S", 0.001)
+    slow = [catalogue(0, "starting")] * 9 + [catalogue(1, "ready"), catalogue(2, "ready")]
+    answers = iter(slow)
+    people.wait_until_embedded(client(lambda _: next(answers)), 2)
+    with pytest.raises(OperatorError, match="1 of 2 videos are embedded, and for 0 s no other one"):
+        people.wait_until_embedded(client(lambda _: catalogue(1, "ready")), 2)
+
+
+def test_the_log_of_a_playground_that_gave_up_stays(tmp_path: Path):
+    with run_folder(tmp_path, keep=False, name="playground") as folder:
+        log = folder / "agents.log"
+        log.write_text("encoder  | killed\n")
+        stays = left(log)
+    assert not folder.exists() and stays.read_text() == "encoder  | killed\n"
 
 
 def test_what_the_api_rejects_is_an_error():
@@ -162,6 +189,40 @@ def test_the_page_is_there_with_every_module_or_the_check_says_so():
 
 def test_nothing_trending_fails_the_check():
     assert not trending(client(lambda _: httpx.Response(200, json={"items": []}))).holds
+
+
+def test_a_worker_that_is_slow_to_be_ready_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.demo.playground.check.LOOK_INTERVAL_S", 0.0)
+    states = iter(["starting", "unassigned", "ready"])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"workers": [{"agent": "learner", "state": next(states)}]})
+
+    assert soon(lambda: operators(client(answer))).holds
+    assert list(states) == []
+
+
+def test_a_worker_that_is_never_ready_fails_the_check(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.demo.playground.check.SOON_S", 0.0)
+    workers = [{"agent": "learner", "state": "starting"}]
+    found = soon(lambda: operators(client(lambda _: httpx.Response(200, json={"workers": workers}))))
+    assert not found.holds
+
+
+def test_a_slate_that_is_longer_in_coming_than_one_request_waits_is_waited_for(world: World):
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        if request.method == "POST":
+            return accepted(request)
+        asked += 1
+        return slate("v1", reflects=asked == 3)
+
+    video = of_kind(world, "piano")[0]
+    shown = client(lambda _: slate("v1")).slate("a").slate
+    assert like(client(answer), shown, "a", [video]).items[0].video_id == "v1"
+    assert asked == 3
 
 
 def test_the_invitation_says_where_the_page_is_and_three_things_to_try(world: World):

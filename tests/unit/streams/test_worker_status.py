@@ -67,6 +67,12 @@ def test_the_learner_has_its_auc_beside_and_others_none() -> None:
     assert [row[HEADINGS.index("AUC")] for row in rows] == ["", "0.713"]
 
 
+def test_slates_of_old_events_have_no_made_up_latency() -> None:
+    rows = [Row(Status(**COMMON), False, p50_ms=300_000.0, p99_ms=300_000.0), Row(Status(**COMMON), False, p50_ms=7.5)]
+    place = HEADINGS.index("p50 ms")
+    assert [row[place : place + 2] for row in cells(rows)] == [(">300,000", ">300,000"), ("8", "")]
+
+
 def test_a_status_that_is_old_is_silent() -> None:
     (row,) = Watcher(Settings(), lambda _: "", lambda _: [Status(**COMMON)], lambda: 1020.0).look()
     assert isinstance(row, Row) and row.is_silent and cells([row])[0][2] == "silent"
@@ -85,6 +91,20 @@ def test_the_command_prints_a_table_where_there_is_no_terminal_and_json_for_prog
     assert lines[1].split()[:4] == ["ranker", str(os.getpid()), "ready", "1,205"]
     (found,) = json.loads(freshet("status", "--json", "--data-dir", tmp_path).out)
     assert (found["agent"], found["lag"], found["silent"], found["read_per_s"]) == ("ranker", own["lag"], False, None)
+
+
+def test_health_names_each_worker_that_does_not_run(freshet: Freshet, tmp_path: Path) -> None:
+    folder = status_folder(Settings(data_dir=tmp_path))
+    folder.mkdir(parents=True)
+    own = {**COMMON, "pid": os.getpid(), "at_ms": int(time.time() * 1000)}
+    (folder / "ranker-1.json").write_bytes(msgspec.json.encode(own))
+    ran = freshet("health", "ranker", "profiles", "encoder", "--data-dir", tmp_path)
+    assert ran.code == 1 and ran.out.splitlines()[1:] == [
+        "profiles does not run on this machine",
+        "encoder does not run on this machine",
+    ]
+    ran = freshet("health", "profiles", "--json", "--data-dir", tmp_path)
+    assert ran.code == 1 and json.loads(ran.out) == [] and "profiles does not run" in ran.err
 
 
 def test_on_a_terminal_the_table_is_kept_up_to_date(

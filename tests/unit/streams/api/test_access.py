@@ -21,6 +21,31 @@ def guarded(folder: Path, **more: Any) -> Settings:
 
 
 @pytest.mark.parametrize(
+    "path", ["/", "/livez", "/static/app.js", "/v1/trending", "/v1/media/none.mp4", "/asked/of/nobody"]
+)
+async def test_head_is_answered_as_get_without_the_body(api: Api, path: str) -> None:
+    got, head = await api.http.get(path), await api.http.head(path)
+    assert head.status_code == got.status_code and head.content == b""
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_head_asks_for_a_token_as_get_does(tmp_path: Path) -> None:
+    async with running(guarded(tmp_path)) as api:
+        assert (await api.http.head("/v1/trending")).status_code == 401
+        assert (await api.http.head("/v1/trending", headers=READ)).status_code == 200
+
+
+async def test_head_of_a_stream_does_not_wait_for_its_end(api: Api) -> None:
+    assert (await api.http.head("/v1/users/ana/slates")).status_code == 405
+
+
+async def test_a_packed_body_is_refused_for_what_it_is(api: Api) -> None:
+    answer = await api.http.post("/v1/feedback", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415 and "Content-Encoding" in answer.json()["detail"]
+    assert (await api.http.post("/v1/feedback", json=EVENT, headers={"Content-Encoding": "identity"})).is_success
+
+
+@pytest.mark.parametrize(
     "method, path, headers, status",
     [
         ("GET", "/asked/of/nobody", {}, 401),

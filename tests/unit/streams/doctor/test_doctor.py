@@ -18,6 +18,7 @@ from streams.operations.doctor import examine, installation, machine
 from streams.operations.doctor.finding import Finding, ok, run_checks
 from streams.operations.doctor.kafka import KafkaChecks
 from streams.operations.doctor.qdrant import check_qdrant
+from streams.operations.doctor.ranking import check_ranking, check_slates
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.models import small_folder
@@ -55,6 +56,27 @@ def test_a_java_that_is_too_old_is_named(tmp_path: Path) -> None:
     java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n", "utf-8")
     java.chmod(0o755)
     assert "Java 8" in failed(machine.check_java(Settings(bootstrap=NOWHERE), lambda _: str(java))).found
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("feed", "no_such_module:build", "there is no module no_such_module"),
+        ("ranking", "nothing.toml", "FRESHET_RANKING=nothing.toml"),
+        ("parameters", "nothing.npz", "nothing.npz: No such file or directory. Make it with `freshet train`"),
+        ("sequence", "nothing.onnx", "FRESHET_SEQUENCE=nothing.onnx"),
+    ],
+)
+def test_what_slates_are_made_by_is_named_where_it_cannot_be_used(setting: str, value: str, said: str) -> None:
+    assert [one.level for one in check_ranking(Settings())] == ["ok"]
+    assert said in failed(check_ranking(Settings(**{setting: value}))).found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "http://127.0.0.1:1"])
+def test_a_redis_that_is_away_is_named(url: str) -> None:
+    pytest.importorskip("redis")
+    assert [one.level for one in check_slates(Settings())] == ["ok"]
+    assert "FRESHET_SLATES_URL" in failed(check_slates(Settings(slates_url=url))).found
 
 
 def test_a_qdrant_that_is_away_is_named() -> None:

@@ -10,6 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from encoders.media.lengths import seek
 from encoders.media.types import FRAMES, SIDE
 from encoders.media.upright import Picture, matrix_of, upright
 
@@ -87,7 +88,7 @@ def _fill(
 
 def _from(container: InputContainer, stream: VideoStream, at: int, most: int) -> Iterator[VideoFrame]:
     try:
-        container.seek(at, stream=stream)
+        seek(container, stream, at)
     except av.FFmpegError:
         return
     yield from _frames(container, stream, most)

@@ -15,6 +15,8 @@ from encoders.media.types import Limits, MediaError
 Stream = VideoStream | AudioStream
 SAY = ("mov", "avi")  # containers that give the length of each stream
 TICKS = 1_000_000  # a second of a container's own clock
+BY_DECODING = ("mpegts", "mpeg")  # containers that are searched by the times at which pictures are decoded,
+LEAD_S = 1  # which lie before those at which they are shown, by less than this
 
 
 def length_s(container: InputContainer, streams: Sequence[Stream], limits: Limits) -> float:
@@ -51,7 +53,13 @@ def own_length_s(container: InputContainer, stream: Stream, whole_s: float, limi
 def rewind(container: InputContainer, stream: Stream) -> None:
     """Back to the beginning, where that is possible."""
     with suppress(av.FFmpegError):
-        container.seek(stream.start_time or 0, stream=stream)
+        seek(container, stream, stream.start_time or 0)
+
+
+def seek(container: InputContainer, stream: Stream, at: int) -> None:
+    """To the key frame at a time, or to what lies before it."""
+    lead = int(LEAD_S / (stream.time_base or Fraction(1, 1000))) if container.format.name in BY_DECODING else 0
+    container.seek(at - lead, stream=stream)
 
 
 def _packets_s(container: InputContainer, streams: Sequence[Stream], limits: Limits, longest_s: float = inf) -> float:

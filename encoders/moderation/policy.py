@@ -19,6 +19,7 @@ from schemas.messages.plain_text import bare_words
 
 KIND = "safety:"
 LIMITED = KIND + "limited"  # the label of a video that is shown only to people who follow its creator
+JUDGED_CHARS = 8192  # of a text, as many as are embedded: the longest one that an upload may have takes seconds
 SAMPLED_FRAMES = 2  # of a video, evenly spread: the detector costs 40 ms for each
 EXPOSED = tuple(
     LABELS.index(f"{part}_EXPOSED")
@@ -131,11 +132,14 @@ class Moderation:
         text  float32 [N, 384], the vectors of their texts
         """
         return [
-            judge_scores({**of_picture, "toxicity": self.toxicity(content.text), **of_text}, self.thresholds)
+            judge_scores({**of_picture, "toxicity": self._toxicity_of(content), **of_text}, self.thresholds)
             for of_picture, content, of_text in zip(
                 self._picture_scores(contents), contents, self._text_scores(len(contents), text), strict=True
             )
         ]
+
+    def _toxicity_of(self, content: Content) -> float:
+        return self.toxicity((content.text or "")[:JUDGED_CHARS])
 
     def _text_scores(self, count: int, text: Vectors | None) -> list[dict[str, float]]:
         if self.harm is None or text is None:

@@ -8,6 +8,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
+from math import isfinite
 from typing import Any, NoReturn
 
 import msgspec
@@ -17,6 +18,8 @@ from schemas.messages import cloudevents
 OPTIONAL_IDS = ("event_id", "recommendation_id", "creator_id", "music_id")  # an empty one is a missing one
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00{", b"{\x00", b"\x00\x00\x00{")  # how UTF-16 and UTF-32 begin
+MAX_DIGITS = 400  # a longer one is beyond every double; and Python refuses to read one of 4,300
+BEYOND: int = 10**MAX_DIGITS
 SURROGATE = re.compile("[\ud800-\udfff]")
 HINTS = (
     ("Expected `int`, got `float`", "; send a whole number, in JavaScript by Math.round"),
@@ -78,10 +81,12 @@ def parse(data: bytes) -> Any:
         raise NotJson("UTF-16 or UTF-32; this topic carries JSON in UTF-8")
     try:
         text = data.removeprefix(BYTE_ORDER_MARK).rstrip(b"\0").decode()
-        return json.loads(text, parse_constant=_not_a_number, parse_float=_finite)
+        return json.loads(text, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole)
     except NotJson:
         raise
-    except (ValueError, RecursionError):  # what the strict decoder said of it is the better sentence
+    except RecursionError:
+        raise NotJson("it is nested more deeply than is read") from None
+    except ValueError:  # what the strict decoder said of it is the better sentence
         raise NotJson from None
 
 
@@ -158,8 +163,15 @@ def _not_a_number(name: str) -> NoReturn:
     raise NotJson(f"{name} is no JSON; leave the field out")
 
 
-def _finite(number: str) -> float:
+def _finite(number: str) -> float | int:
     value = float(number)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError
-    return value
+    return value if isfinite(value) else _beyond(number)
+
+
+def _whole(number: str) -> int:
+    return int(number) if len(number) < MAX_DIGITS else _beyond(number)
+
+
+def _beyond(number: str) -> int:
+    """A number that is out of every field's range, and counts for nothing where no field has it."""
+    return -BEYOND if number.startswith("-") else BEYOND

@@ -13,7 +13,12 @@ CASED = re.compile("[a-z]")
 # Letters that NFKC leaves: small capitals, and letters in black circles and squares.
 SMALL_CAPITALS = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
 BLACK = {start + place: chr(ord("a") + place) for start in (0x1F150, 0x1F170) for place in range(26)}
-FORMS = SMALL_CAPITALS | BLACK
+UNSEEN = dict.fromkeys((0x034F, 0x17B4, 0x17B5, *range(0x180B, 0x1810)))  # joiners and selectors of scripts' letters
+FORMS = SMALL_CAPITALS | BLACK | UNSEEN
+BLANKS = dict.fromkeys((0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0), " ")  # letters and signs that are drawn as a space
+# What says how a sign is drawn, as in colour, and the dot that a capital dotted i leaves in small letters.
+STYLES = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+DOTTED = "i\u0307"
 # Cyrillic and Greek small letters that pass for Latin ones.
 LOOKALIKES = str.maketrans("авеіјкморсѕтухһԁԛԝӏіυοινακρτχ", "abeijkmopcstyxhdqwliuoivakptx")
 
@@ -28,17 +33,18 @@ def plain_text(text: str) -> str:
     """
     if text.isascii() and text.isprintable() and not LONG_WORD.search(text):
         return text
-    pieces = (word[start : start + WORD_CHARS] for word in text.split() for start in range(0, len(word), WORD_CHARS))
+    words = text.translate(BLANKS).split()
+    pieces = (word[start : start + WORD_CHARS] for word in words for start in range(0, len(word), WORD_CHARS))
     return " ".join(filter(None, map(_plain_word, pieces)))
 
 
 def comparable(text: str) -> str:
-    """What two tags or codes have in common that differ in case, width, white space and letter forms alone.
+    """What two tags or codes have in common that differ in case, width, white space, letter and emoji forms alone.
 
     >>> comparable(" \\uff26ood  Truck\\u200b") == comparable("food truck")
     True
     """
-    return " ".join(plain_text(text).casefold().split())
+    return " ".join(plain_text(text).translate(STYLES).casefold().replace(DOTTED, "i").split())
 
 
 def language_code(text: str | None) -> str | None:

@@ -22,6 +22,8 @@ OTHER_VARIABLES = frozenset(  # read elsewhere
     ("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA", "FRESHET_TEST_QDRANT")
 )
 
+_BEFORE_HOST = re.compile(r"//[^/\s]*@")
+
 Source = Literal["flag", "environment", "file", "default"]
 Faults = dict[str, str]  # a sentence by key, or by the name as it was given where it is no setting's
 
@@ -48,6 +50,7 @@ class Loaded:
     def shown(self) -> dict[str, dict[str, object]]:
         """Value and source by key as they may be printed, secrets masked, and beside what is wrong a sentence."""
         values = self.settings.model_dump(mode="json") | dict(self.given)  # pydantic masks SecretStr here
+        values = {key: without_password(value) if isinstance(value, str) else value for key, value in values.items()}
         shown: dict[str, dict[str, object]] = {
             key: {"value": value, "source": self.sources[key]} for key, value in values.items()
         }
@@ -140,6 +143,15 @@ def _keys_in(error: Mapping[str, Any]) -> list[str]:
     return [name for name in named if name in Settings.model_fields] or [*Settings.model_fields]
 
 
+def without_password(text: str) -> str:
+    """An address without what stands before its host.
+
+    >>> without_password("redis://:swordfish@store:6379/0")
+    'redis://**********@store:6379/0'
+    """
+    return _BEFORE_HOST.sub("//**********@", text)
+
+
 def _printable(value: object) -> object:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
@@ -230,7 +242,7 @@ def _sentence(error: Mapping[str, Any], sources: Mapping[str, Source], file: Pat
     if key not in Settings.model_fields:
         return f"{key} is no setting; the nearest one is {_nearest(key)}."
     place = _place(key, sources[key], file)
-    value = "the value" if key in SECRETS else repr(error["input"])
+    value = "the value" if key in SECRETS else without_password(repr(error["input"]))
     need = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     return f"{place} cannot be {value}: {need} ({Settings.model_fields[key].description})."
 

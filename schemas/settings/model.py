@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.settings import kafka_security, qdrant_address
+from schemas.settings.addresses import HOST, is_host, is_of_a_redis
 from schemas.settings.media_hosts import hosts
 from schemas.settings.ports import ports
 
@@ -17,9 +18,10 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 MAX_PARTS = 1000  # of a Qdrant collection; a guess: a cluster of so many nodes is none of ours
 Parts = Annotated[int, Field(ge=1, le=MAX_PARTS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=1, le=86_400)]  # poll(2) and setrlimit(2) take some weeks at most
+Polled = Annotated[int, Field(ge=1, le=1_000_000)]  # records that librdkafka hands out in one call
 MAX_PREFIX = 200  # and the longest topic name after it is below Kafka's 249
 MAX_INT = 2**53 - 1  # beyond, JSON's numbers are not exact
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 
 
 class Settings(BaseSettings):
@@ -46,7 +48,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="key for what only reads of Qdrant; empty: the other one"
     )
     qdrant_ca: str = Field("", description="PEM file of the authority that signed Qdrant's certificate")
-    qdrant_timeout_s: Annotated[float, Field(ge=1)] = Field(30.0, description="how long a write to Qdrant may take")
+    qdrant_timeout_s: Seconds = Field(30.0, description="how long a write to Qdrant may take")
     qdrant_shards: Annotated[int, Field(ge=0, le=MAX_PARTS)] = Field(
         0, description="shards of a new Qdrant collection; 0: one for each node"
     )
@@ -89,7 +91,7 @@ class Settings(BaseSettings):
     dead_letter_alarm_ratio: Share = Field(
         0.01, description="share of dead letters above which an agent raises an alarm"
     )
-    poll_records: PositiveInt = Field(20_000, description="records that one fetch may bring")
+    poll_records: Polled = Field(20_000, description="records that one fetch may bring")
     stuck_s: Annotated[float, Field(ge=5)] = Field(
         120.0, description="a worker that makes no progress for so long ends"
     )
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
     media_hosts: str = Field("", description="hosts that media are fetched from, with commas between; empty: none")
     media_root: str = Field("", description="folder whose files an upload may name; empty: none")
     media_bytes: PositiveInt = Field(104_857_600, description="the most that a media file may have")
-    media_s: Annotated[float, Field(ge=1)] = Field(20.0, description="how long fetching, and decoding, a file may take")
+    media_s: Seconds = Field(20.0, description="how long fetching, and decoding, a file may take")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     text_model: Literal["e5", "minilm", "multilingual"] = Field(
         "minilm", description="which model reads titles; minilm: English alone"
@@ -144,8 +146,24 @@ class Settings(BaseSettings):
             host, _, port = address.rpartition(":")
             if "://" in address:
                 raise ValueError(f"{address!r} is not host:port; leave out {address.partition('://')[0]}://")
-            if not (_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            if not (HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address!r} is not host:port")
+        return value
+
+    @field_validator("api_host", "metrics_host")
+    @classmethod
+    def _is_listened_on(cls, value: str) -> str:
+        """An empty one would be every address of this machine."""
+        if not is_host(value):
+            raise ValueError("it should be an address or a name, such as 127.0.0.1, ::1 or, for all, 0.0.0.0")
+        return value
+
+    @field_validator("api_hosts")
+    @classmethod
+    def _are_names(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if not is_host(name):
+                raise ValueError(f"{name!r} is no host's name; leave out scheme and port, and name each host")
         return value
 
     @field_validator("log_level", mode="before")
@@ -173,6 +191,13 @@ class Settings(BaseSettings):
     def _is_a_url(cls, value: str) -> str:
         if value and (fault := qdrant_address.address_fault(value)):
             raise ValueError(f"it {fault}")
+        return value
+
+    @field_validator("slates_url")
+    @classmethod
+    def _keeps_slates(cls, value: str) -> str:
+        if value and not is_of_a_redis(value):
+            raise ValueError("it should be of the form redis://host:port/db or rediss://host:port/db")
         return value
 
     @field_validator("qdrant_collection")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, echo_err, write_json
+from streams.cli.options import Json, configured, echo_err, say, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def reuploads(settings: "Settings", as_json: Json = False) -> None:
         if as_json:
             write_json({"videos": [as_dict(video) for video in group], "pairs": alike})
         else:
-            typer.echo(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
+            say(" = ".join(f"{video.video_id} ({video.title or 'no title'})" for video in group))
     echo_err(f"{len(pairs)} pairs")
 
 
@@ -113,7 +113,7 @@ def review(settings: "Settings", as_json: Json = False) -> None:
         if as_json:
             write_json({"video_id": one.video_id, "verdict": "drop", "reason": one.reason})
         else:
-            typer.echo(f"drop   {one.reason}  {one.video_id}")
+            say(f"drop   {one.reason}  {one.video_id}")
     echo_err(f"{len(limited)} limited, {len(until_ms) - len(limited)} no longer limited, {len(dropped)} dropped")
 
 
@@ -182,4 +182,4 @@ def as_dict(video: "Encoded") -> dict[str, object]:
 def print_line(video: "Encoded", figures: str) -> None:
     """One line for people: figures, id, title, tags."""
     tags = ", ".join(video.tags)
-    typer.echo(f"{figures}  {video.video_id:<14} {video.title or '(no title)'}{f'  [{tags}]' if tags else ''}")
+    say(f"{figures}  {video.video_id:<14} {video.title or '(no title)'}{f'  [{tags}]' if tags else ''}")

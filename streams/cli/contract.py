@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.help import WholeSentences
-from streams.cli.options import Json, configured, wait_for_broker, write_json
+from streams.cli.options import Json, configured, say, wait_for_broker, write_json
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -58,6 +58,6 @@ def _show(verified: Sequence["Verified"]) -> None:
         typer.echo(f"{one.topic:{width}}  {one.records:>9}  {one.breaches:>8}{note}")
     for one in verified:
         for breach in one.first:
-            typer.echo(str(breach))
+            say(str(breach))
         if one.breaches > len(one.first):
             typer.echo(f"{one.topic}: and {one.breaches - len(one.first)} more")

@@ -16,7 +16,7 @@ import typer
 from streams.cli.dlq_options import All, DryRun, choosing
 from streams.cli.help import WholeSentences
 from streams.cli.log_files import readable_file
-from streams.cli.options import Json, configured, echo_err, print_columns, wait_for_broker, write_json
+from streams.cli.options import Json, configured, echo_err, plain, print_columns, wait_for_broker, write_json
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ def readable(text_or_bytes: bytes | str) -> str:
     """
     begin = text_or_bytes[:SHOWN_BYTES]
     text = begin.decode("utf-8", "backslashreplace") if isinstance(begin, bytes) else begin
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return plain + ("…" if len(text_or_bytes) > SHOWN_BYTES else "")
+    one_line = text.replace("\n", "\\n").replace("\t", "\\t")
+    return plain(one_line) + ("…" if len(text_or_bytes) > SHOWN_BYTES else "")
 
 
 def _when(ms: int) -> str:

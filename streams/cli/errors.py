@@ -6,6 +6,7 @@ import traceback
 
 import typer
 
+from streams.cli.options import plain
 from streams.errors import OperatorError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -16,9 +17,9 @@ def print_error(error: Exception) -> int:
     if os.environ.get("FRESHET_DEBUG"):
         traceback.print_exception(error)
     cause, remedy, exit_code = parts_of(error)
-    typer.echo(f"freshet: {cause}", err=True)
+    typer.echo(plain(f"freshet: {cause}"), err=True)
     if remedy:
-        typer.echo(f"  -> {remedy}", err=True)
+        typer.echo(plain(f"  -> {remedy}"), err=True)
     return exit_code
 
 

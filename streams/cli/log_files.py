@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from streams.cli.options import echo_err, write_json
+from streams.cli.options import echo_err, say, write_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -106,7 +106,7 @@ def show_fault(fault: "Fault", as_json: bool) -> None:
         detail = fault.shown_detail
         write_json({"line": fault.number, "field": fault.field, "reason": fault.reason.value, "detail": detail})
     else:
-        typer.echo(str(fault))
+        say(str(fault))
 
 
 def report_faults(faults: "Faults") -> None:
@@ -132,4 +132,4 @@ def write_result(
     if as_json:
         write_json(data(result))
     else:
-        typer.echo(text(result))
+        say(text(result))

@@ -103,10 +103,26 @@ def wait_for_broker(settings: "Settings") -> None:
     wait_for_authenticated_broker(settings, echo_err)
 
 
+def plain(text: str) -> str:
+    r"""A text that others may have written, without what a terminal would obey: escapes, marks of direction.
+
+    >>> plain("Cats \x1b]0;gone\x07 \u202egnp.exe")
+    'Cats \\x1b]0;gone\\x07 \\u202egnp.exe'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def say(line: str) -> None:
+    """Write a line for people to stdout."""
+    typer.echo(plain(line))
+
+
 def echo_err(line: str) -> None:
     """Write a line for people to stderr, so that stdout carries only data; what nobody reads is not written."""
     try:
-        typer.echo(line, err=True)
+        typer.echo(plain(line), err=True)
     except BrokenPipeError:
         _write_no_more(sys.stderr)
     except OSError:
@@ -116,7 +132,7 @@ def echo_err(line: str) -> None:
 def echo_out(line: str) -> None:
     """Write a line of a command that goes on where nobody reads it: `freshet up | head` ends head alone."""
     try:
-        typer.echo(line)
+        say(line)
     except BrokenPipeError:
         _write_no_more(sys.stdout)
 
@@ -147,8 +163,9 @@ def write_json(value: object) -> None:
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Rows of text below each other in columns, never cut or folded: scripts and narrow terminals get all of it."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    shown = [[*map(plain, row)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

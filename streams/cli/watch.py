@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.dlq import readable
-from streams.cli.options import Json, configured, echo_err, is_reader_gone, print_columns, wait_for_broker, write_json
+from streams.cli.options import (
+    Json,
+    configured,
+    echo_err,
+    is_reader_gone,
+    print_columns,
+    say,
+    wait_for_broker,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +83,7 @@ def _show_slate(record: "SlateRecord", titles: "FollowedTitles") -> None:
     from streams.logs.tail import age_text, heading, reasons_of
 
     if record.value is None:
-        typer.echo(f"{record.user_id}: erased")
+        say(f"{record.user_id}: erased")
         return
     try:
         slate = decode_recommendation(record.value)
@@ -82,7 +91,7 @@ def _show_slate(record: "SlateRecord", titles: "FollowedTitles") -> None:
         echo_err(f"{record.user_id}: a slate that cannot be decoded: {error}")
         return
     now_ms = time.time_ns() // 1_000_000
-    typer.echo(heading(slate, now_ms))
+    say(heading(slate, now_ms))
     rows = [("rank", "video", "title", "age", "score", "sources", "because")]
     for item in slate.items:
         video = titles.get(item.video_id)

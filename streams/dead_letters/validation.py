@@ -205,8 +205,7 @@ def _leniently_decoded(record: Record, value: bytes, kind: Any, refusal: str) ->
     except UnicodeDecodeError as error:
         raise RejectedRecord(Reason.DECODE, str(error)) from None
     except lenient.NotJson as error:
-        in_bounds = "out of range" not in refusal
-        raise RejectedRecord(Reason.DECODE if in_bounds else _reason_of(refusal), str(error) or refusal) from None
+        raise RejectedRecord(Reason.DECODE, str(error) or refusal) from None
 
 
 def _reason_of(error: str) -> Reason:

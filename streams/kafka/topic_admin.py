@@ -22,7 +22,7 @@ from kafka.errors import (
 )
 
 from schemas.settings.model import Settings
-from schemas.topics import Topic
+from schemas.topics import DEAD_LETTERS, Topic
 from streams.errors import OperatorError
 from streams.kafka.probe import Report, wait_for_authenticated_broker
 from streams.kafka.security import kafka_python_options
@@ -162,7 +162,9 @@ def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Itera
         wanted = f"{count} partition{'s' * (count > 1)}, {topic.cleanup}"
         yield Difference(name, "topic", "missing", wanted, "create")
         return
-    if found.partitions != (expected := topic.partition_count(settings.partitions)):
+    expected = topic.partition_count(settings.partitions)
+    is_grown_freely = topic is DEAD_LETTERS and found.partitions > expected  # nobody keeps state by their partitions
+    if found.partitions != expected and not is_grown_freely:
         why = _why_not_grow(topic, found.partitions, expected)
         action: Action = "refuse" if why else "grow"
         yield Difference(name, "partitions", str(found.partitions), str(expected), action, why)
@@ -178,10 +180,11 @@ def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Itera
 
 def _why_not_grow(topic: Topic, there: int, wanted: int) -> str:
     remedy = f"set partitions to {there}, or use a new prefix"
+    if topic.partitions is not None:
+        apply = "delete it and run `freshet topics apply`, which makes it empty, or use a new prefix"
+        return f"refused: it has {wanted} whatever is set, and what is beyond that would not be read; {apply}"
     if wanted < there:
         return f"refused: Kafka takes no partition away; {remedy}"
-    if topic.partitions is not None:
-        return f"refused: it has {wanted} of itself, and what is beyond that would not be read; delete it, or {remedy}"
     if topic.keyed_by_user:
         return f"refused: keys would move to other partitions, away from their state and their order; {remedy}"
     if "compact" in topic.cleanup:

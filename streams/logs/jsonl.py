@@ -21,14 +21,15 @@ from schemas.topics import ERASURES, FEEDBACK, UPLOADS, Topic
 from streams.dead_letters import validation
 from streams.kafka.records import Headers, Record
 from streams.logs.plain_lines import plain_event
-from streams.logs.recorded import record_of
-from streams.logs.source import MAX_LINE_BYTES, open_log
+from streams.logs.recorded import record_of, why_not_recorded
+from streams.logs.source import BLANK, MAX_LINE_BYTES, open_log
 from streams.profiles.erasure import read_erasures
 
 Message = feedback.Feedback | videos.Uploads | Erasure
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DETAIL = 300  # characters of a fault's detail that are shown
+NAMED_KIND = re.compile(rb'"kind"\s*:\s*"(upload|withdraw|erasure)"')
 FIELD = re.compile(r"\$(?:\.[A-Za-z0-9_.\[\]]+)?|(?<=missing required field )`\w+`")
 
 
@@ -72,9 +73,9 @@ _kind = msgspec.json.Decoder(_Kind).decode
 
 
 def read_log(lines: Iterable[bytes]) -> Iterator[Line | Fault]:
-    """Read a log line by line; empty lines and byte order marks are skipped."""
+    """Read a log line by line; empty lines, byte order marks and what else may lie around a line are skipped."""
     for number, line in enumerate(lines, start=1):
-        if value := line.removeprefix(BYTE_ORDER_MARK).strip():
+        if value := line.removeprefix(BYTE_ORDER_MARK).strip(BLANK):
             yield _read(number, value)
 
 
@@ -84,6 +85,10 @@ def _read(number: int, value: bytes) -> Line | Fault:
     if plain := plain_event(value):
         kind = KIND_OF[type(plain)]
         return Line(number, FEEDBACK, kind, plain.user_id.encode(), plain.at_ms, value, plain)
+    if not (value := value.strip(BLANK + b"\0")):
+        return Fault(
+            number, "$", Reason.DECODE, "null bytes alone, as a power cut leaves them where lines were written"
+        )
     found = record_of(value)
     if found is None:
         record, partitions = Record(topic_of(value).name, 0, number, YEAR_2100_MS, None, value), 1
@@ -94,7 +99,8 @@ def _read(number: int, value: bytes) -> Line | Fault:
         return Fault(number, "recorded.topic", Reason.SCHEMA, f"{record.topic} is no topic that a log holds")
     message = _message(topic, record, partitions)
     if isinstance(message, DeadLetter):
-        return _fault(number, message)
+        unread = why_not_recorded(value) if found is None else None
+        return Fault(number, "recorded", Reason.SCHEMA, unread) if unread else _fault(number, message)
     return _line(number, topic, message, record)
 
 
@@ -114,7 +120,7 @@ def _message(topic: Topic, record: Record, partitions: int) -> Message | DeadLet
 
 
 def topic_of(value: bytes) -> Topic:
-    """Which topic a message belongs to; what cannot be read counts as feedback.
+    """Which topic a message belongs to; what cannot be read belongs where its kind, where it names one, would.
 
     >>> topic_of(b'{"kind":"withdraw","video_id":"v7"}').name, topic_of(b'{"kind":"like"}').name
     ('uploads.v1', 'feedback.v1')
@@ -123,7 +129,8 @@ def topic_of(value: bytes) -> Topic:
         data, _ = cloudevents.unwrap(value, {})
         kind = _kind(data).kind
     except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
-        kind = lenient.kind_of(value)
+        named = NAMED_KIND.search(value)
+        kind = lenient.kind_of(value) or (named[1].decode() if named else "")
     if kind == ERASURE:
         return ERASURES
     return UPLOADS if kind in videos.KINDS else FEEDBACK

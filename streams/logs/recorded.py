@@ -1,12 +1,13 @@
 """A record of a topic as a line of a log: its value, with key, headers and place around it.
 
-    {"recorded": {"topic": "freshet.feedback.v1", "partitions": 4, "partition": 2, "offset": 991, "time_ms": 165…},
+    {"recorded": {"topic": "freshet.feedback.v1", "partitions": 4, "partition": 3, "offset": 991, "time_ms": 165…},
      "key": "u42", "headers": [{"name": "ce_id", "value": "e-81723"}], "value": {"kind": "like", …}}
 
 All on one line. A value that is JSON on one line stands as it is, byte for byte; any other, and a key or header that is
 not UTF-8, stands as base64 (`value_base64`, `key_base64`, `base64`).
 """
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,7 @@ from streams.kafka.records import Headers, Record
 
 MARK = b'"recorded"'
 BEGIN = b'{"recorded":{"topic":"'  # of each line that is written here
+BEGINNING = re.compile(rb'\{\s*"recorded"\s*:')
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +73,17 @@ def record_of(line: bytes) -> tuple[Record, int] | None:
         value = bytes(found.value)
     record = Record(place.topic, place.partition, place.offset, place.time_ms, key, value, _headers(found.headers))
     return record, max(place.partitions, 1)
+
+
+def why_not_recorded(line: bytes) -> str | None:
+    """Say in a sentence what is wrong with a line that begins as a recorded one; None for every other line."""
+    if not BEGINNING.match(line):
+        return None
+    try:
+        _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return f"as a recorded line: {error}"
+    return None
 
 
 def _value(value: bytes | None) -> tuple[msgspec.Raw | msgspec.UnsetType, bytes | None]:

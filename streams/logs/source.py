@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import stat
 import sys
 import zlib
@@ -27,6 +28,9 @@ OTHERS = {
     b"SQLite": "an SQLite file",
     b"Obj\x01": "an Avro file",
 }
+TAR, TAR_AT = b"ustar", 257
+BINARY = re.compile(rb"[\x01-\x08\x0e-\x1d\x1f]")
+BLANK = b" \t\r\n\x0b\x0c\x1e"  # around a line; the last is the mark before each of RFC 7464
 SEPARATORS = {b",": "CSV", b"\t": "tab-separated values", b";": "CSV with semicolons", b"|": "values between bars"}
 
 
@@ -36,6 +40,7 @@ class Source:
     def __init__(self, name: str, raw: BinaryIO, text: io.BufferedReader, size: int | None) -> None:
         self.name, self.size = name, size  # in bytes as it is stored; None: not known
         self._raw, self._text = raw, text
+        self.damage = () if text is raw else PACKED_ERRORS  # what reading it raises where it is damaged
 
     @property
     def position(self) -> int:
@@ -51,12 +56,12 @@ class Source:
                 yield line
                 while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                     line = self._text.readline(MAX_LINE_BYTES + 1)
-        except PACKED_ERRORS as error:
+        except self.damage as error:
             cause = f"{self.name} is damaged or cut off behind line {number}: {error}."
             raise OperatorError(cause, "Pack it again; the lines before that were read.") from error
 
 
-PACKED_ERRORS = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+PACKED_ERRORS = (EOFError, zlib.error, lzma.LZMAError, OSError)  # bz2 and pyarrow raise the last
 
 
 @contextmanager
@@ -71,12 +76,14 @@ def open_log(path: Path) -> Iterator[Source]:
         if unpack:
             text = io.BufferedReader(cast(io.RawIOBase, opened.enter_context(unpack(raw))), READ_AHEAD)
         source = Source(name, raw, text, _size(path))
-        _refuse_others(name, text)
+        _refuse_others(source, text)
         yield source
 
 
 def _raw(path: Path, opened: ExitStack) -> io.BufferedReader:
     if path == STDIN:
+        if sys.stdin is None:
+            raise OperatorError("Standard input is closed.", "Name a file, or pipe a log in.")
         return cast(io.BufferedReader, sys.stdin.buffer)
     return opened.enter_context(io.BufferedReader(io.FileIO(path), READ_AHEAD))
 
@@ -117,13 +124,13 @@ PACKED: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
 }
 
 
-def _refuse_others(name: str, text: io.BufferedReader) -> None:
+def _refuse_others(source: Source, text: io.BufferedReader) -> None:
     try:
         head = text.peek(READ_AHEAD)
-    except PACKED_ERRORS as error:
-        raise OperatorError(f"{name} is damaged or cut off: {error}.", "Pack it again.") from error
+    except source.damage as error:
+        raise OperatorError(f"{source.name} is damaged or cut off: {error}.", "Pack it again.") from error
     if what := kind_of(head):
-        raise OperatorError(f"{name} is {what[0]}.", f"{JSON_LINES}{what[1]}.")
+        raise OperatorError(f"{source.name} is {what[0]}.", f"{JSON_LINES}{what[1]}.")
 
 
 def kind_of(head: bytes) -> tuple[str, str] | None:
@@ -136,9 +143,17 @@ def kind_of(head: bytes) -> tuple[str, str] | None:
         return f"{encoding} text", f": iconv -f {encoding} -t UTF-8"
     if other := next((what for magic, what in OTHERS.items() if head.startswith(magic)), None):
         return other, ""
+    if head.startswith(tuple(PACKED)):
+        return "packed twice", "; unpack it once"
+    if head[TAR_AT:].startswith(TAR):
+        return "a tar archive", ": tar -xO -f"
     whole = head.rpartition(b"\n")[0] or head
-    lines = [line for line in map(bytes.strip, whole.removeprefix(b"\xef\xbb\xbf").splitlines()) if line][:LOOKED_AT]
-    if not lines or (lines[0] != b"[" and any(line.startswith(b"{") and line != b"{" for line in lines[1:])):
+    lines = [line for one in whole.removeprefix(b"\xef\xbb\xbf").splitlines() if (line := one.strip(BLANK))][:LOOKED_AT]
+    if not lines:
+        return None
+    if len(lines) > 1 and b"\n" not in head:
+        return "text whose lines end in a carriage return alone", ": tr '\\r' '\\n'"
+    if not lines[0].startswith(b"[") and any(line.startswith(b"{") and line != b"{" for line in lines[1:]):
         return None
     return _by_lines(lines)
 
@@ -150,6 +165,8 @@ def _by_lines(lines: list[bytes]) -> tuple[str, str] | None:
         return kind, ": jq -c '.[]'" if first.startswith(b"[") else ": jq -c ."
     if first.startswith(b"<"):
         return "XML or HTML", ""
+    if not first.startswith(b"{") and BINARY.search(b"".join(lines)):
+        return "binary data", ""
     for separator, kind in SEPARATORS.items():
         counts = {line.count(separator) for line in lines}
         if len(lines) > 1 and min(counts) > 0 and not first.startswith((b"{", b'"kind')):

@@ -99,7 +99,7 @@ def _bound(host: str, ports: Ports, handler: type[_Handler]) -> _Server:
     make, why = _Server6 if ":" in host else _Server, ""
     for port in ports:
         try:
-            return make((host, port), handler)
+            return make((host.strip("[]"), port), handler)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
     where = f"{host}:{ports[0]}" if len(ports) == 1 else f"{host}, ports {ports[0]} to {ports[-1]}"

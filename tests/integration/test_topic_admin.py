@@ -32,8 +32,14 @@ def test_a_topic_as_it_should_be_differs_in_nothing():
     assert [actions(topic, found(topic)) for topic in TOPICS] == [[] for _ in TOPICS]
 
 
-def test_a_topic_of_one_partition_may_not_get_more():
-    assert actions(EXAMPLES, found(EXAMPLES, partitions=4)) == [("partitions", "refuse")]
+def test_a_topic_of_one_partition_may_not_get_more_and_no_setting_is_its_remedy():
+    (difference,) = topic_admin.compare(EXAMPLES, found(EXAMPLES, partitions=4), SETTINGS)
+    assert (difference.field, difference.action) == ("partitions", "refuse")
+    assert "set partitions" not in difference.why and "delete it and run `freshet topics apply`" in difference.why
+
+
+def test_more_partitions_of_dead_letters_keep_nobody_from_starting():
+    assert actions(DEAD_LETTERS, found(DEAD_LETTERS, partitions=5)) == []
 
 
 def test_the_order_of_cleanup_policies_is_no_difference():
@@ -54,7 +60,7 @@ def test_a_compacted_topic_may_not_grow_but_a_plain_one_may():
 
 
 def test_nothing_shrinks():
-    assert actions(DEAD_LETTERS, found(DEAD_LETTERS, partitions=8)) == [("partitions", "refuse")]
+    assert actions(UPLOADS, found(UPLOADS, partitions=8)) == [("partitions", "refuse")]
     assert actions(FEEDBACK, found(FEEDBACK, replication=3)) == [("replication", "refuse")]
 
 

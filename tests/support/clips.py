@@ -55,6 +55,7 @@ def clip(
     heard_s: float | None = None,
     sound_rate: int = SOUND_RATE,
     picture: Picture | None = None,
+    between: int = 0,
 ) -> bytes:
     """A file of so many seconds: red above blue with a bright square that wanders to the right, and a tone.
 
@@ -63,6 +64,7 @@ def clip(
     shape    width of a pixel by its height
     heard_s  length of the sound where it is another one
     picture  shown all the time instead of the scene
+    between  at most so many pictures in a row that are decoded after a later one (B-frames)
     """
     if picture is not None:
         size = (picture.shape[1], picture.shape[0])
@@ -76,6 +78,7 @@ def clip(
             if shape is not None:
                 pictures.codec_context.sample_aspect_ratio = shape
             pictures.codec_context.gop_size = key_every
+            pictures.codec_context.max_b_frames = between
             if degrees:
                 pictures.set_display_rotation(degrees)
         if audio:

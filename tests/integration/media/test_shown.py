@@ -188,6 +188,14 @@ def test_pictures_and_sound_are_taken_from_all_over_their_own_length(
     assert media.duration_ms == pytest.approx(1000 * max(seen_s, heard_s), rel=0.05)
 
 
+@pytest.mark.parametrize("form", ["mpegts", "mpeg", "mp4", "matroska"])
+def test_a_short_film_with_one_key_frame_gives_pictures_of_all_of_it(reader: MediaReader, form: str) -> None:
+    codec = "mpeg2video" if form == "mpeg" else "libx264"
+    media = reader.read(clip(2.0, form=form, video=codec, audio=None, rate=25, key_every=250, between=3))
+    frames = many(media)
+    assert square_at(frames[-1]) - square_at(frames[0]) > 0.4
+
+
 def test_of_an_animated_webp_the_refusal_says_so(reader: MediaReader) -> None:
     if "libwebp_anim" not in av.codecs_available:
         pytest.skip("this PyAV cannot write one")

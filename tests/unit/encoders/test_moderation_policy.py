@@ -3,7 +3,18 @@
 import pytest
 from msgspec.structs import replace
 
-from encoders.moderation.policy import LIMITED, THRESHOLDS, Thresholds, Verdict, expiry_of, judge_scores, labels_of
+from encoders.base import Content
+from encoders.modalities.text import CHARS
+from encoders.moderation.policy import (
+    LIMITED,
+    THRESHOLDS,
+    Moderation,
+    Thresholds,
+    Verdict,
+    expiry_of,
+    judge_scores,
+    labels_of,
+)
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import FOR_GOOD, restricted_until_ms
 from ranker.catalogue.entry import LIMITED as LIMITED_HERE
@@ -161,3 +172,15 @@ def test_the_same_record_with_another_expiry_is_taken_in() -> None:
     assert catalogue.apply(kitchen_with("cook-01", LATER)) == 0
     assert catalogue.apply(kitchen_with("cook-01", LATER + 1)) == 1
     assert catalogue.restricted_until_ms[catalogue.row_of["cook-01"]] == LATER + 1
+
+
+def test_of_the_longest_text_so_much_is_judged_as_is_embedded() -> None:
+    judged: list[str | None] = []
+
+    def toxicity(text: str | None) -> float:
+        judged.append(text)
+        return 0.0
+
+    moderation = Moderation(None, toxicity, THRESHOLDS)  # type: ignore[arg-type]  # all that is asked of it
+    moderation.judge([Content(text="\ufdfa" * 200_000), Content(text="short"), Content()])
+    assert list(map(len, filter(None, judged))) == [CHARS, len("short")]

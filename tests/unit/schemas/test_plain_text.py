@@ -33,6 +33,8 @@ FORMS = {
     "zero width": "H\u200bo\u200dw t\u2060o c\ufeffook pas\u00adta",
     "right to left": "\u202eHow\u202c to \u2067cook\u2069 pasta\u200f",
     "controls": "Ho\x00w\tto\ncoo\x1bk pasta\x7f",
+    "letters drawn as spaces": "How\u3164to\u2800cook\uffa0pasta\u115f",
+    "joiners of letters": "H\u034fow t\u180bo co\u17b4ok pasta",
     "tags that cannot be seen": "How to cook pasta\U000e0067\U000e007f",
 }
 
@@ -95,5 +97,8 @@ def test_a_word_that_the_tokenizer_could_not_read_is_cut() -> None:
 def test_tags_and_languages_compare_without_case_width_and_what_cannot_be_seen() -> None:
     tags = ("Street Food", shifted(0xFF21, 0xFF41, "street  food"), "street\u00a0food\u200b", "STREET FOOD")
     assert set(map(comparable, tags)) == {"street food"}
+    assert comparable("\u2764\ufe0f") == comparable("\u2764")  # in colour, and as text
+    assert comparable("\u0130STANBUL") == comparable("istanbul")
+    assert comparable("\u3164\u2800") == ""
     codes = ["EN", "en_US", "\uff44e", "", "\u200b", None]
     assert list(map(language_code, codes)) == ["en", "en-us", "de", None, None, None]

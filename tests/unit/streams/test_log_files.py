@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import sys
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,8 +22,18 @@ from streams.logs.jsonl import Fault, Line, read_log
 from streams.logs.recorded import line_of, record_of
 from tests.support.command import Freshet
 from tests.support.log_lines import LIKE, NO_TIME, UPLOAD, log_of
+from tests.support.paths import ROOT
 
 PLAIN = f"{LIKE}\n{UPLOAD}\n".encode()
+
+
+def tarred(content: bytes) -> bytes:
+    """A tar archive of one file."""
+    packed, of = io.BytesIO(), tarfile.TarInfo("log.jsonl")
+    of.size = len(content)
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(of, io.BytesIO(content))
+    return packed.getvalue()
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
@@ -61,6 +72,40 @@ def test_a_packed_log_that_is_cut_off_says_behind_which_line(freshet: Freshet, t
     assert "log.gz is damaged or cut off" in freshet("validate", log).err
 
 
+@pytest.mark.parametrize("codec", ["zstd", "bz2"])
+def test_what_is_packed_and_damaged_is_named_as_that(freshet: Freshet, tmp_path: Path, codec: str):
+    packed = pytest.importorskip("pyarrow").compress(PLAIN, codec, asbytes=True) if codec == "zstd" else b""
+    log = tmp_path / "log.packed"
+    for damaged in (packed[:-9], packed + b"garbage") if packed else (b"BZh9" + bytes(40), bz2.compress(PLAIN)[:-9]):
+        log.write_bytes(damaged)
+        ran = freshet("validate", log)
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 2)
+        assert "log.packed is damaged or cut off" in ran.err
+
+
+@pytest.mark.parametrize(
+    "content", [PLAIN[:-1] + bytes(4096), PLAIN.replace(b"\n", b"\n" + bytes(512), 1), b"\x1e" + PLAIN]
+)
+def test_what_lies_around_a_line_costs_none(freshet: Freshet, tmp_path: Path, content: bytes):
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(content)
+    assert "2 usable (1 like, 1 upload), 0 not" in freshet("validate", log).out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (UPLOAD[:-3], "line 1: $: decode: Input data was truncated"),
+        (UPLOAD + LIKE, "line 1: $: decode: JSON is malformed: trailing characters"),
+        ('{"recorded":{"topic":"t"},"value":{}}', "line 1: recorded: schema: as a recorded line: Object missing"),
+        ("\0" * 512, "line 1: $: decode: null bytes alone, as a power cut leaves them"),
+        ('{"recorded":5,"key":"u1"}', "line 1: recorded: schema: as a recorded line: Expected `object`, got `int`"),
+    ],
+)
+def test_of_a_damaged_line_what_is_wrong_with_it_is_said(freshet: Freshet, tmp_path: Path, line: str, said: str):
+    assert freshet("validate", log_of(tmp_path, line, LIKE)).out.startswith(said)
+
+
 def test_a_byte_order_mark_costs_no_line(freshet: Freshet, tmp_path: Path):
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"\xef\xbb\xbf" + PLAIN.replace(b"\n", b"\r\n"))
@@ -84,6 +129,12 @@ def test_a_byte_order_mark_costs_no_line(freshet: Freshet, tmp_path: Path):
         (b"PK\x03\x04....", "is a ZIP archive"),
         (b"<?xml version='1.0'?>\n<events/>", "is XML or HTML"),
         (gzip.compress(b"a,b\n1,2\n3,4\n", mtime=0), "is CSV"),
+        (f"[{LIKE},\n{LIKE},\n{LIKE}]\n".encode(), "is a JSON array"),
+        (f"{UPLOAD}\r{LIKE}\r".encode(), "is text whose lines end in a carriage return alone"),
+        (gzip.compress(gzip.compress(PLAIN)), "is packed twice"),
+        (bytes(range(1, 128)) * 9, "is binary data"),
+        (tarred(PLAIN), "is a tar archive"),
+        (gzip.compress(tarred(PLAIN)), "is a tar archive"),
     ],
 )
 def test_what_is_no_log_is_named_once(freshet: Freshet, tmp_path: Path, content: bytes, what: str):
@@ -118,6 +169,12 @@ def test_a_bad_first_line_is_a_fault_and_the_rest_is_read(freshet: Freshet, tmp_
 def test_standard_input_is_a_log(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(gzip.compress(PLAIN)))))
     assert freshet("validate", "-").out.startswith("standard input: 2 usable (1 like, 1 upload), 0 not")
+
+
+def test_standard_input_that_is_closed_is_named(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = freshet("validate", "-")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "freshet: Standard input is closed.")
 
 
 def test_standard_input_is_sent(freshet: Freshet, monkeypatch: pytest.MonkeyPatch):
@@ -191,3 +248,10 @@ def test_a_record_comes_back_from_its_line_byte_for_byte(value: bytes | None, ke
     line = line_of(record, 4)
     assert line.count(b"\n") == 1
     assert record_of(line) == (record, 4)
+
+
+def test_the_recorded_line_on_the_page_is_one_that_a_replay_takes():
+    page = (ROOT / "docs" / "replaying.md").read_text()
+    shown = page[page.index('{"recorded"') :].partition("```")[0]
+    (line,) = read_log([shown.replace("\n", "").encode()])
+    assert isinstance(line, Line), line

@@ -141,6 +141,13 @@ def test_a_taken_port_is_one_sentence_and_a_range_has_a_next_one(
     second._server.server_close()
 
 
+def test_an_address_in_brackets_is_that_address() -> None:
+    asked = (exposition.registry_of(Measures()), lambda: (True, {}), lambda: (True, {}))
+    running = server.MetricsServer("[127.0.0.1]", ports("19464-19663"), *asked)
+    assert running._server.server_address[0] == "127.0.0.1"
+    running._server.server_close()
+
+
 @pytest.mark.parametrize("text", ["metrics", "70000", "-1", "9-5", "0-9", "9464,9465"])
 def test_what_is_no_port_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match=r"FRESHET_METRICS_PORT.*9464-9563"):

@@ -50,7 +50,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("compare") / "log.jsonl"
     made = [videos.encode(uploaded(f"v{n}", minute(-60), title=f"{TITLES[n % 4]} {n}")) for n in range(VIDEOS)]
     file.write_bytes(b"\n".join([*made, *map(feedback.encode, WATCHES)]))
-    (file.parent / "own_feed.py").write_text(FEED)
+    (file.parent / "shorter_feed.py").write_text(FEED)
     return file
 
 
@@ -102,8 +102,8 @@ def test_the_same_feed_is_identical_in_every_slate(run: Freshet, log: Path) -> N
 
 
 def test_figures_are_those_of_the_slates_written_out(run: Freshet, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = compared(run, HOME, "own_feed:build", log)
-    a, b = (slates_by(run, log, feed, monkeypatch) for feed in (HOME, "own_feed:build"))
+    found = compared(run, HOME, "shorter_feed:build", log)
+    a, b = (slates_by(run, log, feed, monkeypatch) for feed in (HOME, "shorter_feed:build"))
     assert found["slates"] == len(a) == len(b) == EVENTS
     for side, slates in (("A", a), ("B", b)):
         for key, k in (("hit@10", 10), ("hit", 99)):
@@ -220,7 +220,7 @@ def test_nothing_to_compare_is_an_error(run: Freshet, log: Path) -> None:
 
 def test_the_page_shows_both_pictures_and_asks_for_nothing(run: Freshet, log: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    assert run("compare", HOME, "own_feed:build", log, "--draws", 100, "--report", page).code == 0
+    assert run("compare", HOME, "shorter_feed:build", log, "--draws", 100, "--report", page).code == 0
     text = page.read_text("utf-8")
     assert text.count('role="img"') >= 3
     assert "Accuracy against diversity" in text

@@ -203,6 +203,8 @@ def _encoded(
     expires: dict[str, int],
 ) -> Encoded:
     found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
+    given = merged(video.tags or [])
+    tags = merged(given, found)
     measured_ms = content.duration_ms or None  # a still picture has none, and some files say 0
     return Encoded(
         video_id=video.video_id,
@@ -210,7 +212,8 @@ def _encoded(
         creator_id=video.creator_id,
         title=video.title,
         description=video.description,
-        tags=merged(video.tags or [], found),
+        tags=tags,
+        found_tags=len(tags) - len(given),
         category=video.category,
         language=language_of_upload(video),
         duration_ms=measured_ms if video.duration_ms is None else video.duration_ms,

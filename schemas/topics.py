@@ -25,6 +25,7 @@ class Topic:
     retention_ms: int | None = None  # of records that compaction does not remove
     stamped_by_broker: bool = False  # record time is the broker's, so that a client's clock can be checked against it
     partitions: int | None = None  # of every installation; None: as the settings say
+    may_be_grown: bool = False  # by whoever runs Kafka: nobody keeps state by its partitions
 
     def full(self, prefix: str) -> str:
         """Name on the broker, e.g. `freshet.feedback.v1`."""
@@ -74,8 +75,9 @@ RECOMMENDATIONS = Topic("recommendations.v1", "user_id", "compact,delete", "slat
 ERASURES = Topic("erasures.v1", "user_id", "delete", "forget a person", True, 30 * DAY_MS, True)
 ERASED = Topic("erased.v1", "keyed hash of user_id", "compact", "until when an erased person is forgotten", True)
 DEAD_LETTERS = Topic(
-    "dead-letters.v1", "key of the original", "delete", "what could not be used, and why", False, 30 * DAY_MS
-)
+    "dead-letters.v1", "key of the original", "delete", "what could not be used, and why", False, 30 * DAY_MS,
+    may_be_grown=True,
+)  # fmt: skip
 HANDLED = Topic(  # a mark outlives its dead letter, which Kafka keeps for up to a day longer than asked
     "handled-dead-letters.v1", "place of the dead letter", "delete", "which dead letters were dealt with",
     retention_ms=32 * DAY_MS, partitions=1,

@@ -39,11 +39,12 @@ class Entry:
     duration_ms: int | None = None
     restricted_until_ms: int = 0  # event time before which it is shown only to those who follow its creator
     music_id: str | None = None
+    found_tags: int = 0  # of the tags the last, which models found
 
     @property
     def facts(self) -> VideoFacts:
         """What the ranking learns by."""
-        return _facts(self.creator_id, self.tags, self.music_id, self.duration_ms)
+        return _facts(self.creator_id, self.tags, self.music_id, self.duration_ms, self.found_tags)
 
 
 def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) -> Entry:
@@ -62,6 +63,7 @@ def catalogue_entry_from(record: Encoded, dim: int, encoder: str | None = None) 
         record.duration_ms,
         restricted_until_ms(record),
         record.music_id,
+        found_tags_of(record),
     )
 
 
@@ -75,12 +77,21 @@ def tags_of(record: Encoded | Upload) -> tuple[str, ...]:
 
 
 def facts_of(video: Encoded | Upload) -> VideoFacts:
-    """The facts of a video, from its upload or its record of features.v1: the same from both."""
-    return _facts(video.creator_id, tags_of(video), video.music_id, video.duration_ms)
+    """The facts of a video that has tags, from its upload or its record of features.v1: the same from both."""
+    return _facts(video.creator_id, tags_of(video), video.music_id, video.duration_ms, found_tags_of(video))
 
 
-def _facts(creator: str | None, tags: tuple[str, ...], music: str | None, duration_ms: int | None) -> VideoFacts:
-    return VideoFacts(creator, tags[0] if tags else None, music, duration_ms or 0, tags[1 : 1 + MORE_TAGS])
+def found_tags_of(video: Encoded | Upload) -> int:
+    """How many of its tags, the last ones, no creator gave."""
+    return video.found_tags if isinstance(video, Encoded) else 0
+
+
+def _facts(
+    creator: str | None, tags: tuple[str, ...], music: str | None, duration_ms: int | None, found: int
+) -> VideoFacts:
+    """Of a video without a creator's tag the first that was found counts; beside a creator's, none that was."""
+    more = tags[1 : max(0, len(tags) - found)][:MORE_TAGS]
+    return VideoFacts(creator, tags[0] if tags else None, music, duration_ms or 0, more)
 
 
 def restricted_until_ms(record: Encoded) -> int:

@@ -170,6 +170,7 @@ class RowOf(MutableMapping[str, int]):
 def places_among(names: Sequence[str], ids: ByRow[str], by_id: Rows) -> list[int]:
     """Where sorted names come among the rows that are sorted by their ids.
 
+    >>> import numpy as np
     >>> places_among(["a", "d"], ["c", "b"], np.array([1, 0], np.int32))
     [0, 2]
     """

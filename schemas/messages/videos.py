@@ -65,6 +65,7 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     title: Text | None = None
     description: Text | None = None
     tags: list[Word] = []
+    found_tags: Annotated[int, Meta(ge=0)] = 0  # how many of the tags, the last ones, the encoders found
     category: Word | None = None
     language: Word | None = None
     duration_ms: SpanMs | None = None

@@ -54,11 +54,8 @@ class RedisStore:
             ) from None
         limits: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self._name, self._shown = name, urlsplit(url).hostname
-        try:
-            self._writer = redis.Redis.from_url(url, **limits)
-            self._reader = redis_asyncio.Redis.from_url(url, **limits)
-        except ValueError as error:
-            raise OperatorError(f"FRESHET_SLATES_URL is no address of a Redis: {error}.", "Correct it.") from None
+        self._writer = redis.Redis.from_url(url, **limits)
+        self._reader = redis_asyncio.Redis.from_url(url, **limits)
         self._apply = self._writer.register_script(SCRIPT)
         self._topic: TopicIdentity | None = None
         self._at: dict[int, int] = {}  # by partition, the offset behind what this process has written

@@ -22,7 +22,7 @@ from kafka.errors import (
 )
 
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, Topic
+from schemas.topics import Topic
 from streams.errors import OperatorError
 from streams.kafka.probe import Report, wait_for_authenticated_broker
 from streams.kafka.security import kafka_python_options
@@ -163,7 +163,7 @@ def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Itera
         yield Difference(name, "topic", "missing", wanted, "create")
         return
     expected = topic.partition_count(settings.partitions)
-    is_grown_freely = topic is DEAD_LETTERS and found.partitions > expected  # nobody keeps state by their partitions
+    is_grown_freely = topic.may_be_grown and found.partitions > expected
     if found.partitions != expected and not is_grown_freely:
         why = _why_not_grow(topic, found.partitions, expected)
         action: Action = "refuse" if why else "grow"

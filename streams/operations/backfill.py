@@ -164,14 +164,15 @@ def with_what_is_kept(
         return made
     kinds = (KIND, *(f"{one.labels.kind}:" for one in modalities if one.name in kept and one.labels))
     labels = {label: share for label, share in stored.labels.items() if label.startswith(kinds)}
-    found = [label.partition(":")[2] for label in labels if not label.startswith(KIND)]
+    tags = merged(made.tags, (label.partition(":")[2] for label in labels if not label.startswith(KIND)))
     return fused_again(
         replace(
             made,
             vectors={**made.vectors, **kept},
             labels={**labels, **made.labels},
             expires={**stored.expires, **made.expires},
-            tags=merged(made.tags, found),
+            tags=tags,
+            found_tags=made.found_tags + len(tags) - len(made.tags),
             duration_ms=stored.duration_ms if made.duration_ms is None else made.duration_ms,
         ),
         fusion,

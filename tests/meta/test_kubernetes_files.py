@@ -76,6 +76,7 @@ def environ_of(pod: Object) -> dict[str, str]:
     container, found = container_of(pod), {**config["data"]}
     assert [*container["envFrom"][0].values()] == [{"name": config["metadata"]["name"]}]
     found |= {one["name"]: one.get("value", "10.0.0.1") for one in container.get("env", ())}
+    found = {name: value.replace("$(POD_IP)", "10.0.0.1") for name, value in found.items()}  # as Kubernetes does
     return found | {"FRESHET_API_READ_TOKEN": "r", "FRESHET_API_WRITE_TOKEN": "w"}
 
 

@@ -57,14 +57,10 @@ def test_a_feed_that_is_not_there_is_told_without_a_traceback(
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [("http://127.0.0.1:1", "is no address of a Redis"), ("redis://127.0.0.1:1", "at 127.0.0.1 does not answer: ")],
-)
-def test_a_redis_that_cannot_be_used_is_told(tmp_path: Path, url: str, said: str) -> None:
+def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
     pytest.importorskip("redis")
-    with pytest.raises(OperatorError, match=said) as refused:
-        open_store(Settings(data_dir=tmp_path, slates_url=url))
+    with pytest.raises(OperatorError, match=r"at 127\.0\.0\.1 does not answer: ") as refused:
+        open_store(Settings(data_dir=tmp_path, slates_url="redis://127.0.0.1:1"))
     assert ".." not in str(refused.value)
 
 

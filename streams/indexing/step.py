@@ -16,7 +16,9 @@ from streams.kafka.records import Record
 from streams.qdrant.mapping import Change, Withdrawal
 from streams.ranking.shared_state import catalogue_record_of
 
-ABOUT = ("title", "duration_ms", "music_id", "labels", "expires", "source")  # kept by the index, and not searched
+ABOUT = (  # kept by the index, and not searched
+    "title", "found_tags", "duration_ms", "music_id", "labels", "expires", "source",
+)  # fmt: skip
 
 
 class IndexStep:

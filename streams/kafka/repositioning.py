@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
@@ -17,13 +17,33 @@ from streams.kafka.topic_watch import INTERVAL_S, made_again
 log = logging.getLogger("freshet.consumer")
 
 OTHERS_FIND_OUT_S = 2 * INTERVAL_S  # that a topic was made again
-LOOK_AFTER_S = 0.5  # without a record: long enough for a topic to have been made again, so its id is asked
+LOOK_AFTER_S = 0.1  # without a record of a topic: long enough for it to have been made again, so its id is asked
+
+
+class LastHeard:
+    """When records of each topic came last."""
+
+    def __init__(self) -> None:
+        self._at_s: dict[str, float] = {}
+
+    def gap_s(self, topics: Iterable[str], now_s: float, asked_s: float) -> float:
+        """The longest time since one of these topics was known to be what it was, before records of them came now.
+
+        asked_s  when the broker named the topics last
+
+        >>> heard = LastHeard()
+        >>> heard.gap_s(["a"], 10.0, 9.0), heard.gap_s(["b"], 12.0, 9.0), heard.gap_s(["a", "b"], 12.5, 9.0)
+        (1.0, 3.0, 2.5)
+        """
+        topics = set(topics)
+        gap_s = max(now_s - max(self._at_s.get(topic, asked_s), asked_s) for topic in topics)
+        self._at_s.update(dict.fromkeys(topics, now_s))
+        return gap_s
 
 
 class RepositioningConsumer(TablelessConsumer):
     """Begins where the committed offsets mean what they say, and gives its partitions back where they no longer do."""
 
-    _heard_s = 0.0  # when a fetch brought something last
     _client: Any
     _topics: list[str]
 
@@ -31,6 +51,7 @@ class RepositioningConsumer(TablelessConsumer):
         super().__init__(*args, **kwargs)
         transport: Any = self.transport
         self.positions = Positions(transport.watch, transport.depends_on, transport.kept_offsets)
+        self._heard = LastHeard()
         self._watch, self._waits, self._on_made_again = transport.watch, transport.waits, transport.on_made_again
 
     async def _begin(self, tps: set[TP]) -> None:
@@ -45,7 +66,7 @@ class RepositioningConsumer(TablelessConsumer):
 
     async def _is_of_former_topics(self, found: Mapping[TP, Sequence[Record]]) -> bool:
         """Whether a fetch is of no use, as a partition begins again: its log was cut, or is another one."""
-        if found and await self._is_made_again_meanwhile():
+        if found and await self._is_made_again_meanwhile({topic for topic, _ in found}):
             return True
         back = [tp for tp, records in found.items() if self.positions.goes_back(tp, records[0].offset)]
         if not back:
@@ -56,13 +77,10 @@ class RepositioningConsumer(TablelessConsumer):
             await self._join_again()
         return True
 
-    async def _is_made_again_meanwhile(self) -> bool:
-        now_s = time.monotonic()
-        known_s, self._heard_s = max(self._heard_s, self._watch.asked_s), now_s
-        if now_s - known_s < LOOK_AFTER_S:
-            return False
-        with self._waits.waiting("the broker to name the topics"):
-            await self.positions.look()
+    async def _is_made_again_meanwhile(self, topics: set[str]) -> bool:
+        if self._heard.gap_s(topics, time.monotonic(), self._watch.asked_s) >= LOOK_AFTER_S:
+            with self._waits.waiting("the broker to name the topics"):
+                await self.positions.look()
         return await self._leave_former_topics()
 
     async def _leave_former_topics(self) -> bool:

@@ -60,10 +60,10 @@ def visit(api: ApiClient, world: World) -> Visit:
     """All of it, as two new people; those who watch meanwhile upload videos, which the visit knows nothing of."""
     world = copy(world)
     world.videos = dict(world.videos)
+    opening = [page(api), subject_grows(api, world, "check-1")]  # what many likes of one subject teach comes after
     timed = percentiles(list(like_by_like(api, world, "check-2")))
     checks = [
-        page(api),
-        subject_grows(api, world, "check-1"),
+        *opening,
         soon(lambda: search(api, world)),
         soon(lambda: trending(api)),
         clip(api, world),

@@ -16,6 +16,7 @@ from ranker.learning.clock import FULL_DAY
 from ranker.learning.features import (
     FIRST_LOGITS,
     IS_PERSON,
+    RATE_OF_PERSON,
     features,
     overall_rates,
     person_features,
@@ -119,10 +120,19 @@ def drift(parameters: Parameters, tick: int, exposures: int) -> None:
 
 def learn(parameters: Parameters, predicted: Prediction, outcomes: Outcomes) -> None:
     """Take in what came of exposures, each predicted by these very parameters; at most BATCH of them."""
-    chance = sigmoid(FIRST_LOGITS + parameters.effect[predicted.rows].sum(axis=1) + predicted.person)
+    chance = sigmoid(FIRST_LOGITS + parameters.effect[predicted.rows].sum(axis=1) + expected_of(predicted))
     touched = learn_effects(parameters.effect, parameters.variance, predicted.rows, chance, outcomes)
     learn_weights(parameters.weights, parameters.covariance, predicted.features, predicted.probability, outcomes)
     _count(parameters, predicted.rows, touched, outcomes)
+
+
+def expected_of(predicted: Prediction) -> Floats:
+    """The log-odds that effects leave to the person [n, H]: at least those of their own rate so far.
+
+    What somebody does with every video says little of this one, and where little is learned yet, the weights do not
+    know that.
+    """
+    return np.maximum(predicted.person, predicted.features[..., RATE_OF_PERSON])
 
 
 def _count(parameters: Parameters, rows: Rows, touched: Rows, outcomes: Outcomes) -> None:

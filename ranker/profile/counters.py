@@ -6,7 +6,7 @@ of one video and one `at_ms`, and what is said of the video afterwards before an
 
 import msgspec
 
-from ranker.profile.outcomes import FINISHED, LABELS, LIKED, MET
+from ranker.profile.outcomes import FINISHED, LABELS, LIKED, MET, SKIPPED
 
 SURFACES = 8  # whose counts are kept; the one that was seen longest ago goes first
 RECENCY = 0.15  # weight of the newest exposure in the recent rates; half the weight lies on the last four or five
@@ -42,7 +42,7 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 
     counters: Counters
     is_first: bool  # the first event of an exposure
-    labels: int  # that no earlier event of the exposure had said
+    labels: int  # that no earlier event of the exposure had said, and not each of their exposures has
 
 
 def count(before: Counters, bits: int, video: int, at_ms: int, surface: str, is_known: bool) -> Counted:
@@ -85,7 +85,7 @@ def count(before: Counters, bits: int, video: int, at_ms: int, surface: str, is_
     like_rate = before.like_rate * kept + RECENCY * liked
     skip_rate = before.skip_rate * kept + RECENCY * skipped
     after = Counters(video, at_ms, last_bits, finish_rate, like_rate, skip_rate, (*others, here))
-    return Counted(after, is_first, labels)
+    return Counted(after, is_first, labels if is_first else labels & ~exhausted(before))
 
 
 def _with_others(surfaces: tuple[SurfaceCounts, ...], surface: str) -> tuple[SurfaceCounts, tuple[SurfaceCounts, ...]]:
@@ -97,3 +97,18 @@ def _with_others(surfaces: tuple[SurfaceCounts, ...], surface: str) -> tuple[Sur
         else:
             others.append(one)
     return old, tuple(others[1 - SURFACES :])
+
+
+def exhausted(counters: Counters) -> int:
+    """The labels, as bits, that were counted as often as exposures: another one can be of none of these.
+
+    >>> exhausted(count(NOTHING, LIKED, 7, 1650000000000, "feed", False).counters) == LIKED
+    True
+    """
+    if not counters.surfaces:
+        return 0
+    exposures = sum(one.exposures for one in counters.surfaces)
+    finished = sum(one.finished for one in counters.surfaces) >= exposures
+    liked = sum(one.liked for one in counters.surfaces) >= exposures
+    skipped = sum(one.skipped for one in counters.surfaces) >= exposures
+    return FINISHED * finished | LIKED * liked | SKIPPED * skipped

@@ -20,12 +20,12 @@ from streams.api.catalogue.state import CatalogueState
 from streams.api.cold import REFRESH_MS
 from streams.api.slate_store import StoredSlate
 from streams.kafka.client import KafkaException
-from streams.kafka.reader import read_between
+from streams.kafka.reader import record_at
 from streams.kafka.records import Record
 
 log = logging.getLogger("freshet.api")
 
-LIMIT_S = 1.0  # of one reading, with the wait for others before it
+LIMIT_S = 1.0  # of one reading; and of the wait for others before it
 READINGS = 4  # at a time: each opens a client
 KEPT = 1000  # renewed slates, some 7 kB each: whoever asks again gets the same one
 
@@ -47,12 +47,12 @@ class KafkaProfileLog:
     async def at(self, partition: int, offset: int) -> Record | None:
         """The record; None where compaction took it, or it did not come in time."""
         try:
-            async with asyncio.timeout(LIMIT_S), self._readings:
-                found = await read_between(self._settings, self._topic, partition, offset, offset + 1)
+            async with asyncio.timeout(2 * LIMIT_S), self._readings:
+                place = self._topic, partition, offset
+                return await asyncio.to_thread(record_at, self._settings, *place, LIMIT_S)
         except (TimeoutError, KafkaException) as error:
             log.info("%s[%d]@%d was not read: %r", self._topic, partition, offset, error)
             return None
-        return found[0] if found else None
 
 
 class _Renewed(NamedTuple):

@@ -16,10 +16,11 @@ from schemas.messages import videos
 from schemas.messages.recommendations import recommendation_id
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
+from streams.kafka.reader import record_at
 from tests.support.api import slate
 from tests.support.api_process import Served, event, served
 from tests.support.events import uploaded
-from tests.support.system import agents, everything, publish, wait_until
+from tests.support.system import LIMIT_S, agents, everything, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -68,6 +69,13 @@ def renewed(api: Served, user_id: str) -> bool:
     made, seen = answer["slate"], {"v0", "v1", "v2", "v9"}
     is_theirs = not answer["cold"] and seen.isdisjoint(item["video_id"] for item in made["items"])
     return is_theirs and made["recommendation_id"] != recommendation_id(user_id, made["version"])
+
+
+def test_a_record_is_read_by_its_place_alone(settings: Settings) -> None:
+    (sent,) = publish(settings, RECOMMENDATIONS, [("ana", slate("ana", 1))])
+    found = record_at(settings, sent.topic, sent.partition, sent.offset, LIMIT_S)
+    assert found is not None and (found.key, found.offset) == (b"ana", sent.offset)
+    assert record_at(settings, sent.topic, sent.partition, sent.offset + 1, LIMIT_S) is None  # at the end
 
 
 def data_of(lines: Iterator[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def json_response(value: object, status: int = 200) -> Response:
 def slate_body(slate: StoredSlate, *, reflects: bool, cold: bool, now_ms: int) -> bytes:
     """The answer about one slate.
 
-    >>> slate_body(StoredSlate(1, 5, 9, 4, 0, 7, b'{"version":1}'), reflects=True, cold=False, now_ms=8)
+    >>> slate_body(StoredSlate(1, 5, 9, 4, 0, 7, -1, b'{"version":1}'), reflects=True, cold=False, now_ms=8)
     b'{"slate":{"version":1},"reflects":true,"cold":false,"age_ms":3}'
     """
     head = b'{"slate":%b,"reflects":%b,"cold":%b,"age_ms":%d}'

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
+from streams.api.slate_store import LAYOUT, SlateRecord, StoredSlate, newest_of
 from streams.errors import OperatorError
 from streams.kafka.records import partition_of
 from streams.kafka.topic_follower import StartAgain
@@ -112,4 +112,4 @@ class RedisStore:
 
     def _place(self, topic: TopicIdentity, partition: int) -> bytes:
         """What the keys of one partition begin with; a cluster keeps them together by the part in braces."""
-        return f"{{{self._name}:{topic.id}:{partition}}}:".encode()
+        return f"{{{self._name}:{topic.id}/{LAYOUT}:{partition}}}:".encode()

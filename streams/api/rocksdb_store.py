@@ -13,7 +13,7 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdic
 
 from schemas.messages.fields import DAY_MS
 from streams.api.clock import now_ms
-from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
+from streams.api.slate_store import LAYOUT, SlateRecord, StoredSlate, newest_of
 from streams.errors import OperatorError
 from streams.kafka.topic_follower import StartAgain
 from streams.kafka.topic_watch import TopicIdentity
@@ -52,7 +52,7 @@ class RocksdbStore:
             return self._begin(topic, ends)
 
     def _begin(self, topic: TopicIdentity, ends: Mapping[int, int]) -> dict[int, int]:
-        label = topic.id.encode()
+        label = f"{topic.id}/{LAYOUT}".encode()
         if self._db.get(_TOPIC) != label:
             log.info("slates are read from the beginning of their topic")
             batch = WriteBatch(raw_mode=True)

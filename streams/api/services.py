@@ -19,9 +19,10 @@ from streams.api.cold import ColdSlates
 from streams.api.errors import ProblemError
 from streams.api.operations.dead_letters import DeadLetterReader, DeadLetters
 from streams.api.operations.watch import OperationsWatch, watched
+from streams.api.renewed import KafkaProfileLog, RenewedSlates
 from streams.api.rocksdb_store import RocksdbStore
 from streams.api.slate_feed import SlateFeed, Waiters
-from streams.api.slate_store import SlateStore
+from streams.api.slate_store import SlateStore, StoredSlate
 from streams.kafka.client import KafkaException
 from streams.kafka.confirmed_producer import Outgoing
 from streams.kafka.request_producer import NotConfirmedError, RequestProducer, Written
@@ -47,6 +48,13 @@ class SlatesWithoutHistory(Protocol):
         """A message of recommendations.v1; None where none can be made yet."""
 
 
+class SlatesRenewed(Protocol):
+    """Slates for people whose own has expired."""
+
+    async def slate(self, user_id: str, expired: StoredSlate, now_ms: int) -> StoredSlate | None:
+        """A slate of the profile that the expired one was made of; None where none can be made."""
+
+
 class Readiness(Protocol):
     """Whether the process can answer."""
 
@@ -63,6 +71,7 @@ class Services:
     waiters: Waiters
     publisher: Publisher
     cold: SlatesWithoutHistory
+    renewed: SlatesRenewed
     readiness: Readiness
     catalogue: FollowedCatalogue
     query_encoder: QueryEncoder
@@ -123,6 +132,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 waiters,
                 KafkaPublisher(settings.prefix, producer),
                 ColdSlates(catalogue, settings.partitions),
+                RenewedSlates(catalogue, KafkaProfileLog(settings)),
                 FollowerReadiness(follower),
                 catalogue,
                 encoder,

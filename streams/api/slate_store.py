@@ -10,10 +10,12 @@ from msgspec import Meta
 
 from streams.kafka.records import Record
 from streams.kafka.topic_watch import TopicIdentity
+from streams.ranking.slates import source_offset_of
 
 log = logging.getLogger("freshet.api")
 
-_HEAD = struct.Struct("<QqqqIq")
+_HEAD = struct.Struct("<QqqqIqq")
+LAYOUT = 2  # of a row: a store with rows of another one is made again from the topic
 _VERSION = struct.Struct("<Q")
 
 
@@ -47,15 +49,16 @@ class StoredSlate(NamedTuple):
     trigger_at_ms: int
     partition: int
     offset: int
+    source: int  # the offset of its profile on profiles.v1, in the partition of the same number; -1: not known
     message: bytes
 
     @classmethod
-    def of(cls, message: bytes) -> Self:
+    def of(cls, message: bytes, source: int = -1) -> Self:
         """Read a message of recommendations.v1; msgspec.DecodeError where it is none."""
         head = _decode(message)
         event = head.trigger
         times = head.generated_at_ms, head.expires_at_ms, event.at_ms
-        return cls(head.version, *times, event.partition, event.offset, message)
+        return cls(head.version, *times, event.partition, event.offset, source, message)
 
     @classmethod
     def unpack(cls, row: bytes) -> Self:
@@ -94,7 +97,7 @@ def slates_in(records: Iterable[Record]) -> list[SlateRecord]:
             continue
         try:
             key.decode()
-            slate = StoredSlate.of(record.value) if record.value else None
+            slate = StoredSlate.of(record.value, source_offset_of(record)) if record.value else None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("%s[%d]@%d is no slate: %s", record.topic, record.partition, record.offset, error)
             continue

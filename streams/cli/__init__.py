@@ -3,43 +3,46 @@
 It is a leaf: nothing imports it. Commands import what is heavy when they run, so that `freshet --help` is quick.
 """
 
-import logging
-import os
-import sys
-from collections.abc import Sequence
-from importlib import metadata
-from typing import Annotated, NoReturn
+from streams.cli.importing import ended_by_ctrl_c
 
-import typer
+with ended_by_ctrl_c():
+    import logging
+    import os
+    import sys
+    from collections.abc import Sequence
+    from importlib import metadata
+    from typing import Annotated, NoReturn
 
-from streams.cli import (
-    api,
-    backup,
-    catalogue,
-    compare,
-    contract,
-    convert,
-    demo,
-    dlq,
-    doctor,
-    evaluate,
-    explain,
-    forget,
-    health,
-    index,
-    logs,
-    playground,
-    record,
-    replay,
-    run,
-    setup,
-    status,
-    topics,
-    train,
-    watch,
-)
-from streams.cli.errors import print_error
-from streams.cli.help import ByPurpose
+    import typer
+
+    from streams.cli import (
+        api,
+        backup,
+        catalogue,
+        compare,
+        contract,
+        convert,
+        demo,
+        dlq,
+        doctor,
+        evaluate,
+        explain,
+        forget,
+        health,
+        index,
+        logs,
+        playground,
+        record,
+        replay,
+        run,
+        setup,
+        status,
+        topics,
+        train,
+        watch,
+    )
+    from streams.cli.errors import print_error
+    from streams.cli.help import ByPurpose
 
 app = typer.Typer(
     name="freshet",

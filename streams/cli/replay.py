@@ -127,10 +127,9 @@ def _drop(slate: bytes) -> None:
 
 async def _replay(job: "Job", lines: "Iterator[Line | Fault]", write: "Write") -> "Outcome":
     from schemas.messages import recommendations
-    from streams.logs.replay import Replay, replay_embedder
+    from streams.logs.parallel import replay_of
 
-    embedder = replay_embedder(job.settings)
-    run = Replay(job.settings, embedder, batch=job.batch, learning=job.learning, has_slate=job.chosen)
+    run = replay_of(job)
     async for slate in run.run(lines, job.restart_at):
         if job.is_written:
             write(recommendations.encode(slate))

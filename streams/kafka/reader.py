@@ -182,6 +182,20 @@ async def read_between(settings: Settings, topic: str, partition: int, start: in
     return [record async for batch in found for record in records_of(batch)]
 
 
+def record_at(settings: Settings, topic: str, partition: int, offset: int, limit_s: float) -> Record | None:
+    """The record at an offset; None where it is not there any more, or did not come in time."""
+    end_s = time.monotonic() + limit_s
+    with groupless(settings, close_in_background=True) as consumer:
+        consumer.assign([TopicPartition(topic, partition, offset)])
+        while (left_s := end_s - time.monotonic()) > 0:
+            messages = consumer.consume(1, left_s)  # of more it would wait for all of them
+            if found := records_of(messages):
+                return found[0] if found[0].offset == offset else None
+            if any(map(is_end, messages)):
+                return None
+    return None
+
+
 async def read_from(
     settings: Settings, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
 ) -> AsyncIterator[list[Record]]:

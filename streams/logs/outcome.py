@@ -11,6 +11,7 @@ NO_VIDEO = "no_video"  # none is known: not uploaded by the tick before, or with
 NOTHING_TO_SHOW = "nothing_to_show"  # every video that is known is limited, skipped or hidden
 REPEAT = "repeat"
 NOT_CHOSEN = "not_chosen"  # applied, and not asked for
+SHOWN = 5  # people whom a notice names
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Outcome:
     faults: Faults = field(default_factory=Faults)  # lines that cannot be used; they are no events
     without_slate: Counter[str] = field(default_factory=Counter)  # events by the reason
     times: Times = field(default_factory=Times)
+    unmet: set[str] = field(default_factory=set)  # whose slates were asked for, while no event of theirs was chosen
     state_digest: str = ""
     slate_digest: str = ""
 
@@ -63,5 +65,18 @@ class Outcome:
             yield notice
         if self.without_slate[NO_VIDEO] and not self.uploads:
             yield "the log holds no upload that can be used, so there is no video to show"
+        if self.unmet:
+            yield f"no event was chosen of {listed(self.unmet)}: the log has none, or none in the chosen time"
         if self.slate_digest and self.without_slate[NOT_CHOSEN]:
             yield f"slate_digest covers the slates that were chosen alone; {self.without_slate[NOT_CHOSEN]} were not"
+
+
+def listed(people: Iterable[str]) -> str:
+    """The first of some people in the order of their ids, and how many more there are.
+
+    >>> listed({"ben", "ana"}), listed(f"u{n}" for n in range(9))
+    ('ana, ben', 'u0, u1, u2, u3, u4 and 4 more')
+    """
+    named = sorted(people)
+    more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    return ", ".join(named[:SHOWN]) + more

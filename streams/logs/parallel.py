@@ -20,7 +20,7 @@ from typing import NamedTuple
 from schemas.messages import recommendations
 from schemas.settings.model import Settings
 from streams.errors import OperatorError
-from streams.logs.chosen import Chosen, Part
+from streams.logs.chosen import EVERYBODY, Chosen, Part
 from streams.logs.jsonl import read_log
 from streams.logs.outcome import NO_VIDEO, NOTHING_TO_SHOW, Outcome
 from streams.logs.replay import Replay, replay_embedder
@@ -46,6 +46,20 @@ class Job:
     restart_at: int | None = None
     learning: bool = False
     is_written: bool = True  # whether anybody wants the slates themselves
+
+
+def replay_of(job: Job, part: Part = EVERYBODY) -> Replay:
+    """The run of a job, or of one process's part of it."""
+    run = Replay(
+        job.settings,
+        replay_embedder(job.settings),
+        batch=job.batch,
+        learning=job.learning,
+        has_slate=job.chosen,
+        part=part,
+    )
+    run.outcome.unmet.update(job.chosen.people)
+    return run
 
 
 class Done(NamedTuple):
@@ -122,14 +136,7 @@ def _replay_part(job: Job, part: Part, pipe: Connection) -> None:
 
 
 async def _send_slates(job: Job, part: Part, pipe: Connection) -> None:
-    run = Replay(
-        job.settings,
-        replay_embedder(job.settings),
-        batch=job.batch,
-        learning=job.learning,
-        has_slate=job.chosen,
-        part=part,
-    )
+    run = replay_of(job, part)
     waiting: list[Numbered] = []
     with open_log(job.log) as source:
         async for slate in run.run(read_log(source.lines()), job.restart_at):

@@ -177,6 +177,7 @@ class Replay:
         if line.topic is not ERASURES and not self._has_slate(user_id, line.at_ms):
             self.outcome.without_slate[NOT_CHOSEN] += 1
             return False
+        self.outcome.unmet.discard(user_id)
         return user_id in self._part
 
     async def _rank(self) -> AsyncIterator[Recommendation]:

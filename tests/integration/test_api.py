@@ -4,19 +4,23 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from kafka import KafkaProducer
 
 from schemas.messages import videos
+from schemas.messages.recommendations import recommendation_id
 from schemas.settings.model import Settings
 from schemas.topics import FEEDBACK, RECOMMENDATIONS
+from streams.kafka.reader import record_at
 from tests.support.api import slate
 from tests.support.api_process import Served, event, served
 from tests.support.events import uploaded
-from tests.support.system import agents, everything, publish, wait_until
+from tests.support.system import LIMIT_S, agents, everything, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -44,8 +48,34 @@ def test_an_event_by_http_is_reflected_by_the_slate_that_is_waited_for(settings:
             first = data_of(lines)
             api.http.post("/v1/feedback", json=event("ana", "v9"))
             assert data_of(lines)["slate"]["version"] > first["slate"]["version"]
+        expire(settings, "ana")
+        wait_until("another is made of the profile", lambda: renewed(api, "ana"))
         assert api.http.delete("/v1/users/ana").status_code == 202
         wait_until("the slate is gone", lambda: api.http.get("/v1/users/ana/slate").json().get("cold") is not False)
+
+
+def expire(settings: Settings, user_id: str) -> None:
+    """Publish the person's newest slate once more, as one that has expired."""
+    newest = [one for one in everything(settings, RECOMMENDATIONS) if one.key == user_id.encode()][-1]
+    expired = json.dumps(json.loads(newest.value or b"") | {"expires_at_ms": 1}).encode()
+    with closing(KafkaProducer(bootstrap_servers=settings.bootstrap)) as producer:
+        headers = [(name, value or b"") for name, value in newest.headers]
+        producer.send(newest.topic, key=newest.key, value=expired, headers=headers)
+
+
+def renewed(api: Served, user_id: str) -> bool:
+    """Whether a slate is answered that knows what the person has seen, and is none of the ranking agent's."""
+    answer = api.http.get(f"/v1/users/{user_id}/slate").json()
+    made, seen = answer["slate"], {"v0", "v1", "v2", "v9"}
+    is_theirs = not answer["cold"] and seen.isdisjoint(item["video_id"] for item in made["items"])
+    return is_theirs and made["recommendation_id"] != recommendation_id(user_id, made["version"])
+
+
+def test_a_record_is_read_by_its_place_alone(settings: Settings) -> None:
+    (sent,) = publish(settings, RECOMMENDATIONS, [("ana", slate("ana", 1))])
+    found = record_at(settings, sent.topic, sent.partition, sent.offset, LIMIT_S)
+    assert found is not None and (found.key, found.offset) == (b"ana", sent.offset)
+    assert record_at(settings, sent.topic, sent.partition, sent.offset + 1, LIMIT_S) is None  # at the end
 
 
 def data_of(lines: Iterator[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from encoders.base import Vectors
 from ranker.profile.model import Profile
-from schemas.messages.recommendations import Recommendation, Trigger
+from schemas.messages.recommendations import SOURCE_OFFSET, Recommendation, Trigger
 from schemas.published import examples
 from schemas.settings.model import Settings
 from schemas.topics import Topic
@@ -24,6 +24,7 @@ from streams.api.errors import ProblemError
 from streams.api.operations.dead_letters import newest_first, shown
 from streams.api.operations.messages import DeadLettersAnswer
 from streams.api.operations.watch import OperationsWatch
+from streams.api.renewed import RenewedSlates
 from streams.api.services import Services
 from streams.api.slate_feed import SlateFeed, Waiters
 from streams.api.slate_store import SlateRecord, StoredSlate, newest_of
@@ -50,9 +51,10 @@ def slate(user_id: str, version: int = 1, *, partition: int = 0, offset: int = 0
     return msgspec.json.encode(msgspec.structs.replace(example, **fields))
 
 
-def record(user_id: str, value: bytes | None, offset: int = 0, partition: int = 0) -> Record:
-    """It as a record of its topic."""
-    return Record(TOPIC, partition, offset, now_ms(), user_id.encode(), value)
+def record(user_id: str, value: bytes | None, offset: int = 0, partition: int = 0, source: int | None = None) -> Record:
+    """It as a record of its topic, of the profile at offset `source`."""
+    headers = [] if source is None else [(SOURCE_OFFSET, str(source).encode())]
+    return Record(TOPIC, partition, offset, now_ms(), user_id.encode(), value, headers)
 
 
 class MemoryStore:
@@ -99,6 +101,16 @@ class ColdFor:
 
     async def slate(self, user_id: str, now_ms: int) -> bytes | None:
         return self.message
+
+
+class ProfileRecords(dict[tuple[int, int], Record]):
+    """Records of profiles.v1 by partition and offset, and how often one was read."""
+
+    read = 0
+
+    async def at(self, partition: int, offset: int) -> Record | None:
+        self.read += 1
+        return self.get((partition, offset))
 
 
 class Ready:
@@ -153,6 +165,8 @@ class Api:
         self.settings = settings = settings.model_copy(update={"cache_dir": CACHE.settings.cache_dir})
         self.store, self.publisher, self.cold, self.ready = MemoryStore(), KeptPublisher(), ColdFor(), Ready()
         self.catalogue, self.profiles, self.dead_letters = HeldCatalogue(settings), KnownProfiles(), KeptDeadLetters()
+        self.profile_records = ProfileRecords()
+        self.renewed = RenewedSlates(self.catalogue, self.profile_records)
         self.query_encoder, self.operations = WordsAsVectors(settings), OperationsWatch(settings)
         self.waiters = Waiters()
         self.feed = SlateFeed(self.store, self.waiters)
@@ -170,6 +184,7 @@ class Api:
             self.waiters,
             self.publisher,
             self.cold,
+            self.renewed,
             self.ready,
             self.catalogue,
             self.query_encoder,

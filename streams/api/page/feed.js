@@ -1,7 +1,7 @@
 // The feed of one person: the card that is watched, the rest of the slate, and how fast it follows.
 
 import { answerClock } from "./answers.js";
-import { post } from "./api.js";
+import { isPassing, post } from "./api.js";
 import { learn, lookUp, titleOf } from "./catalogue.js";
 import { announce, h, show } from "./dom.js";
 import { pulse } from "./pulse.js";
@@ -65,7 +65,10 @@ export function showFeed(root, { user, notify, opened }) {
     ),
   );
 
-  const slates = follow(user, take, notify);
+  const slates = follow(user, take, (error) => {
+    beat.away(Boolean(error));
+    notify(error);
+  });
 
   function take(answer) {
     const fresh = answer.slate;
@@ -224,12 +227,14 @@ export function showFeed(root, { user, notify, opened }) {
     try {
       const place = await sendFeedback([event], (to, body) => post(to, body, { keepalive: true }));
       answered(place);
+      beat.away(false);
       slates.expect(place);
       if (!clock.waits()) beat.calm();
       if (more.event_id) notify(null); // it was sent again, and by now the API is there
     } catch (error) {
       answered(null);
       beat.calm();
+      beat.away(isPassing(error));
       card.done.delete(kind);
       gone.delete(card.item.video_id);
       if (now === card) stage.describe(now);

@@ -103,7 +103,7 @@ function latencyOf(latency, width) {
 function workersOf(workers) {
   if (!workers.length) return empty("No worker of this machine is known. `freshet up` starts them.");
   return table(
-    ["agent", "state", "lag", "in flight", "said", "about"],
+    ["agent", "state", "lag", "in flight", "last heard", "note"],
     workers.map((one) => [
       h("b", {}, one.agent),
       h("span", { class: "state" }, h("i", { class: `lamp ${STATES[one.state] ?? "warn"}`, "aria-hidden": "true" }), one.state),

@@ -12,17 +12,23 @@ export function pulse() {
   const bars = s("svg", { height: HEIGHT, class: "bars", "aria-hidden": "true" });
   const element = h("div", { class: "pulse", "data-answers": "0" }, h("i", { class: "dot", "aria-hidden": "true" }), text, bars);
   let answers = 0;
+  let lively = "live"; // what is said while slates come
 
   return {
     element,
     waiting: () => element.classList.add("waiting"),
     calm: () => element.classList.remove("waiting"),
+    /** Whether slates cannot come at present. */
+    away(isAway) {
+      element.classList.toggle("away", isAway);
+      text.textContent = isAway ? "not live" : lively;
+    },
     answered(ms, times) {
       answers += 1;
       element.classList.remove("waiting");
       element.dataset.ms = ms.toFixed(1);
       element.dataset.answers = answers;
-      text.textContent = `answered in ${duration(ms)}`;
+      lively = text.textContent = `answered in ${duration(ms)}`;
       element.title = `p50 ${duration(quantile(times, 0.5))}, p95 ${duration(quantile(times, 0.95))} of the last ${times.length}, from what you did to the new order on the screen`;
       const shown = times.slice(-BARS);
       const most = Math.max(...shown);

@@ -46,7 +46,7 @@ async function known(items) {
 /** What many people watch now. */
 export function showTrending(root, { notify, open }) {
   const list = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Reading what people watch …"));
-  show(root, h("div", { class: "page" }, h("h1", {}, "Trending"), h("p", { class: "lead" }, "What many people turn to at present, by what each does once."), list));
+  show(root, h("div", { class: "page" }, h("h1", {}, "Trending"), h("p", { class: "lead" }, "What many people watch or like now; each person counts once for a video."), list));
   let stopped = false;
   const load = async () => {
     try {
@@ -55,7 +55,7 @@ export function showTrending(root, { notify, open }) {
       if (stopped) return;
       notify(null);
       const most = Math.max(...items.map((item) => item.share ?? 0));
-      show(list, items.length ? grid(items, open, (item) => (item.share && most ? `${percent(item.share)} of it all` : ""), true) : h("p", { class: "empty" }, "Nothing trends yet."));
+      show(list, items.length ? grid(items, open, (item) => (item.share && most ? `${percent(item.share)} of all of them` : ""), true) : h("p", { class: "empty" }, "Nothing trends yet."));
       list.removeAttribute("aria-busy");
     } catch (error) {
       if (!stopped) notify(error, load);

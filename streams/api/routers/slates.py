@@ -85,10 +85,12 @@ async def _waited(services: Services, user_id: str, place: Place, wait_ms: int) 
 
 
 async def _body(services: Services, user_id: str, found: StoredSlate | None, place: Place | None) -> bytes | None:
-    """The answer; by a slate for people without history where there is none, or it has expired."""
+    """The answer; one that has expired is renewed, and where that cannot be it is one for people without history."""
     now = now_ms()
     if found and now < found.expires_at_ms:
         return slate_body(found, reflects=place is None or found.reflects(*place), cold=False, now_ms=now)
+    if found and (again := await services.renewed.slate(user_id, found, now)):
+        return slate_body(again, reflects=place is None or again.reflects(*place), cold=False, now_ms=now)
     if (message := await services.cold.slate(user_id, now)) is None:
         return None
     return slate_body(StoredSlate.of(message), reflects=place is None, cold=True, now_ms=now)

@@ -163,10 +163,12 @@ def test_a_like_while_the_api_is_away_is_said_and_sent_later(page: Page, world: 
     page.offline(True)
     page.press("l")
     page.until(lambda: page.text("#notice").startswith("The API does not answer."))
+    page.until(lambda: page.text(".pulse-text") == "not live", "it calls itself live")
     assert world.events == []
     page.offline(False)
     page.until(lambda: [event["kind"] for event in world.events] == ["like"])
     page.until(lambda: not page.find("#notice").is_displayed())
+    page.until(lambda: page.text(".pulse-text") != "not live", "it stays away")
 
 
 def test_a_like_while_the_api_is_away_is_sent_later_from_another_view_too(page: Page, world: World) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,28 @@ def test_a_closed_pipe_ends_a_command_quietly_with_the_status_of_sigpipe() -> No
     ran = subprocess.run([*FRESHET, "config", "show"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=LIMIT_S)
     os.close(writer)
     assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    "before, returned",
+    [("default_int_handler", -signal.SIGINT), ("SIG_IGN", 0)],
+    ids=["as Python has it", "ignored, as in the background"],
+)
+def test_ctrl_c_while_a_command_is_imported_prints_nothing(before: str, returned: int) -> None:
+    script = f"""if True:
+        import os, signal, sys
+        class Interrupted:
+            def find_spec(self, name, *_):
+                if name == "streams.cli.watch":  # one of the last
+                    os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.{before})
+        sys.meta_path.insert(0, Interrupted())
+        had = signal.getsignal(signal.SIGINT)
+        import streams.cli
+        assert signal.getsignal(signal.SIGINT) is had
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (returned, "", "")
 
 
 def test_a_full_disk_is_one_sentence() -> None:

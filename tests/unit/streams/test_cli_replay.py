@@ -26,6 +26,16 @@ def test_a_replay_without_slates_refuses_what_slates_are_for(
     assert why in ran.err
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_replay_says_of_whom_the_log_has_nothing(freshet: Freshet, tmp_path: Path, workers: int):
+    ran = freshet("replay", log_of(tmp_path, UPLOAD, LIKE), "--users=nobody", "--users=u1", f"--workers={workers}")
+    assert ran.code == 0, ran.err
+    assert "no event was chosen of nobody: the log has none" in ran.err
+    assert "not_chosen" not in ran.out  # the event of u1 was
+    late = freshet("replay", log_of(tmp_path, UPLOAD, LIKE), "--users=u1", "--to=2001-01-01", f"--workers={workers}")
+    assert "no event was chosen of u1" in late.err
+
+
 def test_several_workers_need_a_log_that_is_a_file(freshet: Freshet):
     ran = freshet("replay", "-", "--workers=2")
     assert ran.code == 2

@@ -88,7 +88,7 @@ def _video(container: InputContainer, file: FileIO, limits: Limits) -> VideoStre
             size = f"{stream.width} x {stream.height}"
             raise MediaError(f"a picture of {size} pixels, {limits.pixels} are allowed in all; make it smaller")
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(_with_padding(stream, limits))}  # a stream may change its size
+        stream.codec_context.options = {"max_pixels": str(_with_padding(stream, limits))}  # its size may change
     return max(usable, key=lambda one: (*_rank(one), one.width * one.height, -one.index), default=None)
 
 

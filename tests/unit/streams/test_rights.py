@@ -1,13 +1,16 @@
 """Rights that are taken away from a running worker, as its client reports them."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
 
 from streams.kafka.records import Message
 from streams.kafka.rights import Rights
+from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 from streams.kafka.waits import Waits
 
 
@@ -47,3 +50,21 @@ def test_what_the_group_refuses_is_a_line(caplog: pytest.LogCaptureFixture) -> N
 def test_another_error_is_left_to_who_knows_it() -> None:
     brought = fetched(None, KafkaError._BAD_MSG)
     assert Rights({}, Waits()).without_refusals(brought) == brought
+
+
+class Forbids:
+    """A broker that names no topic any more to whom it has named it before."""
+
+    def describe_topics(self, topics: TopicCollection, request_timeout: float) -> dict[str, Future[object]]:
+        refused: Future[object] = Future()
+        refused.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+        return {"feedback.v1": refused, "uploads.v1": refused}
+
+
+def test_a_topic_that_may_not_be_asked_for_any_more_is_not_gone(caplog: pytest.LogCaptureFixture) -> None:
+    watch = TopicWatch({})
+    watch.follow(["feedback.v1", "uploads.v1"])
+    watch.current = {"feedback.v1": TopicIdentity("1", 4)}
+    watch._client = cast(AdminClient, Forbids())
+    assert watch.ask() == {"feedback.v1": TopicIdentity("1", 4)}
+    assert caplog.messages == []

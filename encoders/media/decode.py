@@ -22,6 +22,7 @@ from encoders.media.lengths import length_s, own_length_s
 from encoders.media.types import RATE, Limits, Media, MediaError
 
 CHUNK = 16_384  # samples resampled at once; each packet's 1,024 alone took twice the CPU, all of 10 s 20 MB more
+PADDED = 64  # pixels of which a decoder's row is a multiple, STRIDE_ALIGN in libavcodec/internal.h at most
 WINDOWS = 3  # pieces of sound of a video that has more than is read
 
 
@@ -87,8 +88,13 @@ def _video(container: InputContainer, file: FileIO, limits: Limits) -> VideoStre
             size = f"{stream.width} x {stream.height}"
             raise MediaError(f"a picture of {size} pixels, {limits.pixels} are allowed in all; make it smaller")
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(limits.pixels)}  # a stream may change its size
+        stream.codec_context.options = {"max_pixels": str(_with_padding(stream, limits))}  # its size may change
     return max(usable, key=lambda one: (*_rank(one), one.width * one.height, -one.index), default=None)
+
+
+def _with_padding(stream: VideoStream, limits: Limits) -> int:
+    """The limit as FFmpeg looks at it once more, when it takes memory for a picture: with its rows padded."""
+    return max(limits.pixels, -(-stream.width // PADDED) * PADDED * stream.height)
 
 
 def _rank(stream: VideoStream) -> tuple[bool, bool, bool]:

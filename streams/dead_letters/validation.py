@@ -74,10 +74,10 @@ def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
             event = read_event(record)
             partition = record.partition
             if right_partition[event.user_id] == partition:
-                rerouted_from = _rerouted_from(record) if record.headers else None
-                if rerouted_from and rerouted_from[0] >= partitions:
-                    rerouted_from = None
-                arrivals.append(Arrival(event, record.topic, partition, record.offset, rerouted_from))
+                origin = rerouted_from(record) if record.headers else None
+                if origin and origin[0] >= partitions:
+                    origin = None
+                arrivals.append(Arrival(event, record.topic, partition, record.offset, origin))
             else:
                 batch.misrouted.append(reroute(record, event.user_id))
         except RejectedRecord as rejection:
@@ -239,7 +239,7 @@ def _header(record: Record, name: str) -> str | None:
     return None
 
 
-def _rerouted_from(record: Record) -> tuple[int, int] | None:
+def rerouted_from(record: Record) -> tuple[int, int] | None:
     """Partition and offset at which a rerouted record was first read; None where nobody rerouted it."""
     if not record.headers or (found := _header(record, ORIGIN)) is None:
         return None
@@ -262,7 +262,7 @@ def reroute(record: Record, key: str) -> Outgoing:
 
     One that was rerouted before, or is too large with the headers that say so, is rejected.
     """
-    if _rerouted_from(record):
+    if rerouted_from(record):
         raise RejectedRecord(Reason.KEY_MISMATCH, "rerouted already, and still on the wrong partition")
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
     written = (ORIGIN_MS, str(record.timestamp).encode())

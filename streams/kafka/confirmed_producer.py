@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import KafkaError
@@ -155,18 +156,22 @@ class ConfirmedProducer:
         """Wait until all that is in flight is acked; returns where records of others lie among ours."""
         gaps: list[Gap] = []
         attempts = 0
-        while self._in_flight:
-            await self._app.producer.flush()
-            for batch in self._in_flight:
-                gaps += self._gap(batch)
-                del batch.left[: batch.acked]
-                batch.acked = 0
-            self._in_flight = [batch for batch in self._in_flight if batch.left]
-            if self._in_flight:
-                await self._delay_retry(self._in_flight[0], RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)])
-                attempts += 1
-            for batch in self._in_flight:
-                await self._hand_over(batch)
+        with ExitStack() as waiting:
+            while self._in_flight:
+                await self._app.producer.flush()
+                for batch in self._in_flight:
+                    gaps += self._gap(batch)
+                    del batch.left[: batch.acked]
+                    batch.acked = 0
+                self._in_flight = [batch for batch in self._in_flight if batch.left]
+                if self._in_flight:
+                    first, delay_s = self._in_flight[0], RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)]
+                    if attempts == 0 and first.error is not None and not is_transient(first.error):
+                        waiting.enter_context(self.waits.waiting(f"{first.topic} to accept what it refuses"))
+                    await self._delay_retry(first, delay_s)
+                    attempts += 1
+                for batch in self._in_flight:
+                    await self._hand_over(batch)
         return gaps
 
     async def _hand_over(self, batch: Batch) -> None:

@@ -104,12 +104,12 @@ class Consumer(RejoiningConsumer):
             await self._notify_faust()  # these messages are redelivered to whoever owns their partitions now
             return False
         refused: list[Message] = []
-        records = by_partition(messages, refused)
+        records = by_partition(self._rights.without_refusals(messages), refused)
         found = {TP(*place): batch for place, batch in records.items()}
         if await self._is_of_former_topics(found):
             return False
         unreadable = await self._stalls.passed_over(self._client, refused, self.positions.starts, records)
-        if self._stalls.deaf_to is not None and not records:
+        if self._stalls.deaf_to is not None and not (records or self._rights.lacking):
             deaf_to, self._stalls.deaf_to = self._stalls.deaf_to, None
             await self._rejoin("the client fetches nothing of {}[{}], which holds records".format(*deaf_to))
             return False

@@ -14,6 +14,7 @@ from mode import Service
 from streams.kafka.lost_broker import PROBE_TIMEOUT_S, BrokerWatch, close_later
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.repositioning import RepositioningConsumer
+from streams.kafka.rights import LOOK_INTERVAL_S, Rights
 
 log = logging.getLogger("freshet.consumer")
 
@@ -38,6 +39,7 @@ class RejoiningConsumer(RepositioningConsumer):
         self._waiting_s = time.monotonic()
         self._asking = asyncio.Lock()
         self._broker_watch = BrokerWatch(self.transport.options)  # type: ignore[attr-defined]
+        self._rights = Rights(self.transport.options, self.transport.waits)  # type: ignore[attr-defined]
 
     @abstractmethod
     async def subscribe(self, topics: Iterable[str]) -> None:
@@ -62,6 +64,12 @@ class RejoiningConsumer(RepositioningConsumer):
         if self._is_assignment_known:
             self._waiting_s = time.monotonic()
         self._is_assignment_known = False
+
+    @Service.task
+    async def _watch_rights(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_INTERVAL_S)
+            await self._rights.look()
 
     @Service.task
     async def _watch_broker(self) -> None:

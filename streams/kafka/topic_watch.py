@@ -79,6 +79,8 @@ class TopicWatch:
             except KafkaException as error:
                 if error.args[0].code() not in UNNAMED:
                     raise
+                if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and name in self.current:
+                    found[name] = self.current[name]  # as it was when we might ask: it is not gone
             else:
                 found[name] = TopicIdentity(str(described.topic_id), len(described.partitions))
         if gone := self.current.keys() - found.keys():

@@ -28,6 +28,13 @@ class Waits:
         else:
             self._since.pop(what, None)
 
+    def outside(self, what: str, *, going_on: bool) -> None:
+        """Name what keeps the worker from going on for as long as others leave it so: it is not ready meanwhile."""
+        if going_on:
+            self._since.setdefault(what, time.monotonic())
+        else:
+            self._since.pop(what, None)
+
     def now(self, longer_s: float = -math.inf) -> list[str]:
         """What has been waited for, for so long at least; without a time also what goes on in the background."""
         now = time.monotonic()

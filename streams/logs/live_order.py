@@ -131,7 +131,8 @@ class LiveOrder:
     def _is_first_upload(self, record: Record) -> bool:
         """An upload that was sent on is recorded where it was first read, if that is a part of the log."""
         origin = self._origin(record)
-        if origin and origin[1] >= self._begins.get((record.topic, origin[0]), 0):
+        begin = self._begins.get((record.topic, origin[0]), 0) if origin else 0
+        if origin and origin[1] >= begin and not self._is_made_up(record.topic, *origin):
             self.left_out["sent on"] += 1
             return False
         return self._is_new(record)
@@ -139,10 +140,15 @@ class LiveOrder:
     def _is_new(self, record: Record) -> bool:
         """Whether this is no second copy of what was sent on, which a crash may leave behind."""
         origin = self._origin(record)
-        if origin is None or self._sent_on.add(record.topic, *origin):
+        if origin is None or self._sent_on.add(record.topic, *origin) or self._is_made_up(record.topic, *origin):
             return True
         self.left_out["sent on twice"] += 1
         return False
+
+    def _is_made_up(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether a header names a place that is not older than its record: whoever writes the topic can write that."""
+        reached = self.reached.get((topic, partition))
+        return reached is not None and offset >= reached
 
     def _counts_elsewhere(self, record: Record) -> None:
         self._misplaced.add(record.topic, record.partition, record.offset)

@@ -13,6 +13,7 @@ from streams.kafka.poll import Poll, Raw
 from streams.kafka.sends import deliver
 from streams.metrics.measures import Measures
 from streams.metrics.polls import observe_poll
+from streams.profiles.origins import OriginEnds
 from streams.profiles.step import ProfilesStep
 
 
@@ -23,6 +24,7 @@ def declare(
     feedback, erasures, people = (topic.full(settings.prefix) for topic in (FEEDBACK, ERASURES, PEOPLE))
     both = app.topic(feedback, erasures, schema=Raw())
     dead = DeadLetterPublisher(settings, out, "profiles", measures)
+    origins = OriginEnds(feedback, lambda places: app.consumer.ends_of(places))
 
     @app.agent(both, name="profiles")
     async def remember(polls: StreamT[Poll]) -> None:
@@ -30,7 +32,10 @@ def declare(
         async for poll in polls:
             observe_poll(measures, "profiles", poll)
             holding_people = [people] if erasures in poll.topics and await out.exists(people) else []
-            outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people)
+            topic = app.consumer.positions.topics.get(feedback)
+            with out.waits.waiting("the broker to name offsets"):
+                ends = await origins.of(poll.items(), topic.id if topic else "")
+            outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people, ends)
             await dead.put_unreadable(poll.unreadable)
             await dead.put(outcome.dead_letters, read=len(poll))
             await deliver(out, outcome.stages)

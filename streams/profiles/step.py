@@ -23,6 +23,7 @@ from streams.kafka.owned_state import Owned
 from streams.kafka.records import Headers, Polled, Record
 from streams.kafka.sends import Send, Stage
 from streams.profiles.erasure import LAST_BEFORE, erased_dead_letters, read_erasures, tombstone
+from streams.profiles.origins import Ends, believed
 from streams.profiles.state import PartitionState
 from streams.profiles.unconfirmed import ExampleOf, beside_profiles
 
@@ -30,6 +31,7 @@ log = logging.getLogger("freshet.profiles")
 
 TRENDS_LIMIT = 2000  # videos in one record of trends; about 60 KB
 EXAMPLES_LIMIT = 1000  # examples in one record; about 100 KB
+NO_ENDS: Ends = {}
 
 ReadFeedback = Callable[[Sequence[Record], int], ValidatedBatch]  # of a topic with so many partitions
 
@@ -82,11 +84,14 @@ class ProfilesStep:
         self._feedback, self._erasures, self._profiles, self._erased, self._trends, self._event_ids = names
         self._examples = EXAMPLES.full(settings.prefix)
 
-    def apply(self, poll: Polled, partitions: int, holding_people: Sequence[str] = ()) -> ProfilesOutcome:
+    def apply(
+        self, poll: Polled, partitions: int, holding_people: Sequence[str] = (), ends: Ends = NO_ENDS
+    ) -> ProfilesOutcome:
         """Take in a poll: erasures first, then feedback partition by partition.
 
         partitions      of the feedback topic, by which keys are checked
         holding_people  other compacted topics by user id, in which an erasure leaves a tombstone too
+        ends            of the partitions of feedback that events may have been sent on from
         """
         outcome, batches = ProfilesOutcome(), list(poll)
         for (topic, partition), records in batches:
@@ -94,7 +99,7 @@ class ProfilesStep:
                 self._erase(partition, records, partitions, (self._profiles, *holding_people), outcome)
         for (topic, partition), records in batches:
             if topic == self._feedback:
-                self._fold(partition, records, partitions, outcome)
+                self._fold(partition, records, partitions, ends, outcome)
         return outcome
 
     def _erase(
@@ -140,10 +145,13 @@ class ProfilesStep:
         state.profiles.packed.pop(erasure.user_id, None)
         return True
 
-    def _fold(self, partition: int, records: Sequence[Record], partitions: int, outcome: ProfilesOutcome) -> None:
+    def _fold(
+        self, partition: int, records: Sequence[Record], partitions: int, ends: Ends, outcome: ProfilesOutcome
+    ) -> None:
         state = self._states[partition]
         validated = self._read(records, partitions)
-        kept, erased, restarted = self._split(state, validated.arrivals)
+        arrivals = believed(validated.arrivals, ends) if ends else validated.arrivals
+        kept, erased, restarted = self._split(state, arrivals)
         batch = fold_batch(
             state.profiles, kept, self._late_ms, restarted, state.event_ids, state.trends.base, self._for_learning
         )

@@ -51,6 +51,22 @@ def put_astray(settings: Settings, uploads: list[videos.Upload]) -> None:
     producer.flush()
 
 
+def test_a_made_up_origin_hides_nothing_of_what_is_sent_on(settings: Settings, tmp_path: Path) -> None:
+    name, count = FEEDBACK.full(settings.prefix), settings.partitions
+    home = [partition_of(person.encode(), count) for person in PEOPLE]
+    producer = Producer({"bootstrap.servers": settings.bootstrap})
+    with agents(settings, tmp_path, "profiles"):
+        for (key, value), right in zip(likes(range(30)), home, strict=True):
+            made_up = f"{name}/{(right + 1) % count}/999999999999"
+            producer.produce(name, value, key, partition=right, headers={"freshet-origin": made_up})
+        producer.flush()
+        wait_until("thirty are folded", lambda: folded(settings) == 30)
+        for (key, value), right in zip(likes(range(30, 60)), home, strict=True):
+            producer.produce(name, value, key, partition=(right + 1) % count)
+        producer.flush()
+        wait_until("so are those that were sent on", lambda: folded(settings) == 60)
+
+
 @pytest.mark.parametrize("running", [False, True], ids=["at rest", "while running"])
 @pytest.mark.parametrize("count", [150, 1500], ids=["fewer", "more"])
 def test_every_event_counts_once_on_a_feedback_topic_that_was_made_again(

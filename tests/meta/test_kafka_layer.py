@@ -27,6 +27,7 @@ OPENED_IN = {  # the clients' classes, and the only modules that make one
         "streams/kafka/log_ends.py",
         "streams/kafka/lost_broker.py",
         "streams/kafka/probe.py",
+        "streams/kafka/rights.py",
         "streams/kafka/topic_watch.py",
     },
     "KafkaAdminClient": {"streams/kafka/topic_admin.py"},

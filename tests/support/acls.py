@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
+from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
 from kafka.admin import ACLResourcePatternType as Pattern
 
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs/security.md"
+ALLOW = ACLPermissionType.ALLOW
 OPERATIONS = {operation.name.replace("_", ""): operation for operation in ACLOperation}
 
 
@@ -27,7 +28,14 @@ def _rights(words: list[str]) -> Iterator[ACL]:
     resource = ResourcePattern(kind, options["--topic" if kind is ResourceType.TOPIC else "--group"], pattern)
     for name in (value for option, value in given if option == "--operation"):
         operation = OPERATIONS[name.upper()]
-        yield ACL(options["--allow-principal"], "*", operation, ACLPermissionType.ALLOW, resource)
+        yield ACL(options["--allow-principal"], "*", operation, ALLOW, resource)
+
+
+def take(admin: KafkaAdminClient, rights: Iterable[ACL]) -> None:
+    """Take rights of the broker's away."""
+    admin.delete_acls(
+        [ACLFilter(one.principal, one.host, one.operation, ALLOW, one.resource_pattern) for one in rights]
+    )
 
 
 def give(admin: KafkaAdminClient, rights: Iterable[ACL]) -> None:

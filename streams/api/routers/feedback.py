@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from schemas.messages import lenient
 from schemas.messages.dead_letters import Reason
 from schemas.published.json_schema import examples_of
 from schemas.topics import FEEDBACK
@@ -53,12 +54,14 @@ async def feedback(request: Request, services: Opened) -> Response:
 
 def _events(body: bytes) -> list[bytes]:
     """Each event's own bytes, as they are published."""
+    body = body.removeprefix(lenient.BYTE_ORDER_MARK)
     if body.lstrip()[:1] != b"[":
         return [body]
     try:
         raws = [bytes(raw) for raw in _split(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, f"The body is no JSON: {error}.") from None
+        if not (raws := lenient.split(body)):
+            raise ProblemError(400, f"The body is no JSON: {error}.") from None
     if len(raws) > MAX_EVENTS:
         raise ProblemError(413, f"{len(raws)} events in one request, {MAX_EVENTS} are the most.")
     return raws

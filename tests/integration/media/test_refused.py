@@ -56,6 +56,14 @@ def test_a_file_that_is_empty_or_too_large_is_refused_before_anything_is_started
     assert reader.last is None and reader._running is None
 
 
+@pytest.mark.parametrize("codec", ["png", "mjpeg", "libwebp"])
+def test_a_picture_of_as_many_pixels_as_are_allowed_is_read_and_one_of_a_row_more_is_not(codec: str) -> None:
+    with MediaReader(Limits(pixels=100 * 100)) as reader:
+        assert reader.read(still(codec, (100, 100))).frames is not None
+        with pytest.raises(MediaError, match="10000 "):
+            reader.read(still(codec, (100, 101)))
+
+
 def test_a_picture_beyond_the_memory_is_refused() -> None:
     with MediaReader(Limits(pixels=100_000_000, memory=64 << 20)) as reader:
         assert "needs more than 64 MiB of memory" in refusal(reader, png(7000, 7000))

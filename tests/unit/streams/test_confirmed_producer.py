@@ -110,6 +110,28 @@ def test_of_a_partly_accepted_batch_the_rest_is_sent_after_what_was_acked(app: A
     asyncio.run(story())
 
 
+def test_a_worker_waits_for_as_long_as_a_topic_refuses_and_no_longer(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Refusal, "retriable", lambda _: False)
+    waits: list[list[str]] = []
+
+    async def story() -> None:
+        out, client = ConfirmedProducer(app), app.producer
+        take = client.flush
+
+        async def flush() -> None:
+            waits.append(app.waits.now())
+            client.refuses = {b"a"} if len(waits) < 3 else set()
+            await take()
+
+        monkeypatch.setattr(client, "flush", flush)
+        out.put("t", 0, [A])
+        await out.confirmed()
+
+    asyncio.run(story())
+    assert waits == [[], ["t to accept what it refuses"], ["t to accept what it refuses"]]
+    assert app.waits.now() == []
+
+
 def test_what_a_fatal_error_refused_is_never_confirmed(app: App) -> None:
     async def story() -> None:
         out = ConfirmedProducer(app)

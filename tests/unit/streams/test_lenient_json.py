@@ -172,6 +172,8 @@ def test_what_is_wrong_with_a_cloud_event_is_said_of_the_envelope(value: Any, he
         (spelled(watched_ms="-1e999"), "range", "$.watched_ms"),
         (spelled(unknown="[" * 3000 + "]" * 3000), "decode", "nested more deeply than is read"),
         (spelled(at_ms="1650000000"), "timestamp", "$.at_ms`; send Unix time in milliseconds, not in seconds"),
+        (spelled(at_ms="1650000000000000"), "timestamp", "$.at_ms`; send Unix time in milliseconds, not in micro- or"),
+        (spelled(at_ms='"2022-04-15T05:20:00Z"'), "schema", "send Unix time in milliseconds as a number"),
         (spelled(duration_ms="NaN"), "decode", "NaN is no JSON; leave the field out"),
         (spelled(duration_ms="-Infinity"), "decode", "-Infinity is no JSON"),
         (spelled().decode().encode("utf-16"), "decode", "UTF-16"),

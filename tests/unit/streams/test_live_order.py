@@ -93,6 +93,14 @@ def test_an_upload_that_was_sent_on_is_recorded_once() -> None:
     assert in_order([first, again])[0] == [first]
 
 
+def test_a_header_that_names_a_place_still_to_come_takes_nothing_out_of_the_log() -> None:
+    made_up = [event(ANA, n, n, origin=f"{FEEDBACK}/1/999") for n in range(2)]
+    videos_too = [upload(f"v{n}", n, n, f"{UPLOADS}/1/999") for n in range(2)]
+    found, order = in_order([*made_up, *videos_too])
+    assert sorted(found) == sorted([*made_up, *videos_too])
+    assert not order.left_out
+
+
 @pytest.mark.parametrize(("after", "place"), [(-1, 0), (0, 1), (1, 2), (2, 3)])
 @pytest.mark.parametrize("time", [0, 15, 99])
 def test_an_erasure_stands_behind_the_last_event_that_was_applied_before_it(after: int, place: int, time: int) -> None:

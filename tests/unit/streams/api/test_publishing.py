@@ -49,6 +49,14 @@ async def test_what_cannot_be_read_has_the_reason_of_a_dead_letter(api: Api, bod
     assert api.publisher.published == []
 
 
+async def test_half_of_a_surrogate_pair_in_one_event_takes_nothing_from_the_others(api: Api) -> None:
+    good = feedback.encode(watched("ana", "v1"))
+    cut = good[:-1] + rb',"surface":"Cooking \ud83c"}'
+    answer = await api.http.post("/v1/feedback", content=b"\xef\xbb\xbf[" + good + b" ,\n" + cut + b"]\r\n")
+    assert [verdict["status"] for verdict in answer.json()["results"]] == ["accepted"] * 2
+    assert [one.value for _, one in api.publisher.published] == [good, cut]
+
+
 async def test_a_list_that_is_no_json_or_too_long_is_refused_as_a_whole(api: Api) -> None:
     assert (await api.http.post("/v1/feedback", content=b"[{]")).status_code == 400
     assert (await api.http.post("/v1/feedback", json=[event()] * 501)).status_code == 413

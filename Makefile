@@ -23,7 +23,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c '$(OLD_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help setup tools models models-from-source jars ready demo playground test test-fast fuzz check format bench baselines chaos chaos-long soak up lock schemas pictures film clean
+.PHONY: help setup tools models models-from-source jars ready demo playground test test-fast fuzz check format edge bench baselines chaos chaos-long soak up lock schemas pictures film clean
 
 help:  ## Say what each verb does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,7 +143,16 @@ KUBERNETES := $(VENV)/kubernetes
 $(KUBERNETES)/.installed: requirements/kubernetes.txt | $(STAMP)
 	$(ENVIRONMENT)
 
-bench: setup $(PEERS)/.installed  ## Measure on this machine, beside peers; the figures in the README come from here.
+# Qdrant's own engine as a library, into the same environment: tests call it. They leave it out where it is not there.
+EDGE := $(VENV)/.edge
+$(EDGE): requirements/edge.txt | $(STAMP)
+	@rm -f $@
+	@$(call INSTALL,--require-hashes -r requirements/edge.txt)
+	@touch $@
+
+edge: $(EDGE)  ## Add Qdrant's engine for the tests that call it: 14 MB to fetch.
+
+bench: setup $(PEERS)/.installed $(EDGE)  ## Measure on this machine, beside peers; the figures in the README come from here.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: setup  ## Break things on purpose and check what is promised; ARGS="--only K1,K5" for some alone.
@@ -169,6 +178,7 @@ lock:  ## Remake requirements/*.txt from pyproject.toml (needs uv); ARGS=--upgra
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/baselines.in -o requirements/baselines.txt
+	$(COMPILE) requirements/edge.in -o requirements/edge.txt
 	$(COMPILE) requirements/kubernetes.in -o requirements/kubernetes.txt
 	$(COMPILE) requirements/export.in --no-emit-package triton -o requirements/export.txt
 

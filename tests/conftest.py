@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from streams.local.broker import LocalBroker
     from tests.support.command import Freshet
 
+ENGINE_MODULES = ("support/edge.py", "support/edge_stub.py", "bench/edge_qdrant.py", "bench/engine.py")
+
+# They import Qdrant's engine, which is not everywhere (`make edge`).
+collect_ignore = [] if find_spec("qdrant_edge") else [*ENGINE_MODULES]
 
 # Before numpy is loaded: on two cores the threads of four test processes and of their agents wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

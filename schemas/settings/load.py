@@ -19,7 +19,7 @@ ENVIRONMENT_PREFIX = "FRESHET_"
 FILE_NAME = "freshet.toml"
 RENAMED = {"letters_alarm": "dead_letter_alarm_ratio"}  # former keys, which are understood for one more release
 OTHER_VARIABLES = frozenset(  # read elsewhere
-    ("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA", "FRESHET_TEST_QDRANT")
+    ("FRESHET_CONFIG", "FRESHET_DEBUG", "FRESHET_TEST_DATA", "FRESHET_TEST_ENGINE", "FRESHET_TEST_QDRANT")
 )
 
 _BEFORE_HOST = re.compile(r"//[^/\s]*@")

@@ -52,6 +52,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "index.rebuild": "indexing:rebuild",
     "index.silent": "silence:silent",
     "index.retrieval": "retrieval:retrieval",
+    "index.engine": "engine:engine",
 }
 WIDTH = 150  # where the output is no terminal
 

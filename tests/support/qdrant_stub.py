@@ -5,6 +5,7 @@ It can be told to misbehave: `stub.next(Answer(503), SILENCE)` are what the next
 
 import asyncio
 import json
+import os
 import ssl
 import threading
 from collections import deque
@@ -65,6 +66,10 @@ class QdrantStub:
     def parse(self, body: bytes) -> Any:
         """The body of a request."""
         return json.loads(body)
+
+    async def end(self) -> None:
+        """Let go of what it holds."""
+        await self._store.close()
 
     def next(self, *answers: Answer) -> None:
         """Say what the next requests get."""
@@ -239,6 +244,15 @@ class QdrantStub:
     async def _count(self, name: str, body: Any) -> Any:
         wanted = models.CountRequest.model_validate(body)
         return {"count": (await self._store.count(name, wanted.filter)).count}
+
+
+def new_stub() -> QdrantStub:
+    """The stub, over Qdrant's own engine where FRESHET_TEST_ENGINE is `edge` (tests/support/edge_stub.py)."""
+    if os.environ.get("FRESHET_TEST_ENGINE") != "edge":
+        return QdrantStub()
+    from tests.support.edge_stub import EdgeStub
+
+    return EdgeStub()
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from streams.qdrant.progress import Progress
 from tests.support.brokers import CACHE
 from tests.support.command import Freshet
 from tests.support.indexed_videos import vectors
-from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside
+from tests.support.qdrant_stub import LOCAL_MODE, QdrantStub, aside, new_stub
 
 pytestmark = LOCAL_MODE
 
@@ -25,7 +25,7 @@ COUNT, MANY = 60, 10
 
 @pytest.fixture
 def stub() -> Iterator[QdrantStub]:
-    with aside(QdrantStub()) as server:
+    with aside(new_stub()) as server:
         yield server
 
 

@@ -21,7 +21,7 @@ from streams.qdrant.progress import Progress
 from streams.qdrant.watched_index import Seen, WatchedIndex
 from tests.support.idle_time import skip_idle_time
 from tests.support.indexed_videos import OPENAPI, assert_published
-from tests.support.qdrant_stub import LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, running
+from tests.support.qdrant_stub import LOCAL_MODE, QUICK, SILENCE, Answer, QdrantStub, new_stub, running
 
 COUNT, K = 60, 8
 
@@ -68,7 +68,7 @@ def vector(n: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 @pytest.fixture
 async def ranker() -> AsyncIterator[Ranker]:
     skip_idle_time()
-    async with running(QdrantStub()) as stub:
+    async with running(new_stub()) as stub:
         catalogue, clock = Catalogue(DIM), [0.0]
         writer = QdrantIndex(connect(stub.url), "videos", DIM, "fused@3", writing=QUICK)
         reader = QdrantIndex(connect(stub.url), "videos", DIM, "fused@3", writing=READING)

@@ -5,9 +5,10 @@ streaming systems"): instead of shrinking old counts, later people add more. All
 order, and hence the number of partitions, makes no difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp2
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ BEFORE = 2.0**-PERIOD_HALF_LIVES  # what the period before is worth in this one
 
 Slots = tuple[int, int, int]  # this period, the period before, ever
 NOBODY: Slots = (0, 0, 0)
+Place = tuple[float, int, str]  # what videos are ordered by, the lowest first
 
 
 def increment(second: int) -> int:
@@ -51,8 +53,9 @@ class TrendCounts:
         self.topic_ids: list[str] = []  # of the input topic and those of its name before it, newest last
         self.touched: set[str] = set()  # videos counted since somebody cleared it
         self.published_tick = 0  # second of event time of the last record that went out
-        self._highest: list[str] = []  # the videos of the last record that was cut, highest first; empty: not known
+        self._highest: dict[str, Place] = {}  # the videos of the last cut record, highest first; empty: not known
         self._since: set[str] = set()  # videos counted since that record
+        self._names: list[str] = []  # of the last record, sorted
 
     def add(self, video_id: str, at_ms: int) -> None:
         """Count one more person for a video; what is older than the period before counts as `ever` alone."""
@@ -89,7 +92,7 @@ class TrendCounts:
             gap = period - self.period
             self.counts = {video_id: _shift(slots, gap) for video_id, slots in self.counts.items()}
             self.period = period
-            self._highest = []  # units change, and with them who is ahead of whom
+            self._highest = {}  # units change, and with them who is ahead of whom
 
     def is_due(self, tick: int) -> bool:
         """Whether event time has reached a second for which no record went out yet; from now on one has."""
@@ -103,34 +106,37 @@ class TrendCounts:
 
         Merging is exact for the videos that every record holds; a cut loses the least popular ones.
         """
-        kept: Iterable[str] = self.counts
+        kept: Mapping[str, object] = self.counts
         if len(self.counts) > limit:
-            kept = self._highest = self._ordered(limit)[:limit]
+            kept = self._highest = dict(self._ordered(limit)[:limit])
+        # Most names are those of the last record, in order already, and sorting is quick where most are in order.
+        self._names = sorted(dict.fromkeys((*filter(kept.__contains__, self._names), *kept)))
         self._since.clear()
         self.touched.clear()  # whoever publishes records takes the changes from them
         return Trends(
             partition=self.partition,
             tick=tick,
             period=self.period,
-            counts={video_id: self.counts[video_id] for video_id in sorted(kept)},
+            counts={video_id: self.counts[video_id] for video_id in self._names},
             applied=dict(sorted(self.applied.items())),
             topic_ids=self.topic_ids.copy(),
         )
 
-    def _ordered(self, limit: int) -> list[str]:
-        """At least the `limit` highest videos, highest first.
+    def _ordered(self, limit: int) -> list[tuple[str, Place]]:
+        """At least the `limit` highest videos with their places, highest first.
 
         In one period counts only grow: beside the highest ones of the last record only who was counted since can be
-        among the highest now.
+        among the highest now, or have another place.
         """
         is_known = len(self._highest) == limit and len(self.counts) <= MOST_HELD * limit
-        among = dict.fromkeys((*self._highest, *self._since)) if is_known else self.counts
-        ordered = sorted(among, key=self._place)  # quick where most are in order
+        places = self._highest if is_known else {}
+        places.update((video_id, self._place(video_id)) for video_id in (self._since if is_known else self.counts))
+        ordered = sorted(places.items(), key=itemgetter(1))  # quick where most are in order
         if len(ordered) > MOST_HELD * limit:  # names come from outside, and most of them once
-            self.counts = {video_id: self.counts[video_id] for video_id in ordered[: MOST_HELD // 2 * limit]}
+            self.counts = {video_id: self.counts[video_id] for video_id, _ in ordered[: MOST_HELD // 2 * limit]}
         return ordered
 
-    def _place(self, video_id: str) -> tuple[float, int, str]:
+    def _place(self, video_id: str) -> Place:
         this, before, ever = self.counts[video_id]
         return -(this + before * BEFORE), -ever, video_id
 
@@ -138,7 +144,7 @@ class TrendCounts:
         """Go back to what a record says."""
         self.partition, self.period = record.partition, record.period
         self.counts, self.applied = dict(record.counts), dict(record.applied)
-        self._highest = []
+        self._highest = {}
         if len(record.topic_ids) >= len(self.topic_ids):  # a worker that woke up late may know fewer
             self.topic_ids = record.topic_ids.copy()
 

@@ -162,25 +162,24 @@ class ProfilesStep:
             records, batch.late, self._late_ms
         )
         outcome.repeats += len(batch.repeats)
-        beside = self._teach(partition, batch.examples, records[-1].offset, outcome)
+        beside = self._teach(state, partition, batch.examples, records[-1].offset, outcome)
         refused = {arrival.offset for arrival in (*batch.late, *batch.repeats)}
         outcome.applied += [one for one in kept if one.offset not in refused] if refused else kept
         changed = [Outgoing(user_id.encode(), data, beside.get(user_id, ())) for user_id, data in batch.changed.items()]
         outcome.changes.append(Send(self._profiles, partition, changed))
-        self._keep_pages(partition, batch.pages, outcome)
+        self._keep_pages(state, partition, batch.pages, outcome)
         if batch.reached:
             self._publish_trends(state, min(batch.newest_ms, records[-1].timestamp), outcome)
         outcome.changes.append(Send(self._feedback, None, validated.misrouted))
 
     def _teach(
-        self, partition: int, examples: list[ExampleOf], offset: int, outcome: ProfilesOutcome
+        self, state: PartitionState, partition: int, examples: list[ExampleOf], offset: int, outcome: ProfilesOutcome
     ) -> Mapping[str, Headers]:
         """Have examples sent to whoever learns; returns the headers of profiles by user id.
 
         offset  of the last record that was read; what the worker before sent up to there is sent again
         """
         outcome.examples += examples
-        state = self._states[partition]
         new = ((user_id, one) for (user_id, _), one in zip(examples, linked(examples), strict=True))
         whole = state.unconfirmed.merge(new, state.trends.base + offset)
         parts = (whole[start : start + EXAMPLES_LIMIT] for start in range(0, len(whole), EXAMPLES_LIMIT))
@@ -192,11 +191,13 @@ class ProfilesStep:
             stage.append(Send(self._examples, 0, records))
         return beside or {}
 
-    def _keep_pages(self, partition: int, pages: Mapping[str, list[Page]], outcome: ProfilesOutcome) -> None:
+    def _keep_pages(
+        self, state: PartitionState, partition: int, pages: Mapping[str, list[Page]], outcome: ProfilesOutcome
+    ) -> None:
         """Keep the pages that were cut off profiles, and let go of those whose events would be late by now."""
         if not pages:
             return
-        state, new, gone = self._states[partition], [], []
+        new, gone = [], []
         for user_id, theirs in pages.items():
             held = state.event_ids.setdefault(user_id, EventIds())
             too_old = held.trim(self._late_ms)  # by what is stored already: this batch may be redelivered

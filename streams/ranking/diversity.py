@@ -12,12 +12,12 @@ from schemas.messages.recommendations import Recommendation
 from streams.metrics.measures import Measures
 from streams.ranking.step import Answer
 
-INTERVAL_S = 0.05  # between two slates whose videos are compared, which takes as long as a tenth of making one
+INTERVAL_S = 0.2  # between two slates whose videos are compared, which takes as long as a tenth of making one
 WINDOW = 1000  # compared slates that the figures are of
 
 
 class SlateDiversity:
-    """Compares the videos of one slate of a batch, at most twenty times a second.
+    """Compares the videos of one slate of a batch, at most five times a second.
 
     catalogue  whose retrieval vectors they are compared by; videos without one are left out
     now_s      a monotonic clock

@@ -40,6 +40,7 @@ MEASUREMENTS = {  # module and function by name, in the order in which they run
     "reference.live": "live:live",
     "slate.latency": "slates:latency",
     "slate.rate": "slates:highest_rate",
+    "slate.load": "load:load",
     "learning.step": "learning:step",
     "learning.lag": "learning:lag",
     "api.slate": "api:slate",

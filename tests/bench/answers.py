@@ -12,6 +12,7 @@ import numpy as np
 from tests.bench.world import World
 
 SAMPLE_S = 0.1
+BURST_EVERY_S, BURST_S = 5, 1  # of traffic with bursts: the last second of five
 GROWTH = 0.01  # of the pace: a backlog that grows faster than that is growing; a guess, noise stays far below it
 
 
@@ -35,23 +36,43 @@ class VideoEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """How much is sent: `seconds` long `rate` events a second, named so that no other traffic has their ids."""
+    """How much is sent: `seconds` long `rate` events a second, named so that no other traffic has their ids.
+
+    burst  so many times the rate in each burst; 1: the pace is even
+    """
 
     world: World
     rate: int
     seconds: int
     warm_s: int  # of the same traffic before, which is not measured
     name: str
+    burst: int = 1
+
+    def due(self, after_s: float) -> int:
+        """How many events have to be sent by then.
+
+        >>> even, bursting = (Traffic(World(1, 1), 100, 10, 0, "", burst) for burst in (1, 10))
+        >>> [(even.due(s), bursting.due(s)) for s in (1, 4, 4.5, 5, 9)]
+        [(100, 100), (400, 400), (450, 900), (500, 1400), (900, 1800)]
+        """
+        bursts, since_s = divmod(after_s, BURST_EVERY_S)
+        bursting_s = bursts * BURST_S + max(0.0, since_s - (BURST_EVERY_S - BURST_S))
+        return int(self.rate * (after_s + (self.burst - 1) * bursting_s))
 
     @property
     def count(self) -> int:
         """Measured events."""
-        return self.rate * self.seconds
+        return self.due(self.warm_s + self.seconds) - self.unmeasured
 
     @property
     def unmeasured(self) -> int:
         """Events before those."""
-        return self.rate * self.warm_s
+        return self.due(self.warm_s)
+
+    @property
+    def pace(self) -> float:
+        """Measured events a second, bursts included."""
+        return self.count / self.seconds
 
 
 class Backlog(NamedTuple):
@@ -81,14 +102,14 @@ class Measured:
     @property
     def fault(self) -> str:
         """Say so where the sender could not keep its pace: then the machine was too busy to tell anything."""
-        rate = self.traffic.rate
+        wanted = self.traffic.pace
         pace = (self.traffic.count - 1) / self.sent_s if self.sent_s else 0.0
-        return "" if pace > 0.97 * rate else f"only {pace:.0f} of {rate} events a second could be sent"
+        return "" if pace > 0.97 * wanted else f"only {pace:.0f} of {wanted:.0f} events a second could be sent"
 
     @property
     def held(self) -> bool:
         """Whether all is answered, and the backlog did not grow."""
-        return not self.unanswered and self.backlog.growth <= GROWTH * self.traffic.rate
+        return not self.unanswered and self.backlog.growth <= GROWTH * self.traffic.pace
 
     @property
     def kept_pace(self) -> bool:

@@ -64,12 +64,12 @@ def _latency_row(engine: str, found: Measured, floor: Measured | None = None) ->
             Goal(f"p99 {ratio:.1f} times that of two bare loops, at most {RATIO}", ratio <= RATIO),
             Goal(f"backlog grows by {found.backlog.growth:.1f} events a second, that is not", found.held),
         ]
-    more = {"ms_p99": p99, "ms_p99.9": float(np.percentile(found.delays_ms, 99.9)), **_more(found)}
+    more = {"ms_p99": p99, "ms_p99.9": float(np.percentile(found.delays_ms, 99.9)), **more_of(found)}
     world = found.traffic.world
     note = (
         f"{found.traffic.count:,} events of {world.people:,} people (Zipf 1), {world.videos:,} videos, broker included"
     )
-    fault = found.fault or _unanswered(found)
+    fault = found.fault or unanswered_of(found)
     return Result("slate.latency", p50, "ms_p50", f"{rate:,} events/s", engine, more, note, fault, goals)
 
 
@@ -81,7 +81,7 @@ def highest_rate(ground: Ground) -> list[Result]:
             traffic = Traffic(world, rate, ground.size(STEP_S, 2), ground.size(SETTLES_S, 1), f"step-{rate}")
             found = measured(ground, settings, traffic, agents)
             p50, p99 = percentiles(found.delays_ms)
-            more = {"ms_p99": p99, "held": float(found.held), **_more(found)}
+            more = {"ms_p99": p99, "held": float(found.held), **more_of(found)}
             rows.append(Result("slate.rate", p50, "ms_p50", f"{rate:,} events/s", "", more, fault=found.fault))
             if not found.held or found.fault:
                 break
@@ -140,7 +140,8 @@ def measured(ground: Ground, settings: Settings, traffic: Traffic, agents: list[
     return measure(settings, traffic, RECOMMENDATIONS.full(settings.prefix), "slate", agents, beside)
 
 
-def _more(found: Measured) -> dict[str, float]:
+def more_of(found: Measured) -> dict[str, float]:
+    """What belongs to a latency: slates, backlog, and CPU."""
     profiles_s, ranker_s, broker_s = found.cpu_s
     return {
         "slates/s": found.answers / found.sent_s,
@@ -153,7 +154,7 @@ def _more(found: Measured) -> dict[str, float]:
     }
 
 
-def _unanswered(found: Measured) -> str:
+def unanswered_of(found: Measured) -> str:
     if not found.unanswered:
         return ""
     return f"{found.unanswered} of {found.traffic.count} events had no slate {ANSWER_S:g} s after the last one"

@@ -133,7 +133,7 @@ def _send(settings: Settings, traffic: Traffic, parent: Connection) -> None:
 
     def pour(end: int) -> None:
         while (number := len(times_s)) < end:
-            due = int((time.monotonic() - began_s) * traffic.rate) + 1
+            due = traffic.due(time.monotonic() - began_s) + 1
             for one in made[number : min(due, end)]:
                 times_s.append(time.monotonic())
                 sender.produce(topic, one.value, one.key, one.partition, heard)
@@ -153,10 +153,14 @@ def _send(settings: Settings, traffic: Traffic, parent: Connection) -> None:
 def _made(settings: Settings, traffic: Traffic) -> Iterator[_Made]:
     """The events; their times are those at which they are due, if the sending began now."""
     now_ms, count = int(time.time() * 1000), traffic.unmeasured + traffic.count
-    due_ms = (now_ms + 1000 * number // traffic.rate for number in range(count))
+    due_ms = (now_ms + ms for ms in range(1000 * (traffic.warm_s + traffic.seconds)) for _ in _due_in(traffic, ms))
     for event in traffic.world.events(count, traffic.name, lambda: next(due_ms)):
         key = event.user_id.encode()
         yield _Made(event.user_id, key, feedback.encode(event), partition_of(key, settings.partitions))
+
+
+def _due_in(traffic: Traffic, ms: int) -> range:
+    return range(traffic.due(ms / 1000), traffic.due((ms + 1) / 1000))
 
 
 def _sent(made: Sequence[_Made], times_s: Sequence[float], offsets: dict[int, list[int]]) -> list[Sent]:

@@ -79,7 +79,7 @@ def _names(text: str) -> list[str]:
 def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, show, write; returns the exit status."""
     from tests.bench.ground import Ground
-    from tests.bench.machine import machine, told
+    from tests.bench.machine import load, machine, told
     from tests.bench.results import as_json, show
 
     here = machine() | {"quick": asked.quick}
@@ -101,7 +101,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     show(console, results)
     for name, cause in failed.items():
         console.print(f"{name} failed: {cause}", style="red", highlight=False)
-    written = as_json(here, results) | {"failed": failed}
+    written = as_json(here | {"load_after": load()}, results) | {"failed": failed}
     asked.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return int(bool(failed) or any(result.fault for result in results))
 

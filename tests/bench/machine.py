@@ -26,9 +26,14 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "kafka": KAFKA,
         "libraries": libraries(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": load(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def load() -> float:
+    """The load average of the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def libraries() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a measurement found, as JSON and as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ def show(console: Console, results: Sequence[Result]) -> None:
     for header in ("measured", "at", "engine", "figures"):
         table.add_column(header, no_wrap=header != "figures")
     before = ("", "")
-    for (name, at, engine), figures in _by_row(results).items():
+    for (name, at, engine), figures in by_row(results).items():
         if before[0] and name != before[0]:
             table.add_section()
         shown = ("" if name == before[0] else name, "" if (name, at) == before else at)
@@ -89,18 +89,20 @@ def show(console: Console, results: Sequence[Result]) -> None:
         console.print(fault, style="red", highlight=False)
 
 
-def _by_row(results: Sequence[Result]) -> dict[tuple[str, str, str], list[str]]:
+def by_row(results: Iterable[Result]) -> dict[tuple[str, str, str], list[str]]:
+    """The figures of a measurement, under a condition, by an engine, in words."""
     rows: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
         row = rows.setdefault((result.name, result.at, result.engine), [])
-        row += [f"{_shown(result.value)} {result.unit}"]
-        row += [figure for key, value in result.more.items() if (figure := f"{_shown(value)} {key}") not in row]
+        row += [f"{shown(result.value)} {result.unit}"]
+        row += [figure for key, value in result.more.items() if (figure := f"{shown(value)} {key}") not in row]
     return rows
 
 
-def _shown(value: float) -> str:
-    """
-    >>> _shown(12345.6), _shown(12.345), _shown(0.1234), _shown(float("nan"))
+def shown(value: float) -> str:
+    """A figure with as many digits as can be read at a glance.
+
+    >>> shown(12345.6), shown(12.345), shown(0.1234), shown(float("nan"))
     ('12,346', '12.3', '0.12', '–')
     """
     if not np.isfinite(value):

@@ -22,7 +22,7 @@ from tests.support.paths import ROOT
 
 ONLY = "fold,ranker.slates,encode.text"
 FIELDS = {"name", "at", "engine", "value", "unit", "more", "note", "fault", "goals"}
-MACHINE = {"cpu", "cores", "used_cores", "python", "kafka", "libraries", "load_before", "at", "quick"}
+MACHINE = {"cpu", "cores", "used_cores", "python", "kafka", "libraries", "load_before", "load_after", "at", "quick"}
 UNITS = {"fold": "cpu_us/event", "ranker.slates": "slates/s/core", "encode.text": "texts/s"}
 
 

@@ -204,11 +204,12 @@ def test_ctrl_c_and_sigterm_stop_every_process(number: signal.Signals):
     script = (
         "import os, sys\n"
         "from streams.worker import supervise\n"
+        "from typer import echo\n"  # writes a line at once, where print() of two threads mixes lines and their ends
         "from streams.cli.options import echo_err, treat_sigterm_as_ctrl_c\n"
         "treat_sigterm_as_ctrl_c()\n"
         f"sleeper = {SLEEPER!r}\n"
         "try:\n"
-        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, lambda line: print(line, flush=True), echo_err)\n"
+        "    supervise.run({'a': sleeper, 'b': sleeper}, os.environ, echo, echo_err)\n"
         "except KeyboardInterrupt:\n"
         "    echo_err('all stopped')\n"
     )

@@ -145,6 +145,7 @@ def test_a_rebuild_fills_another_collection_and_the_indexer_goes_on_there(
     alias = version_alias(settings)
     with agents(settings, tmp_path, "indexer") as running:
         wait_until("it is complete", lambda: held(settings, stub) == (COUNT - 1, True))
+        wait_until("the indexer has named it", lambda: "the index is complete" in running.said("indexer"))
         ran = freshet(settings, "rebuild")
         assert ran.returncode == 0, ran.stderr
         assert f"{COUNT + 1} of {COUNT + 1} records, 0 s to go" in ran.stderr

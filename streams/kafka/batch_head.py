@@ -4,6 +4,7 @@ Layout: https://kafka.apache.org/documentation/#recordbatch
 """
 
 import logging
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from kafka.errors import OffsetOutOfRangeError, for_code
 from kafka.protocol.consumer import FetchRequest
 
 from schemas.settings.model import Settings
-from streams.kafka.security import kafka_python_options
+from streams.kafka.security import WIRE_LOGGERS, kafka_python_options
 
-logging.getLogger("kafka").setLevel(logging.WARNING)  # 15 lines for each question otherwise
+if not os.environ.get("FRESHET_DEBUG"):
+    for chatty in ("kafka", *WIRE_LOGGERS):  # 15 lines for each question otherwise; what fails is raised
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 ANSWER_TIMEOUT_S = 10.0
 ANSWER_BYTES = 64 * 1024 * 1024  # the largest answer: one batch

@@ -6,7 +6,8 @@ from typing import Any
 from schemas.settings.kafka_security import asks_password, speaks_tls
 from schemas.settings.model import Settings
 
-for wire in ("kafka.protocol", "kafka.net"):  # at DEBUG they log every request byte for byte, passwords too
+WIRE_LOGGERS = ("kafka.protocol", "kafka.net")  # at DEBUG they log every request byte for byte, passwords too
+for wire in WIRE_LOGGERS:
     logging.getLogger(wire).setLevel(logging.INFO)
 
 

@@ -1,5 +1,6 @@
 """Batches at which the client stops without a word: several in a row, and a broker that is only slow."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from schemas.settings.model import Settings
+from streams.kafka import batch_head as batches
 from streams.kafka import partition_queues, reader, stalled
-from streams.kafka.batch_head import BatchHead
+from streams.kafka.batch_head import BatchHead, BrokerError, batch_head
 from streams.kafka.partition_queues import PartitionQueues
 from streams.kafka.reader import fetch_between
 
@@ -117,3 +119,14 @@ async def test_who_hears_something_in_between_is_not_deaf(monkeypatch: pytest.Mo
         await watch.passed_over(client, [], lambda: {("t", 0): 3}, [])
         await watch.passed_over(client, [], lambda: {("t", 0): 3}, [("t", 0)])
     assert watch.deaf_to is None
+
+
+def test_a_question_for_a_batch_says_nothing_by_itself(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "ANSWER_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        away = Settings(bootstrap=f"127.0.0.1:{nobody.getsockname()[1]}")
+    with caplog.at_level(logging.INFO), pytest.raises(BrokerError):
+        batch_head(away, "t", 0, 0)
+    assert not caplog.records

@@ -61,5 +61,9 @@ PyObject *explorable(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *without_each(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *reasons(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *named_rows(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *is_fused(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *cosines(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *of_pool(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *mixed(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

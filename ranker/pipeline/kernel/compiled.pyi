@@ -130,3 +130,21 @@ def reasons(
     /,
 ) -> None: ...
 def named_rows(names: tuple[str, ...], values: Array, /) -> list[dict[str, float]]: ...
+def is_fused() -> bool: ...
+def cosines(
+    vectors: Array, width: int, rows: Array, bounds: Array, columns: Array, scale: Array, found: Array, /
+) -> None: ...
+def of_pool(vectors: Array, width: int, found: Array, /) -> None: ...
+def mixed(
+    gain: Array,
+    vectors: Array,
+    width: int,
+    rows: Array,
+    relevance: float,
+    penalty: float,
+    groups: Array,
+    most: Array,
+    count: int,
+    chosen: Array,
+    /,
+) -> None: ...

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ranker.catalogue.entry import VideoFacts
-from ranker.learning.learner import LearnedBatch, Open
+from ranker.learning.learner import LearnedBatch, Open, outcomes_of
 from ranker.learning.model import Prediction
 from ranker.profile.counters import NOTHING
 from ranker.profile.example import Example
@@ -23,7 +23,7 @@ def event(user_id: str, video_id: str, at: float, labels: int = FINISHED, *, is_
 def evaluated(*events: Open) -> CatalogueEvaluation:
     run = CatalogueEvaluation({video: VideoFacts(f"c {video}") for video in VIDEOS}, SPLIT)
     for one in events:
-        run.take(LearnedBatch([one], [], UNUSED))
+        run.take(LearnedBatch([one], [], UNUSED, outcomes_of([one])))
     return run
 
 

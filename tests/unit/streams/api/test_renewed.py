@@ -91,6 +91,26 @@ async def test_an_erased_person_is_a_stranger(back: Api) -> None:
     assert (await asked(back))["cold"]
 
 
+async def test_an_erasure_takes_the_renewed_slate_of_that_person_alone(back: Api) -> None:
+    await asked(back)
+    back.bring(record("ben", None, 1))
+    assert len(back.renewed) == 1
+    back.bring(record("ana", None, 2))
+    assert len(back.renewed) == 0
+
+
+async def test_a_slate_that_is_made_while_its_person_is_erased_is_not_kept(back: Api) -> None:
+    read = back.profile_records.at
+
+    async def erased_meanwhile(partition: int, offset: int) -> Record | None:
+        back.bring(record("ana", None, 1))
+        return await read(partition, offset)
+
+    back.profile_records.at = erased_meanwhile  # type: ignore[method-assign]
+    await asked(back)
+    assert len(back.renewed) == 0
+
+
 @pytest.mark.parametrize(
     "stored",
     [None, profile_record(pack(GARDENER), key="ben"), profile_record(b"damaged"), profile_record(b"")],

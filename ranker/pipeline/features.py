@@ -6,7 +6,8 @@ import numpy as np
 
 from ranker.catalogue.arrays import Floats, Places
 from ranker.catalogue.catalogue import Catalogue
-from ranker.pipeline.kernel import calls, switch
+from ranker.pipeline.kernel import calls, fused, switch
+from ranker.pipeline.kernel.fused import TILE_ROWS
 from ranker.pipeline.leave_one_out import without_each
 from ranker.pipeline.query_features import INTERESTS, LIKES_START, SKIPS_START, QueryFeatures
 from ranker.pipeline.types import Candidates, FeatureMatrix, Featurize, QueryBatch
@@ -22,7 +23,6 @@ NAMES = (
     "long",  # d / (d + 30 s); an unknown duration counts as 20 s
 )
 
-TILE_ROWS = 128  # candidates in one matrix product
 REFERENCES = LIKES_START + 1  # interests, skips, and the mean of the likes
 DAY_MS = 86_400_000
 HALF_AFFINITY_WATCHES = np.float32(2)
@@ -79,15 +79,17 @@ def counts(batch: QueryBatch, candidates: Candidates, catalogue: Catalogue) -> t
 def reference_cosines(query_features: QueryFeatures, candidates: Candidates, catalogue: Catalogue) -> Floats:
     """Cosines of N candidates to what their person likes and skips [16, N], interests times their strengths.
 
-    One query after another, as its vectors fit the cache. Each product has the shape [128, D] × [D, 16] whatever
-    the batch, as the bits of a product may depend on its shape.
+    One query after another, as its vectors fit the cache. Each of NumPy's products has the shape [128, D] × [D, 16],
+    whatever the batch, as the bits of a product may depend on its shape.
     """
+    vectors, scale = references(query_features, catalogue)
+    columns = np.ascontiguousarray(vectors.transpose(0, 2, 1))  # [B, D, 16]: OpenBLAS takes longer to turn them around
+    if catalogue.elsewhere is None and fused.is_used(catalogue.dim):
+        return calls.cosines(catalogue.vectors, candidates.rows, candidates.bounds, columns, scale)
     spans = [*candidates.spans()]
     tile_counts = [-(-(span.stop - span.start) // TILE_ROWS) for _, span in spans]
     work = np.zeros((max(tile_counts) * TILE_ROWS, catalogue.dim), np.float32)
     tiles = work.reshape(-1, TILE_ROWS, catalogue.dim)
-    vectors, scale = references(query_features, catalogue)
-    columns = np.ascontiguousarray(vectors.transpose(0, 2, 1))  # [B, D, 16]: OpenBLAS takes longer to turn them around
     cosines = np.empty((REFERENCES, len(candidates.rows)), np.float32)
     for (query, span), count in zip(spans, tile_counts, strict=True):
         rows = candidates.rows[span]

@@ -13,10 +13,10 @@ import numpy as np
 from ranker.catalogue.arrays import Floats, Places, Rows
 from ranker.catalogue.catalogue import Catalogue
 from ranker.pipeline.exploration import explorable, insert_exploration
-from ranker.pipeline.kernel import calls, switch
+from ranker.pipeline.kernel import calls, fused, switch
+from ranker.pipeline.kernel.fused import POOL_SIZE
 from ranker.pipeline.types import Candidates, QueryBatch, Scores, Selection, Selector
 
-POOL_SIZE = 96  # the best candidates compete for places; a guess
 CAP_PENALTY = np.float32(4)  # more than any difference in value: beyond the cap only when nothing else is left
 MIN_EXPLORE_SIZE = 10  # shorter slates do not explore
 NO_SCORE = -np.inf
@@ -47,7 +47,7 @@ def diverse(catalogue: Catalogue, size: int, mix: Mix) -> Selector:
             return Selection(np.full((len(batch.queries), size), -1), np.ones((len(batch.queries), size)))
         pool, gain = competing(candidates, scores.score)
         rows = candidates.rows[pool]
-        chosen = mmr(gain, cosines(rows, catalogue), size, mix.relevance, caps(rows, catalogue, mix))
+        chosen = mixed(gain, rows, catalogue, size, mix)
         best = np.where(chosen >= 0, pool[np.arange(len(pool))[:, None], chosen], -1)
         if size < MIN_EXPLORE_SIZE or not mix.explore:
             return Selection(best, np.ones(best.shape))
@@ -55,6 +55,14 @@ def diverse(catalogue: Catalogue, size: int, mix: Mix) -> Selector:
         return insert_exploration(batch.queries, best, drawable, candidates.query[drawable])
 
     return diverse
+
+
+def mixed(gain: Floats, rows: Rows, catalogue: Catalogue, size: int, mix: Mix) -> Places:
+    """Fill slates from pools [B, 96] of candidates: places in the pools [B, size]."""
+    limits = caps(rows, catalogue, mix)
+    if catalogue.elsewhere is None and fused.is_used(catalogue.dim):
+        return calls.mixed(gain, catalogue.vectors, rows, size, mix.relevance, float(CAP_PENALTY), limits)
+    return mmr(gain, cosines(rows, catalogue), size, mix.relevance, limits)
 
 
 def competing(candidates: Candidates, score: Floats) -> tuple[Places, Floats]:

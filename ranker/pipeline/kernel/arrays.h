@@ -64,5 +64,9 @@ PyObject *distinct(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *told(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *counted(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *named_rows(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *is_fused(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *cosines(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *of_pool(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *mixed(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

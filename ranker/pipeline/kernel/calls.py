@@ -129,6 +129,13 @@ def gather(vectors: Floats, rows: Rows, out: Floats) -> None:
     compiled.gather(vectors, vectors.shape[1], rows, out)
 
 
+def cosines(vectors: Floats, rows: Rows, bounds: Places, columns: Floats, scale: Floats) -> Floats:
+    """Products of the vectors of each query's rows with its columns [B, D, 16], times a factor [B, 16]: [16, N]."""
+    found = np.empty((columns.shape[2], len(rows)), np.float32)
+    compiled.cosines(vectors, vectors.shape[1], rows, bounds, columns, scale, found)
+    return found
+
+
 def pools(score: Floats, bounds: Places, size: int) -> tuple[Places, Floats]:
     """The best candidates of each query, best first, and their scores scaled to 0..1: [B, size] each."""
     pool, gain = np.empty((len(bounds) - 1, size), np.int64), np.empty((len(bounds) - 1, size), np.float32)
@@ -149,10 +156,41 @@ def mmr(
     limits  groups [B, P], and the most of one
     """
     chosen = np.empty((len(gain), size), np.int64)
-    groups = np.concatenate([one.ravel() for one, _ in limits]) if limits else np.empty(0, np.int32)
-    most = np.array([most for _, most in limits], np.int64)
-    compiled.mmr(gain, similarity, relevance, penalty, groups, most, len(gain), chosen)
+    compiled.mmr(gain, similarity, relevance, penalty, *_limits(limits), len(gain), chosen)
     return chosen
+
+
+def is_fused() -> bool:
+    """Whether this processor has what the next two and `cosines` need."""
+    return compiled.is_fused()
+
+
+def of_pool(vectors: Floats) -> Floats:
+    """Products of 96 vectors [96, D] with each other, as `mixed` makes them [96, 96]."""
+    found = np.empty((len(vectors), len(vectors)), np.float32)
+    compiled.of_pool(vectors, vectors.shape[1], found)
+    return found
+
+
+def mixed(
+    gain: Floats,
+    vectors: Floats,
+    rows: Rows,
+    size: int,
+    relevance: float,
+    penalty: float,
+    limits: Sequence[tuple[Rows, int]],
+) -> Places:
+    """What `mmr` gives for pools of 96 rows [B, 96] by the cosines of their vectors [capacity, D]."""
+    chosen = np.empty((len(gain), size), np.int64)
+    of_pools = np.ascontiguousarray(rows)
+    compiled.mixed(gain, vectors, vectors.shape[1], of_pools, relevance, penalty, *_limits(limits), len(gain), chosen)
+    return chosen
+
+
+def _limits(limits: Sequence[tuple[Rows, int]]) -> tuple[Rows, Places]:
+    groups = np.concatenate([one.ravel() for one, _ in limits]) if limits else np.empty(0, np.int32)
+    return groups, np.array([most for _, most in limits], np.int64)
 
 
 def explorable(

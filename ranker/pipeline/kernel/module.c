@@ -82,7 +82,8 @@ PyObject *no_memory(Arguments *all) {
 static PyMethodDef functions[] = {
     FUNCTION(people), FUNCTION(hashed), FUNCTION(find), FUNCTION(merge), FUNCTION(keep), FUNCTION(columns),
     FUNCTION(logits), FUNCTION(gather), FUNCTION(pools), FUNCTION(mmr), FUNCTION(explorable), FUNCTION(without_each), FUNCTION(reasons),
-    FUNCTION(named_rows), FUNCTION(distinct), FUNCTION(told), FUNCTION(counted),
+    FUNCTION(named_rows), FUNCTION(is_fused), FUNCTION(cosines), FUNCTION(of_pool), FUNCTION(mixed),
+    FUNCTION(distinct), FUNCTION(told), FUNCTION(counted),
     {NULL, NULL, 0, NULL},
 };
 

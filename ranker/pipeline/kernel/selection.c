@@ -1,5 +1,6 @@
 /* Re-ranking: the pool of the best candidates, maximal marginal relevance, and what exploration may draw. */
 #include "arrays.h"
+#include "mixing.h"
 
 static void sink(int64_t *heap, int64_t size, int64_t place) {
     int64_t key = heap[place];
@@ -63,6 +64,50 @@ PyObject *pools(PyObject *self, PyObject *const *given, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+int mix(const Mixing *mixing, int64_t query, const float *given_gain, int64_t *chosen) {
+    const int64_t pool = mixing->pool, limits = mixing->limits;
+    const float relevance = mixing->relevance, rest = 1.0f - relevance;
+    float *work = malloc((size_t)pool * 5 * sizeof(float) + (size_t)(pool * limits) * sizeof(int32_t) + 1);
+    if (!work) return 0;
+    float *gain = work, *beyond = gain + pool, *nearest = beyond + pool, *value = nearest + pool, *row = value + pool;
+    int32_t *taken = (int32_t *)(row + pool);
+    for (int64_t at = 0; at < pool; at++) {
+        gain[at] = isfinite(given_gain[at]) ? given_gain[at] * relevance : given_gain[at];
+        beyond[at] = gain[at] - mixing->penalty;
+        nearest[at] = 0;
+        value[at] = gain[at];
+    }
+    memset(taken, 0, (size_t)(pool * limits) * sizeof *taken);
+    for (int64_t rank = 0; rank < mixing->size; rank++) {
+        int64_t best = 0;
+        for (int64_t at = 1; at < pool; at++) /* of equal ones the first, and they come best first */
+            if (value[at] > value[best]) best = at;
+        if (rank >= pool || value[best] == -INFINITY) {
+            for (; rank < mixing->size; rank++) chosen[rank] = -1;
+            break;
+        }
+        chosen[rank] = best;
+        for (int64_t limit = 0; limit < limits; limit++) {
+            const int32_t *group = mixing->groups + (limit * mixing->queries + query) * pool;
+            int32_t *count_of = taken + limit * pool;
+            for (int64_t at = 0; at < pool; at++)
+                if (group[at] == group[best] && ++count_of[at] >= mixing->most[limit]) gain[at] = beyond[at];
+        }
+        const float *alike = row;
+        if (mixing->similarity) alike = mixing->similarity + (query * pool + best) * pool;
+        else if (rank + 1 < mixing->size) mixing->alike(mixing->columns, mixing->width, best, row);
+        else break; /* nobody is compared with the last */
+        for (int64_t at = 0; at < pool; at++) {
+            float near = rest * alike[at];
+            nearest[at] = near > nearest[at] ? near : nearest[at];
+        }
+        nearest[best] = INFINITY; /* no video is chosen twice */
+        for (int64_t at = 0; at < pool; at++) value[at] = gain[at] - nearest[at];
+    }
+    free(work);
+    return 1;
+}
+
 /* mmr(gain [B, P], similarity [B, P, P], relevance, penalty, groups [L, B, P], most [L], B, > chosen [B, size]) */
 PyObject *mmr(PyObject *self, PyObject *const *given, Py_ssize_t count) {
     Arguments a;
@@ -70,51 +115,14 @@ PyObject *mmr(PyObject *self, PyObject *const *given, Py_ssize_t count) {
     if (!take(&a, given, count, "ff rr iqn >q")) return NULL;
     int64_t queries = a.number[6], limits = a.length[5];
     if (queries < 1 || a.length[0] % queries || a.length[7] % queries) return refuse(&a, "gains do not fit");
-    int64_t pool = a.length[0] / queries, size = a.length[7] / queries;
+    int64_t pool = a.length[0] / queries;
     if (a.length[1] != queries * pool * pool || a.length[4] != limits * queries * pool)
         return refuse(&a, "similarities or groups do not fit");
-    const float relevance = (float)a.real[2], penalty = (float)a.real[3], rest = 1.0f - relevance;
-    const int64_t *most = ARRAY(int64_t, a, 5);
-    float *work = malloc((size_t)pool * 4 * sizeof(float) + (size_t)(pool * limits) * sizeof(int32_t) + 1);
-    if (!work) return no_memory(&a);
-    float *gain = work, *beyond = gain + pool, *nearest = beyond + pool, *value = nearest + pool;
-    int32_t *taken = (int32_t *)(value + pool);
-    for (int64_t query = 0; query < queries; query++) {
-        const float *given_gain = ARRAY(float, a, 0) + query * pool;
-        const float *similarity = ARRAY(float, a, 1) + query * pool * pool;
-        int64_t *chosen = ARRAY(int64_t, a, 7) + query * size;
-        for (int64_t at = 0; at < pool; at++) {
-            gain[at] = isfinite(given_gain[at]) ? given_gain[at] * relevance : given_gain[at];
-            beyond[at] = gain[at] - penalty;
-            nearest[at] = 0;
-            value[at] = gain[at];
-        }
-        memset(taken, 0, (size_t)(pool * limits) * sizeof *taken);
-        for (int64_t rank = 0; rank < size; rank++) {
-            int64_t best = 0;
-            for (int64_t at = 1; at < pool; at++) /* of equal ones the first, and they come best first */
-                if (value[at] > value[best]) best = at;
-            if (rank >= pool || value[best] == -INFINITY) {
-                for (; rank < size; rank++) chosen[rank] = -1;
-                break;
-            }
-            chosen[rank] = best;
-            for (int64_t limit = 0; limit < limits; limit++) {
-                const int32_t *group = ARRAY(int32_t, a, 4) + (limit * queries + query) * pool;
-                int32_t *count_of = taken + limit * pool;
-                for (int64_t at = 0; at < pool; at++)
-                    if (group[at] == group[best] && ++count_of[at] >= most[limit]) gain[at] = beyond[at];
-            }
-            const float *alike = similarity + best * pool;
-            for (int64_t at = 0; at < pool; at++) {
-                float near = rest * alike[at];
-                nearest[at] = near > nearest[at] ? near : nearest[at];
-            }
-            nearest[best] = INFINITY; /* no video is chosen twice */
-            for (int64_t at = 0; at < pool; at++) value[at] = gain[at] - nearest[at];
-        }
-    }
-    free(work);
+    Mixing mixing = {(float)a.real[2], (float)a.real[3], ARRAY(int32_t, a, 4), ARRAY(int64_t, a, 5), limits, queries,
+                     pool, a.length[7] / queries, ARRAY(float, a, 1), NULL, 0, NULL};
+    for (int64_t query = 0; query < queries; query++)
+        if (!mix(&mixing, query, ARRAY(float, a, 0) + query * pool, ARRAY(int64_t, a, 7) + query * mixing.size))
+            return no_memory(&a);
     give_back(&a);
     Py_RETURN_NONE;
 }

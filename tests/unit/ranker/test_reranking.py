@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ranker.catalogue.catalogue import Catalogue
 from ranker.catalogue.entry import Entry
 from ranker.pipeline.exploration import sample_two
+from ranker.pipeline.kernel.fused import POOL_SIZE
 from ranker.pipeline.pair_keys import keys_of
 from ranker.pipeline.query_features import query_features
-from ranker.pipeline.reranking import POOL_SIZE, Mix, diverse
+from ranker.pipeline.reranking import Mix, diverse
 from ranker.pipeline.scorers import logistic
 from ranker.pipeline.source_sets import single
 from ranker.pipeline.types import Candidates, Query, QueryBatch, Scores

@@ -14,7 +14,17 @@ from kafka.errors import TopicAuthorizationFailedError
 from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, TOPICS, UPLOADS, WEIGHTS
+from schemas.topics import (
+    DEAD_LETTERS,
+    FEATURES,
+    FEEDBACK,
+    PROFILES,
+    RECOMMENDATIONS,
+    TOPICS,
+    TRENDS,
+    UPLOADS,
+    WEIGHTS,
+)
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.probe import wait_for_authenticated_broker
@@ -256,6 +266,44 @@ def test_a_right_to_read_that_is_taken_away_is_waited_for(kafka: Secured, tmp_pa
         assert running.alive(), running.said("profiles")
     assert running.said("profiles").count("may not be read any more") == 1
     assert f"{topic} may be read again" in running.said("profiles")
+
+
+def test_a_worker_that_starts_without_a_right_waits_for_it(kafka: Secured, tmp_path: Path) -> None:
+    parts = ("admin", "profiles", "ranker", "encoder", "publisher")
+    who = {part: kafka.as_user(part, "scram-sha-512", prefix="freshet.", data_dir=tmp_path / part) for part in parts}
+    control = settings_for(kafka.broker)
+    assert freshet(who["admin"], "topics", "apply").returncode == 0
+    lacked = {"profiles": TRENDS.full("freshet."), "ranker": FEATURES.full("freshet.")}
+    reading = [
+        one
+        for one in listed()
+        for part, topic in lacked.items()
+        if (one.principal, one.resource_pattern.resource_name) == (f"User:{part}", topic)
+    ]
+    with KafkaAdminClient(bootstrap_servers=kafka.broker.bootstrap) as admin:
+        take(admin, reading)
+        try:
+            with (
+                agents(who["profiles"], tmp_path, "profiles") as profiles,
+                agents(who["ranker"], tmp_path, "ranker") as ranker,
+            ):
+                for part, topic in lacked.items():
+                    wait_until(f"{part} says so", lambda s=who[part], t=topic: waits_for_reading(s, t))
+                give(admin, reading)
+                put(who["publisher"], FEEDBACK.full("freshet."), {"late": feedback.encode(watched("late", "v1", NOON))})
+                wait_until("it is folded", lambda: b"late" in {one.key for one in everything(control, PROFILES)})
+                wait_until("the catalogue is read", lambda: "videos read in" in ranker.said("ranker"))
+                assert profiles.alive(), profiles.said("profiles")
+                assert ranker.alive(), ranker.said("ranker")
+        finally:
+            give(admin, reading)
+    for part, said in (("profiles", profiles.said("profiles")), ("ranker", ranker.said("ranker"))):
+        assert f"the right to read {lacked[part]}" in said or f"{lacked[part]} may not be read" in said
+        assert "Traceback" not in said
+
+
+def waits_for_reading(settings: Settings, topic: str) -> bool:
+    return any(f"the right to read {topic}" in waits for waits in waits_of(settings))
 
 
 def waits_of(settings: Settings) -> list[list[str]]:

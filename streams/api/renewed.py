@@ -6,6 +6,7 @@ A slate's header names the offset of its profile on profiles.v1, so one record i
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from schemas.topics import PROFILES
 from streams.api.catalogue.follower import FollowedCatalogue
 from streams.api.catalogue.state import CatalogueState
 from streams.api.cold import REFRESH_MS
-from streams.api.slate_store import StoredSlate
+from streams.api.slate_store import SlateRecord, StoredSlate
 from streams.kafka.client import KafkaException
 from streams.kafka.reader import record_at
 from streams.kafka.records import Record
@@ -66,10 +67,17 @@ class RenewedSlates:
     def __init__(self, catalogue: FollowedCatalogue, profiles: ProfileLog) -> None:
         self._catalogue, self._profiles = catalogue, profiles
         self._kept: OrderedDict[str, _Renewed] = OrderedDict()
+        self._erasures = 0  # so far: what is made meanwhile is not kept
+
+    def drop_erased(self, slates: Sequence[SlateRecord]) -> None:
+        """Let go of what was made for people who are erased; called by the thread that reads recommendations.v1."""
+        for erased in (one for one in slates if one.slate is None):
+            self._erasures += 1
+            self._kept.pop(erased.key.decode(), None)
 
     async def slate(self, user_id: str, expired: StoredSlate, now_ms: int) -> StoredSlate | None:
         """A slate of the profile that an expired one was made of; None where none can be made."""
-        kept = self._kept.get(user_id)
+        kept, erasures = self._kept.get(user_id), self._erasures
         if kept and kept.expired == expired and now_ms < kept.slate.expires_at_ms:
             return kept.slate
         if expired.source < 0 or not self._catalogue.is_read:
@@ -78,11 +86,13 @@ class RenewedSlates:
         if record is None or record.key != user_id.encode() or not record.value:
             return None
         message = await self._catalogue.ask(lambda state: renewed(state, record, now_ms))
-        return None if message is None else self._keep(user_id, expired, StoredSlate.of(message))
+        return None if message is None else self._keep(user_id, expired, StoredSlate.of(message), erasures)
 
-    def _keep(self, user_id: str, expired: StoredSlate, slate: StoredSlate) -> StoredSlate:
-        self._kept[user_id] = _Renewed(expired, slate)
-        self._kept.move_to_end(user_id)
+    def _keep(self, user_id: str, expired: StoredSlate, slate: StoredSlate, erasures: int) -> StoredSlate:
+        self._kept.pop(user_id, None)
+        self._kept[user_id] = _Renewed(expired, slate)  # the newest stands last
+        if self._erasures != erasures:  # looked at once it is kept, or the other thread could have been between
+            self._kept.pop(user_id, None)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return slate

@@ -125,14 +125,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     follower.start()
     try:
         async with followed(settings) as catalogue, watched(settings) as operations:
-            feed.observers.append(operations.observer(now_ms()))
+            renewed = RenewedSlates(catalogue, KafkaProfileLog(settings))
+            feed.observers += [operations.observer(now_ms()), renewed.drop_erased]
             yield Services(
                 settings,
                 store,
                 waiters,
                 KafkaPublisher(settings.prefix, producer),
                 ColdSlates(catalogue, settings.partitions),
-                RenewedSlates(catalogue, KafkaProfileLog(settings)),
+                renewed,
                 FollowerReadiness(follower),
                 catalogue,
                 encoder,

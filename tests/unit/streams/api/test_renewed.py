@@ -91,6 +91,27 @@ async def test_an_erased_person_is_a_stranger(back: Api) -> None:
     assert (await asked(back))["cold"]
 
 
+async def test_what_was_made_for_an_erased_person_is_not_kept(back: Api) -> None:
+    await asked(back)
+    back.bring(record("ben", None, 1))
+    await asked(back)
+    assert back.profile_records.read == 1
+    back.bring(record("ana", None, 2))
+    assert "ana" not in back.renewed._kept
+
+
+async def test_what_is_made_while_somebody_is_erased_is_not_kept(back: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = back.profile_records.at
+
+    async def at(partition: int, offset: int) -> Record | None:
+        back.bring(record("ana", None, 1))
+        return await found(partition, offset)
+
+    monkeypatch.setattr(back.profile_records, "at", at)
+    await asked(back)
+    assert "ana" not in back.renewed._kept
+
+
 @pytest.mark.parametrize(
     "stored",
     [None, profile_record(pack(GARDENER), key="ben"), profile_record(b"damaged"), profile_record(b"")],

@@ -134,5 +134,9 @@ def patches_of(sound: Vectors | None) -> list[Vectors]:
     count = min(max(round(len(whole) / PATCH), 1), PATCHES)
     middles = [(2 * part + 1) * len(whole) // (2 * count) for part in range(count)]
     starts = [min(max(middle - PATCH // 2, 0), len(whole) - PATCH) for middle in middles]
-    cut = [np.nan_to_num(whole[start : start + PATCH]).clip(-1, 1) for start in starts]
+    cut = np.empty((count, PATCH), np.float32)
+    for patch, start in zip(cut, starts, strict=True):
+        np.clip(whole[start : start + PATCH], -1, 1, out=patch)
+    if np.isnan(cut).any():
+        np.nan_to_num(cut, copy=False)
     return [patch for patch in cut if np.sqrt(np.square(patch).mean()) >= SILENCE]

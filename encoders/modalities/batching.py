@@ -15,14 +15,17 @@ Part = NDArray[Any]
 def run(model: Callable[[Part], list[Vectors]], videos: Iterable[Iterable[Part]], rows: int) -> list[Vectors]:
     """Every output of the model, [P, ...], for all parts of all videos in their order.
 
+    model   answers with arrays of its own: the one that it is given is filled anew for the next call
     videos  parts of each video, all of the same shape and type; at least one in all
     rows    of every call: the last call is filled up, since another number of rows may change the bits of a row,
             and costs CUDA a new search for its fastest kernels
     """
     parts = chain.from_iterable(videos)
+    first = next(parts)
+    stacked = np.empty((rows, *first.shape), first.dtype)  # once: fresh pages of memory cost more than to fill them
     answers = [
-        [output[: len(call)] for output in model(np.stack(call + call[:1] * (rows - len(call))))]
-        for call in _batches(parts, rows)
+        [output[: len(call)] for output in model(np.stack(call + call[:1] * (rows - len(call)), out=stacked))]
+        for call in _batches(chain([first], parts), rows)
     ]
     return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
 

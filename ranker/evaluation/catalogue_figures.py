@@ -1,6 +1,7 @@
 """Figures of the whole catalogue: how far up the video stands that a person finished, among all that they had not met.
 
-Each person counts once. A tie counts half: of two videos with the same score each is half a place behind the other.
+Each person counts once, or as often as they had the outcome; what is drawn are people. A tie counts half: of two videos
+with the same score each is half a place behind the other.
 """
 
 from collections.abc import Mapping
@@ -9,15 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.evaluation.bootstrap import Estimate, Floats, Statistic, estimate, ratio, sample
+from ranker.evaluation.bootstrap import Estimate, Floats, Statistic, estimate, ratio, sample, sums_by
 from ranker.evaluation.metrics import last_if_not_finite
-from ranker.evaluation.ranking_figures import Bools
+from ranker.evaluation.ranking_figures import Bools, Numbers
 from ranker.evaluation.result import Given
 
 TOP, CANDIDATES = 10, 100
 LEAD = "lead in "  # before a figure: ours minus this one
 CAUTION = (
-    "People can finish only what the platform showed them, so these figures partly measure how well a source imitates "
+    "People can take to only what the platform showed them, so these figures partly measure how well a source imitates "
     "the platform by which the log was recorded."
 )
 UNION = "all sources together"
@@ -31,6 +32,7 @@ class CatalogueRanks:
     sources     of each baseline [P]
     on_surface  the same among those alone that were met on this surface before; infinite where it was not [P]
     is_young    whether nobody had met the video an hour before [P]
+    people      number of the person, from 0 [P]
     others      of models that are no sources of candidates [P]
     """
 
@@ -39,6 +41,7 @@ class CatalogueRanks:
     sources: Mapping[str, Floats]
     on_surface: Mapping[str, Floats]
     is_young: Bools
+    people: Numbers
     others: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
@@ -89,9 +92,10 @@ def catalogue_figures(ranks: CatalogueRanks, draws: int, seed: int = 0) -> Given
         name: {**_estimates(theirs), **_leads(mine, {} if name == ranks.name else theirs)}
         for name, theirs in values.items()
     }
-    rows[ranks.name] |= {"people": len(ranks.ours), "people with a young video": int(ranks.is_young.sum())}
+    rows[ranks.name] |= {"people": int(ranks.people.max()) + 1, "videos": len(ranks.ours)}
+    rows[ranks.name] |= {"people with a young video": len(np.unique(ranks.people[ranks.is_young]))}
     closest = np.min([*ranks.sources.values()], axis=0) if ranks.sources else np.full(len(ranks.ours), np.inf)
-    rows[UNION] = {**_estimates(_sampled(_recalls(closest, ranks.is_young), draws, seed))}
+    rows[UNION] = {**_estimates(_sampled(ranks, _recalls(closest, ranks.is_young), draws, seed))}
     return rows
 
 
@@ -99,11 +103,11 @@ def _values(ranks: CatalogueRanks, name: str, places: Floats, draws: int, seed: 
     """Each figure of a model in each draw of people [1 + draws]; the same draws for all models."""
     statistics = _statistics(places)
     statistics |= {f"{key} on the surface": one for key, one in _statistics(ranks.on_surface[name]).items()}
-    return _sampled(statistics | _recalls(places, ranks.is_young), draws, seed)
+    return _sampled(ranks, statistics | _recalls(places, ranks.is_young), draws, seed)
 
 
 def _statistics(places: Floats) -> dict[str, tuple[Floats, Floats]]:
-    """Figures as sums over people: what is added, and divided by what."""
+    """Figures as sums over places: what is added, and divided by what."""
     everybody = np.ones(len(places))
     return {
         f"HR@{TOP}": (hits(places, TOP), everybody),
@@ -120,9 +124,13 @@ def _recalls(places: Floats, is_young: Bools) -> dict[str, tuple[Floats, Floats]
     }
 
 
-def _sampled(sums: Mapping[str, tuple[Floats, Floats]], draws: int, seed: int) -> dict[str, Floats]:
-    people = len(next(iter(sums.values()))[0])
-    statistics: dict[str, Statistic] = {key: ratio(*one) for key, one in sums.items()}
+def _sampled(
+    ranks: CatalogueRanks, sums: Mapping[str, tuple[Floats, Floats]], draws: int, seed: int
+) -> dict[str, Floats]:
+    people = int(ranks.people.max()) + 1
+    statistics: dict[str, Statistic] = {
+        key: ratio(*(sums_by(ranks.people, side, people) for side in one)) for key, one in sums.items()
+    }
     return sample(statistics, people, draws, seed)
 
 

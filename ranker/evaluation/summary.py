@@ -52,7 +52,7 @@ def _catalogue(name: str, ranking: Given) -> Iterator[str]:
     for key in CATALOGUE:
         if isinstance(found := ours.get(key), Estimate):
             leads = {other: theirs[LEAD + key] for other, theirs in ranking.items() if LEAD + key in theirs}
-            yield _sentence(f"Next finish among all videos, {key}", Figure(key, key, ""), found, leads)
+            yield _sentence(f"Next among all videos, {key}", Figure(key, key, ""), found, leads)
     if ours:
         yield CAUTION
 

@@ -49,7 +49,7 @@ def catalogue_tables(ranking: Given) -> Iterator[str]:
         rows = [[name, *(_catalogue_cell(figures, key) for key in columns)] for name, figures in ranking.items()]
         shown = [row for row in rows if set(row[1:]) != {NONE}]
         if shown:
-            yield aligned([["next finish", *columns], *shown])
+            yield aligned([["among all videos", *columns], *shown])
 
 
 def _catalogue_cell(figures: Mapping[str, Any], key: str) -> str:

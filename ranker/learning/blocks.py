@@ -14,6 +14,8 @@ from ranker.learning.features import FIRST_WEIGHTS, WEIGHT_VARIANCE
 from ranker.learning.parameters import NOBODY, UNKNOWN, WIDTH, Floats, H, Parameters
 
 ROWS = 8  # of a block: what one exposure teaches lies scattered, so that small ones are less to write
+ROW_BYTES = 8 * WIDTH
+BLOCK_BYTES = ROWS * ROW_BYTES
 TOTALS, WEIGHTS, COVARIANCE = (1 + H,), FIRST_WEIGHTS.shape, (H, len(WEIGHT_VARIANCE), len(WEIGHT_VARIANCE))
 
 
@@ -24,8 +26,8 @@ class BlockError(ValueError):
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """Rows of the parameters: their keys, and their numbers."""
 
-    fields: list[int]  # −1: nobody's row
-    keys: list[str]
+    fields: Sequence[int]  # −1: nobody's row
+    keys: Sequence[str]
     numbers: bytes  # [rows, WIDTH] float64
 
 
@@ -68,11 +70,11 @@ def encoded_blocks(parameters: Parameters, numbers: Sequence[int]) -> list[bytes
     starts = np.array(numbers, np.int64) * ROWS
     rows = np.minimum(starts[:, None] + np.arange(ROWS), len(parameters.keys) - 1)  # the last block may be shorter
     values = parameters.numbers(rows.ravel()).reshape(-1, ROWS, WIDTH)
-    found = []
-    for start, of_block in zip(starts.tolist(), values, strict=True):
-        named = parameters.keys[start : start + ROWS]
-        fields, keys = [field for field, _ in named], [key for _, key in named]
-        found.append(_encode(Block(fields, keys, of_block[: len(named)].tobytes())))
+    every, found = values.tobytes(), []
+    for place, start in enumerate(starts.tolist()):
+        fields, keys = zip(*parameters.keys[start : start + ROWS], strict=True)
+        begin = place * BLOCK_BYTES
+        found.append(_encode(Block(fields, keys, every[begin : begin + len(keys) * ROW_BYTES])))
     return found
 
 

@@ -5,6 +5,7 @@ same for all videos that are shown to a person; slates are sorted without it.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -107,7 +108,8 @@ class PersonNumbers(NamedTuple):
 
 def person_numbers(people: Sequence[tuple[Counters, str, int]]) -> PersonNumbers:
     """The counters of people as they are about to meet something on this surface at this time."""
-    table = np.array([_numbers(*one) for one in people], np.float64).reshape(-1, 15)
+    numbers = chain.from_iterable([_numbers(*one) for one in people])
+    table = np.fromiter(numbers, np.float64, 15 * len(people)).reshape(-1, 15)
     return PersonNumbers(table[:, :4], table[:, 4:8], table[:, 8:11], table[:, 11:14], table[:, 14])
 
 

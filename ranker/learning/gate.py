@@ -10,7 +10,7 @@ import numpy as np
 
 from ranker.learning.columns import grown
 from ranker.learning.features import features, overall_rates, person_features, person_numbers
-from ranker.learning.learner import LearnedBatch, outcomes_of
+from ranker.learning.learner import LearnedBatch
 from ranker.learning.model import Floats, sigmoid
 from ranker.learning.parameters import COUNTS, EFFECT, WIDTH, H, Parameters, Rows
 from ranker.profile.outcomes import HEADS
@@ -62,8 +62,8 @@ class Gate:
 
     def note(self, batch: LearnedBatch) -> None:
         """Keep what the batch will change, and note how well the good parameters and the present ones predict it."""
-        self._save(np.unique(batch.predicted.rows))
-        outcomes = outcomes_of(batch.opened)
+        self._save(batch.predicted.rows.ravel())
+        outcomes = batch.outcomes
         self._exposures += int(outcomes.counted.sum())
         judged = np.arange(0, len(batch.opened), JUDGED_EVERY if len(batch.opened) > MOST_JUDGED else 1)
         good, present = self._good_chance(batch, judged), batch.predicted.probability[judged]
@@ -78,7 +78,7 @@ class Gate:
         parameters = self._parameters
         if len(self._place) < len(parameters.effect):
             self._place = grown(self._place, len(parameters.effect))
-        new = rows[self._place[rows] == 0]
+        new = np.unique(rows[self._place[rows] == 0])
         used = slice(self._used, self._used + len(new))
         if used.stop > len(self._kept):
             self._kept = grown(self._kept, 2 * used.stop)

@@ -29,11 +29,12 @@ class Open(NamedTuple):
 
 
 class LearnedBatch(NamedTuple):
-    """Exposures, in the order in which they are learned, and what was predicted of them before."""
+    """Exposures, in the order in which they are learned, what was predicted of them before, and what came of them."""
 
     opened: Sequence[Open]
     shown: Sequence[Shown]
     predicted: Prediction
+    outcomes: Outcomes
 
 
 class Learner:
@@ -74,8 +75,9 @@ class Learner:
         shown = [self._shown(one.example) for one in opened]
         drift(self.parameters, self._tick, len(opened))
         predicted = predict(self.parameters, shown, grow=True)
-        yield LearnedBatch(opened, shown, predicted)
-        learn(self.parameters, predicted, outcomes_of(opened))
+        outcomes = outcomes_of(opened)
+        yield LearnedBatch(opened, shown, predicted, outcomes)
+        learn(self.parameters, predicted, outcomes)
 
     def _shown(self, example: Example) -> Shown:
         facts = self._facts.get(example.video_id, NO_FACTS)

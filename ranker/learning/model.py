@@ -24,6 +24,7 @@ from ranker.learning.features import (
 )
 from ranker.learning.fields import Exposure
 from ranker.learning.parameters import DAY_S, RECENT_S, Parameters, Rows
+from ranker.pipeline.kernel import calls, switch
 from ranker.profile.counters import Counters
 from ranker.profile.outcomes import HEADS
 
@@ -137,14 +138,21 @@ def expected_of(predicted: Prediction) -> Floats:
 
 def _count(parameters: Parameters, rows: Rows, touched: Rows, outcomes: Outcomes) -> None:
     counts = np.concatenate([outcomes.counted[:, None], outcomes.labels * outcomes.learned], axis=1)
-    each, fields = rows.ravel(), rows.shape[1]
-    np.add.at(parameters.counts, each, counts.repeat(fields, axis=0))
+    count_keys(rows, counts, parameters.counts)
     parameters.recent[touched] *= 2.0 ** ((parameters.met[touched] - parameters.tick) / RECENT_S)
     parameters.met[touched] = parameters.tick
-    np.add.at(parameters.recent, each, counts[:, 1 + FINISH].repeat(fields))
+    count_keys(rows, counts[:, 1 + FINISH, None].copy(), parameters.recent[:, None])
     parameters.counts[0] = parameters.recent[0] = 0
     parameters.batches += 1
     parameters.totals += counts.sum(axis=0)
+
+
+def count_keys(rows: Rows, counted: Floats, counts: Floats) -> None:
+    """Add what is counted of each exposure [n, C] to the counts of its keys [K, C], whose rows are [n, F]."""
+    if switch.is_used():
+        calls.count_keys(rows, counted, counts)
+    else:
+        np.add.at(counts, rows.ravel(), counted.repeat(rows.shape[1], axis=0))
 
 
 def learn_effects(effect: Floats, variance: Floats, rows: Rows, chance: Floats, outcomes: Outcomes) -> Rows:
@@ -158,10 +166,10 @@ def learn_effects(effect: Floats, variance: Floats, rows: Rows, chance: Floats, 
     rows      of the keys of each exposure [n, F]
     chance    of each outcome by these effects and what else is given [n, H]
     """
-    chosen, place = np.unique(rows, return_inverse=True)
+    chosen, place = distinct(rows)
     count = len(rows)
     has_key = np.zeros((count, len(chosen)))
-    has_key[np.arange(count)[:, None], place.reshape(count, -1)] = 1
+    has_key[np.arange(count)[:, None], place] = 1
     before = variance[chosen].T  # [H, K]
     error = np.where(outcomes.learned, outcomes.labels - chance, 0).T  # [H, n]
     slope = np.sqrt(np.where(outcomes.learned, chance * (1 - chance), 0)).T
@@ -169,10 +177,43 @@ def learn_effects(effect: Floats, variance: Floats, rows: Rows, chance: Floats, 
     inner = np.linalg.inv(np.eye(count) + slope[:, :, None] * shared * slope[:, None])
     surprise = slope * (inner @ np.divide(error, slope, out=np.zeros_like(error), where=slope > 0)[..., None])[..., 0]
     effect[chosen] += (before * (surprise @ has_key)).T
-    told = ((slope[:, :, None] * inner * slope[:, None]) @ has_key * has_key).sum(axis=1)
+    told = told_of_keys(slope[:, :, None] * inner * slope[:, None], place, len(chosen))
     variance[chosen] = (before - before * before * told).T
     changed: Rows = chosen
     return changed
+
+
+def distinct(rows: Rows) -> tuple[Rows, Rows]:
+    """The rows that occur, sorted, and at which of them each stands [n, F]."""
+    if switch.is_used():
+        return calls.distinct(rows)
+    chosen, place = np.unique(rows, return_inverse=True)
+    return chosen, place.reshape(rows.shape)
+
+
+def told_of_keys(among: Floats, place: Rows, keys: int) -> Floats:
+    """Of each key the sum over all pairs of exposures that have it [H, K].
+
+    among  of each pair of exposures [H, n, n]
+    place  of the keys of each exposure, of so many [n, F]
+    """
+    if switch.is_used():
+        return calls.told(among, place, keys)
+    exposure, of_key = exposures_by_key(place, keys)
+    size = np.bincount(of_key, minlength=keys)[of_key]  # of each exposure's key; those of one key stand together
+    one = np.arange(len(of_key)).repeat(size)
+    other = np.arange(len(one)) - (size.cumsum() - size)[one] + of_key.searchsorted(of_key)[one]
+    pairs = among[:, exposure[one], exposure[other]]
+    of_one = [np.bincount(one, of_head, len(of_key)) for of_head in pairs]  # one after another, unlike a product
+    return np.stack([np.bincount(of_key, of_head, keys) for of_head in of_one])
+
+
+def exposures_by_key(place: Rows, keys: int) -> tuple[Rows, Rows]:
+    """Each key's exposures, each once, in their order; and the key of each of these."""
+    has_key = np.zeros((keys, len(place)), np.bool_)
+    has_key[place, np.arange(len(place))[:, None]] = True
+    of_key, exposure = has_key.nonzero()
+    return exposure, of_key
 
 
 def learn_weights(weights: Floats, covariance: Floats, features: Floats, chance: Floats, outcomes: Outcomes) -> None:

@@ -6,6 +6,7 @@ the key of what is unknown: it has no effect and learns none.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class Parameters:
     def rows(self, exposures: Iterable[Exposure], *, grow: bool) -> Rows:
         """Rows of the keys of exposures [n, F]; `grow` makes rows for keys that have none, others are UNKNOWN."""
         found = [self._rows_of.get(one) or self._look_up(one, grow) for one in exposures]
-        return np.array(found, np.int64).reshape(-1, len(FIELDS))
+        return np.fromiter(chain.from_iterable(found), np.int64, len(found) * len(FIELDS)).reshape(-1, len(FIELDS))
 
     def _look_up(self, one: Exposure, grow: bool) -> list[int]:
         found = [self.row(place, field.key(one), grow) for place, field in enumerate(FIELDS)]

@@ -7,6 +7,8 @@ and whole whenever it is: a topic that keeps the newest record of each key never
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from ranker.learning import blocks
 from ranker.learning.blocks import ROWS, BlockError, Manifest
 from ranker.learning.parameters import NOBODY, Parameters, Rows
@@ -46,9 +48,9 @@ class Publication:
 
     def touch(self, rows: Rows) -> None:
         """Note that something was learned in these rows."""
-        numbers = {row // ROWS for row in rows.ravel().tolist()}
+        numbers = np.unique(rows // ROWS).tolist()
         for lacking in self.lacking:
-            lacking |= numbers
+            lacking.update(numbers)
 
     def change(self, learned: Mapping[int, int]) -> Change:
         """What makes the parameters as they are now the current ones; `learned` as the manifest has it."""

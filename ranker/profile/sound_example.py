@@ -24,14 +24,20 @@ def _is_sound(one: Example) -> bool:
 
 
 def _are_sound(counters: Counters) -> bool:
-    rates = counters.finish_rate, counters.like_rate, counters.skip_rate
-    if not (all(0 <= one <= MOST_RATE for one in rates) and 0 <= counters.at_ms <= YEAR_2100_MS):
-        return False
-    if len(counters.surfaces) > SURFACES:
+    if not (
+        0 <= counters.finish_rate <= MOST_RATE
+        and 0 <= counters.like_rate <= MOST_RATE
+        and 0 <= counters.skip_rate <= MOST_RATE
+        and 0 <= counters.at_ms <= YEAR_2100_MS
+        and len(counters.surfaces) <= SURFACES
+    ):
         return False
     for one in counters.surfaces:
-        if not 0 <= one.exposures < MOST_COUNTED or min(one.finished, one.liked, one.skipped) < 0:
-            return False
-        if max(one.finished, one.liked, one.skipped) >= MOST_COUNTED:
+        if not (
+            0 <= one.exposures < MOST_COUNTED
+            and 0 <= one.finished < MOST_COUNTED
+            and 0 <= one.liked < MOST_COUNTED
+            and 0 <= one.skipped < MOST_COUNTED
+        ):
             return False
     return True

@@ -70,10 +70,17 @@ async def write(place: Path, chunks: AsyncIterator[bytes], most: int) -> int:
 
 def _opened_beside(place: Path) -> "_TemporaryFileWrapper[bytes]":
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(place.parent)
         return tempfile.NamedTemporaryFile(prefix=".upload-", dir=place.parent, delete=False)
     except OSError as error:
         raise ProblemError(409, f"The file cannot be put there: {error.strerror}.") from None
+
+
+def _make_folders(folder: Path) -> None:
+    """Those that are missing, open to the encoding agent, which may be another user, whatever the umask."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        missing.chmod(0o755)
 
 
 def _finish(file: "_TemporaryFileWrapper[bytes]", place: Path | None) -> None:

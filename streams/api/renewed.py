@@ -5,6 +5,7 @@ A slate's header names the offset of its profile on profiles.v1, so one record i
 
 import asyncio
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -67,13 +68,10 @@ class RenewedSlates:
     def __init__(self, catalogue: FollowedCatalogue, profiles: ProfileLog) -> None:
         self._catalogue, self._profiles = catalogue, profiles
         self._kept: OrderedDict[str, _Renewed] = OrderedDict()
-        self._erasures = 0  # so far: what is made meanwhile is not kept
+        self._erasures, self._lock = 0, threading.Lock()
 
-    def drop_erased(self, slates: Sequence[SlateRecord]) -> None:
-        """Let go of what was made for people who are erased; called by the thread that reads recommendations.v1."""
-        for erased in (one for one in slates if one.slate is None):
-            self._erasures += 1
-            self._kept.pop(erased.key.decode(), None)
+    def __len__(self) -> int:
+        return len(self._kept)
 
     async def slate(self, user_id: str, expired: StoredSlate, now_ms: int) -> StoredSlate | None:
         """A slate of the profile that an expired one was made of; None where none can be made."""
@@ -86,16 +84,28 @@ class RenewedSlates:
         if record is None or record.key != user_id.encode() or not record.value:
             return None
         message = await self._catalogue.ask(lambda state: renewed(state, record, now_ms))
-        return None if message is None else self._keep(user_id, expired, StoredSlate.of(message), erasures)
-
-    def _keep(self, user_id: str, expired: StoredSlate, slate: StoredSlate, erasures: int) -> StoredSlate:
-        self._kept.pop(user_id, None)
-        self._kept[user_id] = _Renewed(expired, slate)  # the newest stands last
-        if self._erasures != erasures:  # looked at once it is kept, or the other thread could have been between
-            self._kept.pop(user_id, None)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        if message is None:
+            return None
+        slate = StoredSlate.of(message)
+        self._keep(user_id, _Renewed(expired, slate), erasures)
         return slate
+
+    def observe(self, records: Sequence[SlateRecord]) -> None:
+        """Drop the slates of people who were erased; to be called with what the follower's thread reads."""
+        erased = [record.key.decode() for record in records if record.slate is None]
+        with self._lock:
+            self._erasures += len(erased)
+            for user_id in erased:
+                self._kept.pop(user_id, None)
+
+    def _keep(self, user_id: str, renewed: _Renewed, erasures: int) -> None:
+        with self._lock:
+            if erasures != self._erasures:
+                return  # somebody was erased while it was made, perhaps this person
+            self._kept[user_id] = renewed
+            self._kept.move_to_end(user_id)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
 
 
 async def renewed(state: CatalogueState, record: Record, now_ms: int) -> bytes | None:

@@ -126,7 +126,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         async with followed(settings) as catalogue, watched(settings) as operations:
             renewed = RenewedSlates(catalogue, KafkaProfileLog(settings))
-            feed.observers += [operations.observer(now_ms()), renewed.drop_erased]
+            feed.observers += [operations.observer(now_ms()), renewed.observe]
             yield Services(
                 settings,
                 store,

@@ -56,6 +56,13 @@ def evaluate(
         bool,
         typer.Option("--no-catalogue", help="Leave out the next finish among all videos: half the time."),
     ] = False,
+    next_like: Annotated[
+        bool,
+        typer.Option(
+            "--next-like",
+            help="Rank each like among all videos, of who liked one before, instead of each person's first finish.",
+        ),
+    ] = False,
     baselines: Annotated[
         Baselines | None,
         typer.Option(help="heavy: also boosting, logistic regression, BM25, ALS and SASRec, made by `make baselines`."),
@@ -77,6 +84,7 @@ def evaluate(
     from streams.logs.jsonl import read_log
     from streams.logs.source import open_log
     from streams.operations.evaluate import NO_ANSWER, LogEvaluation
+    from streams.operations.evaluate_catalogue import FINISH, LIKE
     from streams.operations.evaluated_models import frozen, lagging
     from streams.ranking.sequence import sequence_in
 
@@ -85,7 +93,8 @@ def evaluate(
     models = {one.name: frozen(parameters_in(str(one)).parameters) for one in against or ()}
     beside = models | lagging(lag or ()) | _beside(people, warm)
     model = sequence_in(sequence) if sequence else None
-    run = LogEvaluation(settings, split, beside, catalogue=not no_catalogue, sequence=model, record=python is not None)
+    wanted = None if no_catalogue else LIKE if next_like else FINISH
+    run = LogEvaluation(settings, split, beside, catalogue=wanted, sequence=model, record=python is not None)
     with open_log(file) as source, progressing(source, "evaluated") as lines:
         run.run(read_log(lines))
     result = run.result(draws, _ask(python, run) if python else NO_ANSWER)

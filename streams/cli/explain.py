@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Json, configured, print_columns, say, wait_for_broker, write_json
+from streams.cli.options import Json, configured, print_columns, say, utc, wait_for_broker, write_json
 
 if TYPE_CHECKING:
     from ranker.pipeline.trace import Trace
@@ -39,7 +39,7 @@ def show(found: "Trace") -> None:
     """Print a trace: a sentence, the chances, and what raised and lowered the score."""
     say(found.summary())
     for one in found.behind:
-        say(f"the person {one.did} {one.video_id} at {one.at_ms}")
+        say(f"the person {one.did} {one.video_id} at {utc(one.at_ms)}")
     if found.score is None:
         return
     chances = ", ".join(f"{head} {chance:.3f}" for head, chance in found.probabilities.items())
@@ -57,4 +57,4 @@ def show(found: "Trace") -> None:
             rows.append(("rank log-odds", f"{found.rank_logit:+.4f}", *([f"{total:+.4f}"] if theirs else [])))
         print_columns([("feature", found.video_id, *([shown] if theirs else [])), *rows])
     for because in found.item.reasons if found.item else []:
-        say(f"reason: {because.code} {because.weight:g}" + (f" ({because.video_id})" if because.video_id else ""))
+        say(f"reason: {because.code} {because.weight:.2f}" + (f" ({because.video_id})" if because.video_id else ""))

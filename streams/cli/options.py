@@ -192,6 +192,15 @@ def moment(text: str) -> int:
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * MS)
 
 
+def utc(at_ms: int) -> str:
+    """Unix time in ms as people read it.
+
+    >>> utc(1_650_812_741_000)
+    '2022-04-24 15:05:41 UTC'
+    """
+    return datetime.fromtimestamp(at_ms / MS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def treat_sigterm_as_ctrl_c() -> None:
     """Make SIGTERM end a command the way Ctrl-C does, in order; Ctrl-C too, where the starter had it ignored.
 

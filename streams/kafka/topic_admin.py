@@ -165,7 +165,7 @@ def compare(topic: Topic, found: TopicState | None, settings: Settings) -> Itera
     name = topic.full(settings.prefix)
     if found is None:
         count = topic.partition_count(settings.partitions)
-        wanted = f"{count} partition{'s' * (count > 1)}, {topic.cleanup}"
+        wanted = f"{count} partition{'s' * (count > 1)} with cleanup.policy={topic.cleanup}"
         yield Difference(name, "topic", "missing", wanted, "create")
         return
     expected = topic.partition_count(settings.partitions)

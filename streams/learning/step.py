@@ -165,6 +165,6 @@ def _touch(state: LearnerState, batches: Iterable[LearnedBatch], outcome: LearnO
 
 def _predicted(batch: LearnedBatch) -> Predicted:
     """The small part of a batch that says how good its predictions were: the batch itself need not be kept."""
-    is_new = np.fromiter((one.example.is_first for one in batch.opened), np.bool_, len(batch.opened))
+    is_new = batch.outcomes.counted
     labels = np.fromiter((one.labels for one in batch.opened), np.int64, len(batch.opened))
     return Predicted(batch.predicted.logits[is_new], labels[is_new])

@@ -285,6 +285,9 @@ def _did_not_start(output: str, folder: Path) -> OperatorError:
         return OperatorError(
             f"Kafka {KAFKA} needs Java 17 or newer.", "Debian: apt-get install openjdk-17-jre-headless."
         )
+    if taken := re.search(r"failed to bind to (\S+): Address already in use", output):  # after `refuse_taken_port`
+        cause = f"Kafka cannot listen on {taken[1]}: another program has taken the port meanwhile."
+        return OperatorError(cause, "Try again, or choose another port by FRESHET_BOOTSTRAP.")
     faults = [line.strip() for line in output.splitlines() if re.search(r"Exception|ERROR|FATAL|Error", line)]
     why = faults[-1] if faults else "it gave no reason"
     return OperatorError(f"Kafka ended while starting: {why[:300]}.", _see(folder))

@@ -26,7 +26,7 @@ from streams.logs.jsonl import Fault, Line
 from streams.operations.baselines.exchange import Answer, HeadScores, NextFinish, early_of
 from streams.operations.baselines.exchange import Exposures as BaselineExposures
 from streams.operations.baselines.recorder import ExposureRecorder, NextFinishRecorder
-from streams.operations.evaluate_catalogue import CatalogueEvaluation
+from streams.operations.evaluate_catalogue import FINISH, CatalogueEvaluation, Wanted
 from streams.operations.evaluate_sequence import SequenceScores
 from streams.operations.evaluated_models import (
     OURS,
@@ -84,7 +84,7 @@ class LogEvaluation:
 
     split_ms   event time from which on exposures are tested; those before are learned from alone
     others     models that predict the same exposures, by name
-    catalogue  whether the next finish among all videos is predicted too, which takes half of the time
+    catalogue  what is predicted among all videos too, such as the next finish, which takes half of the time
     sequence   a sequence model, whose place of the next finish is noted too
     record     whether what baselines in an environment of their own are asked is noted: see `asked`
     """
@@ -95,7 +95,7 @@ class LogEvaluation:
         split_ms: int,
         others: Mapping[str, Model] = NO_OTHERS,
         *,
-        catalogue: bool = True,
+        catalogue: Wanted | None = FINISH,
         sequence: SequenceModel | None = None,
         record: bool = False,
     ) -> None:
@@ -104,10 +104,12 @@ class LogEvaluation:
         self.parameters = Parameters()
         self._learner = LogLearner(settings, self.parameters)
         self._recorder = ExposureRecorder() if record else None
-        self._finishes = NextFinishRecorder() if record and catalogue else None
+        self._finishes = NextFinishRecorder() if record and catalogue == FINISH else None
         by_sequence = SequenceScores(sequence, self._learner.profile) if sequence else None
         self._catalogue = (
-            CatalogueEvaluation(self._learner.facts, split_ms, self._finishes, by_sequence) if catalogue else None
+            CatalogueEvaluation(self._learner.facts, split_ms, self._finishes, by_sequence, catalogue)
+            if catalogue
+            else None
         )
         self._held: dict[str, Counters] = {}  # of each person before their first exposure of the test days
         self.training, self.tested = Noted(), Noted()

@@ -15,29 +15,52 @@ from ranker.learning.fields import HOUR_MS
 from ranker.learning.learner import NO_FACTS, LearnedBatch, Open
 from ranker.learning.next_features import View, met_alike
 from ranker.learning.next_finish import NextFinish, Prospect
-from ranker.profile.outcomes import FINISHED
+from ranker.profile.outcomes import FINISHED, LIKED
 from streams.operations.baselines.recorder import NextFinishRecorder
 from streams.operations.evaluate_sequence import SequenceScores
 
 Floats = NDArray[np.floating]
 Source = Callable[[View], Floats]
 
-OURS, POPULARITY, SEQUENCE = "freshet", "finishes before the split", "sequence model"
+OURS, SEQUENCE = "freshet", "sequence model"
 ONE_HOUR, SIX_HOURS = HALF_LIVES_MS.index(HOUR_MS), HALF_LIVES_MS.index(6 * HOUR_MS)
 YOUNG_MS = HOUR_MS
 NO_SCORES: Mapping[str, Floats] = {}
 SOURCES: Mapping[str, Source] = {
-    "finishes on the surface, 6 h": lambda view: view.finishes(True, SIX_HOURS),
+    "{} on the surface, 6 h": lambda view: view.finishes(True, SIX_HOURS),
     "exposures, 1 h": lambda view: view.exposures(False, ONE_HOUR),
-    "finishes so far": lambda view: view.finishes(False, IN_ALL),
+    "{} so far": lambda view: view.finishes(False, IN_ALL),
     "met together": lambda view: view.cosines[0],
     "same creator": lambda view: met_alike("creator", False, view),
 }
 
 
+class Wanted(NamedTuple):
+    """The outcome whose next video is ranked, and whose.
+
+    called   in the names of what it is ranked by
+    label    as a bit
+    is_each  whether each one of the test days counts, of whoever had one at any time before; else a person's first
+             one, of whoever had one before the test days
+    """
+
+    called: str
+    label: int
+    is_each: bool
+
+    @property
+    def popularity(self) -> str:
+        """The name of how often each video had it before the split."""
+        return f"{self.called} before the split"
+
+
+FINISH, LIKE = Wanted("finishes", FINISHED, is_each=False), Wanted("likes", LIKED, is_each=True)
+
+
 class Placed(NamedTuple):
     """Where the video that a person finished stood."""
 
+    user_id: str
     places: Mapping[str, float]  # by what it was ranked by
     on_surface: Mapping[str, float]
     is_young: bool
@@ -49,7 +72,7 @@ class Person:
     def __init__(self) -> None:
         self.met: set[int] = set()
         self.recent: list[Met] = []
-        self.has_finished = False  # before the split
+        self.has_finished = False  # something that makes the next one count
         self.is_tested = False
 
     def meet(self, row: int, video_id: str, is_finished: bool) -> None:
@@ -59,7 +82,9 @@ class Person:
 
 
 class CatalogueEvaluation:
-    """Ranks, of each person who finished something before the split, what they finish first after it.
+    """Ranks, of each person who finished something before the split, what they finish first after it; or likes, each.
+
+    What is said of finishes here is meant of likes where those are wanted.
 
     recorder  notes what baselines are asked, if there are any
     sequence  a sequence model, if there is one
@@ -71,8 +96,11 @@ class CatalogueEvaluation:
         split_ms: int,
         recorder: NextFinishRecorder | None = None,
         sequence: SequenceScores | None = None,
+        wanted: Wanted = FINISH,
     ) -> None:
         self.model = NextFinish()
+        self._wanted = wanted
+        self._sources = {name.format(wanted.called): source for name, source in SOURCES.items()}
         self._recorder, self._sequence = recorder, sequence
         self._facts, self._split_ms = facts, split_ms
         self._known = 0  # videos of `facts` that the model knows
@@ -94,7 +122,7 @@ class CatalogueEvaluation:
 
     def ranks(self, baselines: Mapping[str, Floats] = NO_SCORES) -> CatalogueRanks:
         """Where everybody's video stood; the baselines' scores [P, V] are those of the people that were recorded."""
-        names = (OURS, *SOURCES, POPULARITY, *([SEQUENCE] if self._sequence else []))
+        names = (OURS, *self._sources, self._wanted.popularity, *([SEQUENCE] if self._sequence else []))
         places = {name: np.array([one.places[name] for one in self._placed]) for name in names}
         on_surface = {name: np.array([one.on_surface[name] for one in self._placed]) for name in names}
         others = self._recorder.all_places(baselines) if self._recorder else {}
@@ -104,6 +132,7 @@ class CatalogueEvaluation:
             places,
             on_surface | {name: there for name, (_, there) in others.items()},
             np.array([one.is_young for one in self._placed], np.bool_),
+            np.unique([one.user_id for one in self._placed], return_inverse=True)[1],
             {name: everywhere for name, (everywhere, _) in others.items()},
         )
 
@@ -116,7 +145,7 @@ class CatalogueEvaluation:
         if self._sequence:
             self._sequence.put(row, example.video_id)
         moment = Moment(example.surface, example.at_ms, person.recent)
-        is_finished = one.labels & FINISHED != 0
+        is_finished = one.labels & self._wanted.label != 0
         person.has_finished |= is_finished and not is_test
         if self._recorder and is_finished and not is_test:
             self._recorder.finish(one.user_id, row, example.at_ms)
@@ -129,10 +158,11 @@ class CatalogueEvaluation:
         self._first_ms.setdefault(row, example.at_ms)
         self.model.meet(row, moment, is_finished=is_finished)
         person.meet(row, example.video_id, is_finished)
+        person.has_finished |= is_finished and self._wanted.is_each
 
     def _finish(self, user_id: str, row: int, moment: Moment, is_test: bool) -> None:
         person, prospect = self._people[user_id], self.model.prospect(moment)
-        if is_test and not person.is_tested:
+        if is_test and (self._wanted.is_each or not person.is_tested):
             person.is_tested = True
             if person.has_finished and row not in person.met:
                 self._placed.append(self._place(prospect, row, user_id, moment.at_ms))
@@ -140,8 +170,8 @@ class CatalogueEvaluation:
 
     def _place(self, prospect: Prospect, row: int, user_id: str, at_ms: int) -> Placed:
         view = prospect.view
-        scores: dict[str, Floats] = {name: source(view) for name, source in SOURCES.items()}
-        scores |= {OURS: prospect.scores, POPULARITY: self._popularity_of(view)}
+        scores: dict[str, Floats] = {name: source(view) for name, source in self._sources.items()}
+        scores |= {OURS: prospect.scores, self._wanted.popularity: self._popularity_of(view)}
         if self._sequence:
             scores[SEQUENCE] = self._sequence.scores(user_id, at_ms, view.size)
         may_come = np.ones(view.size, np.bool_)
@@ -150,6 +180,7 @@ class CatalogueEvaluation:
         if self._recorder:
             self._recorder.ask(user_id, row, may_come, here)
         return Placed(
+            user_id,
             {name: place_of(row, one, may_come) for name, one in scores.items()},
             {name: place_of(row, one, here) for name, one in scores.items()},
             at_ms - self._first_ms.get(row, at_ms) < YOUNG_MS,

@@ -41,6 +41,7 @@ from streams.qdrant.mapping import (
 from streams.qdrant.progress import is_complete, share
 from streams.qdrant.refused import isolated
 from streams.qdrant.search_width import ef_of
+from streams.qdrant.searches import Found, Search, found_by, to_search
 from streams.qdrant.storage import Storage
 from streams.qdrant.upsert import upsert
 
@@ -141,13 +142,13 @@ class QdrantIndex:
     async def near(self, vectors: Floats, k: int, where: SearchFilter | None = None) -> list[Hits]:
         """The `k` nearest videos of each row of `vectors` [Q, dim], best first, ties by id; one request."""
         if k < 1 or not len(vectors):
-            return [to_hits((), 0) for _ in vectors]
-        requests = self._requests(vectors, k, where, RETRIEVAL, ["video_id"])
+            return [Hits([], np.empty(0, np.float32)) for _ in vectors]
+        like = to_search(self._request(vectors, k, where, RETRIEVAL, ["video_id"]))
+        searches = [{**like, "query": row} for row in np.ascontiguousarray(vectors, np.float32)]
         found: list[Hits] = []
         size = min(QUERY_VECTORS, self.collection.limits.queries)
-        for start in range(0, len(requests), size):
-            answers = await self.query(requests[start : start + size])
-            found += [to_hits(answer.points, k) for answer in answers]
+        for start in range(0, len(searches), size):
+            found += [to_hits(one, k) for one in await self.search(searches[start : start + size])]
         return found
 
     async def find(self, vector: Floats, k: int, where: SearchFilter | None = None, name: str = RETRIEVAL) -> list[Hit]:
@@ -158,8 +159,8 @@ class QdrantIndex:
         self, vector: Floats, k: int, where: SearchFilter | None, names: Sequence[str]
     ) -> dict[str, list[Hit]]:
         """The same by the vectors of each of these names, in one request."""
-        requests = [request for name in names for request in self._requests(vector[None], k, where, name, True)]
-        answers = await self.query(requests)
+        asked = [self._request(vector[None], k, where, name, True) for name in names]
+        answers = await self.query([one.model_copy(update={"query": vector.tolist()}) for one in asked])
         return {name: to_found(answer.points, k) for name, answer in zip(names, answers, strict=True)}
 
     async def sample(self, count: int) -> tuple[list[str], Floats]:
@@ -239,22 +240,23 @@ class QdrantIndex:
 
         await with_retries("store videos", store, self._writing)
 
-    def _requests(
+    def _request(
         self, vectors: Floats, k: int, where: SearchFilter | None, name: str, payload: list[str] | bool
-    ) -> list[models.QueryRequest]:
+    ) -> models.QueryRequest:
+        """How each of these rows is asked for, without its numbers."""
         dim = self._dims.get(name)
         if vectors.shape[1:] != (dim,) or not np.isfinite(vectors).all():
             raise ValueError(f"{name} queries of shape {vectors.shape}: the index needs finite rows of {dim}")
-        limit = self.limit(k)
-        params = self.params(limit)
-        wanted = to_filter(where)
-        return [
-            models.QueryRequest(query=row, using=name, filter=wanted, params=params, limit=limit, with_payload=payload)
-            for row in vectors.tolist()
-        ]
+        how, limit = self.params(self.limit(k)), self.limit(k)
+        return models.QueryRequest(using=name, filter=to_filter(where), params=how, limit=limit, with_payload=payload)
 
     def _seconds(self, patience: Patience) -> int:
         return min(math.ceil(patience.attempt_s), self.collection.limits.seconds)
+
+    async def search(self, searches: Sequence[Search]) -> list[Found]:
+        """The videos that some searches find, in one request."""
+        seconds, at = self._seconds(self._reading), (self._client, self._collection)
+        return await with_retries("answer a query", lambda: found_by(*at, searches, seconds), self._reading)
 
     async def query(self, requests: list[models.QueryRequest]) -> list[models.QueryResponse]:
         """Answers to some queries, in one request."""

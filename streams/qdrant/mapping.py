@@ -15,6 +15,7 @@ from ranker.library.library import RETRIEVAL, Hit
 from ranker.retrieval.index import Hits, IndexedVideo, SearchFilter
 from schemas.messages.videos import Encoded
 from schemas.settings.model import Settings
+from streams.qdrant.searches import Found, named
 
 Floats = NDArray[np.float32]
 Dims = Mapping[str, int]  # of the vectors by name
@@ -143,19 +144,20 @@ def to_video(payload: Mapping[str, object]) -> Encoded:
     return msgspec.convert({"kind": "encoded", **payload}, Encoded)
 
 
-def to_hits(points: Iterable[models.ScoredPoint], k: int) -> Hits:
-    """The best `k` of Qdrant's points; a point without a video id is not ours."""
-    ours = [(p.score, p.payload["video_id"]) for p in points if p.payload and "video_id" in p.payload]
-    named = [(-np.float32(score), str(video_id)) for score, video_id in ours]
-    best = sorted(named)[:k]
-    return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], dtype=np.float32))
+def to_hits(found: Found, k: int) -> Hits:
+    """The best `k` of what was found, ties by id."""
+    scores = np.array(found.scores, np.float32)
+    if (scores[1:] < scores[:-1]).all():  # as nearly always: the server's order is ours
+        return Hits(found.video_ids[:k], scores[:k])
+    best = sorted(zip((-scores).tolist(), found.video_ids, strict=True))[:k]
+    return Hits([video_id for _, video_id in best], np.array([-score for score, _ in best], np.float32))
 
 
 def to_found(points: Sequence[models.ScoredPoint], k: int) -> list[Hit]:
     """The same with everything that is known of the videos but their vectors."""
     payloads = [point.payload for point in points if point.payload]
     by_id = {payload["video_id"]: payload for payload in payloads if "video_id" in payload}
-    hits = to_hits(points, k)
+    hits = to_hits(named((point.score, point.payload) for point in points), k)
     return [Hit(to_video(by_id[one]), float(score)) for one, score in zip(hits.video_ids, hits.scores, strict=True)]
 
 

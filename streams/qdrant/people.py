@@ -11,6 +11,7 @@ from ranker.retrieval.index import Taste
 from streams.qdrant.client import ContentRefused
 from streams.qdrant.index import QdrantIndex
 from streams.qdrant.mapping import Floats, point_id, to_filter
+from streams.qdrant.searches import to_search
 
 
 async def near_people(index: QdrantIndex, tastes: Sequence[Taste], k: int) -> list[list[str] | None]:
@@ -19,14 +20,13 @@ async def near_people(index: QdrantIndex, tastes: Sequence[Taste], k: int) -> li
     One of whom the server knows an interest no more would have everybody's request refused, so it is cut in half.
     """
     try:
-        answers = await index.query([_request(index, taste, k) for taste in tastes])
+        answers = await index.search([to_search(_request(index, taste, k)) for taste in tastes])
     except ContentRefused:
         if len(tastes) == 1:
             return [None]
         middle = len(tastes) // 2
         return [*await near_people(index, tastes[:middle], k), *await near_people(index, tastes[middle:], k)]
-    payloads = [[point.payload or {} for point in answer.points] for answer in answers]
-    return [[str(one["video_id"]) for one in of_person if "video_id" in one] for of_person in payloads]
+    return [list(found.video_ids) for found in answers]
 
 
 def _request(index: QdrantIndex, taste: Taste, k: int) -> models.QueryRequest:

@@ -1,5 +1,6 @@
 """The measurements of content run on a few made-up films, and their parts say what can be counted by hand."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from encoders.annotate.tags import TOPICS
 from encoders.base import unit_rows
 from encoders.modalities.text import TextEncoder
-from tests.bench import cold_start, compression, gate, gpu, languages, text_models, topics
+from tests.bench import cold_start, compression, encoder_memory, gate, gpu, languages, text_misses, text_models, topics
 from tests.bench.films import Shelf, read
 from tests.bench.titles import ENGLISH, NAMES, titles
 from tests.support.paths import ROOT
@@ -163,6 +164,22 @@ def test_titles_of_topics_are_ten_a_topic_and_none_was_learned_from() -> None:
     pairs = {(row["topic"], language) for row in rows for language in row if language not in ("topic", ENGLISH)}
     assert len(pairs) == 260 and {topic for topic, _ in pairs} == set(TOPICS)
     assert not set(of.texts) & {*topics.asked(text_models.LABELLED).texts}
+
+
+def test_a_title_that_misses_its_twin_is_told_with_what_it_found_and_a_hit_is_not() -> None:
+    pool = np.eye(3, dtype=np.float32)
+    rows = np.array([[1, 0, 0], [0.5, 0.3, 0.6]], np.float32)
+    (miss,) = text_misses.misses(["a", "b"], rows, ["A", "B", "C"], pool, [0, 1])
+    assert (miss.title, miss.twin, miss.found, miss.rank) == ("b", "B", "C", 3)
+    assert (miss.to_twin, miss.to_found) == pytest.approx((0.3, 0.6))
+
+
+def test_memory_is_that_of_a_process_and_of_those_that_it_has_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in encoder_memory.children(os.getpid())
+        whole = encoder_memory.taken(os.getpid())
+        assert 0 < whole.own < whole.resident and 0 < encoder_memory.taken(child.pid).resident < whole.resident
+        child.communicate(b"\n")
 
 
 def test_titles_for_the_gate_are_twenty_of_a_kind_in_each_language_and_none_was_learned_from() -> None:

@@ -120,6 +120,10 @@ def test_a_broker_that_does_not_start_names_no_remedy_that_deletes_data(
     java_that(tmp_path, "echo 'java.lang.UnsupportedClassVersionError: this time'; exit 1", monkeypatch)
     with pytest.raises(OperatorError, match="needs Java 17 or newer"):
         LocalBroker(folder, jars, free_port()).start()
+    bind = "Socket server failed to bind to 127.0.0.1:9092: Address already in use."
+    java_that(tmp_path, f"echo 'KafkaException: {bind}'; echo 'BindException: it is'; exit 1", monkeypatch)
+    with pytest.raises(OperatorError, match="the port meanwhile"):
+        LocalBroker(folder, jars, free_port()).start()
 
 
 @pytest.mark.parametrize("name", ["a,b", "a${b}"])

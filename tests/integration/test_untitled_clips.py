@@ -94,6 +94,15 @@ def test_a_drawn_clock_is_found_first_in_five_languages(
     assert (first.video.video_id, first.video.title, first.by) == (VIDEO, None, "image_text")
 
 
+def test_the_clock_is_found_in_five_languages_by_the_two_models_in_one_as_well(
+    multilingual_models: Path, media: dict[str, Content]
+) -> None:
+    both = embedder_of("multilingual")
+    of = library(both, {VIDEO: media[VIDEO]})
+    firsts = [search(both, of, words)[0] for words in WORDS.values()]
+    assert [(first.video.video_id, first.by) for first in firsts] == [(VIDEO, "image_text")] * 5
+
+
 @real
 @pytest.mark.parametrize("words", BOTTLE.values(), ids=BOTTLE)
 def test_a_silent_clip_of_bottles_is_found_in_five_languages(

@@ -38,6 +38,7 @@ OF_THE_CONTAINERS = {
     *("bootstrap", "qdrant_url", "provider", "data_dir"),
     *("metrics_host", "metrics_port", "api_host", "api_port", "api_hosts"),
 }
+FOLDERS = {"data_dir", "cache_dir"}
 TOKENS = {"FRESHET_API_READ_TOKEN": "r", "FRESHET_API_WRITE_TOKEN": "w"}
 
 
@@ -219,9 +220,15 @@ def test_every_foreign_image_is_pinned_and_ports_are_open_to_this_machine_alone(
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_the_example_of_an_environment_file_names_every_setting_and_no_other() -> None:
+def test_the_example_of_an_environment_file_has_every_setting_with_its_default_and_no_other() -> None:
     text = (ROOT / "deploy/freshet.env.example").read_text("utf-8")
-    assert set(re.findall(r"^#FRESHET_(\w+)=", text, re.MULTILINE)) == SETTINGS
+    told = dict(re.findall(r"^#(FRESHET_\w+)=(.*)$", text, re.MULTILINE))
+    assert {name.removeprefix("FRESHET_") for name in told} == SETTINGS
+    whole, defaults = load({}, told, None).settings, load({}, {}, None).settings
+    assert whole.model_dump(exclude=FOLDERS) == defaults.model_dump(exclude=FOLDERS)
+    for folder in FOLDERS:  # they are those of the image and of the units
+        (line,) = re.findall(rf"FRESHET_{folder.upper()}=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"))
+        assert str(getattr(whole, folder)) == line
 
 
 CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "deploy/qdrant-cluster.yml").read_text("utf-8"))

@@ -116,7 +116,8 @@ def test_settings_take_every_variable_and_leave_secrets_to_the_secret() -> None:
     assert not {key.removeprefix("FRESHET_").lower() for key in config["data"]} & SECRETS
     example = yaml.safe_load((FOLDER / "secret.example.yaml").read_text("utf-8"))
     text = (FOLDER / "secret.example.yaml").read_text("utf-8")
-    assert set(re.findall(r"^  (?:# )?(FRESHET_\w+):", text, re.MULTILINE)) <= SETTINGS
+    shown = set(re.findall(r"^  (?:# )?(FRESHET_\w+):", text, re.MULTILINE))
+    assert {f"FRESHET_{name.upper()}" for name in SECRETS} <= shown <= SETTINGS
     for _, pod in pods():
         assert {"secretRef": {"name": example["metadata"]["name"]}} in container_of(pod)["envFrom"]
 

@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +15,10 @@ import pytest
 from ranker.catalogue.catalogue import Catalogue
 from ranker.feeds import home
 from ranker.feeds.feed import FeedContext
+from ranker.pipeline.features import NAMES
 from ranker.pipeline.pipeline import Pipeline
 from ranker.pipeline.sources import same_for_all
-from ranker.pipeline.types import FeatureMatrix, QueryBatch, Scorer, Scores, Source, SourceResult
+from ranker.pipeline.types import FeatureMatrix, Query, QueryBatch, Scorer, Scores, Source, SourceResult
 from schemas.messages import feedback, videos
 from schemas.settings.model import Settings
 from tests.support.brokers import CACHE
@@ -172,3 +174,15 @@ def differing(compared: "filecmp.dircmp[str]") -> Iterator[str]:
     yield from (*compared.diff_files, *compared.left_only, *compared.right_only)
     for below in compared.subdirs.values():
         yield from differing(below)
+
+
+def test_the_page_names_what_a_stage_finds() -> None:
+    page = (ROOT / "docs/extending.md").read_text("utf-8")
+    section = page.partition("\n## What a stage may read\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    named = re.findall(r"`([\w.]+)[`(]", " ".join(cells))
+    catalogue, query, features = named[: named.index("query.profile")], named[-11:-8], named[-8:]
+    assert [name for name in catalogue if not hasattr(Catalogue(), name)] == [] and "best" in catalogue
+    assert query == ["query.now_ms", "query.seed", "batch.query_features"]
+    assert {name.partition(".")[2] for name in query} <= {*Query.__annotations__, *QueryBatch.__annotations__}
+    assert features == [*NAMES]

@@ -122,6 +122,14 @@ def test_what_ends_is_started_again_but_not_for_a_wrong_setting() -> None:
     assert float(settings_of(FOLDER / "freshet-worker@.service")["TimeoutStopSec"][0]) > STOP_TIMEOUT_S + FROZEN_S
 
 
+def test_the_page_installs_what_serves_and_nothing_else() -> None:
+    page = (ROOT / "docs/operating.md").read_text("utf-8")
+    (target,) = re.findall(r"/opt/freshet && make (\S+)", page)
+    told = subprocess.run(["make", "-nB", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "requirements/runtime.txt" in told and "ranker.pipeline.kernel.build" in told
+    assert "requirements/dev.txt" not in told
+
+
 def test_nothing_is_promised_to_systemd_that_workers_do_not_tell_it() -> None:
     """Readiness and a watchdog need words on a socket: nothing in the packages writes any."""
     promised = [

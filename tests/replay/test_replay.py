@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -60,6 +61,16 @@ def test_how_it_is_computed_changes_no_byte(plain: tuple[Outcome, list[Recommend
     outcome, slates = replayed(golden_lines(), **how)
     assert (outcome.state_digest, outcome.slate_digest) == (plain[0].state_digest, plain[0].slate_digest)
     assert [slate.items for slate in slates] == [slate.items for slate in plain[1]]
+
+
+def test_how_it_is_computed_changes_no_byte_with_the_text_model_for_many_languages(
+    plain: tuple[Outcome, list[Recommendation]], multilingual_models: Path
+) -> None:
+    whole, slates = replayed(golden_lines(), text_model="multilingual")
+    parts, others = replayed(golden_lines(), text_model="multilingual", batch=7, partitions=3, restart_at=150)
+    assert whole.state_digest == parts.state_digest == plain[0].state_digest
+    assert whole.slate_digest == parts.slate_digest != plain[0].slate_digest
+    assert [slate.items for slate in slates] == [slate.items for slate in others]
 
 
 @pytest.mark.skipif(not switch.IS_BUILT, reason="the kernel is not compiled here")

@@ -170,7 +170,7 @@ class Api:
         self.query_encoder, self.operations = WordsAsVectors(settings), OperationsWatch(settings)
         self.waiters = Waiters()
         self.feed = SlateFeed(self.store, self.waiters)
-        self.feed.observers.append(self.renewed.drop_erased)
+        self.feed.observers.append(self.renewed.observe)
         self.app = build(settings, self._opened)
         self.http: httpx.AsyncClient
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 
+from encoders.base import TextModelName
 from schemas.messages.recommendations import Recommendation
 from streams.logs.jsonl import read_log
 from streams.logs.replay import Outcome, Replay, replay_embedder
@@ -14,11 +15,15 @@ LOG = GOLDEN / "log.jsonl"  # 60 uploads and 240 events of ranker.simulation.wor
 
 
 def replayed(
-    lines: Iterator[bytes], restart_at: int | None = None, kernel: str = "auto", **how: int
+    lines: Iterator[bytes],
+    restart_at: int | None = None,
+    kernel: str = "auto",
+    text_model: TextModelName = "minilm",
+    **how: int,
 ) -> tuple[Outcome, list[Recommendation]]:
     """Run a log; `how` is batch, partitions or seed, and whether it learns."""
     batch, learning = how.pop("batch", 64), bool(how.pop("learning", 0))
-    settings = CACHE.settings.model_copy(update={**how, "kernel": kernel})
+    settings = CACHE.settings.model_copy(update={**how, "kernel": kernel, "text_model": text_model})
     run = Replay(settings, replay_embedder(settings), batch=batch, learning=learning)
 
     async def collect() -> list[Recommendation]:

@@ -60,6 +60,9 @@ PyObject *mmr(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *explorable(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *without_each(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *reasons(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *distinct(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *told(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *counted(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *named_rows(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

@@ -211,3 +211,21 @@ def reasons(contributions: Floats, codes: Codes, words: Words, least_second: flo
 def named_rows(names: tuple[str, ...], values: NDArray[np.float64]) -> list[dict[str, float]]:
     """A dictionary of the names and their values for each column [H, M]."""
     return compiled.named_rows(names, np.ascontiguousarray(values))
+
+
+def distinct(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows that occur, sorted, and at which of them each stands, in the shape of `rows`."""
+    found, place = np.empty(rows.size, np.int64), np.empty(rows.shape, np.int64)
+    return found[: compiled.distinct(rows, found, place)], place
+
+
+def told(among: NDArray[np.float64], place: NDArray[np.int64], keys: int) -> NDArray[np.float64]:
+    """The sum over all pairs of exposures that have a key [H, K], from [H, n, n] and the keys' places [n, F]."""
+    found = np.empty((len(among), keys))
+    compiled.told(among, place, len(place), found)
+    return found
+
+
+def count_keys(rows: NDArray[np.int64], counted: NDArray[np.float64], counts: NDArray[np.float64]) -> None:
+    """Add what is counted of each exposure [n, C] to the counts of its keys [K, C], whose rows are [n, F]."""
+    compiled.counted(rows, counted, counted.shape[1], counts)

@@ -82,7 +82,7 @@ PyObject *no_memory(Arguments *all) {
 static PyMethodDef functions[] = {
     FUNCTION(people), FUNCTION(hashed), FUNCTION(find), FUNCTION(merge), FUNCTION(keep), FUNCTION(columns),
     FUNCTION(logits), FUNCTION(gather), FUNCTION(pools), FUNCTION(mmr), FUNCTION(explorable), FUNCTION(without_each), FUNCTION(reasons),
-    FUNCTION(named_rows),
+    FUNCTION(named_rows), FUNCTION(distinct), FUNCTION(told), FUNCTION(counted),
     {NULL, NULL, 0, NULL},
 };
 

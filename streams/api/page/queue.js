@@ -6,7 +6,7 @@ import { h, icon, show } from "./dom.js";
 import { poster } from "./poster.js";
 import { reorder } from "./reorder.js";
 import { swipeable } from "./swipe.js";
-import { shareInWords, whyInWords } from "./words.js";
+import { SHARE, shareInWords, whyInWords } from "./words.js";
 
 /** The list; `on` has open, like, skip and hide, each called with an item. */
 export function makeQueue(on, did) {
@@ -42,7 +42,7 @@ export function makeQueue(on, did) {
       thumb: h("span", { class: "thumb" }),
       title: h("span", { class: "row-title" }),
       why: h("span", {}),
-      share: h("b", {}),
+      share: h("b", { title: SHARE }),
       open: h("button", { type: "button", class: "open", onclick: () => on.open(row.item) }),
       likeName: h("span", { class: "quiet" }),
       skipName: h("span", { class: "quiet" }),

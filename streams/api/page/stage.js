@@ -5,7 +5,7 @@ import { h, icon, show, still } from "./dom.js";
 import { player } from "./player.js";
 import { subject } from "./poster.js";
 import { swipeable } from "./swipe.js";
-import { clock, duration, shareInWords, whyInWords } from "./words.js";
+import { SHARE, clock, duration, shareInWords, whyInWords } from "./words.js";
 
 const ACTIONS = [
   ["like", "Like", "l"],
@@ -87,7 +87,7 @@ export function makeStage(on, did) {
       title.textContent = titleOf(now.item.video_id);
       const isSubject = subject(known) !== known.video_id && subject(known) !== known.creator_id;
       details.textContent = [known.creator_id && `by ${known.creator_id}`, isSubject && `#${subject(known)}`, now.answeredMs && `answered in ${duration(now.answeredMs)}`].filter(Boolean).join("  ");
-      show(why, h("span", {}, now.item.rank ? whyInWords(now.item, titleOf, did) : "opened by you"), h("b", {}, shareInWords(now.item)));
+      show(why, h("span", {}, now.item.rank ? whyInWords(now.item, titleOf, did) : "opened by you"), h("b", { title: SHARE }, shareInWords(now.item)));
       const liked = now.done.has("like");
       buttons.like.setAttribute("aria-pressed", liked);
       buttons.like.classList.toggle("on", liked);

@@ -55,7 +55,7 @@ export function showTrending(root, { notify, open }) {
       if (stopped) return;
       notify(null);
       const most = Math.max(...items.map((item) => item.share ?? 0));
-      show(list, items.length ? grid(items, open, (item) => (item.share && most ? `${percent(item.share)} of all of them` : ""), true) : h("p", { class: "empty" }, "Nothing trends yet."));
+      show(list, items.length ? grid(items, open, (item) => (item.share && most ? `${percent(item.share)} of people now` : ""), true) : h("p", { class: "empty" }, "Nothing trends yet."));
       list.removeAttribute("aria-busy");
     } catch (error) {
       if (!stopped) notify(error, load);

@@ -12,7 +12,7 @@ export function showWhy(user, item, did) {
   dialog(
     `Why “${titleOf(item.video_id)}”`,
     "why-box",
-    item.reasons?.length ? h("ul", { class: "shares" }, item.reasons.map((because) => shareLine(inWords(because), because.weight))) : h("p", {}, "You opened it yourself; it is not of your slate."),
+    item.reasons?.length ? part("What speaks for it, by share", h("ul", { class: "shares" }, item.reasons.map((because) => shareLine(inWords(because), because.weight)))) : h("p", {}, "You opened it yourself; it is not of your slate."),
     item.sources?.length ? part("Proposed because it is", h("ul", { class: "chips" }, item.sources.map((one) => h("li", {}, sourceInWords(one))))) : null,
     Object.keys(item.p ?? {}).length ? part("How likely you are to", h("ul", { class: "shares" }, Object.entries(item.p).map(([name, share]) => shareLine(outcomeInWords(name), share)))) : null,
     item.rank ? part("In figures", h("p", { class: "figures" }, `place ${item.rank}, score ${item.score.toFixed(4)}, ${item.propensity < 1 ? `drawn with a chance of ${percent(item.propensity)}` : "not drawn by chance"}`)) : null,

@@ -43,6 +43,9 @@ export function whyInWords(item, titleOf, did) {
   return item.reasons?.length ? reasonInWords(item.reasons[0], titleOf, did) : "to fill the slate";
 }
 
+/** What the number beside a reason says; it is no chance. */
+export const SHARE = "share of what speaks for this video";
+
 /** Its share of what speaks for the item; none where chance put it there. */
 export const shareInWords = (item) => (item.reasons?.length && item.reasons[0].code !== "explore" ? percent(item.reasons[0].weight) : "");
 

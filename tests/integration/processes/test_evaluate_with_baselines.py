@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from schemas.messages import feedback, videos
-from streams.operations.evaluate_catalogue import POPULARITY
+from streams.operations.evaluate_catalogue import FINISH
 from tests.support.command import Freshet
 from tests.support.events import minute, skipped, uploaded, watched
 
@@ -89,7 +89,7 @@ def test_baselines_are_rows_beside_the_standard_run_which_stays_as_it_is(
 
 def test_all_videos_are_ranked_by_the_same_rule(freshet: Freshet, log: Path, tmp_path: Path) -> None:
     ranking = evaluated(freshet, *command(log, environment(tmp_path, HONEST)))["ranking"]
-    assert ranking["popular"] == ranking[POPULARITY]  # what was finished before the split, once as a baseline
+    assert ranking["popular"] == ranking[FINISH.popularity]  # what was finished before the split, once as a baseline
     assert ranking["popular"]["lead in NDCG@10"][0] is not None
 
 

@@ -77,6 +77,14 @@ def test_a_short_sound_is_repeated_until_it_fills_a_patch() -> None:
     assert (patch == np.concatenate([sound, sound, sound])[:PATCH]).all()
 
 
+def test_numbers_that_no_sound_has_become_silence_or_the_loudest() -> None:
+    sound = chirp(5)
+    sound[[20_000, 30_000, 70_000]] = [np.nan, np.inf, -np.inf]
+    first, second = patches_of(sound)
+    assert first[[20_000, 30_000]].tolist() == [0, 1] and second[70_000 - 2 * RATE] == -1
+    assert np.isnan(sound[20_000])  # what was given stays as it was
+
+
 def test_a_silent_passage_does_not_change_what_the_rest_sounds_like(audio: AudioEncoder) -> None:
     music, pause = chirp(3), np.zeros(3 * RATE, np.float32)
     assert np.abs(audio.encode([np.concatenate([pause, music, pause])]) - audio.encode([music])).max() < 1e-6

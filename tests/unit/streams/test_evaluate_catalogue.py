@@ -3,16 +3,17 @@
 import numpy as np
 
 from ranker.catalogue.entry import VideoFacts
-from ranker.learning.learner import LearnedBatch, Open
+from ranker.learning.learner import LearnedBatch, Open, outcomes_of
 from ranker.learning.model import Prediction
 from ranker.profile.counters import NOTHING
 from ranker.profile.example import Example
 from ranker.profile.outcomes import FINISHED, LIKED
-from streams.operations.evaluate_catalogue import OURS, POPULARITY, CatalogueEvaluation
+from streams.operations.evaluate_catalogue import FINISH, LIKE, OURS, CatalogueEvaluation, Wanted
 from tests.support.events import minute
 
 SPLIT = minute(100)
 VIDEOS = [f"v{number}" for number in range(20)]
+POPULARITY = FINISH.popularity
 UNUSED = Prediction(*(np.zeros(0, np.int64), *([np.zeros(0)] * 3)))
 
 
@@ -20,10 +21,10 @@ def event(user_id: str, video_id: str, at: float, labels: int = FINISHED, *, is_
     return Open(user_id, Example(0, video_id, minute(at), labels, is_first, "feed", NOTHING), labels)
 
 
-def evaluated(*events: Open) -> CatalogueEvaluation:
-    run = CatalogueEvaluation({video: VideoFacts(f"c {video}") for video in VIDEOS}, SPLIT)
+def evaluated(*events: Open, wanted: Wanted = FINISH) -> CatalogueEvaluation:
+    run = CatalogueEvaluation({video: VideoFacts(f"c {video}") for video in VIDEOS}, SPLIT, wanted=wanted)
     for one in events:
-        run.take(LearnedBatch([one], [], UNUSED))
+        run.take(LearnedBatch([one], [], UNUSED, outcomes_of([one])))
     return run
 
 
@@ -92,3 +93,13 @@ def test_on_the_surface_only_what_was_met_there_is_ranked():
     ranks = evaluated(*before, event("ana", "v3", 101), event("ben", "v9", 102)).ranks()
     assert ranks.on_surface[POPULARITY].tolist() == [0.5, float("inf")]
     assert set(ranks.on_surface) == set(ranks.models) and ranks.name == OURS
+
+
+def test_where_likes_are_wanted_each_counts_of_who_had_liked_something_before():
+    ana = [event("ana", "v1", 1, LIKED), event("ana", "v2", 101, LIKED), event("ana", "v3", 102, FINISHED)]
+    ben = [event("ben", "v1", 103, LIKED), event("ben", "v4", 104, LIKED), event("ben", "v1", 105, LIKED)]
+    cy = [event("cy", "v1", 2, FINISHED), event("cy", "v5", 106, LIKED), event("cy", "v6", 107, LIKED)]
+    ranks = evaluated(*ana, *ben, *cy, event("ana", "v7", 108, LIKED), wanted=LIKE).ranks()
+    assert ranks.people.tolist() == [0, 1, 2, 0]  # v2, v4, v6, v7: not the first likes of ben and cy, nor v1 again
+    assert ranks.models["likes before the split"].tolist() == [9, 9, 8.5, 8]
+    assert "likes so far" in ranks.models and not any("finishes" in name for name in ranks.models)

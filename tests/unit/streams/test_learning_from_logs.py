@@ -149,6 +149,17 @@ def test_the_evaluation_finds_what_is_better_than_what_and_a_gate_decides(freshe
     assert "finish" in ran.out  # the table is printed all the same
 
 
+def test_likes_are_ranked_in_place_of_finishes_where_they_are_asked_for(freshet: Freshet, tmp_path: Path) -> None:
+    command = ("evaluate", log(tmp_path), "--split", str(minute(SPLIT)), "--draws", "100")
+    finishes, likes = (json.loads(freshet(*command, *how, "--json").out) for how in ((), ("--next-like",)))
+    assert likes["heads"] == finishes["heads"]
+    assert "finishes so far" in finishes["ranking"] and "likes so far" not in finishes["ranking"]
+    assert "likes so far" in likes["ranking"] and "finishes so far" not in likes["ranking"]
+    mine = {side: found["ranking"]["freshet"] for side, found in (("finish", finishes), ("like", likes))}
+    assert mine["finish"]["videos"] == mine["finish"]["people"]  # a person's first one alone
+    assert mine["like"]["videos"] > mine["like"]["people"] > 0
+
+
 def test_parameters_that_learn_nothing_any_more_are_compared_on_the_same_exposures(
     freshet: Freshet, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Media files by HTTP."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ async def test_a_file_is_stored_whole_and_served_in_ranges(api: Api) -> None:
     assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"234", "bytes 2-4/10")
     beyond = await api.http.get("/v1/media/clips/cat.mp4", headers={"Range": "bytes=20-"})
     assert beyond.status_code == 416
+
+
+async def test_another_user_may_read_what_is_stored_whatever_the_umask(api: Api) -> None:
+    umask = os.umask(0o077)  # as the units in deploy/systemd set it
+    try:
+        await api.http.put("/v1/media/clips/cats/cat.mp4", content=b"0123456789")
+    finally:
+        os.umask(umask)
+    made = [root_of(api) / name for name in ("clips", "clips/cats", "clips/cats/cat.mp4")]
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o755", "0o755", "0o644"]
 
 
 async def test_a_file_is_replaced_at_once_and_stays_where_the_new_one_is_too_large(api: Api) -> None:

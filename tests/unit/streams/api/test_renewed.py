@@ -91,25 +91,24 @@ async def test_an_erased_person_is_a_stranger(back: Api) -> None:
     assert (await asked(back))["cold"]
 
 
-async def test_what_was_made_for_an_erased_person_is_not_kept(back: Api) -> None:
+async def test_an_erasure_takes_the_renewed_slate_of_that_person_alone(back: Api) -> None:
     await asked(back)
     back.bring(record("ben", None, 1))
-    await asked(back)
-    assert back.profile_records.read == 1
+    assert len(back.renewed) == 1
     back.bring(record("ana", None, 2))
-    assert "ana" not in back.renewed._kept
+    assert len(back.renewed) == 0
 
 
-async def test_what_is_made_while_somebody_is_erased_is_not_kept(back: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = back.profile_records.at
+async def test_a_slate_that_is_made_while_its_person_is_erased_is_not_kept(back: Api) -> None:
+    read = back.profile_records.at
 
-    async def at(partition: int, offset: int) -> Record | None:
+    async def erased_meanwhile(partition: int, offset: int) -> Record | None:
         back.bring(record("ana", None, 1))
-        return await found(partition, offset)
+        return await read(partition, offset)
 
-    monkeypatch.setattr(back.profile_records, "at", at)
+    back.profile_records.at = erased_meanwhile  # type: ignore[method-assign]
     await asked(back)
-    assert "ana" not in back.renewed._kept
+    assert len(back.renewed) == 0
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ async def retry_until_answered(ask: Callable[P, T], *args: P.args, **kwargs: P.k
         except KafkaException as error:
             if not is_transient(error.args[0]):
                 raise
-            log.warning("the broker does not answer, asking again: %s", error.args[0].str(), extra=OF_OUTAGE)
+            _tell(error.args[0])
             await asyncio.sleep(RETRY_DELAY_S)
 
 
@@ -78,7 +78,7 @@ async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         except KafkaException as error:
             if not is_transient(error.args[0]) and error.args[0].code() not in NOT_THERE:
                 raise
-            log.warning("the broker does not answer, asking again: %s", error.args[0].str(), extra=OF_OUTAGE)
+            _tell(error.args[0])
             if time.monotonic() + RETRY_DELAY_S > end:
                 raise TimeoutError(
                     f"the broker does not answer: {error.args[0].str()}"
@@ -86,7 +86,17 @@ async def answered_in_time(ask: Callable[P, T], *args: P.args, **kwargs: P.kwarg
             await asyncio.sleep(RETRY_DELAY_S)
 
 
+def _tell(error: KafkaError) -> None:
+    """Say that the broker is asked again: a warning, but for what a client hears that knows its former leader."""
+    if error.code() in FORMER_LEADER:
+        log.info("a partition has a new leader, asking again: %s", error.str())
+    else:
+        log.warning("the broker does not answer, asking again: %s", error.str(), extra=OF_OUTAGE)
+
+
 NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+# A restarted broker is a new leader: each client that has not asked since hears so once, however much later.
+FORMER_LEADER = (KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH)
 TRANSIENT = frozenset(
     (
         KafkaError._TRANSPORT,
@@ -103,8 +113,7 @@ TRANSIENT = frozenset(
         # while a broker comes back; librdkafka calls them retriable for some requests only
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,  # a restarted broker is a new leader, and the client knows the former one
-        KafkaError.UNKNOWN_LEADER_EPOCH,
+        *FORMER_LEADER,
         KafkaError._NOENT,  # a question for offsets while no partition has a leader
         KafkaError.BROKER_NOT_AVAILABLE,
         KafkaError.REPLICA_NOT_AVAILABLE,

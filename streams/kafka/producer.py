@@ -45,6 +45,7 @@ class Producer(faust_producer.Producer):
         watch, asking = BrokerWatch(self.transport.options), asyncio.Lock()  # type: ignore[attr-defined]
         while not self.should_stop:
             await self.sleep(watch.interval_s)
+            self.client.poll(0)  # what it has to log comes now, and not with the next record, minutes after an outage
             topics = self.app.consumer.topics  # type: ignore[attr-defined]
             if topics and await watch.is_lost(self.client, topics[0], asking):
                 self.replace_client()

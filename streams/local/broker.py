@@ -1,13 +1,11 @@
 """A real Kafka broker on this machine: one KRaft node, on loopback only, for development and tests."""
 
-import base64
 import re
 import secrets
 import shutil
 import socket
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +14,12 @@ from schemas.settings.model import Settings
 from schemas.topics import MAX_RECORD_BYTES
 from streams.errors import OperatorError
 from streams.kafka.probe import RETRY_DELAY_S, Report, addresses, is_broker_ready
+from streams.local import storage
 from streams.local.jars import KAFKA, find_program, kafka_jars
 from streams.local.java import OPTIONS, archive_of, java_environment, properties_text
 from streams.worker import processes
 
-HOST = "127.0.0.1"
+HOST, NODE_ID = "127.0.0.1", "1"
 CHOSEN_PORTS = range(20_000, 32_768)  # Linux gives outgoing connections those above, macOS those from 49152 on
 START_TIMEOUT_S = 120.0  # a guess: 3 s were seen on two idle cores, 28 s on two that six others used
 STOP_TIMEOUT_S = 10.0
@@ -65,6 +64,10 @@ class LocalBroker:
         self._logged: dict[Path, int] = {}  # how long each log was before the start
 
     @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    @property
     def bootstrap(self) -> str:
         """Address for clients."""
         return f"{HOST}:{self.port}"
@@ -76,7 +79,7 @@ class LocalBroker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._logged = {log: log.stat().st_size for log in self._logs() if log.exists()}
         self._write_files()
-        if not (self.folder / "log" / "meta.properties").exists():
+        if not storage.is_formatted(self._log):
             self._format()
         with (self.folder / "console.log").open("ab") as console:
             command = self._java(SERVER, "server.properties")
@@ -142,12 +145,15 @@ class LocalBroker:
         return f"-XX:SharedArchiveFile={archive_of(self.jars)}"
 
     def _format(self) -> None:
-        """Give an empty folder its cluster id, as Kafka demands before a first start."""
-        arguments = ("format", "-t", cluster_id(), "-c", "server.properties")
+        """Give an empty folder its ids and features, as Kafka demands before a first start."""
+        if storage.format_as_before(self._log, self.jars, NODE_ID):
+            return
+        arguments = ("format", "-t", storage.random_id(), "-c", "server.properties")
         command = self._java("kafka.tools.StorageTool", *arguments)
         done = subprocess.run(command, capture_output=True, check=False, env=java_environment())
         if done.returncode:
             raise _did_not_start((done.stdout + done.stderr).decode("utf-8", "replace"), self.folder)
+        storage.keep_features(self._log, self.jars)
 
     def _wait(self, report: Report) -> None:
         report(f"waiting for Kafka {KAFKA} to answer at {self.bootstrap} (up to {START_TIMEOUT_S:g} s)")
@@ -217,8 +223,8 @@ def server_properties(folder: Path, port: int, controller_port: int) -> dict[str
     size = str(MAX_RECORD_BYTES)
     return {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "node.id": NODE_ID,
+        "controller.quorum.voters": f"{NODE_ID}@{HOST}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
@@ -242,6 +248,7 @@ def server_properties(folder: Path, port: int, controller_port: int) -> dict[str
         # 9 s and 2 s by default: so long a killed broker counts as alive, and its successor waits.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
+        "metadata.max.idle.interval.ms": "5000",  # twice a second by default, a quarter of what an idle broker costs
         "log.retention.hours": "168",
         "log.cleaner.dedupe.buffer.size": "33554432",  # 128 MB by default, a sixth of the heap
     }
@@ -267,11 +274,6 @@ def refuse_taken_port(port: int) -> None:
                 f"Port {port} on {HOST} cannot be used: {error.strerror}.",
                 "Stop what uses it, or choose another with --port.",
             ) from None
-
-
-def cluster_id() -> str:
-    """A fresh id as Kafka spells it: 22 characters of URL-safe base64, no dash first (as options have)."""
-    return "F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 def _refuse_unusable_name(folder: Path) -> None:

@@ -35,7 +35,7 @@ from tests.support.command import freshet
 from tests.support.events import NOON, uploaded, watched
 from tests.support.qdrant_stub import QdrantStub, aside, indexed
 from tests.support.secured_broker import KEY_PASSWORD, Secured, secured_broker
-from tests.support.system import agents, everything, wait_until
+from tests.support.system import LIMIT_S, agents, everything, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -92,7 +92,7 @@ def test_agents_commands_and_tests_come_in_by_the_same_settings(
     assert producer.flush(30) == 0
     del producer  # or it goes on looking for its broker after the test
     other = KafkaProducer(**kafka_python_options(settings))
-    other.send(name, b"by kafka-python", partition=0).get(30)
+    other.send(name, b"by kafka-python", partition=0).get(LIMIT_S)
     other.close()
     consumer = Consumer({**librdkafka_options(settings), "group.id": "way", "auto.offset.reset": "earliest"})
     consumer.subscribe([name])
@@ -252,16 +252,17 @@ def test_the_http_api_works_with_the_rights_that_the_page_lists(kafka: Secured, 
 
 
 def put(settings: Settings, topic: str, records: dict[str, bytes]) -> None:
-    producer = KafkaProducer(**kafka_python_options(settings), max_block_ms=20_000)
+    producer = KafkaProducer(**kafka_python_options(settings), max_block_ms=int(1000 * LIMIT_S))
     try:
         for sent in [producer.send(topic, value, key.encode()) for key, value in records.items()]:
-            sent.get(30)
+            sent.get(LIMIT_S)
     finally:
         producer.close(timeout=5)
 
 
 def read_slates(settings: Settings, count: int) -> list[object]:
-    options = {**kafka_python_options(settings), "auto_offset_reset": "earliest", "consumer_timeout_ms": 90_000}
+    patient = {"auto_offset_reset": "earliest", "consumer_timeout_ms": int(1000 * LIMIT_S)}
+    options = {**kafka_python_options(settings), **patient}
     consumer = KafkaConsumer(RECOMMENDATIONS.full("freshet."), group_id="shop", **options)
     newest: dict[bytes, object] = {}
     for record in consumer:

@@ -20,7 +20,7 @@ from streams.dead_letters.publisher import to_record
 from tests.support.api_process import Served, served
 from tests.support.command import freshet
 from tests.support.events import after, liked, uploaded, withdrawn
-from tests.support.system import publish, wait_until
+from tests.support.system import LIMIT_S, publish, wait_until
 
 pytestmark = pytest.mark.connected
 
@@ -63,7 +63,7 @@ def publish_with_headers(settings: Settings, key: Any, value: Any, headers: Any)
     from kafka import KafkaProducer
 
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap)
-    producer.send(DEAD_LETTERS.full(settings.prefix), key=key, value=value, headers=list(headers)).get(timeout=60)
+    producer.send(DEAD_LETTERS.full(settings.prefix), key=key, value=value, headers=list(headers)).get(timeout=LIMIT_S)
     producer.close()
 
 

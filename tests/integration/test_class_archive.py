@@ -9,9 +9,8 @@ import pytest
 
 from streams.local.broker import LocalBroker, free_port
 from streams.local.class_archive import make_class_archive
-from streams.local.jars import kafka_jars
 from streams.local.java import archive_of
-from tests.support.brokers import CACHE, java_that, needs_java_and_maven
+from tests.support.brokers import java_that, linked_jars, needs_java_and_maven
 
 
 @pytest.mark.connected
@@ -56,13 +55,3 @@ def test_another_java_has_an_archive_of_its_own(tmp_path: Path, monkeypatch: pyt
     one = archive_of(tmp_path)
     java_that(tmp_path, "", monkeypatch)
     assert archive_of(tmp_path) != one
-
-
-def linked_jars(tmp_path: Path) -> Path:
-    """A folder of links to Kafka's jars, which has no archive yet."""
-    needs_java_and_maven()
-    folder = tmp_path / "jars"
-    folder.mkdir()
-    for jar in kafka_jars(CACHE.settings.cache_dir, lambda _: None).glob("*.jar"):
-        (folder / jar.name).symlink_to(jar)
-    return folder

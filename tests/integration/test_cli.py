@@ -89,7 +89,7 @@ def test_watch_shows_one_persons_slates(freshet: Freshet, broker: LocalBroker):
     }
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
     for user_id, value in [("u41", b"{}"), ("u42", json.dumps(slate).encode()), ("u42", None)]:
-        producer.send("seen.recommendations.v1", value, key=user_id.encode()).get(60)
+        producer.send("seen.recommendations.v1", value, key=user_id.encode()).get(LIMIT_S)
     producer.close()
     options = ("watch", "u42", "--from-start", "--count", 2, "--bootstrap", broker.bootstrap, "--prefix", "seen.")
     first, second = map(json.loads, freshet(*options, "--json").out.splitlines())

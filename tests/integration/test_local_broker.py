@@ -19,7 +19,8 @@ from streams.errors import OperatorError
 from streams.kafka.probe import is_broker_ready, wait_for_authenticated_broker
 from streams.local.broker import HOST, LocalBroker, free_port, local_broker, refuse_taken_port, server_properties
 from streams.local.jars import kafka_jars
-from tests.support.brokers import CACHE, broker_in, java_that, needs_java_and_maven
+from streams.local.storage import FEATURES, IDS, format_as_before, keep_features
+from tests.support.brokers import CACHE, broker_in, java_that, linked_jars, needs_java_and_maven
 from tests.support.paths import ROOT
 from tests.support.system import LIMIT_S, wait_until
 
@@ -32,12 +33,12 @@ def write(broker: LocalBroker) -> None:
         admin.create_topics({"kept": {"num_partitions": 1}}, wait_for_metadata=True)
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, max_request_size=16 * 1024 * 1024)
     for sent in [producer.send("kept", record) for record in RECORDS]:
-        sent.get(60)
+        sent.get(LIMIT_S)
     producer.close()
 
 
 def read(broker: LocalBroker) -> list[bytes]:
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=60_000)
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=int(1000 * LIMIT_S))
     consumer.assign([PLACE])
     consumer.seek_to_beginning(PLACE)
     values = [record.value for _, record in zip(RECORDS, consumer, strict=False)]  # does not wait for one more
@@ -186,6 +187,35 @@ def test_a_crash_loses_nothing_and_reset_empties(tmp_path: Path):
 
 
 @pytest.mark.connected
+def test_kafka_is_asked_once_with_what_its_folders_begin_and_each_has_ids_of_its_own(tmp_path: Path):
+    jars = linked_jars(tmp_path)
+    first, second = (LocalBroker(tmp_path / name, jars, free_port()) for name in ("first", "second"))
+    for broker in (first, second):
+        try:
+            broker.start()
+            write(broker)
+            assert read(broker) == RECORDS
+        finally:
+            broker.kill()
+    features, *others = ((broker.folder / "log" / FEATURES).read_bytes() for broker in (first, second))
+    assert others == [features] == [(jars / FEATURES).read_bytes()]  # it has the time at which it was made
+    ids = [ids_of(broker.folder / "log") for broker in (first, second)]
+    assert ids[0].keys() == ids[1].keys()
+    assert {name for name in ids[0] if ids[0][name] == ids[1][name]} == {"version", "node.id"}
+
+
+def ids_of(log: Path) -> dict[str, str]:
+    lines = (log / IDS).read_text().splitlines()
+    return dict(line.split("=") for line in lines if not line.startswith("#"))
+
+
+def test_where_features_cannot_be_kept_kafka_is_asked_again(tmp_path: Path):
+    keep_features(tmp_path / "nothing", tmp_path)
+    assert not format_as_before(tmp_path / "log", tmp_path, "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.connected
 def test_one_that_was_killed_is_reported_once_and_started_again_with_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -214,7 +244,7 @@ def test_a_record_of_sixteen_megabytes_passes_less_its_envelope(broker: LocalBro
         admin.create_topics({"big": {"num_partitions": 1}}, wait_for_metadata=True)
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, max_request_size=16 * 1024 * 1024)
     size = 16 * 1024 * 1024 - 1024
-    assert producer.send("big", bytes(size)).get(60).serialized_value_size == size
+    assert producer.send("big", bytes(size)).get(LIMIT_S).serialized_value_size == size
     producer.close()
 
 

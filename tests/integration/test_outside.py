@@ -97,7 +97,7 @@ def test_agents_and_commands_connect_to_loopback_alone_ask_no_name_server_and_le
                 cwd=ROOT, env=variables, capture_output=True, check=False, timeout=LIMIT_S,
             )  # fmt: skip
     finally:
-        supervise.stop_all(agents, print)
+        supervise.stop_all(agents, print, LIMIT_S)
     assert {name: process.poll() for name, process in agents.items()} == dict.fromkeys(agents, 0)
     assert [line for log in sorted(logs.iterdir()) for line in connections_outside(log)] == []
     assert [line for log in sorted(logs.iterdir()) for line in files_made(log, tmp_path, settings.cache_dir)] == []

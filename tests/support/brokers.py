@@ -12,6 +12,7 @@ from encoders.base import LABELS
 from schemas.settings.load import load
 from schemas.settings.model import Settings
 from streams.local.broker import LocalBroker, local_broker
+from streams.local.jars import kafka_jars
 
 CACHE = load({}, {k: v for k, v in os.environ.items() if k in ("FRESHET_CACHE_DIR", "XDG_CACHE_HOME")}, None)
 
@@ -53,3 +54,13 @@ def java_that(tmp_path: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "bin" / "java").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return tmp_path / "jars"
+
+
+def linked_jars(tmp_path: Path) -> Path:
+    """A folder of links to Kafka's jars, and nothing that was made of them."""
+    needs_java_and_maven()
+    folder = tmp_path / "jars"
+    folder.mkdir()
+    for jar in kafka_jars(CACHE.settings.cache_dir, lambda _: None).glob("*.jar"):
+        (folder / jar.name).symlink_to(jar)
+    return folder

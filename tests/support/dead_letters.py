@@ -10,6 +10,7 @@ from schemas.topics import DEAD_LETTERS, FEEDBACK
 from streams.dead_letters.publisher import to_record
 from streams.dead_letters.store import StoredDeadLetter
 from tests.support.events import NOON
+from tests.support.system import LIMIT_S
 
 BAD = b'{"kind":"watch"'
 TOPIC = "f.feedback.v1"
@@ -41,7 +42,7 @@ def put(settings: Settings, *letters: DeadLetter) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap)
     for record in map(to_record, letters):
         name = DEAD_LETTERS.full(settings.prefix)
-        producer.send(name, record.value, record.key, headers=list(record.headers)).get(30)
+        producer.send(name, record.value, record.key, headers=list(record.headers)).get(LIMIT_S)
     producer.close()
 
 

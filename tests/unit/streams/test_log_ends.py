@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.settings.model import Settings
 from streams.kafka import client, log_ends, topic_watch
-from streams.kafka.client import answered_in_time
+from streams.kafka.client import answered_in_time, retry_until_answered
 from streams.kafka.log_ends import LogEnds
 from streams.kafka.topic_watch import TopicWatch
 
@@ -59,6 +59,25 @@ def test_what_passes_while_a_broker_comes_back_ends_nobody(code: int, monkeypatc
     left = admin_clients(monkeypatch, code, code, None)
     assert asyncio.run(answered_in_time(LogEnds(Settings()).ends, [PLACE])) == {PLACE: 7}
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        (KafkaError.FENCED_LEADER_EPOCH, "INFO"),  # heard a minute after a restart: the broker does answer
+        (KafkaError.UNKNOWN_LEADER_EPOCH, "INFO"),
+        (KafkaError._TRANSPORT, "WARNING"),
+    ],
+)
+@pytest.mark.parametrize("ask", [answered_in_time, retry_until_answered])
+def test_a_client_that_knew_the_former_leader_warns_of_nothing(
+    ask: Any, code: int, level: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin_clients(monkeypatch, code, None)
+    monkeypatch.setattr(client.log, "filters", [])  # of lines that come again it keeps some back
+    with caplog.at_level("INFO"):
+        asyncio.run(ask(LogEnds(Settings()).ends, [PLACE]))
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 def test_an_offset_of_a_client_whose_broker_went_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

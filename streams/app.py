@@ -159,7 +159,7 @@ def build_ranker(settings: Settings, measures: Measures) -> BatchApp:
     encoder = version_of(fusion.version)
     catalogue = Catalogue(encoder=encoder, holds_vectors=settings.hold_vectors)
     shared = SharedState(settings, catalogue, fusion, learned_of(settings))
-    replica = CatalogueReplica(settings, shared, app.transport.watch)
+    replica = CatalogueReplica(settings, shared, app.transport.watch, app.transport.waits)
     index: VideoIndex = ExactIndex(shared.catalogue)
     if settings.qdrant_url:
         index = _server_index(app, settings, shared.catalogue, replica, measures)
@@ -196,7 +196,7 @@ def build_learner(settings: Settings, measures: Measures) -> BatchApp:
     app.transport.fetching = SELDOM
     _follow(app, settings, {EXAMPLES: (EXAMPLES, WEIGHTS)}, FEATURES)
     out, videos = ConfirmedProducer(app), VideoFactsState()
-    replica = CatalogueReplica(settings, videos, app.transport.watch)
+    replica = CatalogueReplica(settings, videos, app.transport.watch, app.transport.waits)
     step = LearnStep(settings, OwnedLearner(app, settings, out), videos.facts, videos.withdrawn)
     learning_agent.declare(app, settings, replica, step, out, measures)
     app.task(replica.run)

@@ -86,7 +86,7 @@ def parse(data: bytes) -> Any:
     if data.startswith(WIDE):
         raise NotJson("UTF-16 or UTF-32; this topic carries JSON in UTF-8")
     try:
-        text = data.removeprefix(BYTE_ORDER_MARK).rstrip(b"\0").decode()
+        text = _text_of(data.removeprefix(BYTE_ORDER_MARK).rstrip(b"\0"))
         return json.loads(text, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole)
     except NotJson:
         raise
@@ -94,6 +94,14 @@ def parse(data: bytes) -> Any:
         raise NotJson("it is nested more deeply than is read") from None
     except ValueError:  # what the strict decoder said of it is the better sentence
         raise NotJson from None
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} of it, 0x{data[error.start]:02x}, is no UTF-8"
+        raise NotJson(f"{where}; this topic carries JSON in UTF-8") from None
 
 
 def split(data: bytes) -> list[bytes]:

@@ -1,6 +1,8 @@
 """Who may ask what: tokens, the names by which the server is called, the origin of what writes, the size of bodies."""
 
+import asyncio
 import hmac
+import math
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from streams.errors import OperatorError
 
 COOKIE = "freshet_token"  # for what cannot send a header: an event source, a picture
 MAX_BODY = 1024 * 1024
+BODY_S = 30.0  # for all of a body: a connection that sends a byte now and then is one of few
 MEDIA = "/v1/media/"  # whose bodies have a limit of their own
 OPEN = ("/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/")  # without a token: they hold no data
 OPEN_FOLDER = "/static/"
@@ -143,12 +146,18 @@ def _too_large() -> ProblemError:
 
 
 def _limited(receive: Receive) -> Receive:
-    """The same messages, until their bodies are more than allowed."""
-    size = 0
+    """The same messages, until their bodies are more than allowed, or take too long to come."""
+    size, end_s = 0, asyncio.get_running_loop().time() + BODY_S
 
     async def limited() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, end_s
+        try:
+            async with asyncio.timeout_at(end_s):
+                message = await receive()
+        except TimeoutError:
+            raise ProblemError(408, f"A body has {BODY_S:g} s to come.", headers={"Connection": "close"}) from None
+        if not message.get("more_body"):
+            end_s = math.inf  # what comes behind a body is that its sender has gone
         size += len(message.get("body", b""))
         if size > MAX_BODY:
             raise _too_large()

@@ -74,9 +74,7 @@ def read_feedback(records: Iterable[Record], partitions: int) -> ValidatedBatch:
             event = read_event(record)
             partition = record.partition
             if right_partition[event.user_id] == partition:
-                origin = rerouted_from(record) if record.headers else None
-                if origin and origin[0] >= partitions:
-                    origin = None
+                origin = sent_on_from(record, partitions) if record.headers else None
                 arrivals.append(Arrival(event, record.topic, partition, record.offset, origin))
             else:
                 batch.misrouted.append(reroute(record, event.user_id))
@@ -245,6 +243,12 @@ def rerouted_from(record: Record) -> tuple[int, int] | None:
         return None
     origin = ORIGIN_FORM.fullmatch(found)
     return (int(origin[2]), int(origin[3])) if origin and origin[1] == record.topic else None
+
+
+def sent_on_from(record: Record, partitions: int) -> tuple[int, int] | None:
+    """The same of a record on its right partition: what names that one, or none of the topic's, was made up."""
+    origin = rerouted_from(record)
+    return origin if origin and origin[0] < partitions and origin[0] != record.partition else None
 
 
 def first_written_ms(record: Record) -> int:

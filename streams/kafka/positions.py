@@ -16,6 +16,7 @@ from faust.types import TP
 
 from streams.kafka.client import ANSWER_TIMEOUT_S, answered_in_time, retry_until_answered
 from streams.kafka.reader import bounds
+from streams.kafka.rights import needing
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch
 
 log = logging.getLogger("freshet.positions")
@@ -87,7 +88,8 @@ class Positions:
             kept = await self._kept([TP(one.topic, one.partition) for one in places])
             committed = [_kept_place(one, kept.get(TP(one.topic, one.partition))) for one in places]
         else:
-            committed = await answered_in_time(client.committed, places, ANSWER_TIMEOUT_S) if places else []
+            with needing("the right to read its consumer group"):
+                committed = await answered_in_time(client.committed, places, ANSWER_TIMEOUT_S) if places else []
         self._assigned = {TP(one.topic, one.partition): await self._start(client, one) for one in committed}
         self._progress, self._gaps, self._trusted_from_s = {}, [], time.monotonic() + SETTLED_S
         if self._kept is None and all(

@@ -26,6 +26,7 @@ from streams.kafka.client import (
 )
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.records import Message, Record, TopicPartition, is_event, records_of
+from streams.kafka.rights import needing, reading
 from streams.kafka.security import librdkafka_options
 from streams.kafka.stalled import pass_stalled
 from streams.kafka.unreadable import OnUnreadable, UnreadableBatch, pass_over
@@ -54,6 +55,11 @@ class GrouplessConsumer(Protocol):
     def list_topics(self, topic: str | None, timeout: float) -> Any: ...  # ClusterMetadata, which is not typed
 
 
+def groupless_group(settings: Settings) -> str:
+    """The group that a consumer without a group names, and never joins."""
+    return f"{settings.prefix}groupless"
+
+
 @contextmanager
 def groupless(
     settings: Settings, options: Mapping[str, object] | None = None, *, close_in_background: bool = False
@@ -63,7 +69,7 @@ def groupless(
     options              of librdkafka, over the usual ones
     close_in_background  close it in a thread of its own: a client that lost its broker may never come to an end
     """
-    unused = {"group.id": f"{settings.prefix}groupless"}  # librdkafka demands one; nothing is committed under it
+    unused = {"group.id": groupless_group(settings)}  # librdkafka demands one; nothing is committed under it
     usual = {**CLIENT, **CONSUMER, **librdkafka_options(settings), **unused, "enable.partition.eof": True}
     consumer = Consumer(usual | dict(options or {}))
     try:
@@ -135,7 +141,8 @@ def watermarks(
 
 async def bounds(consumer: GrouplessConsumer, topic: str, partition: int) -> tuple[int, int]:
     """First offset of a partition and the one after its last record; TimeoutError where the broker does not answer."""
-    return await answered_in_time(watermarks, consumer, topic, partition, ANSWER_TIMEOUT_S)
+    with needing(reading(topic)):
+        return await answered_in_time(watermarks, consumer, topic, partition, ANSWER_TIMEOUT_S)
 
 
 async def partitions_of(consumer: GrouplessConsumer, topic: str) -> list[int]:
@@ -222,7 +229,8 @@ async def _messages_between(
         places[passed.partition], heard_s = passed.last + 1, time.monotonic()
 
     while not at_end:
-        with groupless(settings, close_in_background=True) as consumer:
+        rights = needing(reading(topic), f"the right to describe group {groupless_group(settings)}")
+        with rights, groupless(settings, close_in_background=True) as consumer:
             at_end, heard_s = True, time.monotonic()
             async for batch in _in_thread(fetch_between(settings, consumer, topic, places, ends, behind)):
                 yield batch

@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams.kafka.positions import Positions
 from streams.kafka.records import Record
+from streams.kafka.rights import once_allowed
 from streams.kafka.tableless import TablelessConsumer
 from streams.kafka.topic_watch import INTERVAL_S, made_again
 
@@ -57,7 +58,7 @@ class RepositioningConsumer(TablelessConsumer):
     async def _begin(self, tps: set[TP]) -> None:
         """Seek to where these partitions have to be read on; they stay paused."""
         with self._waits.waiting("the broker to name offsets"):
-            starts = await self.positions.begin(self._client, tps)
+            starts = await once_allowed(self._waits, lambda: self.positions.begin(self._client, tps))
         for tp in tps:
             self._committed_offset.pop(tp, None)  # Faust commits nothing that is lower
         if starts:

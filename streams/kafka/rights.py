@@ -1,12 +1,15 @@
-"""Rights that are taken away from a running worker: it says so, waits, and goes on once it has them again.
+"""Rights that a worker lacks, from its start or later: it says so, waits, and goes on once it has them.
 
 The client reports a refused fetch once and tries again by itself, so the broker is asked whether the right is back.
-What a group refuses ends in no assignment, which is a state of its own (worker/assignment.py).
+What is read to its end, as in a recovery, is read again instead. What a group refuses ends in no assignment, which is
+a state of its own (worker/assignment.py).
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined]
@@ -20,6 +23,7 @@ log = logging.getLogger("freshet.rights")
 log.addFilter(Thinned())  # a group refuses every two seconds
 
 DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+T = TypeVar("T")
 READING = frozenset((AclOperation.READ, AclOperation.ALL))
 LOOK_INTERVAL_S = 2.0
 
@@ -52,7 +56,7 @@ class Rights:
         elif topic not in self._lacking:
             log.error("%s may not be read any more: %s; it is read on once the right to is back", topic, why)
             self._lacking.add(topic)
-            self._waits.outside(_named(topic), going_on=True)
+            self._waits.outside(reading(topic), going_on=True)
 
     async def look(self) -> None:
         """Find out which rights are back."""
@@ -65,7 +69,7 @@ class Rights:
         for topic in sorted(back):
             log.info("%s may be read again", topic)
             self._lacking.discard(topic)
-            self._waits.outside(_named(topic), going_on=False)
+            self._waits.outside(reading(topic), going_on=False)
 
     def _still_lacking(self) -> set[str]:
         client = AdminClient({**CLIENT, **self._options})  # type: ignore[dict-item]
@@ -87,10 +91,53 @@ class Rights:
         return lacking
 
 
+class MissingRight(KafkaException):
+    """A refusal of the broker, with the right that is missing: the client's error does not name it."""
+
+    def __init__(self, error: KafkaError, right: str) -> None:
+        super().__init__(error)
+        self.right = right
+
+    def __str__(self) -> str:
+        return f"{self.right} is missing: {self.args[0].str()}"
+
+
+@contextmanager
+def needing(right: str, of_group: str = "") -> Iterator[None]:
+    """Name the right that is needed where the broker refuses it.
+
+    of_group  the right to a group that is needed as well
+    """
+    try:
+        yield
+    except KafkaException as error:
+        if isinstance(error, MissingRight) or error.args[0].code() not in DENIED:
+            raise
+        is_of_group = error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        raise MissingRight(error.args[0], (is_of_group and of_group) or right) from None
+
+
+async def once_allowed(waits: Waits, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives; while a right to it is missing, that is said and waited for, and the work begins again."""
+    with ExitStack() as waiting:
+        right = ""
+        while True:
+            try:
+                return await work()
+            except MissingRight as error:
+                if error.right != right:
+                    right = error.right
+                    log.error("%s; work begins once it is given", error)
+                    waiting.close()
+                    waiting.enter_context(waits.waiting(right))
+                await asyncio.sleep(LOOK_INTERVAL_S)
+
+
+def reading(topic: str) -> str:
+    """How the right to read a topic is named."""
+    return f"the right to read {topic}"
+
+
 def _is_denied(message: Message) -> bool:
     error = message.error()
     return error is not None and error.code() in DENIED
-
-
-def _named(topic: str) -> str:
-    return f"the right to read {topic}"

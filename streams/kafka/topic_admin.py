@@ -18,6 +18,7 @@ from kafka.errors import (
     KafkaError,
     NodeNotReadyError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     for_code,
 )
 
@@ -125,6 +126,11 @@ def connected(settings: Settings, report: Report = lambda _: None) -> Iterator[K
         raise OperatorError(cause, "Check the rights and the broker's log.") from error
 
 
+def _lacks(right: str, topic: str) -> OperatorError:
+    cause = f"Kafka does not give us the right {right} on topic {topic}."
+    return OperatorError(cause, "docs/security.md lists the rights that each part needs.")
+
+
 def _in_short(error: KafkaError) -> str:
     return " ".join(str(error).split())[:300]
 
@@ -206,6 +212,8 @@ def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState
     described = admin.describe_topics(list(names))
     there = [topic for topic in described if topic["error_code"] != UNKNOWN_TOPIC_OR_PARTITION]
     for topic in there:
+        if topic["error_code"] == TopicAuthorizationFailedError.errno:
+            raise _lacks("Describe", topic["name"])
         _raise_for(topic["error_code"], topic["name"])
     configs = _configs(admin, [topic["name"] for topic in there])
     return {topic["name"]: _state(topic["partitions"], configs[topic["name"]]) for topic in there}
@@ -214,6 +222,9 @@ def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState
 def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Config]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     found = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
+    for name, config in found.items():
+        if not config:  # every topic has some: this is how a refusal comes
+            raise _lacks("DescribeConfigs", name)
     return {
         name: {key: str(e["value"]) for key, e in of.items() if e["value"] is not None} for name, of in found.items()
     }

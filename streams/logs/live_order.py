@@ -156,12 +156,7 @@ class LiveOrder:
 
     def _origin(self, record: Record) -> tuple[int, int] | None:
         """Partition and offset at which a record was first read; None unless it was sent on within its topic."""
-        if not record.headers or not (value := dict(record.headers).get(validation.ORIGIN)):
-            return None
-        found = validation.ORIGIN_FORM.fullmatch(value.decode("utf-8", "replace"))
-        if not found or found[1] != record.topic or int(found[2]) >= self._partitions[record.topic]:
-            return None
-        return int(found[2]), int(found[3])
+        return validation.sent_on_from(record, self._partitions[record.topic])
 
     def _judged(self, records: Iterable[Record]) -> Iterator[tuple[Record, Erasure | None]]:
         for record in records:

@@ -32,10 +32,10 @@ def declare(
         async for poll in polls:
             observe_poll(measures, "profiles", poll)
             holding_people = [people] if erasures in poll.topics and await out.exists(people) else []
-            topic = app.consumer.positions.topics.get(feedback)
+            topic, partitions = app.consumer.positions.topics.get(feedback), await out.partitions(feedback)
             with out.waits.waiting("the broker to name offsets"):
-                ends = await origins.of(poll.items(), topic.id if topic else "")
-            outcome = step.apply(poll.items(), await out.partitions(feedback), holding_people, ends)
+                ends = await origins.of(poll.items(), topic.id if topic else "", partitions)
+            outcome = step.apply(poll.items(), partitions, holding_people, ends)
             await dead.put_unreadable(poll.unreadable)
             await dead.put(outcome.dead_letters, read=len(poll))
             await deliver(out, outcome.stages)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from ranker.profile.fold import Arrival
-from streams.dead_letters.validation import rerouted_from
+from streams.dead_letters.validation import sent_on_from
 from streams.kafka.records import Place, Polled, Record
 
 Ends = Mapping[int, int]  # by partition the offset after its last record
@@ -28,11 +28,14 @@ class OriginEnds:
         self._of = ""  # the topic's id
         self._ends: dict[int, int] = {}
 
-    async def of(self, poll: Polled, topic_id: str) -> Ends:
-        """Ends that tell what is made up; nothing is asked where no record names a new place."""
+    async def of(self, poll: Polled, topic_id: str, partitions: int) -> Ends:
+        """Ends that tell what is made up; nothing is asked where no record names a new place.
+
+        partitions  of the topic: of one that it does not have the broker says nothing, however often it is asked
+        """
         if topic_id != self._of:
             self._of, self._ends = topic_id, {}
-        origins = _origins(records for (topic, _), records in poll if topic == self._topic)
+        origins = _origins((records for (topic, _), records in poll if topic == self._topic), partitions)
         further = {(self._topic, p) for p, offset in origins if offset >= self._ends.get(p, 0)}
         while further:
             with suppress(TimeoutError):
@@ -42,8 +45,8 @@ class OriginEnds:
         return self._ends
 
 
-def _origins(batches: Iterable[Iterable[Record]]) -> Iterator[tuple[int, int]]:
-    origins = (rerouted_from(record) for records in batches for record in records if record.headers)
+def _origins(batches: Iterable[Iterable[Record]], partitions: int) -> Iterator[tuple[int, int]]:
+    origins = (sent_on_from(record, partitions) for records in batches for record in records if record.headers)
     return (origin for origin in origins if origin)
 
 

@@ -15,10 +15,13 @@ from streams.kafka.log_ends import LogEnds
 from streams.kafka.outage import OF_OUTAGE
 from streams.kafka.reader import FETCH_BATCH_SIZE, GrouplessConsumer, groupless, is_end, partitions_of
 from streams.kafka.records import Message, Place, Record, TopicPartition, records_of
+from streams.kafka.rights import Rights
+from streams.kafka.security import librdkafka_options
 from streams.kafka.stalled import SILENT_S, pass_stalled
 from streams.kafka.thinned_log import Thinned
 from streams.kafka.topic_watch import TopicIdentity, TopicWatch, made_again
 from streams.kafka.unreadable import pass_over_in_thread
+from streams.kafka.waits import Waits
 
 log = logging.getLogger("freshet.shared")
 log.addFilter(Thinned())
@@ -52,7 +55,7 @@ class CatalogueReplica:
     `ready` is set once it has caught up with the topics' ends and is of use: before, no slate can be made.
     """
 
-    def __init__(self, settings: Settings, shared: Replicated, watch: TopicWatch) -> None:
+    def __init__(self, settings: Settings, shared: Replicated, watch: TopicWatch, waits: Waits | None = None) -> None:
         self.shared, self._watch = shared, watch
         self.ready = asyncio.Event()
         self._settings = settings
@@ -64,6 +67,7 @@ class CatalogueReplica:
         self._passed: dict[tuple[str, int], int] = {}  # the offset behind the batch that this client passed over last
         self._next_stall_check_s = 0.0
         self._log_ends = LogEnds(settings, may_be_read=True)
+        self._rights = Rights(librdkafka_options(settings), waits or Waits())
         self.read: dict[tuple[str, int], int] = {}  # by topic and partition, the offset behind what is applied
         self._current_as_of_s = float("-inf")  # when the broker last confirmed that everything had been read
 
@@ -125,6 +129,7 @@ class CatalogueReplica:
     async def _check(self, consumer: GrouplessConsumer, places: list[TopicPartition]) -> None:
         """Ask for the ends and read up to them; TimeoutError where the broker does not answer, or delivers nothing."""
         asked_s = time.monotonic()
+        await self._rights.look()
         # Another client asks: a question to the one that reads waits for its fetch, half a second in quiet times.
         ends = await answered_in_time(self._log_ends.all_ends, [(place.topic, place.partition) for place in places])
         behind = self._behind(consumer, ends)
@@ -189,8 +194,9 @@ class CatalogueReplica:
         passed = self._passed.get((start.topic, start.partition), 0)
         return TopicPartition(start.topic, start.partition, max(start.offset, reached.offset, passed))
 
-    async def _take(self, consumer: GrouplessConsumer, messages: list[Message]) -> None:
+    async def _take(self, consumer: GrouplessConsumer, messages: Sequence[Message]) -> None:
         refused: list[Message] = []
+        messages = self._rights.without_refusals(messages)
         self._ends.update({(m.topic(), m.partition()): m.offset() for m in messages if is_end(m)})
         self.shared.apply([record for record in records_of(messages, refused) if record.value])
         self.read.update({(m.topic(), m.partition()): m.offset() + 1 for m in messages if m.error() is None})

@@ -14,14 +14,21 @@ from kafka.errors import TopicAuthorizationFailedError
 from schemas.messages import feedback, videos
 from schemas.messages.recommendations import decode_recommendation
 from schemas.settings.model import Settings
-from schemas.topics import DEAD_LETTERS, FEEDBACK, PROFILES, RECOMMENDATIONS, TOPICS, UPLOADS, WEIGHTS
+from schemas.topics import (
+    DEAD_LETTERS,
+    FEEDBACK,
+    PROFILES,
+    RECOMMENDATIONS,
+    TOPICS,
+    UPLOADS,
+    WEIGHTS,
+)
 from streams.errors import OperatorError
 from streams.kafka import topic_admin
 from streams.kafka.probe import wait_for_authenticated_broker
 from streams.kafka.security import kafka_python_options, librdkafka_options
-from streams.worker.health import statuses
 from tests.integration.test_api import served
-from tests.support.acls import give, listed, take
+from tests.support.acls import give, listed
 from tests.support.brokers import settings_for
 from tests.support.certificates import Authority
 from tests.support.command import freshet
@@ -226,40 +233,6 @@ def test_every_part_works_with_the_rights_that_the_page_lists_and_no_more(kafka:
     with pytest.raises(TopicAuthorizationFailedError):
         put(who["ranker"], PROFILES.full("freshet."), {"ana": b""})
     assert freshet(who["publisher"], "dlq", "ls").returncode == 1
-
-
-def test_a_right_to_read_that_is_taken_away_is_waited_for(kafka: Secured, tmp_path: Path) -> None:
-    prefixed = {"prefix": "freshet.", "data_dir": tmp_path}
-    who = {part: kafka.as_user(part, "scram-sha-512", **prefixed) for part in ("admin", "profiles", "publisher")}
-    control, topic = settings_for(kafka.broker), FEEDBACK.full("freshet.")
-    assert freshet(who["admin"], "topics", "apply").returncode == 0
-    reading = [
-        one for one in listed() if one.principal == "User:profiles" and one.resource_pattern.resource_name == topic
-    ]
-
-    def publish_and_wait(user: str) -> None:
-        put(who["publisher"], topic, {user: feedback.encode(watched(user, "v1", NOON))})
-        wait_until("it is folded", lambda: user.encode() in {one.key for one in everything(control, PROFILES)})
-
-    with (
-        agents(who["profiles"], tmp_path, "profiles") as running,
-        KafkaAdminClient(bootstrap_servers=kafka.broker.bootstrap) as admin,
-    ):
-        publish_and_wait("before")
-        take(admin, reading)
-        try:
-            wait_until("the right is missed", lambda: [f"the right to read {topic}"] in waits_of(who["profiles"]))
-        finally:
-            give(admin, reading)
-        publish_and_wait("after")
-        wait_until("it is ready", lambda: waits_of(who["profiles"]) == [[]])
-        assert running.alive(), running.said("profiles")
-    assert running.said("profiles").count("may not be read any more") == 1
-    assert f"{topic} may be read again" in running.said("profiles")
-
-
-def waits_of(settings: Settings) -> list[list[str]]:
-    return [list(one.waits_for) for one in statuses(settings)]
 
 
 def test_the_http_api_works_with_the_rights_that_the_page_lists(kafka: Secured, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from schemas.topics import (
     UPLOADS,
     Topic,
 )
+from streams.dead_letters.validation import ORIGIN
 from streams.kafka.command_reader import command_reader
 from streams.kafka.records import partition_of
 from tests.fuzz import wire as fuzz
@@ -70,6 +71,20 @@ def test_what_the_agents_read_back_may_hold_poison_too(settings: Settings, tmp_p
     with command_reader(settings) as reader:
         for topic in TOPICS:
             list(reader.records(topic.full(settings.prefix)))
+
+
+def test_a_made_up_place_of_a_partition_that_there_is_not_stops_nobody(settings: Settings, tmp_path: Path) -> None:
+    name, away = FEEDBACK.full(settings.prefix), (HOME + 1) % 4
+    places = [(4, 0), (999_999_999, 7), (HOME, 0), (away, 999_999_999), (away, 0)]
+    producer = Producer({"bootstrap.servers": settings.bootstrap})
+    with agents(settings, tmp_path, "profiles") as running:
+        for number, (partition, offset) in enumerate(places):
+            event = feedback.encode(watched("u1", "v1", minute(number), event_id=f"e-{number}"))
+            place = f"{name}/{partition}/{offset}".encode()
+            producer.produce(name, event, b"u1", HOME, headers=[(ORIGIN, place)])
+            producer.flush()  # each in a poll of its own: the broker answers at least for what else it is asked for
+            wait_until("the event counts", lambda: events_in(settings) == number + 1)  # noqa: B023
+        assert running.alive()
 
 
 @pytest.mark.parametrize("megabytes", [16, 24, 31])

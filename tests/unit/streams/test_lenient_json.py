@@ -179,6 +179,8 @@ def test_what_is_wrong_with_a_cloud_event_is_said_of_the_envelope(value: Any, he
         (spelled().decode().encode("utf-16"), "decode", "UTF-16"),
         (spelled().decode().encode("utf-16-be"), "decode", "UTF-16"),
         (spelled().decode().encode("utf-16-le"), "decode", "UTF-16"),
+        (b'{"user_id":"caf\xe9","kind":"like"}', "decode", "byte 15 of it, 0xe9, is no UTF-8"),
+        (b'{"kind":"like","user_id":"\xed\xa0\xbc"}', "decode", "0xed, is no UTF-8; this topic carries JSON in UTF-8"),
         (spelled()[:-1] + b",}", "decode", "malformed"),
         (b"\x00\x00\x00\x00\x07" + spelled(), "schema_version", "KafkaAvroSerializer"),
         (json.dumps({"schema": {}, "payload": WATCH}).encode(), "schema", "value.converter.schemas.enable=false"),

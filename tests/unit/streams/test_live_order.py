@@ -89,8 +89,13 @@ def test_a_header_of_another_topic_or_of_a_partition_that_is_not_there_says_noth
 
 
 def test_an_upload_that_was_sent_on_is_recorded_once() -> None:
-    first, again = upload("v", 0, 1), upload("v", 1, 2, f"{UPLOADS}/0/0")
+    first, again = upload("v", 0, 1)._replace(partition=1), upload("v", 0, 2, f"{UPLOADS}/1/0")
     assert in_order([first, again])[0] == [first]
+
+
+def test_a_header_that_names_the_own_partition_takes_no_upload_out_of_the_log() -> None:
+    videos_too = [upload("v1", 0, 1), upload("v2", 1, 2, f"{UPLOADS}/0/0")]
+    assert in_order(videos_too)[0] == videos_too
 
 
 def test_a_header_that_names_a_place_still_to_come_takes_nothing_out_of_the_log() -> None:

@@ -18,8 +18,8 @@ AWAY = (HOME + 1) % 4
 TOPIC = FEEDBACK.name
 
 
-def like(offset: int, origin: int | None = None) -> Record:
-    headers: Headers = () if origin is None else ((ORIGIN, f"{TOPIC}/{AWAY}/{origin}".encode()),)
+def like(offset: int, origin: int | None = None, partition: int = AWAY) -> Record:
+    headers: Headers = () if origin is None else ((ORIGIN, f"{TOPIC}/{partition}/{origin}".encode()),)
     value = feedback.encode(liked("ana", f"v{offset}", minute(offset)))
     return Record(TOPIC, HOME, offset, NOON, b"ana", value, headers)
 
@@ -60,12 +60,23 @@ async def test_the_broker_is_asked_where_a_place_lies_behind_what_is_known() -> 
     broker = Broker()
     origins = OriginEnds(TOPIC, broker.ends_of)
     broker.silent = 2
-    assert await origins.of([((TOPIC, HOME), [like(0), like(1, 40)])], "id") == {AWAY: 42}
-    assert await origins.of([((TOPIC, HOME), [like(2), like(3, 41)]), (("other", 0), [like(0, 99)])], "id") == {
+    assert await origins.of([((TOPIC, HOME), [like(0), like(1, 40)])], "id", 4) == {AWAY: 42}
+    assert await origins.of([((TOPIC, HOME), [like(2), like(3, 41)]), (("other", 0), [like(0, 99)])], "id", 4) == {
         AWAY: 42
     }
     assert broker.asked == [[(TOPIC, AWAY)]] * 3
     broker.end = 50
-    assert await origins.of([((TOPIC, HOME), [like(4, 42)])], "id") == {AWAY: 50}
+    assert await origins.of([((TOPIC, HOME), [like(4, 42)])], "id", 4) == {AWAY: 50}
     broker.end = 3
-    assert await origins.of([((TOPIC, HOME), [like(5, 2)])], "another topic of the name") == {AWAY: 3}
+    assert await origins.of([((TOPIC, HOME), [like(5, 2)])], "another topic of the name", 4) == {AWAY: 3}
+
+
+async def test_of_a_partition_that_sent_nothing_on_nobody_is_asked() -> None:
+    broker = Broker()
+    made_up = [like(offset, 0, partition) for offset, partition in enumerate((HOME, 4, 999_999_999))]
+    assert await OriginEnds(TOPIC, broker.ends_of).of([((TOPIC, HOME), made_up)], "id", 4) == {}
+    assert broker.asked == []
+
+
+def test_a_place_on_the_own_partition_is_made_up() -> None:
+    assert counted([like(0, 7, HOME), like(1, 7, HOME)], {}) == 2

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from schemas.settings.model import Settings
@@ -51,3 +52,26 @@ def test_a_refusal_is_told_at_once(connections: list[Exception | None]) -> None:
     with pytest.raises(OperatorError, match="refused"):
         topic_admin.plan(Settings(), [FEEDBACK])
     assert connections == [None]
+
+
+class LookedAt:
+    """What a broker answers of one topic to somebody who lacks a right."""
+
+    def __init__(self, error_code: int) -> None:
+        self._error_code = error_code
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, object]]:
+        return [{"name": name, "error_code": self._error_code, "partitions": []} for name in names]
+
+    def describe_configs(self, resources: list[Any], config_filter: str) -> dict[str, dict[str, object]]:
+        return {"topic": {resource.name: {} for resource in resources}}
+
+
+@pytest.mark.parametrize(
+    ("error_code", "right"), [(TopicAuthorizationFailedError.errno, "Describe"), (0, "DescribeConfigs")]
+)
+def test_a_right_that_is_missing_is_named_and_no_difference(error_code: int, right: str) -> None:
+    admin = cast(KafkaAdminClient, LookedAt(error_code))
+    with pytest.raises(OperatorError, match=f"the right {right} on topic feedback.v1") as caught:
+        topic_admin._find(admin, ["feedback.v1"])
+    assert "docs/security.md" in caught.value.remedy

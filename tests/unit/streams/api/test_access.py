@@ -1,5 +1,6 @@
 """Who may ask what."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from schemas.settings.model import Settings
+from streams.api import access
 from streams.api.access import MAX_BODY, require_tokens
 from streams.errors import OperatorError
 from tests.support.api import Api, running
@@ -122,6 +124,18 @@ async def test_a_body_has_a_limit_however_it_is_sent(api: Api) -> None:
     for content in (too_much, in_chunks()):
         answer = await api.http.post("/v1/feedback", content=content)
         assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "BODY_S", 0.01)
+
+    async def endless() -> Any:
+        yield b"["
+        await asyncio.Event().wait()
+
+    answer = await api.http.post("/v1/feedback", content=endless())
+    assert (answer.status_code, answer.headers["content-type"]) == (408, "application/problem+json")
+    assert answer.headers["connection"] == "close"
 
 
 async def test_unknown_routes_and_methods_are_problems_too(api: Api) -> None:

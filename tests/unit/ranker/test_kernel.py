@@ -1,119 +1,25 @@
 """The compiled loops: each gives the bits of its NumPy form, whatever it is handed."""
 
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
 
-from ranker.catalogue.catalogue import DIM, Catalogue
 from ranker.pipeline import exploration, features, leave_one_out, merge, query_features, reasons, reranking, scorers
-from ranker.pipeline.kernel import calls, fused, switch
+from ranker.pipeline.kernel import calls, switch
 from ranker.pipeline.pair_keys import Pairs, keys_of
 from ranker.pipeline.query_features import INTERESTS, VIDEOS, QueryFeatures
 from ranker.pipeline.reasons import Reason
 from ranker.pipeline.source_sets import union
-from ranker.pipeline.types import Candidates, Contributions, Query, QueryBatch, Scores, SourceResult
-from ranker.profile.history import Interaction
-from ranker.profile.model import EMPTY, Profile
-from tests.support.catalogues import LATER, kitchen_and_garden
+from ranker.pipeline.types import Candidates, Contributions, Query, QueryBatch, Scores
+from tests.support.catalogues import LATER
+from tests.support.kernel_twins import both, candidates_by, catalogue_by, profiles_by, results_by, same, some
 
 pytestmark = pytest.mark.skipif(not switch.IS_BUILT, reason="the kernel is not compiled here; NumPy does its work")
-VIDEOS_THERE = kitchen_and_garden(40)
 seeds = st.integers(0, 2**32 - 1)
 many = settings(max_examples=50, deadline=None)
-
-
-def same(one: Any, other: Any) -> None:
-    """Both hold the same bits, whatever they are made of."""
-    assert type(one) is type(other)
-    if isinstance(one, np.ndarray):
-        assert (one.dtype, one.shape) == (other.dtype, other.shape)
-        assert one.tobytes() == other.tobytes(), (one, other)
-    elif isinstance(one, Pairs):
-        same((one.keys, one.table), (other.keys, other.table))
-    elif is_dataclass(one):
-        for field in fields(one):
-            same(getattr(one, field.name), getattr(other, field.name))
-    elif isinstance(one, tuple | list):
-        assert len(one) == len(other)
-        for pair in zip(one, other, strict=True):
-            same(*pair)
-    elif isinstance(one, dict):
-        same([*one.items()], [*other.items()])
-    else:
-        assert one == other
-
-
-def both(make: Callable[[], Any]) -> Any:
-    """What a function gives, the same by both forms."""
-    with switch.switched(True):
-        compiled = make()
-    with switch.switched(False):
-        same(compiled, make())
-    return compiled
-
-
-def some(rng: np.random.Generator, *shape: int, levels: int = 0) -> np.ndarray:
-    """Numbers about 0; of few levels, so that many are equal."""
-    if levels:
-        return (rng.integers(-levels, levels + 1, shape) / np.float32(levels)).astype(np.float32)
-    scale = np.float32(10.0 ** rng.integers(-6, 6))
-    return (rng.standard_normal(shape) * scale).astype(np.float32)
-
-
-def catalogue_by(rng: np.random.Generator) -> Catalogue:
-    """Videos of few creators, some of none, some without a vector, some retired."""
-    catalogue = Catalogue()
-    catalogue.apply(VIDEOS_THERE[: int(rng.integers(3, len(VIDEOS_THERE)))])
-    rows = slice(0, catalogue.size)
-    catalogue.creator[rows] = rng.integers(-1, 6, catalogue.size)
-    catalogue.has_vector[rows] = rng.random(catalogue.size) < 0.8
-    catalogue.duration_ms[rows] = rng.integers(0, 3, catalogue.size) * 17_000
-    catalogue.total_popularity[rows] = some(rng, catalogue.size) ** 2
-    catalogue.trend[rows] = some(rng, catalogue.size) ** 2
-    return catalogue
-
-
-def profiles_by(rng: np.random.Generator, catalogue: Catalogue, count: int) -> list[Profile]:
-    """People who met some videos, of which the catalogue does not know all, at few times and with few weights."""
-
-    def marks(most: int) -> tuple[Interaction, ...]:
-        names = [*catalogue.ids, "unknown"]
-        chosen = rng.integers(0, len(names), rng.integers(0, most + 1)).tolist()
-        return tuple(
-            Interaction(names[place], LATER - int(rng.integers(0, 5)) * 86_400_000, int(rng.integers(0, 5)) * 25)
-            for place in chosen
-        )
-
-    def one() -> Profile:
-        seen = rng.choice(catalogue.code[: catalogue.size], int(rng.integers(0, 40))).astype("<u4").tobytes()
-        lists = {"watches": marks(32), "likes": marks(16), "skips": marks(32), "follows": marks(16)}
-        kept = {} if rng.random() < 0.2 else lists
-        return structs.replace(EMPTY, newest_ms=LATER, seen=seen, **kept)
-
-    return [one() for _ in range(count)]
-
-
-def candidates_by(rng: np.random.Generator, catalogue: Catalogue, count: int) -> tuple[Candidates, int]:
-    """Candidates of some queries, some of which may have none."""
-    results = results_by(rng, catalogue, count)
-    with switch.switched(False):
-        return merge.merge(results, count, catalogue), count
-
-
-def results_by(rng: np.random.Generator, catalogue: Catalogue, count: int) -> dict[str, SourceResult]:
-    def one() -> SourceResult:
-        size = int(rng.integers(0, 60)) if count else 0
-        return SourceResult(
-            rng.integers(0, catalogue.size, size).astype(np.int32), rng.integers(0, max(count, 1), size)
-        )
-
-    return {name: one() for name in ("near_recent", "fresh", "popular")[: rng.integers(1, 4)]}
 
 
 @many
@@ -204,72 +110,6 @@ def test_slates_are_mixed_alike(seed: int, count: int, pool: int, size: int, lev
     limits = [reranking.Cap(one, int(rng.integers(1, 4))) for one in groups]
     relevance = float(rng.random())
     both(lambda: reranking.mmr(gain, similarity, size, relevance, limits))
-
-
-FUSED = pytest.mark.skipif(not fused.is_used(DIM), reason="NumPy adds up products otherwise on this processor")
-
-
-def with_vectors(rng: np.random.Generator, catalogue: Catalogue) -> Catalogue:
-    """Videos with vectors by chance, some of which are zero or alike."""
-    vectors = rng.standard_normal((catalogue.size, catalogue.dim), np.float32)
-    vectors[rng.random(catalogue.size) < 0.1] = 0
-    vectors[rng.random(catalogue.size) < 0.2] = vectors[0]
-    catalogue.vectors[: catalogue.size] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1)
-    return catalogue
-
-
-@FUSED
-@many
-@given(seeds, st.integers(1, 5))
-def test_cosines_to_what_people_like_are_alike(seed: int, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    catalogue = with_vectors(rng, catalogue_by(rng))
-    candidates, _ = candidates_by(rng, catalogue, count)
-    known = query_features.query_features(profiles_by(rng, catalogue, count), catalogue)
-    found = both(lambda: features.reference_cosines(known, candidates, catalogue))
-    assert found.shape == (features.REFERENCES, len(candidates.rows))
-
-
-@FUSED
-@many
-@given(seeds, st.integers(1, 4), st.integers(1, 25), st.integers(0, 3))
-def test_slates_are_mixed_by_vectors_alike(seed: int, count: int, size: int, most: int) -> None:
-    rng = np.random.default_rng(seed)
-    catalogue = with_vectors(rng, catalogue_by(rng))
-    rows = rng.integers(0, catalogue.size, (count, fused.POOL_SIZE)).astype(np.int32)
-    gain = np.sort(rng.random(rows.shape, np.float32), axis=1)[:, ::-1].copy()
-    gain[:, rng.integers(1, fused.POOL_SIZE + 1) :] = -np.inf
-    mix = reranking.Mix(float(rng.random()), per_creator=most)
-    both(lambda: reranking.mixed(gain, rows, catalogue, size, mix))
-
-
-@pytest.mark.parametrize("name", ["cosines", "of_pool"])
-def test_products_with_other_bits_than_numpys_are_not_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = getattr(calls, name)
-    monkeypatch.setattr(calls, name, lambda *given: np.nextafter(ours(*given), np.float32(np.inf)))
-    fused.agree.cache_clear()
-    try:
-        assert not fused.is_used(DIM)
-    finally:
-        fused.agree.cache_clear()
-
-
-def test_products_of_a_length_that_does_not_fit_are_numpys() -> None:
-    assert not fused.is_used(100)
-
-
-@FUSED
-def test_vectors_of_another_length_are_refused() -> None:
-    rows, bounds = np.zeros(3, np.int32), np.array([0, 3])
-    vectors, columns, scale = np.zeros((4, 32), np.float32), np.zeros((1, 32, 16), np.float32), np.ones(16, np.float32)
-    with pytest.raises(ValueError, match="bounds"):
-        calls.cosines(vectors, rows, bounds + 1, columns, scale)
-    with pytest.raises(ValueError, match="vectors"):
-        calls.cosines(vectors[:, :16].copy(), rows, bounds, columns, scale)
-    with pytest.raises(ValueError, match="pools"):
-        calls.mixed(scale[None], vectors, rows[None], 2, 0.5, 4.0, [])
-    with pytest.raises(ValueError, match="vectors"):
-        calls.of_pool(vectors)
 
 
 @many
